@@ -1,0 +1,211 @@
+// Raw options to a validated Config: 1.6's checks with its messages, and the
+// stricter ones for numbers. Looks at nothing but its arguments.
+import { basename } from 'node:path';
+import { defaults, type Config, type ListenAddress, type Model, type Program } from '../core/config.ts';
+import { SpawnFcgiError } from '../core/errors.ts';
+import { parseTime, parseWhole } from '../core/quantity.ts';
+import { supervisorOptions, type RawOptions } from './options.ts';
+
+/** sizeof(sun_path) - 1. */
+const maxSocketPath = 107;
+
+/** Builds the configuration; `isRoot` decides whether root's options count (1.6 ignores them otherwise). */
+export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot: boolean): Config {
+  const port = parsePort(raw.port);
+  const program = parseProgram(raw, operands);
+  const listen = parseListen(raw, port);
+  const workers = parseNumber('-F', raw.workers, 1, 65_535) ?? defaults.workers;
+  const allowed = isRoot ? raw : withoutRootOptions(raw);
+  return {
+    program,
+    model: chooseModel(raw, workers),
+    name: parseName(raw.name) ?? nameOf(program),
+    listen,
+    backlog: parseNumber('-b', raw.backlog, -1, 2 ** 31 - 1) ?? defaults.backlog,
+    socketMode: parseMode(raw.socketMode),
+    socketUser: allowed.socketUser,
+    socketGroup: allowed.socketGroup,
+    user: allowed.user,
+    group: allowed.group,
+    chroot: allowed.chroot,
+    socketBeforeChroot: allowed.socketBeforeChroot ?? false,
+    directory: raw.chdir,
+    workers,
+    phpChildren: parseNumber('-C', raw.phpChildren, 0, 65_535),
+    pidFile: raw.pidFile,
+    workerPidFile: parsePattern(raw.workerPidFile, workers),
+    stateDir: raw.stateDir,
+    stopTimeoutMs: parseDuration('--stop-timeout', raw.stopTimeout) ?? defaults.stopTimeoutMs,
+    restart: {
+      minUptimeMs: parseDuration('--min-uptime', raw.minUptime) ?? defaults.minUptimeMs,
+      ...parseDelays(raw),
+      startLimit: parseStartLimit(raw.startLimit),
+    },
+    logFile: raw.log,
+    logFormat: parseLogFormat(raw.logFormat),
+    hints: isRoot ? [] : describeIgnored(raw),
+  };
+}
+
+const rootOptions: readonly (readonly [keyof RawOptions, string])[] = [
+  ['chroot', '-c'],
+  ['socketBeforeChroot', '-S'],
+  ['user', '-u'],
+  ['group', '-g'],
+  ['socketUser', '-U'],
+  ['socketGroup', '-G'],
+];
+
+function withoutRootOptions(raw: RawOptions): RawOptions {
+  const rest = { ...raw };
+  for (const [key] of rootOptions) delete rest[key];
+  return rest;
+}
+
+function describeIgnored(raw: RawOptions): string[] {
+  const given = rootOptions.filter(([key]) => raw[key] !== undefined).map(([, flag]) => flag);
+  return given.length === 0
+    ? []
+    : [`${given.join(', ')} ignored: only root can use ${given.length === 1 ? 'it' : 'them'}`];
+}
+
+/** 1.6 prints what strtol made of it; its wrap-around (75000 is 9464) is an error here. */
+function parsePort(text: string | undefined): number {
+  if (text === undefined || text === '') return 0;
+  const port = parseWhole(text, 0, 65_535);
+  if (port !== undefined) return port;
+  const number = /^\s*[+-]?\d+/.exec(text)?.[0];
+  const isWhole = number === text;
+  throw new SpawnFcgiError(`invalid port: ${isWhole ? text : Number(number ?? 0) & 0xffff}`, {
+    hints: [`-p takes a number from 1 to 65535, not '${text}'`],
+  });
+}
+
+function parseProgram(raw: RawOptions, operands: readonly string[]): Program {
+  const [first, ...rest] = operands;
+  if (first !== undefined) return { kind: 'argv', argv: [first, ...rest] };
+  if (raw.command === undefined) throw new SpawnFcgiError('no FastCGI application given');
+  return { kind: 'shell', command: raw.command };
+}
+
+function parseListen(raw: RawOptions, port: number): ListenAddress {
+  if (raw.socket === undefined) {
+    if (port === 0) throw new SpawnFcgiError('no socket given (use either -p or -s)');
+    return { kind: 'tcp', host: raw.address, port };
+  }
+  if (port !== 0) throw new SpawnFcgiError('either a Unix domain socket or a TCP-port, but not both');
+  if (Buffer.byteLength(raw.socket) > maxSocketPath) {
+    throw new SpawnFcgiError('path of the Unix domain socket is too long', {
+      hints: [
+        `it has ${Buffer.byteLength(raw.socket)} bytes, the kernel allows ${maxSocketPath}; a relative path counts as written`,
+      ],
+    });
+  }
+  return { kind: 'unix', path: raw.socket };
+}
+
+function chooseModel(raw: RawOptions, workers: number): Model {
+  const needed = supervisorOptions.filter(([key]) => raw[key] !== undefined).map(([, flag]) => flag);
+  if (raw.supervise === false) {
+    if (needed.length > 0) {
+      throw new SpawnFcgiError(
+        `--no-supervise and ${needed.join(', ')} exclude each other: only a supervisor can do that`,
+      );
+    }
+    return raw.foreground ? 'exec' : 'unsupervised';
+  }
+  if (!raw.foreground) return 'background';
+  return raw.supervise || workers > 1 || needed.length > 0 ? 'foreground' : 'exec';
+}
+
+/** The program's base name, as killall and pidof know it; of -f's first word that is not an assignment. */
+function nameOf(program: Program): string {
+  if (program.kind === 'argv') return cutName(basename(program.argv[0]) || 'spawn-fcgi');
+  const words = program.command.trim().split(/\s+/);
+  const word = words.find((candidate) => !/^[A-Za-z_]\w*=/.test(candidate) && candidate !== 'exec') ?? '';
+  return cutName(basename(word.replaceAll(/["']/g, '')) || 'spawn-fcgi');
+}
+
+function parseName(text: string | undefined): string | undefined {
+  if (text === '') throw new SpawnFcgiError("invalid name for --name: ''");
+  return text === undefined ? undefined : cutName(text);
+}
+
+/** The kernel keeps 15 bytes of a process name. */
+function cutName(name: string): string {
+  let cut = name;
+  while (Buffer.byteLength(cut) > 15) cut = [...cut].slice(0, -1).join('');
+  return cut;
+}
+
+function parseMode(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[0-7]{1,5}$/.test(text) && Number.parseInt(text, 8) <= 0o7777) return Number.parseInt(text, 8);
+  throw new SpawnFcgiError(`invalid mode for -M: '${text}'`, {
+    hints: ['-M takes an octal number such as 0660'],
+  });
+}
+
+function parseNumber(flag: string, text: string | undefined, min: number, max: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = parseWhole(text, min, max);
+  if (value !== undefined) return value;
+  throw new SpawnFcgiError(`invalid number for ${flag}: '${text}'`, {
+    hints: [`${flag} takes a whole number from ${min} to ${max}`],
+  });
+}
+
+function parseDuration(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = parseTime(text);
+  if (ms !== undefined) return ms;
+  throw new SpawnFcgiError(`invalid time for ${flag}: '${text}'`, {
+    hints: [`${flag} takes a number with ms, s, m or h, for example 500ms or 30s; a bare number is seconds`],
+  });
+}
+
+/** The one that is given moves the default of the other; two that contradict each other are a mistake. */
+function parseDelays(raw: RawOptions): Pick<Config['restart'], 'delayMs' | 'maxDelayMs'> {
+  const first = parseDelay('--restart-delay', raw.restartDelay);
+  const given = parseDelay('--restart-max-delay', raw.restartMaxDelay);
+  const delayMs = first ?? Math.min(defaults.restartDelayMs, given ?? defaults.restartDelayMs);
+  if (given !== undefined && given < delayMs) {
+    throw new SpawnFcgiError(`--restart-max-delay '${raw.restartMaxDelay}' is shorter than the first delay`, {
+      hints: [`the first delay, --restart-delay, is ${delayMs} ms`],
+    });
+  }
+  return { delayMs, maxDelayMs: given ?? Math.max(delayMs, defaults.restartMaxDelayMs) };
+}
+
+/** A delay of 0 would make a crash loop a busy loop. */
+function parseDelay(flag: string, text: string | undefined): number | undefined {
+  const ms = parseDuration(flag, text);
+  if (ms === undefined || ms >= 10) return ms;
+  throw new SpawnFcgiError(`invalid time for ${flag}: '${text}'`, { hints: [`${flag} takes at least 10ms`] });
+}
+
+function parseStartLimit(text: string | undefined): Config['restart']['startLimit'] {
+  if (text === undefined) return undefined;
+  const [count, time, ...rest] = text.split('/');
+  const parsed = { count: parseWhole(count ?? '', 1, 1_000_000), withinMs: parseTime(time ?? '') };
+  if (parsed.count !== undefined && parsed.withinMs && rest.length === 0) {
+    return { count: parsed.count, withinMs: parsed.withinMs };
+  }
+  throw new SpawnFcgiError(`invalid value for --start-limit: '${text}'`, {
+    hints: ['--start-limit takes a count and a time, for example 3/10s'],
+  });
+}
+
+function parsePattern(pattern: string | undefined, workers: number): string | undefined {
+  if (pattern === undefined || workers === 1 || pattern.includes('%i')) return pattern;
+  throw new SpawnFcgiError(`--worker-pid-file '${pattern}' has no %i, but there are ${workers} workers`, {
+    hints: ['%i stands for the slot: --worker-pid-file /run/app/worker-%i.pid'],
+  });
+}
+
+function parseLogFormat(text: string | undefined): Config['logFormat'] {
+  if (text === undefined || text === 'human' || text === 'json') return text ?? 'human';
+  throw new SpawnFcgiError(`invalid value for --log-format: '${text}'`, {
+    hints: ['--log-format takes human or json'],
+  });
+}

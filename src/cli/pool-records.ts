@@ -1,0 +1,100 @@
+// What the pool tells others in files: its PID, its workers' PIDs, its state.
+import type { Config } from '../core/config.ts';
+import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
+import { closeSync } from 'node:fs';
+import { removeIfSame } from '../sys/file-at.ts';
+import type { WorkerRecords } from '../supervisor/interfaces.ts';
+import type { PreparedPool } from './prepare-pool.ts';
+
+export class PoolRecords implements WorkerRecords {
+  readonly #config: Config;
+  readonly #prepared: PreparedPool;
+  readonly #startTime: string;
+  readonly #pidFilePath: string | undefined;
+  readonly #workers = new Map<number, number>();
+  readonly #startTimes = new Map<number, string>();
+  #phase: PoolState['phase'] = 'starting';
+  #isWriteDue = false;
+
+  constructor(config: Config, prepared: PreparedPool) {
+    this.#config = config;
+    this.#prepared = prepared;
+    this.#startTime = prepared.proc?.stat(process.pid)?.startTime ?? '';
+    this.#pidFilePath = config.pidFile === undefined ? undefined : prepared.pidFile?.absolutePath;
+  }
+
+  started(slot: number, pid: number): void {
+    this.#workers.set(slot, pid);
+    this.#prepared.workerPidFiles[slot]?.write(String(pid));
+    this.#writeSoon();
+  }
+
+  ended(slot: number): void {
+    const pid = this.#workers.get(slot);
+    if (pid !== undefined) this.#startTimes.delete(pid);
+    this.#workers.delete(slot);
+    this.#prepared.workerPidFiles[slot]?.write('');
+    this.#writeSoon();
+  }
+
+  /** Written at once: the next start on the address looks for "stopping". */
+  setPhase(phase: PoolState['phase']): void {
+    this.#phase = phase;
+    this.#write();
+  }
+
+  /** At a clean end: socket file, PID files, state and lock are removed as far as we may. */
+  release(): void {
+    const { socket, pidFile, workerPidFiles, files } = this.#prepared;
+    if (socket.file) removeIfSame(socket.file.at, socket.file.identity);
+    // Before the lock is free: the start that waits for it binds at once.
+    closeSync(socket.descriptor);
+    pidFile?.release();
+    workerPidFiles.forEach((file) => file.release());
+    files?.release();
+  }
+
+  /** After a failed start: no worker is left to name. PID files are the journal's. */
+  undo(): void {
+    this.#prepared.files?.writeState(this.#state([]));
+  }
+
+  /** Many workers change at once: one write for all of them. */
+  #writeSoon(): void {
+    if (this.#isWriteDue) return;
+    this.#isWriteDue = true;
+    setImmediate(() => {
+      this.#isWriteDue = false;
+      this.#write();
+    });
+  }
+
+  #write(): void {
+    const workers = [...this.#workers].map(([slot, pid]) => ({
+      slot,
+      pid,
+      startTime: this.#startTimeOf(pid),
+    }));
+    this.#prepared.files?.writeState(this.#state(workers));
+  }
+
+  #startTimeOf(pid: number): string {
+    const known = this.#startTimes.get(pid) ?? this.#prepared.proc?.stat(pid)?.startTime ?? '';
+    this.#startTimes.set(pid, known);
+    return known;
+  }
+
+  #state(workers: readonly WorkerRecord[]): PoolState {
+    return {
+      version: 1,
+      phase: this.#phase,
+      name: this.#config.name,
+      address: this.#prepared.address,
+      pid: process.pid,
+      startTime: this.#startTime,
+      stopTimeoutMs: this.#config.stopTimeoutMs,
+      pidFile: this.#pidFilePath,
+      workers,
+    };
+  }
+}

@@ -1,0 +1,190 @@
+// The start's steps up to the first worker, in the order that the drop of
+// privileges dictates. Everything it makes is in the journal before the next step.
+import { openSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Config } from '../core/config.ts';
+import { SpawnFcgiError } from '../core/errors.ts';
+import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
+import type { WorkerRecord } from '../core/pool-state.ts';
+import { readVariable, type Caller } from '../sys/caller.ts';
+import { attempt, libc } from '../sys/libc.ts';
+import { requireGroup, resolveIdentity, setGroups, setUser, type Identity } from '../sys/identity.ts';
+import { listenOn, socketOwner, type ListenSocket, type SocketAddress } from '../sys/listen-socket.ts';
+import { removeIfSame } from '../sys/file-at.ts';
+import { PidFile } from '../sys/pid-file.ts';
+import type { PoolFiles } from '../sys/pool-files.ts';
+import type { ProcFs } from '../sys/proc-fs.ts';
+import { UndoGuard } from '../sys/undo-guard.ts';
+import type { EventLog } from '../supervisor/interfaces.ts';
+import { isInUse, withBindHints } from './bind-hints.ts';
+import { claimAddress, type Claim } from './claim-address.ts';
+import { nameAddress, resolveListenAddress } from './listen-address.ts';
+import { describeLogProblem, openEventLog } from './open-event-log.ts';
+import { printHint } from './print.ts';
+import type { StartJournal } from './start-journal.ts';
+
+/** What a start has in hand when only the workers are missing. */
+export interface PreparedPool {
+  readonly socket: ListenSocket;
+  readonly address: string;
+  readonly identity: Identity;
+  readonly files: PoolFiles | undefined;
+  readonly pidFile: PidFile | undefined;
+  readonly workerPidFiles: readonly PidFile[];
+  readonly log: EventLog | undefined;
+  /** A hint to print once the pool is up. */
+  readonly logProblem: string | undefined;
+  /** /dev/null, read and write, opened before any chroot. */
+  readonly nowhere: number;
+  readonly proc: ProcFs | undefined;
+}
+
+export interface Start {
+  readonly config: Config;
+  readonly caller: Caller;
+  readonly journal: StartJournal;
+  readonly proc: ProcFs | undefined;
+  /** Runs last with privileges, in the chroot: what it throws can still be undone. */
+  readonly beforeDrop: (identity: Identity) => void;
+}
+
+/** Does all of it; throws the refusal. */
+export async function preparePool({
+  config,
+  caller,
+  journal,
+  proc,
+  beforeDrop,
+}: Start): Promise<PreparedPool> {
+  const isRoot = process.getuid?.() === 0;
+  const nowhere = openSync('/dev/null', 'r+');
+  const firstPidFile = openPidFile(config, journal);
+  const identity = isRoot ? resolveIdentity(config.user, config.group) : noIdentity;
+  const socketIdentity = isRoot ? resolveIdentity(config.socketUser, config.socketGroup) : noIdentity;
+  requireGroup(identity);
+
+  const target = await resolveListenAddress(config.listen);
+  const address = nameAddress(target, config.socketBeforeChroot ? undefined : config.chroot);
+  const claim = await claimAddress(
+    config,
+    readVariable(caller.environment, 'XDG_RUNTIME_DIR'),
+    address,
+    proc,
+  );
+  claim.files
+    ?.created()
+    .forEach(({ at, identity: file }) => journal.made(at.path, file, () => removeIfSame(at, file)));
+  if (config.model !== 'exec') claim.hints.forEach(printHint);
+  const pidFile = firstPidFile?.isInPlace() === false ? openPidFile(config, journal) : firstPidFile;
+  pidFile?.claim(claim.isRunningPool);
+  const workerPidFiles = openWorkerPidFiles(config, journal, claim);
+  const log = openEventLog(config, identity);
+  const logProblem = describeLogProblem(config);
+  // The process that execs in place cannot have a child that outlives the exec.
+  if (identity.uid !== 0 && config.model !== 'exec') {
+    journal.setGuard(UndoGuard.start(process.execPath, process.argv[1] ?? ''));
+  }
+
+  const owner = socketOwner(config, identity, socketIdentity, proc?.descriptor);
+  const bind = (): Promise<ListenSocket> =>
+    bindAddress(target, address, config.backlog, owner, claim, proc, journal);
+  const before = config.socketBeforeChroot ? await bind() : undefined;
+  setGroups(identity);
+  enterChroot(config.chroot);
+  const socket = before ?? (await bind());
+  beforeDrop(identity);
+  // After an exec in place nobody would be left to remove them.
+  if (config.model === 'exec') claim.files?.release();
+  setUser(identity);
+  changeDirectory(config.directory);
+  return {
+    socket,
+    address: formatAddress(address),
+    identity,
+    files: claim.files,
+    pidFile,
+    workerPidFiles,
+    log,
+    logProblem,
+    nowhere,
+    proc,
+  };
+}
+
+const noIdentity: Identity = { uid: 0, gid: 0, userName: undefined };
+
+function openPidFile(config: Config, journal: StartJournal): PidFile | undefined {
+  if (config.pidFile === undefined || config.model === 'exec') return undefined;
+  return notePidFile(PidFile.open(config.pidFile), journal);
+}
+
+function openWorkerPidFiles(config: Config, journal: StartJournal, claim: Claim): PidFile[] {
+  const pattern = config.workerPidFile;
+  if (pattern === undefined) return [];
+  return Array.from({ length: config.workers }, (_unused, slot) => {
+    const file = notePidFile(PidFile.open(pattern.replaceAll('%i', String(slot))), journal);
+    file.claim(claim.isRunningPool);
+    return file;
+  });
+}
+
+function notePidFile(file: PidFile, journal: StartJournal): PidFile {
+  if (file.wasCreated) journal.made(file.at.path, file.identity, () => file.undo());
+  else journal.changed(() => file.restore());
+  return file;
+}
+
+const retryPauseMs = 10;
+const dyingWorkersMs = 1000;
+
+async function bindAddress(
+  target: SocketAddress,
+  address: BoundAddress,
+  backlog: number,
+  owner: Parameters<typeof listenOn>[2],
+  claim: Claim,
+  proc: ProcFs | undefined,
+  journal: StartJournal,
+): Promise<ListenSocket> {
+  const deadlineMs = performance.now() + dyingWorkersMs;
+  for (;;) {
+    try {
+      const socket = listenOn(target, backlog, owner);
+      const { file } = socket;
+      if (file && address.kind === 'unix') {
+        journal.made(address.path, file.identity, () => removeIfSame(file.at, file.identity));
+      }
+      return socket;
+    } catch (error) {
+      // Workers that were just killed together with their supervisor may be dying still.
+      if (!isInUse(error) || claim.orphans.length === 0 || performance.now() > deadlineMs) {
+        throw withBindHints(error, address, proc, aliveOf(claim.orphans, proc));
+      }
+      // Looked at in /proc only: each try would be a connection for a worker that lives on.
+      do await pause(retryPauseMs);
+      while (aliveOf(claim.orphans, proc).length > 0 && performance.now() <= deadlineMs);
+    }
+  }
+}
+
+function aliveOf(workers: readonly WorkerRecord[], proc: ProcFs | undefined): WorkerRecord[] {
+  return workers.filter((worker) => proc?.isAlive(worker));
+}
+
+function enterChroot(root: string | undefined): void {
+  if (root === undefined) return;
+  const result = attempt(() => libc.chroot(root));
+  if (result < 0) throw new SpawnFcgiError(`chroot('${root}') failed: ${libc.strerror(-result)}`);
+  process.chdir('/');
+}
+
+/** 1.6 changes directory last, as the user. */
+function changeDirectory(directory: string | undefined): void {
+  if (directory === undefined) return;
+  try {
+    process.chdir(directory);
+  } catch (error) {
+    const number = -((error as { errno?: number }).errno ?? 0);
+    throw new SpawnFcgiError(`chdir('${directory}') failed: ${libc.strerror(number)}`, { cause: error });
+  }
+}

@@ -1,0 +1,252 @@
+// Composes the machine and the supervisor for one pool, in the background or the
+// foreground, and runs it to its end.
+import { constants } from 'node:os';
+import type { Config } from '../core/config.ts';
+import { exitStatus } from '../core/errors.ts';
+import type { WorkerEnd } from '../core/pool.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
+import type { Caller } from '../sys/caller.ts';
+import { systemClock } from '../sys/clock.ts';
+import { hasFrontRead, leaveStreams, letFrontGo, tellFront, tellFrontUp, type Front } from '../sys/front.ts';
+import { libc } from '../sys/libc.ts';
+import { forbidInspection, releaseStartMemory } from '../sys/process-self.ts';
+import { watchChildren } from '../sys/reaper.ts';
+import { commandLineOf, executedPath, ProcessTemplate, workerEnvironment } from '../sys/spawn-worker.ts';
+import { servesConnections } from '../sys/waiting.ts';
+import { workerSessions } from '../sys/worker-sessions.ts';
+import { PoolRecords } from './pool-records.ts';
+import { describeFirstEnd, explainStartFailure } from './start-failure.ts';
+import type { PreparedPool } from './prepare-pool.ts';
+import { printError, printFailure, printHint, printLine } from './print.ts';
+import type { StartJournal } from './start-journal.ts';
+import { watchSignals } from './watch-signals.ts';
+
+/** How often the start looks whether its command is still there. */
+const frontLookMs = 10;
+/** The command wakes up within a fraction of this. */
+const frontReadLookMs = 1;
+/** Lets the command return before the collection takes the processor. */
+const releaseMemoryAfterMs = 300;
+
+/** Runs the pool; ends the process by itself when the pool has ended. */
+export function runSupervised(
+  config: Config,
+  caller: Caller,
+  prepared: PreparedPool,
+  journal: StartJournal,
+  front: Front | undefined,
+): void {
+  new SupervisedRun(config, caller, prepared, journal, front).start();
+}
+
+class SupervisedRun {
+  readonly #front: Front | undefined;
+  readonly #config: Config;
+  readonly #prepared: PreparedPool;
+  readonly #journal: StartJournal;
+  readonly #records: PoolRecords;
+  readonly #supervisor: Supervisor;
+  readonly #isBackground: boolean;
+  #isUp = false;
+  /** Why a start that was not up yet is being undone. */
+  #abandoned: string | undefined;
+
+  constructor(
+    config: Config,
+    caller: Caller,
+    prepared: PreparedPool,
+    journal: StartJournal,
+    front: Front | undefined,
+  ) {
+    this.#front = front;
+    this.#config = config;
+    this.#prepared = prepared;
+    this.#journal = journal;
+    this.#isBackground = config.model === 'background';
+    this.#records = new PoolRecords(config, prepared);
+    this.#supervisor = this.#createSupervisor(caller);
+  }
+
+  start(): void {
+    forbidInspection();
+    this.#records.setPhase('starting');
+    watchChildren((pid, exit) => this.#supervisor.childEnded(pid, exit));
+    watchSignals({
+      stop: (signal) => this.#stop(signal),
+      reopen: () => this.#reopenLogs(),
+      ignored: (signal) => this.#prepared.log?.write({ event: 'signal-ignored', signal }),
+      hangupStops: !this.#isBackground && libc.isatty(0) === 1,
+    });
+    if (this.#isBackground) this.#watchFront();
+    process.on('uncaughtException', (error) => this.#survive(error));
+    this.#supervisor.start();
+    // Signals and children alone do not keep Node's loop alive.
+    setInterval(() => undefined, 2 ** 31 - 1);
+  }
+
+  #createSupervisor(caller: Caller): Supervisor {
+    const { proc, socket, nowhere, log } = this.#prepared;
+    const config = this.#config;
+    const command = commandLineOf(config.program, caller);
+    const [stdout, stderr] = this.#isBackground ? [nowhere, nowhere] : [1, 2];
+    const environment = workerEnvironment(caller.environment, config.phpChildren);
+    const streams = { stdin: socket.descriptor, stdout, stderr };
+    const machine = {
+      clock: systemClock,
+      spawner: new ProcessTemplate(command, environment, streams, caller.fileLimit),
+      sessions: workerSessions(proc),
+      readiness: {
+        isWaiting: (pid: number) => proc !== undefined && servesConnections(proc, pid, socket),
+        hasEnded: (pid: number) => proc?.stat(pid)?.state === 'Z',
+      },
+      log: log ?? { write: () => undefined, reopen: () => undefined },
+      records: this.#records,
+      random: () => Math.random(),
+      describeErrno: (errno: number) => libc.strerror(errno),
+      signalName,
+    };
+    const settings = {
+      workers: config.workers,
+      restart: config.restart,
+      stopTimeoutMs: config.stopTimeoutMs,
+      programPath: executedPath(config.program),
+    };
+    return new Supervisor(machine, settings, {
+      stopping: () => this.#records.setPhase('stopping'),
+      up: (firstEnds) => this.#reportUp(firstEnds),
+      startFailed: (firstEnds) => this.#failStart(firstEnds),
+      stopped: (status) => this.#end(status),
+    });
+  }
+
+  #watchFront(): void {
+    systemClock.after(frontLookMs, () => {
+      if (this.#isUp || this.#abandoned !== undefined) return;
+      if (this.#front?.isGone()) this.#abandon('the command was ended');
+      else this.#watchFront();
+    });
+  }
+
+  #stop(signal: NodeJS.Signals): void {
+    if (!this.#isUp) this.#abandoned ??= `start interrupted by ${signal}`;
+    this.#supervisor.stop(signal);
+  }
+
+  #abandon(reason: string): void {
+    this.#abandoned = reason;
+    this.#supervisor.stop(reason);
+  }
+
+  /** A mistake of ours must not take a site down: the workers serve on, and the log says what happened. */
+  #survive(error: Error): void {
+    this.#prepared.log?.write({
+      event: 'warning',
+      message: `internal error: ${error.stack ?? error.message}`,
+    });
+    if (!this.#isUp) this.#abandon(`unexpected error: ${error.message}`);
+  }
+
+  #reopenLogs(): void {
+    const { log } = this.#prepared;
+    try {
+      log?.reopen();
+      log?.write({ event: 'logs-reopened' });
+    } catch (error) {
+      log?.write({
+        event: 'warning',
+        message: `logs not reopened, the old file stays in use: ${(error as Error).message}`,
+      });
+    }
+  }
+
+  #reportUp(firstEnds: readonly (WorkerEnd | undefined)[]): void {
+    try {
+      this.#prepared.pidFile?.write(String(process.pid));
+    } catch (error) {
+      printFailure(error);
+      this.#abandon((error as Error).message);
+      return;
+    }
+    if (!this.#isBackground) this.#announce(firstEnds);
+    else if (tellFrontUp(process.pid)) this.#awaitFront(firstEnds);
+    else this.#abandon('the command was ended');
+  }
+
+  /** Success is final once the command has read its status: one that was ended before has failed. */
+  #awaitFront(firstEnds: readonly (WorkerEnd | undefined)[]): void {
+    if (this.#abandoned !== undefined) return;
+    if (this.#front?.isGone()) this.#abandon('the command was ended');
+    else if (hasFrontRead()) this.#announce(firstEnds);
+    else systemClock.after(frontReadLookMs, () => this.#awaitFront(firstEnds));
+  }
+
+  #announce(firstEnds: readonly (WorkerEnd | undefined)[]): void {
+    this.#isUp = true;
+    this.#journal.keep();
+    this.#records.setPhase('serving');
+    for (const end of firstEnds) if (end) printError(describeFirstEnd(end));
+    if (this.#prepared.logProblem !== undefined) printHint(this.#prepared.logProblem);
+    if (this.#isBackground) {
+      leaveStreams(this.#prepared.nowhere);
+      letFrontGo();
+      this.#front?.release();
+    } else {
+      printLine(`child spawned successfully: PID: ${process.pid}`);
+    }
+    this.#prepared.log?.write({
+      event: 'pool-up',
+      address: this.#prepared.address,
+      workers: this.#config.workers,
+    });
+    systemClock.after(releaseMemoryAfterMs, releaseStartMemory);
+  }
+
+  /** Every first worker died: 1.6's line for the first one, and its status. */
+  #failStart(firstEnds: readonly WorkerEnd[]): void {
+    const [first] = firstEnds;
+    this.#undo();
+    if (first) {
+      printError(describeFirstEnd(first));
+      explainStartFailure(this.#config, first).forEach(printHint);
+    }
+    this.#finish(first ? statusOf(first) : exitStatus.failed);
+  }
+
+  #end(status: number): void {
+    if (!this.#isUp) {
+      this.#undo();
+      if (this.#abandoned !== undefined) printError(this.#abandoned);
+      this.#finish(this.#isBackground ? exitStatus.failed : status);
+      return;
+    }
+    this.#prepared.log?.write({ event: 'stopped' });
+    this.#records.release();
+    this.#finish(status);
+  }
+
+  #undo(): void {
+    this.#records.undo();
+    this.#journal.undo();
+  }
+
+  #finish(status: number): void {
+    if (this.#isBackground && !this.#isUp) tellFront(status);
+    process.exit(status);
+  }
+}
+
+/** 1.6's status for a child that died; a first worker that exits 0 has failed all the same. */
+function statusOf(end: WorkerEnd): number {
+  switch (end.kind) {
+    case 'not-executed':
+      return end.errno;
+    case 'exited':
+      return end.status || exitStatus.failed;
+    case 'signaled':
+      return exitStatus.failed;
+  }
+}
+
+function signalName(number: number): string | undefined {
+  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+}

@@ -1,0 +1,121 @@
+// --no-supervise: 1.6's model. Starts the workers, watches their first 100 ms side
+// by side, prints one line each, and leaves nothing of itself behind.
+import { defaults, type Config } from '../core/config.ts';
+import { exitStatus } from '../core/errors.ts';
+import type { WorkerEnd } from '../core/pool.ts';
+import type { Caller } from '../sys/caller.ts';
+import { tellFront, type Front } from '../sys/front.ts';
+import { libc } from '../sys/libc.ts';
+import { watchChildren } from '../sys/reaper.ts';
+import { commandLineOf, ProcessTemplate, workerEnvironment } from '../sys/spawn-worker.ts';
+import { servesConnections } from '../sys/waiting.ts';
+import type { PreparedPool } from './prepare-pool.ts';
+import { printError, printFailure, printHint, printLine } from './print.ts';
+import { describeFirstEnd, explainStartFailure } from './start-failure.ts';
+import type { StartJournal } from './start-journal.ts';
+import { watchSignals } from './watch-signals.ts';
+
+interface Child {
+  readonly pid: number;
+  state: 'young' | 'up' | WorkerEnd;
+}
+
+const SIGKILL = 9;
+const lookMs = 2;
+
+export function runUnsupervised(
+  config: Config,
+  caller: Caller,
+  prepared: PreparedPool,
+  journal: StartJournal,
+  front: Front | undefined,
+): void {
+  const { socket, nowhere, proc } = prepared;
+  const streams = { stdin: socket.descriptor, stdout: nowhere, stderr: nowhere };
+  const environment = workerEnvironment(caller.environment, config.phpChildren);
+  const template = new ProcessTemplate(
+    commandLineOf(config.program, caller),
+    environment,
+    streams,
+    caller.fileLimit,
+  );
+  const startedMs = performance.now();
+  let interrupted = false;
+  watchSignals({
+    stop: () => (interrupted = true),
+    reopen: () => undefined,
+    ignored: () => undefined,
+    hangupStops: true,
+  });
+  const children = Array.from({ length: config.workers }, (): Child => {
+    const result = template.spawn();
+    return 'pid' in result
+      ? { pid: result.pid, state: 'young' }
+      : { pid: 0, state: { kind: 'not-executed', errno: result.errno } };
+  });
+  const reap = watchChildren((pid, exit) => {
+    const child = children.find((candidate) => candidate.pid === pid);
+    if (child) child.state = exit;
+  });
+
+  const look = (): void => {
+    // Before any verdict: a child may have died before SIGCHLD had a handler.
+    reap();
+    if (interrupted || front?.isGone()) return abandon(children, journal);
+    const isOver = performance.now() - startedMs >= defaults.upAfterMs;
+    for (const child of children.filter((candidate) => candidate.state === 'young')) {
+      if (isOver || (proc && servesConnections(proc, child.pid, socket))) child.state = 'up';
+    }
+    if (children.some((child) => child.state === 'young')) setTimeout(look, lookMs);
+    else finish(config, prepared, journal, children);
+  };
+  setTimeout(look, 1);
+}
+
+/** The command was interrupted: nothing that it started stays. */
+function abandon(children: readonly Child[], journal: StartJournal): void {
+  const alive = children.filter((child) => child.state === 'young' || child.state === 'up');
+  for (const { pid } of alive) libc.kill(-pid, SIGKILL);
+  journal.undo();
+  tellFront(exitStatus.failed);
+  process.exit(exitStatus.failed);
+}
+
+function finish(
+  config: Config,
+  prepared: PreparedPool,
+  journal: StartJournal,
+  children: readonly Child[],
+): void {
+  const up = children.filter((child) => child.state === 'up');
+  let status: number = exitStatus.ok;
+  try {
+    if (up.length > 0) prepared.pidFile?.write(up.map((child) => child.pid).join('\n'));
+  } catch (error) {
+    // 1.6 goes on without the file: the workers run.
+    printFailure(error);
+  }
+  // Before anything is printed that could keep us waiting for a reader.
+  if (up.length > 0) journal.keep();
+  else journal.undo();
+  for (const child of children) status = report(child) ?? status;
+  const [first] = children;
+  if (up.length === 0 && first && typeof first.state === 'object') {
+    explainStartFailure(config, first.state).forEach(printHint);
+  }
+  prepared.files?.release();
+  tellFront(status);
+  process.exit(status);
+}
+
+/** Prints the child's line as 1.6 does; its status when it died, which becomes the command's. */
+function report(child: Child): number | undefined {
+  const { state, pid } = child;
+  if (typeof state === 'string') {
+    printLine(`child spawned successfully: PID: ${pid}`);
+    return undefined;
+  }
+  printError(describeFirstEnd(state));
+  if (state.kind === 'not-executed') return state.errno;
+  return state.kind === 'exited' ? state.status : exitStatus.failed;
+}

@@ -1,0 +1,102 @@
+// The command: reads its arguments, decides who supervises, and runs that. The one
+// place that catches, prints and exits.
+import type { Config } from '../core/config.ts';
+import { exitStatus, SpawnFcgiError } from '../core/errors.ts';
+import { closeInherited, readCaller, readVariable, type Caller } from '../sys/caller.ts';
+import { closeOnExecAbove2, execInPlace } from '../sys/exec-in-place.ts';
+import { Front, leaveSession, tellFront } from '../sys/front.ts';
+import { libc } from '../sys/libc.ts';
+import { ProcFs } from '../sys/proc-fs.ts';
+import { setProcessName } from '../sys/process-self.ts';
+import { undoArgument, undoStart } from '../sys/undo-guard.ts';
+import { readCommandLine, type Request } from './options.ts';
+import { parseConfig } from './parse-config.ts';
+import { preparePool } from './prepare-pool.ts';
+import { printError, printFailure, printHint, printText } from './print.ts';
+import { checkProgram, runInPlace } from './run-exec.ts';
+import { runSupervised } from './run-supervised.ts';
+import { runUnsupervised } from './run-unsupervised.ts';
+import { StartJournal } from './start-journal.ts';
+import { usageText, versionText } from './usage.ts';
+import { watchInterruption } from './watch-interruption.ts';
+
+// The guard of a start runs us without the front; users cannot.
+if (process.argv[2] === undoArgument && process.env['SPAWN_FCGI_GUARD'] !== undefined) undoStart();
+else void main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<void> {
+  closeOnExecAbove2();
+  const caller = readCaller();
+  const journal = new StartJournal();
+  try {
+    await run(args, caller, journal);
+  } catch (error) {
+    journal.undo();
+    printFailure(error);
+    exit(caller, error instanceof SpawnFcgiError ? error.exitCode : exitStatus.failed);
+  }
+}
+
+async function run(args: readonly string[], caller: Caller, journal: StartJournal): Promise<void> {
+  if (args.length === 0) {
+    printText(usageText);
+    return exit(caller, exitStatus.refused);
+  }
+  const request = readCommandLine(args, readVariable(caller.environment, 'POSIXLY_CORRECT') !== undefined);
+  if (request.kind !== 'start') return show(request, caller);
+  const config = parseConfig(request.options, request.program, process.getuid?.() === 0);
+  if (process.getuid?.() !== 0 && process.getuid?.() !== process.geteuid?.()) {
+    throw new SpawnFcgiError("Are you nuts? Don't apply a SUID bit to this binary");
+  }
+  const needsFront = config.model === 'background' || config.model === 'unsupervised';
+  if (needsFront && caller.front === undefined) return startAgainBehindFront(args, caller);
+  config.hints.forEach(printHint);
+  await start(config, caller, journal);
+}
+
+function show(request: Request, caller: Caller): void {
+  printText(request.kind === 'version' ? versionText : usageText);
+  exit(caller, exitStatus.ok);
+}
+
+async function start(config: Config, caller: Caller, journal: StartJournal): Promise<void> {
+  if (caller.front !== undefined) {
+    leaveSession();
+    closeInherited(caller.front);
+  }
+  const proc = ProcFs.open();
+  const front = proc && caller.front !== undefined ? new Front(proc, caller.front) : undefined;
+  const stopWatching = watchInterruption(front, (reason) => {
+    journal.undo();
+    printError(reason);
+    exit(caller, exitStatus.failed);
+  });
+  // From now on killall finds this process, and its signals find handlers.
+  if (config.model === 'background' || config.model === 'foreground') setProcessName(config.name);
+  const beforeDrop = config.model === 'exec' ? checkProgram : () => undefined;
+  const prepared = await preparePool({
+    config,
+    caller,
+    journal,
+    proc,
+    beforeDrop: (identity) => beforeDrop(config, identity),
+  });
+  if (config.model === 'exec') runInPlace(config, caller, prepared);
+  else if (config.model === 'unsupervised') runUnsupervised(config, caller, prepared, journal, front);
+  else runSupervised(config, caller, prepared, journal, front);
+  // Last, so that no signal finds its default action; handlers wait for this tick to end.
+  stopWatching();
+}
+
+/** The front took an argument for -n that is none: this process becomes the front again, and knows better. */
+function startAgainBehindFront(args: readonly string[], caller: Caller): never {
+  const command = { path: '/bin/sh', argv: ['sh', process.argv[1] ?? '', ...caller.encodeAll(args)] };
+  const environment = [...caller.environment, Buffer.from(`SPAWN_FCGI_MODE=background ${process.pid}`)];
+  const errno = execInPlace(command, environment, caller.fileLimit);
+  throw new SpawnFcgiError(`cannot execute /bin/sh: ${libc.strerror(errno)}`, { exitCode: errno });
+}
+
+function exit(caller: Caller, status: number): void {
+  if (caller.front !== undefined) tellFront(status);
+  process.exit(status);
+}

@@ -1,0 +1,55 @@
+// What a start has made so far, so that a start that fails leaves none of it:
+// undone by ourselves where we may, else by the guard, who still is root.
+import { resolve } from 'node:path';
+import type { UndoGuard } from '../sys/undo-guard.ts';
+
+interface Step {
+  /** Returns false when we may not. */
+  readonly undo: () => boolean;
+}
+
+export class StartJournal {
+  readonly #steps: Step[] = [];
+  readonly #noted: { path: string; identity: string }[] = [];
+  #guard: UndoGuard | undefined;
+
+  /** From now on the guard learns of every step, and of those before. */
+  setGuard(guard: UndoGuard): void {
+    this.#guard = guard;
+    this.#noted.forEach((made) => guard.note(made));
+  }
+
+  /** Records a file that was made, by its path as seen from outside a chroot. */
+  made(path: string, identity: string, undo: () => boolean): void {
+    const made = { path: resolve(path), identity };
+    this.#steps.push({ undo });
+    this.#noted.push(made);
+    this.#guard?.note(made);
+  }
+
+  /** Records how to take back a change to something that was there before. */
+  changed(restore: () => void): void {
+    this.#steps.push({
+      undo() {
+        restore();
+        return true;
+      },
+    });
+  }
+
+  /** The start failed: everything that was made goes, in reverse. */
+  undo(): void {
+    const failures = this.#steps.toReversed().filter((step) => !step.undo());
+    this.#steps.length = 0;
+    if (failures.length > 0) this.#guard?.undo();
+    else this.#guard?.keep();
+    this.#guard = undefined;
+  }
+
+  /** The start succeeded: everything stays. */
+  keep(): void {
+    this.#steps.length = 0;
+    this.#guard?.keep();
+    this.#guard = undefined;
+  }
+}

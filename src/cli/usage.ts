@@ -1,0 +1,54 @@
+// The texts of -h and -v. Defaults and spellings are 1.6's; what is new has long
+// options only.
+import manifest from '../../package.json' with { type: 'json' };
+
+export const versionText = `spawn-fcgi v${manifest.version} (ipv6) - spawns and supervises FastCGI processes\n`;
+
+export const usageText = `Usage: spawn-fcgi [options] [-- <fcgiapp> [fcgi app arguments]]
+
+${versionText}
+Options:
+ -f, --command <cmd>      run by /bin/sh -c "exec <cmd>" (ignored if <fcgiapp>
+                          is given)
+ -d, --chdir <directory>  change directory before starting workers
+ -a, --address <address>  bind to an IPv4 or IPv6 address or a host name
+                          (default: 0.0.0.0)
+ -p, --port <port>        bind to a TCP port
+ -s, --socket <path>      bind to a Unix domain socket
+ -M, --socket-mode <mode> mode of the Unix domain socket (octal; default: read
+                          and write for user and group as far as umask allows)
+ -C, --php-children <n>   (PHP only) set PHP_FCGI_CHILDREN
+ -F, --workers <n>        number of workers (default: 1)
+ -b, --backlog <n>        backlog of the socket (default: 1024)
+ -P, --pid-file <path>    file for the supervisor's PID
+ -n, --foreground         do not go to the background
+ -v, --version            show version
+ -h, -?, --help           show this help
+(root only)
+ -c, --chroot <directory> change root directory
+ -S, --socket-before-chroot
+                          create the socket before chroot (default: inside)
+ -u, --user <user>        run workers as this user
+ -g, --group <group>      run workers as this group (default: the user's)
+ -U, --socket-user <user> owner of the Unix domain socket
+ -G, --socket-group <group>
+                          group of the Unix domain socket
+
+Who supervises:
+     --supervise          with -n: stay in the foreground as the supervisor
+     --no-supervise       start the workers and leave nothing behind (as 1.6)
+     --name <name>        process name of the supervisor (default: the
+                          program's base name)
+Supervision (TIME is a number with ms, s, m or h; bare: seconds):
+     --stop-timeout <time>       from TERM to KILL (default: 9s)
+     --min-uptime <time>         a worker that lived longer is restarted at
+                                 once (default: 1s)
+     --restart-delay <time>      first delay of the backoff (default: 100ms)
+     --restart-max-delay <time>  longest delay of the backoff (default: 30s)
+     --start-limit <n>/<time>    end the pool (status 75) after n crashes or
+                                 failed starts within the time
+     --worker-pid-file <pattern> one PID file a worker; %i is its slot
+     --state-dir <directory>     where lock and state files live
+     --log <file>                supervisor events go to this file
+     --log-format <format>       human or json
+`;

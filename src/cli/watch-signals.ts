@@ -1,0 +1,34 @@
+// Signals to the supervisor, as spec section 5 gives them a meaning. None of
+// those that would end the process by default is left at its default.
+import { ignoreRealTimeSignals, unblockAllSignals } from '../sys/exec-in-place.ts';
+
+export interface SignalActions {
+  stop(signal: NodeJS.Signals): void;
+  reopen(): void;
+  ignored(signal: NodeJS.Signals): void;
+  /** A foreground supervisor whose terminal is gone stops; elsewhere HUP is a request. */
+  readonly hangupStops: boolean;
+}
+
+const stopSignals = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
+const ignoredSignals = [
+  'SIGUSR2',
+  'SIGALRM',
+  'SIGVTALRM',
+  'SIGTTIN',
+  'SIGTTOU',
+  'SIGIO',
+  'SIGPWR',
+  'SIGSTKFLT',
+  'SIGXCPU',
+  'SIGPROF',
+] as const;
+
+export function watchSignals(actions: SignalActions): void {
+  for (const signal of stopSignals) process.on(signal, () => actions.stop(signal));
+  process.on('SIGHUP', () => (actions.hangupStops ? actions.stop('SIGHUP') : actions.ignored('SIGHUP')));
+  process.on('SIGUSR1', () => actions.reopen());
+  for (const signal of ignoredSignals) process.on(signal, () => actions.ignored(signal));
+  ignoreRealTimeSignals();
+  unblockAllSignals();
+}

@@ -1,0 +1,72 @@
+// The validated configuration of one pool and its documented defaults.
+// Nothing here reads the command line or the machine.
+
+/** How the program is run: by execv, or by `/bin/sh -c "exec COMMAND"` (-f). */
+export type Program =
+  | { readonly kind: 'argv'; readonly argv: readonly [string, ...string[]] }
+  | { readonly kind: 'shell'; readonly command: string };
+
+/** Where the pool listens, as the user wrote it. */
+export type ListenAddress =
+  | { readonly kind: 'tcp'; readonly host: string | undefined; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+/**
+ * Who is in charge afterwards: `exec` the process becomes the program (-n);
+ * `foreground` and `background` a supervisor; `unsupervised` nobody, as with 1.6.
+ */
+export type Model = 'exec' | 'foreground' | 'background' | 'unsupervised';
+
+/** When a worker that ended is started again; all times in milliseconds. */
+export interface RestartPolicy {
+  readonly minUptimeMs: number;
+  readonly delayMs: number;
+  readonly maxDelayMs: number;
+  /** Crashes and failed starts of the whole pool that end it, within a time. */
+  readonly startLimit: { readonly count: number; readonly withinMs: number } | undefined;
+}
+
+export interface Config {
+  readonly program: Program;
+  readonly model: Model;
+  /** The supervisor's process name: `--name`, or the program's base name. */
+  readonly name: string;
+  readonly listen: ListenAddress;
+  readonly backlog: number;
+  readonly socketMode: number | undefined;
+  readonly socketUser: string | undefined;
+  readonly socketGroup: string | undefined;
+  readonly user: string | undefined;
+  readonly group: string | undefined;
+  readonly chroot: string | undefined;
+  readonly socketBeforeChroot: boolean;
+  readonly directory: string | undefined;
+  readonly workers: number;
+  readonly phpChildren: number | undefined;
+  readonly pidFile: string | undefined;
+  readonly workerPidFile: string | undefined;
+  readonly stateDir: string | undefined;
+  readonly stopTimeoutMs: number;
+  readonly restart: RestartPolicy;
+  readonly logFile: string | undefined;
+  readonly logFormat: 'human' | 'json';
+  /** Lines to print as hints before anything is done. */
+  readonly hints: readonly string[];
+}
+
+export const defaults = {
+  backlog: 1024,
+  workers: 1,
+  stopTimeoutMs: 9000,
+  minUptimeMs: 1000,
+  restartDelayMs: 100,
+  restartMaxDelayMs: 30_000,
+  /** 1.6 waits this long for a child to die before it calls it started. */
+  upAfterMs: 100,
+  /** A worker that was up this long has its slot's backoff reset. */
+  backoffResetMs: 10_000,
+  /** Planned exits of one slot that are replaced at once within a second. */
+  plannedRestartsPerSecond: 10,
+  /** Exits with 0 in a row that count as planned in a slot that recycles, though nobody saw the worker up. */
+  unseenRecycles: 5,
+} as const;

@@ -1,0 +1,45 @@
+// The one error class of the program and the exit statuses that users see.
+// It only carries facts; printing and exiting happen in cli.
+
+/** Exit statuses with a meaning of their own; README.md has the table for users. */
+export const exitStatus = {
+  ok: 0,
+  /** An unexpected error, or the first worker died of a signal (1.6: rc = 1). */
+  failed: 1,
+  /** `--start-limit` reached: sysexits' EX_TEMPFAIL. */
+  startLimit: 75,
+  /** Refused before any worker ran (1.6: return -1). */
+  refused: 255,
+} as const;
+
+/**
+ * A refusal or failure with the line 1.6 would print (without the leading
+ * `spawn-fcgi: `), the status to exit with, and hints that say the way out.
+ */
+export class SpawnFcgiError extends Error {
+  override readonly name = 'SpawnFcgiError';
+  readonly exitCode: number;
+  readonly hints: readonly string[];
+
+  constructor(
+    message: string,
+    options: { exitCode?: number; hints?: readonly string[]; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.exitCode = options.exitCode ?? exitStatus.refused;
+    this.hints = options.hints ?? [];
+  }
+}
+
+/** A failed system call: `errno` is the kernel's number, `message` the C library's text for it. */
+export class SyscallError extends Error {
+  override readonly name = 'SyscallError';
+  readonly syscall: string;
+  readonly errno: number;
+
+  constructor(syscall: string, errno: number, text: string) {
+    super(text);
+    this.syscall = syscall;
+    this.errno = errno;
+  }
+}

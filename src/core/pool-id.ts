@@ -1,0 +1,25 @@
+// The name of a pool's files: its address as bound, as one file name.
+
+/** What a pool is bound to; `path` is absolute as seen from outside any chroot. */
+export type BoundAddress =
+  | { readonly kind: 'tcp'; readonly family: 4 | 6; readonly ip: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+/** The address for people: `127.0.0.1:9000`, `[::1]:9000`, `/run/app.sock`. */
+export function formatAddress(address: BoundAddress): string {
+  if (address.kind === 'unix') return address.path;
+  return address.family === 6 ? `[${address.ip}]:${address.port}` : `${address.ip}:${address.port}`;
+}
+
+/**
+ * The pool's ID as a file name: `/` and `%` percent-encoded. A name too long
+ * for a directory entry (255 bytes with the suffix) keeps its end and gets a
+ * hash of the whole in front.
+ */
+export function poolId(address: BoundAddress, hash: (text: string) => string): string {
+  const escaped = formatAddress(address).replace(/[%/]/g, (char) => (char === '/' ? '%2F' : '%25'));
+  if (new TextEncoder().encode(escaped).length <= 240) return escaped;
+  const end = [...escaped].slice(-100);
+  while (new TextEncoder().encode(end.join('')).length > 200) end.shift();
+  return `${hash(escaped).slice(0, 32)}~${end.join('')}`;
+}

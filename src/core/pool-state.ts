@@ -1,0 +1,65 @@
+// What a pool writes down about itself: hints for people and for the next start.
+// A reader checks every fact against the kernel before it acts on it.
+
+export interface PoolState {
+  readonly version: 1;
+  readonly phase: 'starting' | 'serving' | 'stopping';
+  readonly name: string;
+  readonly address: string;
+  readonly pid: number;
+  /** Clock ticks since boot, as in /proc/PID/stat. */
+  readonly startTime: string;
+  readonly stopTimeoutMs: number;
+  readonly pidFile: string | undefined;
+  readonly workers: readonly WorkerRecord[];
+}
+
+export interface WorkerRecord {
+  readonly slot: number;
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+/** Parses a state file; undefined for anything that is not one of this version. */
+export function parsePoolState(text: string): PoolState | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  return isPoolState(value) ? value : undefined;
+}
+
+function isPoolState(value: unknown): value is PoolState {
+  if (typeof value !== 'object' || value === null) return false;
+  const state = value as Partial<Record<keyof PoolState, unknown>>;
+  return (
+    state.version === 1 &&
+    (state.phase === 'starting' || state.phase === 'serving' || state.phase === 'stopping') &&
+    typeof state.name === 'string' &&
+    typeof state.address === 'string' &&
+    isPid(state.pid) &&
+    typeof state.startTime === 'string' &&
+    typeof state.stopTimeoutMs === 'number' &&
+    (state.pidFile === undefined || typeof state.pidFile === 'string') &&
+    Array.isArray(state.workers) &&
+    state.workers.every(isWorkerRecord)
+  );
+}
+
+function isWorkerRecord(value: unknown): value is WorkerRecord {
+  const record = value as Partial<Record<keyof WorkerRecord, unknown>> | null;
+  return (
+    typeof record === 'object' &&
+    record !== null &&
+    Number.isInteger(record.slot) &&
+    isPid(record.pid) &&
+    record.pid > 1 &&
+    typeof record.startTime === 'string'
+  );
+}
+
+function isPid(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value > 0;
+}

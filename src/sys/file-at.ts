@@ -1,0 +1,81 @@
+// Files by directory descriptor and name, never following a link: stat, compare,
+// remove. Works after chroot, where the path no longer does.
+import { attempt, check, libc } from './libc.ts';
+import { constants, openSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
+const STATX_BASIC = 0x7ff;
+/** Same number on every Linux architecture; Node's constants lack it. */
+export const O_PATH = 0o10000000;
+
+export interface FileFacts {
+  /** `major:minor:inode`, what makes two names the same file. */
+  readonly identity: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly links: number;
+}
+
+export const fileType = { mask: 0o170000, socket: 0o140000, regular: 0o100000, directory: 0o040000 } as const;
+
+const statBuffer = Buffer.alloc(256);
+
+/** statx(2) of `name` in `directory` (a descriptor), without following a link; undefined when it is not there. */
+export function statAt(directory: number, name: string): FileFacts | undefined {
+  const result = attempt(() => libc.statx(directory, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC, statBuffer));
+  return result < 0 ? undefined : readFacts();
+}
+
+/** statx(2) of an open descriptor, O_PATH ones included. */
+export function statDescriptor(descriptor: number): FileFacts {
+  check('statx', () => libc.statx(descriptor, '', AT_EMPTY_PATH, STATX_BASIC, statBuffer));
+  return readFacts();
+}
+
+// Layout of struct statx is the same on every architecture (statx(2)).
+function readFacts(): FileFacts {
+  const device = `${statBuffer.readUInt32LE(136)}:${statBuffer.readUInt32LE(140)}`;
+  return {
+    identity: `${device}:${statBuffer.readBigUInt64LE(32)}`,
+    links: statBuffer.readUInt32LE(16),
+    uid: statBuffer.readUInt32LE(20),
+    gid: statBuffer.readUInt32LE(24),
+    mode: statBuffer.readUInt16LE(28),
+  };
+}
+
+/** Runs with another umask, for files whose mode must not be the caller's choice. */
+export function withUmask<T>(mask: number, run: () => T): T {
+  const before = process.umask(mask);
+  try {
+    return run();
+  } finally {
+    process.umask(before);
+  }
+}
+
+/** A name in a directory that is held open, so that it can be reached after chroot and chdir. */
+export interface NameAt {
+  readonly directory: number;
+  readonly name: string;
+  readonly path: string;
+}
+
+/** Opens the directory of `path`; throws Node's error when that fails. */
+export function openParent(path: string): NameAt {
+  const directory = openSync(dirname(path), O_PATH | constants.O_DIRECTORY);
+  return { directory, name: basename(path), path };
+}
+
+/**
+ * Removes the name if it still is the file with that identity. Returns whether
+ * nothing of ours is left under the name; false: we may not.
+ */
+export function removeIfSame(at: NameAt, identity: string): boolean {
+  const facts = statAt(at.directory, at.name);
+  if (!facts || facts.identity !== identity) return true;
+  return attempt(() => libc.unlinkat(at.directory, at.name, 0)) === 0;
+}

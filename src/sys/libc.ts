@@ -1,0 +1,275 @@
+// The C library by koffi: raw signatures, declared on first use because each
+// costs start-up time. The only importer of koffi. No policy here.
+import { createRequire } from 'node:module';
+import type Koffi from 'koffi';
+import { SyscallError } from '../core/errors.ts';
+
+const koffi = loadKoffi();
+const library = koffi.load(null);
+
+/**
+ * The prebuilt library itself where it fits: koffi's own loader reads Node's ELF
+ * header and four more files first, which is most of its 12 ms. On musl, and
+ * on other architectures, the loader chooses.
+ */
+function loadKoffi(): typeof Koffi {
+  const require = createRequire(__filename);
+  try {
+    return require(`@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`) as typeof Koffi;
+  } catch {
+    return withoutStreams(() => require('koffi') as typeof Koffi);
+  }
+}
+
+/**
+ * koffi's loader touches process.stderr, which makes the caller's pipe non-blocking
+ * for everybody who has it: it gets nothing to touch.
+ */
+function withoutStreams<T>(load: () => T): T {
+  const streams = ['stdout', 'stderr'] as const;
+  const kept = streams.map((name) => Object.getOwnPropertyDescriptor(process, name));
+  for (const name of streams) Object.defineProperty(process, name, { configurable: true, value: {} });
+  try {
+    return load();
+  } finally {
+    streams.forEach((name, index) => {
+      const descriptor = kept[index];
+      if (descriptor) Object.defineProperty(process, name, descriptor);
+    });
+  }
+}
+
+function declare<A extends unknown[], R>(prototype: string): (...args: A) => R {
+  let native: ((...args: A) => R) | undefined;
+  return (...args) => (native ??= library.func(prototype) as (...args: A) => R)(...args);
+}
+
+type Ptr = Buffer | null;
+
+/** Signatures as in the manual pages; a Buffer stands for a pointer to a structure. */
+export const libc = {
+  accessAt: declare<[number, string, number, number], number>('int faccessat(int, const char *, int, int)'),
+  bind: declare<[number, Buffer, number], number>('int bind(int, const void *, uint32_t)'),
+  capget: declare<[Buffer, Buffer], number>('int capget(void *, void *)'),
+  chroot: declare<[string], number>('int chroot(const char *)'),
+  close: declare<[number], number>('int close(int)'),
+  closeRange: declare<[number, number, number], number>('int close_range(uint, uint, int)'),
+  connect: declare<[number, Buffer, number], number>('int connect(int, const void *, uint32_t)'),
+  dup2: declare<[number, number], number>('int dup2(int, int)'),
+  execve: declare<[Buffer, Buffer, Buffer], number>('int execve(const void *, const void *, const void *)'),
+  fallocate: declare<[number, number, number, number], number>('int fallocate(int, int, int64_t, int64_t)'),
+  fchmodat: declare<[number, string, number, number], number>('int fchmodat(int, const char *, uint, int)'),
+  fchownat: declare<[number, string, number, number, number], number>(
+    'int fchownat(int, const char *, uint, uint, int)',
+  ),
+  fcntl: declare<[number, number, 'int', number], number>('int fcntl(int, int, ...)'),
+  flock: declare<[number, number], number>('int flock(int, int)'),
+  getgrnam: declare<[string], unknown>('void *getgrnam(const char *)'),
+  getoptLong: declare<[number, Buffer, string, Buffer, Buffer], number>(
+    'int getopt_long(int, void *, const char *, const void *, void *)',
+  ),
+  getpwnam: declare<[string], unknown>('void *getpwnam(const char *)'),
+  getpwuid: declare<[number], unknown>('void *getpwuid(uint)'),
+  getresgid: declare<[Buffer, Buffer, Buffer], number>('int getresgid(void *, void *, void *)'),
+  getresuid: declare<[Buffer, Buffer, Buffer], number>('int getresuid(void *, void *, void *)'),
+  getsockname: declare<[number, Buffer, Buffer], number>('int getsockname(int, void *, void *)'),
+  getrlimit: declare<[number, Buffer], number>('int getrlimit(int, void *)'),
+  inetAton: declare<[string, Buffer], number>('int inet_aton(const char *, void *)'),
+  inetPton: declare<[number, string, Buffer], number>('int inet_pton(int, const char *, void *)'),
+  initgroups: declare<[string, number], number>('int initgroups(const char *, uint)'),
+  ioctl: declare<[number, number, 'int', number], number>('int ioctl(int, ulong, ...)'),
+  ioctlPointer: declare<[number, number, 'void *', Buffer], number>('int ioctl(int, ulong, ...)'),
+  isatty: declare<[number], number>('int isatty(int)'),
+  kill: declare<[number, number], number>('int kill(int, int)'),
+  listen: declare<[number, number], number>('int listen(int, int)'),
+  memcpy: declare<[bigint, Buffer, number], void>('void memcpy(uint64_t, const void *, ulong)'),
+  mallocTrim: declare<[number], number>('int malloc_trim(ulong)'),
+  openat: declare<[number, string, number, number], number>('int openat(int, const char *, int, int)'),
+  openlog: declare<[Buffer, number, number], void>('void openlog(const void *, int, int)'),
+  pipe2: declare<[Buffer, number], number>('int pipe2(void *, int)'),
+  poll: declare<[Buffer, number, number], number>('int poll(void *, ulong, int)'),
+  posixSpawn: declare<[Buffer, Buffer, Buffer, Buffer, Buffer, Buffer], number>(
+    'int posix_spawn(void *, const void *, void *, void *, const void *, const void *)',
+  ),
+  fileActionsAddDup2: declare<[Buffer, number, number], number>(
+    'int posix_spawn_file_actions_adddup2(void *, int, int)',
+  ),
+  fileActionsInit: declare<[Buffer], number>('int posix_spawn_file_actions_init(void *)'),
+  spawnattrInit: declare<[Buffer], number>('int posix_spawnattr_init(void *)'),
+  spawnattrSetflags: declare<[Buffer, number], number>('int posix_spawnattr_setflags(void *, short)'),
+  spawnattrSetsigdefault: declare<[Buffer, Buffer], number>(
+    'int posix_spawnattr_setsigdefault(void *, void *)',
+  ),
+  spawnattrSetsigmask: declare<[Buffer, Buffer], number>('int posix_spawnattr_setsigmask(void *, void *)'),
+  prctlName: declare<[15, 'str', string], number>('int prctl(int, ...)'),
+  prctlNumber: declare<[number, 'ulong', number], number>('int prctl(int, ...)'),
+  processVmReadv: declare<[number, Buffer, number, Buffer, number, number], number>(
+    'long process_vm_readv(int, const void *, ulong, const void *, ulong, ulong)',
+  ),
+  read: declare<[number, Buffer, number], number>('long read(int, void *, ulong)'),
+  readlinkat: declare<[number, string, Buffer, number], number>(
+    'long readlinkat(int, const char *, void *, ulong)',
+  ),
+  setgid: declare<[number], number>('int setgid(uint)'),
+  setgroups: declare<[number, Ptr], number>('int setgroups(ulong, const void *)'),
+  getgroups: declare<[number, Ptr], number>('int getgroups(int, void *)'),
+  seteuid: declare<[number], number>('int seteuid(uint)'),
+  setrlimit: declare<[number, Buffer], number>('int setrlimit(int, const void *)'),
+  setsid: declare<[], number>('int setsid(void)'),
+  setsockopt: declare<[number, number, number, Buffer, number], number>(
+    'int setsockopt(int, int, int, const void *, uint32_t)',
+  ),
+  setuid: declare<[number], number>('int setuid(uint)'),
+  signal: declare<[number, bigint | null], unknown>('void *signal(int, void *)'),
+  sigprocmask: declare<[number, Buffer, Ptr], number>('int sigprocmask(int, const void *, void *)'),
+  socket: declare<[number, number, number], number>('int socket(int, int, int)'),
+  statx: declare<[number, string, number, number, Buffer], number>(
+    'int statx(int, const char *, int, uint, void *)',
+  ),
+  strerror: declare<[number], string>('const char *strerror(int)'),
+  syscallNumbers: declare<[number, 'ulong', number, 'ulong', number, 'ulong', number], number>(
+    'long syscall(long, ...)',
+  ),
+  syscall3: declare<[number, 'int', number, 'void *', Buffer, 'ulong', number], number>(
+    'long syscall(long, ...)',
+  ),
+  syslog: declare<[number, '%s', 'str', string], void>('void syslog(int, const char *, ...)'),
+  unlinkat: declare<[number, string, number], number>('int unlinkat(int, const char *, int)'),
+  waitpid: declare<[number, Buffer | null, number], number>('int waitpid(int, void *, int)'),
+} as const;
+
+/** errno of the call just made: read it in the very next statement, any fs call resets it. */
+export function errno(): number {
+  return koffi.errno();
+}
+
+/** Numbers of <errno.h> (Linux, all architectures alike for these). */
+export const E = {
+  PERM: 1,
+  NOENT: 2,
+  INTR: 4,
+  AGAIN: 11,
+  NOMEM: 12,
+  ACCES: 13,
+  EXIST: 17,
+  NOTDIR: 20,
+  ISDIR: 21,
+  NOEXEC: 8,
+  NOSPC: 28,
+  LOOP: 40,
+  ADDRINUSE: 98,
+  ADDRNOTAVAIL: 99,
+  CONNREFUSED: 111,
+} as const;
+
+/** Whether an errno of posix_spawn(3) is fork's: no more processes allowed, or no memory. */
+export function isForkError(number: number): boolean {
+  return number === E.AGAIN || number === E.NOMEM;
+}
+
+/** A SyscallError for `number`, with the C library's text. */
+function syscallError(name: string, number: number): SyscallError {
+  return new SyscallError(name, number, libc.strerror(number));
+}
+
+/**
+ * Runs a call that reports failure by -1 and throws a SyscallError then;
+ * EINTR is retried, as every caller here would.
+ */
+export function check(name: string, call: () => number): number {
+  for (;;) {
+    const result = call();
+    if (result !== -1) return result;
+    const failure = errno();
+    if (failure !== E.INTR) throw syscallError(name, failure);
+  }
+}
+
+/** Like check, but for one expected set of failures returns minus errno instead of throwing. */
+export function attempt(call: () => number): number {
+  for (;;) {
+    const result = call();
+    if (result !== -1) return result;
+    const failure = errno();
+    if (failure !== E.INTR) return -failure;
+  }
+}
+
+/** A C string's bytes with the final NUL. */
+export function cString(text: string | Buffer): Buffer {
+  return Buffer.concat([typeof text === 'string' ? Buffer.from(text) : text, Buffer.of(0)]);
+}
+
+/**
+ * A NULL-terminated `char *[]` in memory that stays alive as long as the result:
+ * raw bytes, so that names and values need not be UTF-8.
+ */
+export class StringVector {
+  readonly pointers: Buffer;
+  readonly #base: bigint;
+  /** Keeps the strings from being collected while `pointers` refers to them. */
+  readonly strings: Buffer;
+
+  constructor(entries: readonly (string | Buffer)[]) {
+    const encoded = entries.map(cString);
+    this.strings = Buffer.concat([...encoded, Buffer.of(0)]);
+    this.pointers = Buffer.alloc(8 * (entries.length + 1));
+    const base = koffi.address(this.strings);
+    this.#base = base;
+    let offset = 0;
+    encoded.forEach((entry, index) => {
+      this.pointers.writeBigUInt64LE(base + BigInt(offset), index * 8);
+      offset += entry.length;
+    });
+  }
+
+  /** The strings in the order that the pointers have now. */
+  entries(count: number): string[] {
+    return Array.from({ length: count }, (_unused, index) => {
+      const start = Number(this.pointers.readBigUInt64LE(index * 8) - this.#base);
+      return this.strings.toString('utf8', start, this.strings.indexOf(0, start));
+    });
+  }
+}
+
+/** The address of a variable of the C library, such as optind. */
+export function librarySymbol(name: string): bigint {
+  return library.symbol(name) as bigint;
+}
+
+export function decodeInt(address: bigint): number {
+  return koffi.decode(address, 'int') as number;
+}
+
+export function writeInt(address: bigint, value: number): void {
+  koffi.encode(address, 'int', value);
+}
+
+/** The string behind a `char *` variable; undefined for NULL. */
+export function decodePointer(address: bigint): string | undefined {
+  return (koffi.decode(address, 'str') as string | null) ?? undefined;
+}
+
+/** The address of a Buffer's memory, for structures that contain pointers. */
+export function addressOf(buffer: Buffer): bigint {
+  return koffi.address(buffer);
+}
+
+/** Decodes `struct passwd` or `struct group` behind a pointer. */
+export function decodeNamed(
+  pointer: unknown,
+  structure: 'passwd' | 'group',
+): { name: string; uid: number; gid: number } {
+  const type =
+    structure === 'passwd'
+      ? (passwdType ??= koffi.struct('passwd', {
+          name: 'str',
+          passwd: 'str',
+          uid: 'uint32_t',
+          gid: 'uint32_t',
+        }))
+      : (groupType ??= koffi.struct('group', { name: 'str', passwd: 'str', gid: 'uint32_t' }));
+  return { uid: 0, ...(koffi.decode(pointer, type) as { name: string; gid: number }) };
+}
+let passwdType: ReturnType<typeof koffi.struct> | undefined;
+let groupType: ReturnType<typeof koffi.struct> | undefined;

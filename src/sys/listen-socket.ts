@@ -1,0 +1,316 @@
+// Makes the listening socket as 1.6's bind_socket does, without its holes: what
+// is at the path is looked at first, its mode is right from birth, and owner and
+// mode are set through a descriptor of the very file that was bound.
+import { constants } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Config } from '../core/config.ts';
+import { SpawnFcgiError } from '../core/errors.ts';
+import type { BoundAddress } from '../core/pool-id.ts';
+import {
+  fileType,
+  O_PATH,
+  openParent,
+  removeIfSame,
+  statAt,
+  statDescriptor,
+  type NameAt,
+} from './file-at.ts';
+import type { Identity } from './identity.ts';
+import { attempt, check, E, libc } from './libc.ts';
+
+const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_CLOEXEC = 0o2000000;
+const SOCK_NONBLOCK = 0o4000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const O_CLOEXEC = 0o2000000;
+const SIOCUNIXFILE = 0x89e0;
+const AT_EMPTY_PATH = 0x1000;
+/** An address that is ready for bind(2). */
+export type SocketAddress =
+  | {
+      readonly kind: 'tcp';
+      readonly family: 4 | 6;
+      readonly bytes: Buffer;
+      readonly ip: string;
+      readonly port: number;
+    }
+  | { readonly kind: 'unix'; readonly path: string };
+
+/** The file of a Unix socket that we bound, to remove it by at the end. */
+export interface SocketFile {
+  readonly at: NameAt;
+  readonly identity: string;
+}
+
+export interface ListenSocket {
+  readonly descriptor: number;
+  /** The socket's inode number, as in `socket:[N]` of /proc/PID/fd. */
+  readonly inode: string;
+  readonly file: SocketFile | undefined;
+}
+
+/** An IP address in any form inet_addr(3) or inet_pton(3) takes; undefined for anything else. */
+export function parseIp(host: string | undefined, port: number): SocketAddress | undefined {
+  const four = Buffer.alloc(4);
+  if (host === undefined) return inet4(four, port);
+  // 1.6 uses inet_addr, for which 255.255.255.255 is the error value.
+  if (libc.inetAton(host, four) === 1 && four.readUInt32LE() !== 0xffffffff) return inet4(four, port);
+  const sixteen = Buffer.alloc(16);
+  return libc.inetPton(AF_INET6, host, sixteen) === 1 ? inet6(sixteen, port) : undefined;
+}
+
+function inet4(ip: Buffer, port: number): SocketAddress {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt16LE(AF_INET, 0);
+  bytes.writeUInt16BE(port, 2);
+  ip.copy(bytes, 4);
+  return { kind: 'tcp', family: 4, bytes, ip: ip.join('.'), port };
+}
+
+function inet6(ip: Buffer, port: number): SocketAddress {
+  const bytes = Buffer.alloc(28);
+  bytes.writeUInt16LE(AF_INET6, 0);
+  bytes.writeUInt16BE(port, 2);
+  ip.copy(bytes, 8);
+  const groups = Array.from({ length: 8 }, (_unused, index) => ip.readUInt16BE(index * 2).toString(16)).join(
+    ':',
+  );
+  // The URL parser writes IPv6 in its canonical short form.
+  return { kind: 'tcp', family: 6, bytes, ip: new URL(`http://[${groups}]`).hostname.slice(1, -1), port };
+}
+
+/** sockaddr_un as SUN_LEN measures it: without the final NUL, so that 107 bytes fit. */
+function unixAddress(path: string): Buffer {
+  const name = Buffer.from(path);
+  const bytes = Buffer.alloc(2 + name.length);
+  bytes.writeUInt16LE(AF_UNIX, 0);
+  name.copy(bytes, 2);
+  return bytes;
+}
+
+/** Where the socket will be, as seen from outside a chroot. */
+export function boundAddress(
+  address: SocketAddress,
+  root: string | undefined,
+  resolveLinks: (path: string) => string,
+): BoundAddress {
+  if (address.kind === 'tcp') return address;
+  const inside = root === undefined ? resolve(address.path) : resolve('/', address.path);
+  const outside = root === undefined ? inside : resolve(root, `.${inside}`);
+  const slash = outside.lastIndexOf('/');
+  return {
+    kind: 'unix',
+    path: `${resolveLinks(outside.slice(0, slash) || '/')}/${outside.slice(slash + 1)}`.replace(/^\/\//, '/'),
+  };
+}
+
+/** Who and what a Unix socket's file is for. */
+export interface SocketOwner {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+  /** Owners whose directory may be writable by others although we are root. */
+  readonly trustedUids: readonly number[];
+  /** A descriptor of /proc, to change a mode through /proc/self/fd after chroot. */
+  readonly proc: number | undefined;
+}
+
+/** 1.6's rule for who owns the socket: -U/-G, else -u/-g; 0 leaves it. */
+export function socketOwner(
+  config: Pick<Config, 'socketMode'>,
+  worker: Identity,
+  socket: Identity,
+  proc: number | undefined,
+): SocketOwner {
+  return {
+    uid: socket.uid || worker.uid,
+    gid: socket.gid || worker.gid,
+    mode: config.socketMode ?? 0o660 & ~currentUmask(),
+    trustedUids: [worker.uid, socket.uid].filter((uid) => uid !== 0),
+    proc,
+  };
+}
+
+function currentUmask(): number {
+  return process.umask();
+}
+
+/** Binds and listens; throws 1.6's refusal. A failure leaves no socket file of ours. */
+export function listenOn(address: SocketAddress, backlog: number, owner: SocketOwner): ListenSocket {
+  return address.kind === 'unix'
+    ? listenUnix(address.path, backlog, owner)
+    : listenTcp(address.bytes, backlog);
+}
+
+function listenTcp(bytes: Buffer, backlog: number): ListenSocket {
+  const descriptor = createSocket(bytes.readUInt16LE(0));
+  bindTo(descriptor, bytes);
+  startListening(descriptor, backlog);
+  return { descriptor, inode: inodeOf(descriptor), file: undefined };
+}
+
+function listenUnix(path: string, backlog: number, owner: SocketOwner): ListenSocket {
+  // 1.6 gets an abstract name from the kernel and fails at the chmod.
+  if (path === '') throw new SpawnFcgiError(`couldn't chmod socket: ${libc.strerror(E.NOENT)}`);
+  const at = openSocketDirectory(path, owner);
+  removeStale(path, at);
+  const descriptor = createSocket(AF_UNIX);
+  const before = process.umask(~owner.mode & 0o777);
+  try {
+    bindTo(descriptor, unixAddress(path));
+  } finally {
+    process.umask(before);
+  }
+  const identity = takeFile(at, descriptor, owner);
+  try {
+    startListening(descriptor, backlog);
+  } catch (error) {
+    removeIfSame(at, identity);
+    throw error;
+  }
+  return { descriptor, inode: inodeOf(descriptor), file: { at, identity } };
+}
+
+function openSocketDirectory(path: string, owner: SocketOwner): NameAt {
+  let at: NameAt;
+  try {
+    at = openParent(path);
+  } catch (error) {
+    const number = (error as { errno?: number }).errno ?? -E.NOENT;
+    // 1.6 finds a missing directory out by bind, all else by its unlink before that.
+    throw number === -E.NOENT ? refuse('bind', number) : refuseRemoval(-number);
+  }
+  const facts = statDescriptor(at.directory);
+  const othersMayReplace = (facts.mode & 0o002) !== 0 && (facts.mode & 0o1000) === 0;
+  if (process.getuid?.() === 0 && othersMayReplace && !owner.trustedUids.includes(facts.uid)) {
+    const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) || '/' : '.';
+    throw new SpawnFcgiError(`refusing to bind in '${directory}': everybody may replace files there`, {
+      hints: [`take a directory that only its owner can write, or set the sticky bit: chmod +t ${directory}`],
+    });
+  }
+  return at;
+}
+
+/** Looks at what is in the way: a stale socket is removed, all else is a refusal. */
+function removeStale(path: string, at: NameAt): void {
+  const facts = statAt(at.directory, at.name);
+  if (!facts) return requireSearchable(at);
+  if ((facts.mode & fileType.mask) === fileType.directory) throw refuseRemoval(E.ISDIR);
+  if ((facts.mode & fileType.mask) !== fileType.socket) {
+    throw new SpawnFcgiError(`'${path}' exists and is not a socket`, {
+      hints: ['nothing was removed; name another path for -s, or remove the file yourself'],
+    });
+  }
+  if (isLive(path)) throw new SpawnFcgiError("socket is already in use, can't spawn");
+  const result = attempt(() => libc.unlinkat(at.directory, at.name, 0));
+  if (result < 0 && result !== -E.NOENT) throw refuseRemoval(-result);
+}
+
+/** "Not there" is fine; "may not look" is what 1.6's unlink would say. */
+function requireSearchable(at: NameAt): void {
+  if (attempt(() => libc.accessAt(at.directory, at.name, 0, 0)) === -E.ACCES) throw refuseRemoval(E.ACCES);
+}
+
+function refuseRemoval(number: number): SpawnFcgiError {
+  return new SpawnFcgiError(`removing old socket failed: ${libc.strerror(number)}`, {
+    cause: { syscall: 'unlink', errno: number },
+  });
+}
+
+/**
+ * Whether somebody listens. Only "refused" and "not there" prove that nobody
+ * does: a full queue (EAGAIN), a socket of another type, or one that we may not
+ * connect to counts as in use.
+ */
+function isLive(path: string): boolean {
+  const probe = check('socket', () => libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const bytes = unixAddress(path);
+  const result = attempt(() => libc.connect(probe, bytes, bytes.length));
+  libc.close(probe);
+  return result !== -E.CONNREFUSED && result !== -E.NOENT;
+}
+
+/**
+ * Holds the file just bound by O_PATH|O_NOFOLLOW, checks that it is that socket,
+ * and sets mode and owner through the descriptor. Returns its identity.
+ */
+function takeFile(at: NameAt, descriptor: number, owner: SocketOwner): string {
+  const file = openBoundFile(at, descriptor);
+  try {
+    const facts = statDescriptor(file);
+    const isOurs =
+      (facts.mode & fileType.mask) === fileType.socket &&
+      facts.uid === process.geteuid?.() &&
+      facts.links === 1 &&
+      facts.identity === statAt(at.directory, at.name)?.identity;
+    if (!isOurs) throw new SpawnFcgiError(`'${at.path}' was replaced by somebody else while it was bound`);
+    // Needed only for bits above 0777 and where a default ACL overrules the umask.
+    if ((facts.mode & 0o7777) !== owner.mode) setMode(at, file, owner, facts.identity);
+    setOwner(at, file, owner, facts.identity);
+    return facts.identity;
+  } finally {
+    libc.close(file);
+  }
+}
+
+/** The kernel's own handle of the bound file (unix(7), needs CAP_NET_ADMIN), else the file by its name. */
+function openBoundFile(at: NameAt, descriptor: number): number {
+  const byKernel = attempt(() => libc.ioctl(descriptor, SIOCUNIXFILE, 'int', 0));
+  if (byKernel >= 0) return byKernel;
+  const byName = attempt(() =>
+    libc.openat(at.directory, at.name, O_PATH | O_CLOEXEC | constants.O_NOFOLLOW, 0),
+  );
+  if (byName < 0) throw refuse('bind', byName);
+  return byName;
+}
+
+function setMode(at: NameAt, file: number, owner: SocketOwner, identity: string): void {
+  const path = owner.proc === undefined ? `/proc/self/fd/${file}` : `${process.pid}/fd/${file}`;
+  const result = attempt(() => libc.fchmodat(owner.proc ?? -100, path, owner.mode, 0));
+  if (result === 0) return;
+  removeIfSame(at, identity);
+  throw new SpawnFcgiError(`couldn't chmod socket: ${libc.strerror(-result)}`);
+}
+
+function setOwner(at: NameAt, file: number, owner: SocketOwner, identity: string): void {
+  if (process.getuid?.() !== 0 || (owner.uid === 0 && owner.gid === 0)) return;
+  const keep = 0xffffffff;
+  const result = attempt(() => libc.fchownat(file, '', owner.uid || keep, owner.gid || keep, AT_EMPTY_PATH));
+  if (result === 0) return;
+  removeIfSame(at, identity);
+  throw new SpawnFcgiError(`couldn't chown socket: ${libc.strerror(-result)}`);
+}
+
+function createSocket(family: number): number {
+  const descriptor = attempt(() => libc.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (descriptor < 0) throw new SpawnFcgiError(`couldn't create socket: ${libc.strerror(-descriptor)}`);
+  const one = Buffer.alloc(4);
+  one.writeInt32LE(1);
+  const result = attempt(() => libc.setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, one, 4));
+  if (result < 0) throw new SpawnFcgiError(`couldn't set SO_REUSEADDR: ${libc.strerror(-result)}`);
+  return descriptor;
+}
+
+function bindTo(descriptor: number, bytes: Buffer): void {
+  const result = attempt(() => libc.bind(descriptor, bytes, bytes.length));
+  if (result < 0) throw refuse('bind', result);
+}
+
+function startListening(descriptor: number, backlog: number): void {
+  const result = attempt(() => libc.listen(descriptor, backlog));
+  if (result < 0) throw refuse('listen', result);
+}
+
+function refuse(call: string, negativeErrno: number): SpawnFcgiError {
+  return new SpawnFcgiError(`${call} failed: ${libc.strerror(-negativeErrno)}`, {
+    cause: { syscall: call, errno: -negativeErrno },
+  });
+}
+
+function inodeOf(descriptor: number): string {
+  return statDescriptor(descriptor).identity.split(':')[2] ?? '';
+}

@@ -1,0 +1,166 @@
+// PID files: opened while privileged, written in place once the pool is up, removed
+// or emptied at the end. Never renamed, never through a symbolic link, never emptied
+// by a start that fails.
+import { closeSync, constants, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { SpawnFcgiError } from '../core/errors.ts';
+import { fileType, openParent, removeIfSame, statAt, statDescriptor, type NameAt } from './file-at.ts';
+import { attempt, E, libc } from './libc.ts';
+
+const FALLOC_FL_KEEP_SIZE = 1;
+/** More than any PID list of a supervised pool; asks the disk for a block. */
+const reservedBytes = 64;
+
+export class PidFile {
+  readonly at: NameAt;
+  /** For others to find it by, whatever our working directory will be. */
+  readonly absolutePath: string;
+  readonly identity: string;
+  readonly wasCreated: boolean;
+  readonly #descriptor: number;
+  #content = '';
+  /** What was there before our first text. */
+  #before: string | undefined;
+
+  private constructor(at: NameAt, descriptor: number, identity: string, wasCreated: boolean) {
+    this.at = at;
+    this.absolutePath = resolve(at.path);
+    this.#descriptor = descriptor;
+    this.identity = identity;
+    this.wasCreated = wasCreated;
+  }
+
+  /** Opens or creates the file (0644 & ~umask); throws 1.6's refusal. Changes nothing in an existing file. */
+  static open(path: string): PidFile {
+    const at = openDirectory(path);
+    const create = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    try {
+      const descriptor = openSync(path, create, 0o644);
+      return PidFile.#take(at, descriptor, true);
+    } catch (error) {
+      if (error instanceof SpawnFcgiError || errorNumber(error) !== E.EXIST) throw refuseOpen(path, error);
+    }
+    return PidFile.#openExisting(path, at);
+  }
+
+  static #openExisting(path: string, at: NameAt): PidFile {
+    const facts = statAt(at.directory, at.name);
+    if (facts && (facts.mode & fileType.mask) !== fileType.regular) throw refuseIrregular(path);
+    try {
+      const descriptor = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
+      return PidFile.#take(at, descriptor, false);
+    } catch (error) {
+      throw refuseOpen(path, error);
+    }
+  }
+
+  static #take(at: NameAt, descriptor: number, wasCreated: boolean): PidFile {
+    const facts = statDescriptor(descriptor);
+    if ((facts.mode & fileType.mask) !== fileType.regular) throw refuseIrregular(at.path);
+    if (facts.links > 1) {
+      throw new SpawnFcgiError(`PID-file has other names (hard links): '${at.path}'`, {
+        hints: ['nothing was written; remove the file, or name another one for -P'],
+      });
+    }
+    return new PidFile(at, descriptor, facts.identity, wasCreated);
+  }
+
+  /**
+   * Claims the file for this pool: refuses one that names the supervisor of a running
+   * pool, or a full disk. A lock would be anybody's to take, since anybody may read the file.
+   */
+  claim(isRunningPool: (pid: number) => boolean): void {
+    const pid = Number(this.read());
+    if (Number.isInteger(pid) && pid > 0 && isRunningPool(pid)) {
+      throw new SpawnFcgiError(`PID-file '${this.at.path}' belongs to a running pool (PID ${pid})`, {
+        hints: ['nothing was changed; give each pool a PID file of its own'],
+      });
+    }
+    const reserved = attempt(() => libc.fallocate(this.#descriptor, FALLOC_FL_KEEP_SIZE, 0, reservedBytes));
+    if (reserved === -E.NOSPC) throw new SpawnFcgiError(`writing pid file failed: ${libc.strerror(E.NOSPC)}`);
+  }
+
+  /** Whether the path still leads to this file: a pool that was stopping may have removed it since. */
+  isInPlace(): boolean {
+    return statAt(this.at.directory, this.at.name)?.identity === this.identity;
+  }
+
+  read(): string {
+    const buffer = Buffer.alloc(64);
+    return buffer.toString('latin1', 0, readSync(this.#descriptor, buffer, 0, 64, 0)).trim();
+  }
+
+  /** Replaces the content. Readers see the old text, nothing, or the new text, never a mixture. */
+  write(text: string): void {
+    const before = this.read();
+    this.#before ??= before;
+    try {
+      // Written over, the tail of a longer text would follow ours for a moment.
+      if (before.length > text.length) ftruncateSync(this.#descriptor, 0);
+      writeSync(this.#descriptor, text, 0);
+      ftruncateSync(this.#descriptor, text.length);
+      this.#content = text;
+    } catch (error) {
+      this.#putBack(before);
+      throw new SpawnFcgiError(`writing pid file failed: ${libc.strerror(errorNumber(error))}`);
+    }
+  }
+
+  /** After a start that failed: what was there before, if we had written over it. */
+  restore(): void {
+    if (this.#before !== undefined) this.#putBack(this.#before);
+  }
+
+  #putBack(text: string): void {
+    try {
+      ftruncateSync(this.#descriptor, 0);
+      writeSync(this.#descriptor, text, 0);
+    } catch {
+      // As full as a moment ago; the error that is reported says so.
+    }
+  }
+
+  /** At a clean end: removed if it is still ours and we may, else emptied through its descriptor. */
+  release(): void {
+    if (this.read() === this.#content.trim()) this.#discard();
+    closeSync(this.#descriptor);
+  }
+
+  /** After a start that failed: a file that we created goes, one that was there stays as it was. */
+  undo(): boolean {
+    return this.wasCreated ? removeIfSame(this.at, this.identity) : true;
+  }
+
+  #discard(): void {
+    if (removeIfSame(this.at, this.identity)) return;
+    try {
+      ftruncateSync(this.#descriptor, 0);
+    } catch {
+      // The file is on a file system that became read-only: nothing can be done.
+    }
+  }
+}
+
+function openDirectory(path: string): NameAt {
+  try {
+    return openParent(path);
+  } catch (error) {
+    throw refuseOpen(path, error);
+  }
+}
+
+function errorNumber(error: unknown): number {
+  return -((error as { errno?: number }).errno ?? 0);
+}
+
+function refuseOpen(path: string, error: unknown): SpawnFcgiError {
+  if (error instanceof SpawnFcgiError) return error;
+  if (errorNumber(error) === E.LOOP) return refuseIrregular(path);
+  return new SpawnFcgiError(`opening PID-file '${path}' failed: ${libc.strerror(errorNumber(error))}`, {
+    cause: error,
+  });
+}
+
+function refuseIrregular(path: string): SpawnFcgiError {
+  return new SpawnFcgiError(`PID-file exists and isn't regular file: '${path}'`);
+}

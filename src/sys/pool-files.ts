@@ -1,0 +1,211 @@
+// The pool's lock and state file in the base directory. The lock, held for the
+// supervisor's life, says whether a pool is alive; the state is a hint for people
+// and for the next start, never a proof.
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { poolId, type BoundAddress } from '../core/pool-id.ts';
+import type { PoolState } from '../core/pool-state.ts';
+import { parsePoolState } from '../core/pool-state.ts';
+import {
+  fileType,
+  openParent,
+  O_PATH,
+  removeIfSame,
+  statAt,
+  statDescriptor,
+  withUmask,
+  type NameAt,
+} from './file-at.ts';
+import { attempt, E, libc } from './libc.ts';
+
+const LOCK_EX_NB = 2 | 4;
+
+/** Where pool files live for this user, in the order to try (spec section 7). */
+export function baseDirectories(stateDir: string | undefined, runtimeDir: string | undefined): string[] {
+  if (stateDir !== undefined) return [stateDir];
+  const uid = process.getuid?.() ?? 0;
+  if (uid === 0) return ['/run/spawn-fcgi'];
+  const own = `/tmp/spawn-fcgi-${uid}`;
+  return runtimeDir ? [join(runtimeDir, 'spawn-fcgi'), own] : [own];
+}
+
+/**
+ * Creates the base directory if need be and checks that nobody else could put
+ * files there: a directory, ours, not a link, writable by its owner only.
+ * Returns why it cannot be used, or undefined.
+ */
+export function prepareBaseDirectory(path: string): string | undefined {
+  const uid = process.getuid?.() ?? 0;
+  try {
+    withUmask(0o022, () => mkdirSync(path, { mode: uid === 0 ? 0o755 : 0o700, recursive: uid === 0 }));
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EEXIST') return (error as Error).message;
+  }
+  try {
+    const descriptor = openSync(path, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    const facts = statDescriptor(descriptor);
+    closeSync(descriptor);
+    if (facts.uid !== uid) return `${path} belongs to uid ${facts.uid}`;
+    if ((facts.mode & 0o022) !== 0) return `${path} is writable by others`;
+    return libc.accessAt(-100, path, 2, 0) === 0 ? undefined : `${path} is not writable`;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+interface HeldFile {
+  readonly wasCreated: boolean;
+  readonly descriptor: number;
+  readonly at: NameAt;
+  readonly identity: string;
+}
+
+/** The files of one pool; the lock is held from `tryLock` on. */
+export class PoolFiles {
+  readonly #lock: HeldFile;
+  readonly #state: HeldFile;
+
+  private constructor(lock: HeldFile, state: HeldFile) {
+    this.#lock = lock;
+    this.#state = state;
+  }
+
+  static paths(base: string, address: BoundAddress): { lock: string; state: string } {
+    const id = poolId(address, (text) =>
+      process.getBuiltinModule('node:crypto').createHash('sha256').update(text).digest('hex'),
+    );
+    return { lock: join(base, `${id}.lock`), state: join(base, `${id}.state`) };
+  }
+
+  /** Takes the lock; undefined while another process has it. Throws what open(2) says. */
+  static tryLock(base: string, address: BoundAddress): PoolFiles | undefined {
+    const paths = PoolFiles.paths(base, address);
+    for (;;) {
+      const lock = openHeld(paths.lock);
+      if (attempt(() => libc.flock(lock.descriptor, LOCK_EX_NB)) === -E.AGAIN) {
+        closeHeld(lock);
+        return undefined;
+      }
+      // The holder before us may have removed the file between our open and our lock.
+      if (statAt(lock.at.directory, lock.at.name)?.identity === lock.identity) {
+        return new PoolFiles(lock, openState(paths.state, lock));
+      }
+      closeHeld(lock);
+    }
+  }
+
+  /** What the pool on this address last said of itself; undefined without a readable state. */
+  static readState(base: string, address: BoundAddress): PoolState | undefined {
+    return readStateFile(PoolFiles.paths(base, address).state);
+  }
+
+  /** The pool under this base whose supervisor has this PID, as its own state says; the caller checks that it lives. */
+  static findByPid(base: string, pid: number): PoolState | undefined {
+    for (const name of listNames(base).filter((candidate) => candidate.endsWith('.state'))) {
+      const state = readStateFile(join(base, name));
+      if (state?.pid === pid) return state;
+    }
+    return undefined;
+  }
+
+  /** The state that was left in the file by whoever held the lock before. */
+  readOwnState(): PoolState | undefined {
+    return parsePoolState(readAll(this.#state.descriptor));
+  }
+
+  writeState(state: PoolState): void {
+    const text = `${JSON.stringify(state)}\n`;
+    try {
+      writeSync(this.#state.descriptor, text, 0);
+      ftruncateSync(this.#state.descriptor, Buffer.byteLength(text));
+    } catch {
+      // A full /run must not end a pool: the state is a hint.
+    }
+  }
+
+  /** Removes both files where we may; where not, the state is emptied and the unlocked lock file stays. */
+  release(): void {
+    if (!removeIfSame(this.#state.at, this.#state.identity)) this.#clearState();
+    removeIfSame(this.#lock.at, this.#lock.identity);
+    closeHeld(this.#state);
+    closeHeld(this.#lock);
+  }
+
+  /** The files that this start created, to be removed when it fails. */
+  created(): readonly { readonly at: NameAt; readonly identity: string }[] {
+    return [this.#lock, this.#state].filter((file) => file.wasCreated);
+  }
+
+  #clearState(): void {
+    try {
+      ftruncateSync(this.#state.descriptor, 0);
+    } catch {
+      // Read-only by now: the next start finds the lock free and ignores the text.
+    }
+  }
+}
+
+function openHeld(path: string): HeldFile {
+  const at = openParent(path);
+  const wasCreated = statAt(at.directory, at.name) === undefined;
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+  const descriptor = withUmask(0o077, () => openSync(path, flags, 0o600));
+  const facts = statDescriptor(descriptor);
+  if ((facts.mode & fileType.mask) !== fileType.regular || facts.uid !== process.getuid?.()) {
+    closeSync(descriptor);
+    closeSync(at.directory);
+    throw new Error(`${path} is not a regular file of ours`);
+  }
+  return { wasCreated, descriptor, at, identity: facts.identity };
+}
+
+/** The state file of a lock just taken; a lock that we created does not stay behind a failure. */
+function openState(path: string, lock: HeldFile): HeldFile {
+  try {
+    return openHeld(path);
+  } catch (error) {
+    if (lock.wasCreated) removeIfSame(lock.at, lock.identity);
+    closeHeld(lock);
+    throw error;
+  }
+}
+
+function listNames(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+/** Only a file of our own user counts. */
+function readStateFile(path: string): PoolState | undefined {
+  try {
+    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const text = statDescriptor(descriptor).uid === process.getuid?.() ? readAll(descriptor) : '';
+    closeSync(descriptor);
+    return parsePoolState(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function closeHeld(file: HeldFile): void {
+  closeSync(file.descriptor);
+  closeSync(file.at.directory);
+}
+
+function readAll(descriptor: number): string {
+  const buffer = Buffer.alloc(fstatSync(descriptor).size);
+  return buffer.toString('utf8', 0, readSync(descriptor, buffer, 0, buffer.length, 0));
+}

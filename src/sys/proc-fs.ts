@@ -1,0 +1,172 @@
+// /proc by a directory descriptor opened at start, so that it works after chroot
+// and costs three calls a file. Reads facts about processes; signals nobody.
+import { constants, openSync, readFileSync, readlinkSync } from 'node:fs';
+import { attempt, libc } from './libc.ts';
+import { O_PATH } from './file-at.ts';
+
+/** What /proc/PID/stat says of a process that matters here. */
+export interface ProcessStat {
+  readonly pid: number;
+  readonly comm: string;
+  readonly state: string;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+  /** Clock ticks since boot; with the PID it names a process for ever. */
+  readonly startTime: string;
+}
+
+const SYS_getdents64 = process.arch === 'arm64' ? 61 : 217;
+
+export class ProcFs {
+  readonly #root: number;
+  readonly #buffer = Buffer.allocUnsafeSlow(65_536);
+
+  private constructor(root: number) {
+    this.#root = root;
+  }
+
+  /** Opens /proc; undefined where it is not mounted, or is another PID namespace's and its numbers lie. */
+  static open(): ProcFs | undefined {
+    try {
+      if (readlinkSync('/proc/self') !== String(process.pid)) return undefined;
+      return new ProcFs(openSync('/proc', O_PATH | constants.O_DIRECTORY));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A descriptor of /proc itself, for the *at() calls on /proc/self/fd. */
+  get descriptor(): number {
+    return this.#root;
+  }
+
+  /** The file's bytes (at most 64 KiB, valid until the next read); undefined when it cannot be read. */
+  read(path: string): Buffer | undefined {
+    const descriptor = attempt(() => libc.openat(this.#root, path, constants.O_RDONLY | O_CLOEXEC, 0));
+    if (descriptor < 0) return undefined;
+    let length = 0;
+    for (;;) {
+      const space = this.#buffer.subarray(length);
+      const count = space.length === 0 ? 0 : attempt(() => libc.read(descriptor, space, space.length));
+      if (count <= 0) break;
+      length += count;
+      // A short file is one read; only a nearly full page may have more.
+      if (count < 1024) break;
+    }
+    libc.close(descriptor);
+    return this.#buffer.subarray(0, length);
+  }
+
+  readText(path: string): string | undefined {
+    return this.read(path)?.toString('latin1');
+  }
+
+  /** A file of any size as lines, without its heading. */
+  readTable(path: string): string[] {
+    const descriptor = attempt(() => libc.openat(this.#root, path, constants.O_RDONLY | O_CLOEXEC, 0));
+    if (descriptor < 0) return [];
+    const text = readFileSync(descriptor, 'latin1');
+    libc.close(descriptor);
+    return text.split('\n').slice(1);
+  }
+
+  /** The target of a link below /proc, for example `1234/fd/0`; undefined when it cannot be read. */
+  readLink(path: string): string | undefined {
+    const length = attempt(() => libc.readlinkat(this.#root, path, this.#buffer, this.#buffer.length));
+    return length < 0 ? undefined : this.#buffer.toString('utf8', 0, length);
+  }
+
+  /** Names in a directory below /proc, for example `1234/task`; empty when it cannot be read. */
+  list(path: string): string[] {
+    const flags = constants.O_RDONLY | constants.O_DIRECTORY | O_CLOEXEC;
+    const descriptor = attempt(() => libc.openat(this.#root, path, flags, 0));
+    if (descriptor < 0) return [];
+    const names: string[] = [];
+    for (;;) {
+      const count = attempt(() =>
+        libc.syscall3(
+          SYS_getdents64,
+          'int',
+          descriptor,
+          'void *',
+          this.#buffer,
+          'ulong',
+          this.#buffer.length,
+        ),
+      );
+      if (count <= 0) break;
+      collectNames(this.#buffer.subarray(0, count), names);
+    }
+    libc.close(descriptor);
+    return names;
+  }
+
+  stat(pid: number): ProcessStat | undefined {
+    const text = this.readText(`${pid}/stat`);
+    if (!text) return undefined;
+    // comm may hold spaces and parentheses: fields start after the last one.
+    const end = text.lastIndexOf(')');
+    const fields = text.slice(end + 2).split(' ');
+    return {
+      pid,
+      comm: text.slice(text.indexOf('(') + 1, end),
+      state: fields[0] ?? '',
+      parent: Number(fields[1]),
+      group: Number(fields[2]),
+      session: Number(fields[3]),
+      startTime: fields[19] ?? '',
+    };
+  }
+
+  /** Whether the recorded process still lives: a PID alone proves nothing, the start time must be the same. */
+  isAlive(record: { readonly pid: number; readonly startTime: string | undefined }): boolean {
+    const stat = this.stat(record.pid);
+    return (
+      stat?.startTime === record.startTime && stat !== undefined && stat.state !== 'Z' && stat.state !== 'X'
+    );
+  }
+
+  pids(): number[] {
+    return this.list('.')
+      .map(Number)
+      .filter((pid) => pid > 0);
+  }
+
+  /** Every process, zombies excepted, whose session is one of `sessions`. */
+  sessionMembers(sessions: ReadonlySet<number>): ProcessStat[] {
+    if (sessions.size === 0) return [];
+    return this.pids()
+      .map((pid) => this.stat(pid))
+      .filter((stat) => stat !== undefined)
+      .filter((stat) => sessions.has(stat.session) && stat.state !== 'Z' && stat.state !== 'X');
+  }
+
+  /** The process and its descendants of the same session, by the children lists of its threads. */
+  family(pid: number): number[] {
+    const found = [pid];
+    for (const parent of found) {
+      for (const task of this.list(`${parent}/task`)) {
+        if (!/^\d+$/.test(task)) continue;
+        const children = this.readText(`${parent}/task/${task}/children`) ?? '';
+        for (const child of children.split(' ').filter(Boolean).map(Number)) {
+          if (this.stat(child)?.session === pid) found.push(child);
+        }
+      }
+    }
+    return found;
+  }
+}
+
+const O_CLOEXEC = 0o2000000;
+
+/** struct linux_dirent64: d_reclen at 16, d_name at 19 (getdents(2)). */
+function collectNames(entries: Buffer, names: string[]): void {
+  for (let offset = 0; offset < entries.length;) {
+    const size = entries.readUInt16LE(offset + 16);
+    const end = entries.indexOf(0, offset + 19);
+    const name = entries.toString('latin1', offset + 19, end);
+    if (name !== '.' && name !== '..') names.push(name);
+    offset += size;
+  }
+}

@@ -1,0 +1,113 @@
+// Why a program cannot be executed, for a hint: x bit, `#!` line, interpreter.
+// execve(2) says ENOENT for three different things; people need to know which.
+import { closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { attempt, E, libc } from './libc.ts';
+
+const AT_FDCWD = -100;
+const AT_EACCESS = 0x200;
+const X_OK = 1;
+
+/** One line on the way out, or undefined when nothing plain is wrong with the file. */
+export function explainExecFailure(path: string, errno: number): string | undefined {
+  const mode = modeOf(path);
+  if (mode === undefined) return missing(path, errno);
+  if ((mode & 0o170000) === 0o040000) return `'${path}' is a directory; name the program in it`;
+  if ((mode & 0o111) === 0) return `'${path}' is not executable: chmod +x '${path}'`;
+  const line = firstLine(path);
+  if (line === undefined)
+    return errno === E.ACCES
+      ? `the user may not execute '${path}', or not search a directory above it`
+      : undefined;
+  if (line.startsWith('#!')) return explainInterpreter(path, line);
+  if (errno === E.NOEXEC)
+    return `'${path}' is neither a binary for this machine nor a script with a #! line as its first line`;
+  return errno === E.NOENT
+    ? `'${path}' is there, but its program interpreter (dynamic loader) is not`
+    : undefined;
+}
+
+function missing(path: string, errno: number): string | undefined {
+  if (errno === E.ACCES) return `the user may not search a directory above '${path}'`;
+  if (errno !== E.NOENT) return undefined;
+  const where = path.includes('/')
+    ? ''
+    : '; a name without a slash is looked for in the working directory, never in PATH';
+  return `there is no '${path}'${where}`;
+}
+
+function explainInterpreter(path: string, line: string): string | undefined {
+  const interpreter = /^#!\s*([^\s]+)/.exec(line)?.[1] ?? '';
+  if (line.endsWith('\r')) {
+    return `the #! line of '${path}' ends in CRLF, so the kernel looks for '${interpreter}\\r': convert the file to Unix line ends`;
+  }
+  if (modeOf(interpreter) === undefined)
+    return `the #! line of '${path}' names '${interpreter}', which does not exist`;
+  if (findAccessError(interpreter) === undefined) return undefined;
+  return `the #! line of '${path}' names '${interpreter}', which is not executable`;
+}
+
+function modeOf(path: string): number | undefined {
+  try {
+    return statSync(path).mode;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first line without its newline; undefined when the file cannot be read. */
+function firstLine(path: string): string | undefined {
+  try {
+    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const buffer = Buffer.alloc(256);
+    const length = readSync(descriptor, buffer, 0, 256, 0);
+    closeSync(descriptor);
+    return buffer.toString('latin1', 0, length).split('\n')[0];
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first word of a -f command when it plainly is a path or a name; shell syntax gives undefined. */
+export function shellCommandPath(command: string): string | undefined {
+  const word = /^\s*([^\s'"$`\\;&|<>(){}*?[\]#~=]+)(?:\s|$)/.exec(command)?.[1];
+  return word?.includes('/') ? word : undefined;
+}
+
+/** The errno that chdir(2) would give; undefined when it would succeed. */
+export function findChdirError(directory: string): number | undefined {
+  const error = findAccessError(directory);
+  if (error !== undefined) return error;
+  return ((modeOf(directory) ?? 0) & 0o170000) === 0o040000 ? undefined : E.NOTDIR;
+}
+
+/** The errno that execve(2) would give for plain reasons: not there, not executable, no format the kernel knows. */
+export function findExecError(path: string): number | undefined {
+  const error = findAccessError(path);
+  if (error !== undefined) return error;
+  if (((modeOf(path) ?? 0) & 0o170000) !== 0o100000) return E.ACCES;
+  const line = firstLine(path);
+  if (line === undefined) return undefined;
+  if (line.startsWith('#!')) return findInterpreterError(line);
+  return line.startsWith('\x7fELF') || hasOtherFormats() ? undefined : E.NOEXEC;
+}
+
+/** The kernel takes the rest of the line up to a space or tab, a carriage return included. */
+function findInterpreterError(line: string): number | undefined {
+  const interpreter = /^#![ \t]*([^ \t]*)/.exec(line)?.[1] ?? '';
+  return interpreter === '' ? E.NOEXEC : findAccessError(interpreter);
+}
+
+/** faccessat(2) for execute or search by the effective user: access(2) would ask for the real one. */
+function findAccessError(path: string): number | undefined {
+  const result = attempt(() => libc.accessAt(AT_FDCWD, path, X_OK, AT_EACCESS));
+  return result < 0 ? -result : undefined;
+}
+
+/** binfmt_misc knows formats that we do not. */
+function hasOtherFormats(): boolean {
+  try {
+    return readdirSync('/proc/sys/fs/binfmt_misc').some((name) => name !== 'register' && name !== 'status');
+  } catch {
+    return false;
+  }
+}

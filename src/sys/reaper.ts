@@ -1,0 +1,21 @@
+// Tells of children that ended. All children of this process are ours (nothing
+// here uses child_process), so waitpid(-1) steals from nobody, and as PID 1 it
+// reaps inherited orphans as well.
+import { decodeWaitStatus, type WorkerExit } from '../core/worker-exit.ts';
+import { attempt, libc } from './libc.ts';
+
+const WNOHANG = 1;
+
+/** Calls `onExit` for every child that ended, on each SIGCHLD from now on; the result does so at once. */
+export function watchChildren(onExit: (pid: number, exit: WorkerExit) => void): () => void {
+  const status = Buffer.alloc(4);
+  const reap = (): void => {
+    for (;;) {
+      const pid = attempt(() => libc.waitpid(-1, status, WNOHANG));
+      if (pid <= 0) return;
+      onExit(pid, decodeWaitStatus(status.readInt32LE()));
+    }
+  };
+  process.on('SIGCHLD', reap);
+  return reap;
+}

@@ -1,0 +1,104 @@
+// Removes what a start made when the start fails after privileges were dropped:
+// a shell that still is root waits on a pipe for the verdict and, at end of file
+// without one, runs us again with the list. It survives the command and the
+// supervisor, SIGKILL included.
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { openParent, removeIfSame, type NameAt } from './file-at.ts';
+import { attempt, check, libc } from './libc.ts';
+import { ProcessTemplate } from './spawn-worker.ts';
+
+const O_CLOEXEC = 0o2000000;
+
+/** Something a start made, by name and by what it is, to be removed only as that. */
+export interface Made {
+  readonly path: string;
+  readonly identity: string;
+}
+
+/** The word that turns the guard away. */
+const kept = 'keep';
+export const undoArgument = '--undo-start';
+
+// Reads lines until the verdict; a JSON line cannot be the bare word.
+const script = `made=
+while IFS= read -r line; do
+  [ "$line" = ${kept} ] && exit 0
+  made="$made$line
+"
+done
+[ -z "$made" ] && exit 0
+printf '%s' "$made" | SPAWN_FCGI_GUARD=1 "$@" ${undoArgument}`;
+
+export class UndoGuard {
+  readonly #pipe: number;
+  readonly pid: number;
+
+  private constructor(pipe: number, pid: number) {
+    this.#pipe = pipe;
+    this.pid = pid;
+  }
+
+  /** Starts the guard with today's privileges and root directory. */
+  static start(nodePath: string, bundlePath: string): UndoGuard {
+    const ends = Buffer.alloc(8);
+    check('pipe2', () => libc.pipe2(ends, O_CLOEXEC));
+    const [readEnd, writeEnd] = [ends.readInt32LE(0), ends.readInt32LE(4)];
+    const nowhere = openSync('/dev/null', 'r+');
+    const command = { path: '/bin/sh', argv: ['sh', '-c', script, 'spawn-fcgi-undo', nodePath, bundlePath] };
+    const streams = { stdin: readEnd, stdout: nowhere, stderr: nowhere };
+    const result = new ProcessTemplate(
+      command,
+      [Buffer.from('PATH=/usr/bin:/bin')],
+      streams,
+      undefined,
+    ).spawn();
+    closeSync(readEnd);
+    closeSync(nowhere);
+    if ('errno' in result) {
+      closeSync(writeEnd);
+      throw new Error(`cannot start the guard of this start: ${libc.strerror(result.errno)}`);
+    }
+    return new UndoGuard(writeEnd, result.pid);
+  }
+
+  /** Tells what was just made; called right after each step that made it. */
+  note(made: Made): void {
+    this.#tell(JSON.stringify(made));
+  }
+
+  /** The start succeeded: nothing is to be undone. */
+  keep(): void {
+    this.#tell(kept);
+    closeSync(this.#pipe);
+  }
+
+  /** The start failed: lets the guard do its work and waits for it. */
+  undo(): void {
+    closeSync(this.#pipe);
+    attempt(() => libc.waitpid(this.pid, null, 0));
+  }
+
+  /** Somebody may have killed the guard: the start goes on, as 1.6 always does without one. */
+  #tell(line: string): void {
+    try {
+      writeSync(this.#pipe, `${line}\n`);
+    } catch {
+      // EPIPE: nobody is there to undo anything.
+    }
+  }
+}
+
+/** The guard's work, in the process that it started: removes what is still what was made. */
+export function undoStart(): void {
+  const list = readFileSync(0, 'utf8').split('\n').filter(Boolean);
+  for (const line of list.toReversed()) {
+    const { path, identity } = JSON.parse(line) as Made;
+    let at: NameAt;
+    try {
+      at = openParent(path);
+    } catch {
+      continue;
+    }
+    removeIfSame(at, identity);
+  }
+}

@@ -1,0 +1,40 @@
+// Signals to whole sessions, and what is left of them. A group is signalled only
+// while its leader is our own unreaped child; any other PID only right after its
+// session was read.
+import { constants } from 'node:os';
+import type { Sessions } from '../supervisor/interfaces.ts';
+import { libc } from './libc.ts';
+import type { ProcessStat, ProcFs } from './proc-fs.ts';
+
+/** Sessions by /proc; without /proc only the leaders' process groups are reached. */
+export function workerSessions(proc: ProcFs | undefined): Sessions {
+  const membersOf = (leaders: readonly number[]): ProcessStat[] =>
+    proc?.sessionMembers(new Set(leaders)) ?? [];
+
+  /** A number that names a live process again is no longer the session of the worker that ended. */
+  const leftovers = (leaders: readonly number[]): ProcessStat[] =>
+    membersOf(leaders.filter((leader) => proc?.stat(leader) === undefined));
+
+  return {
+    signalWorkers(leaders, signal) {
+      const number = constants.signals[signal];
+      for (const leader of leaders) {
+        libc.kill(-leader, number);
+        // A worker that was stopped gets its TERM only when it goes on.
+        libc.kill(-leader, constants.signals.SIGCONT);
+      }
+      // Job control gives some members groups of their own.
+      for (const { pid, group, session } of membersOf(leaders)) {
+        if (group !== session && proc?.stat(pid)?.session === session) libc.kill(pid, number);
+      }
+    },
+    signalLeftovers(leaders, signal) {
+      const number = constants.signals[signal];
+      const reached = leftovers(leaders).filter(({ pid, session }) => proc?.stat(pid)?.session === session);
+      for (const { pid } of reached) libc.kill(pid, number);
+      return reached.map(({ pid, session }) => ({ pid, session }));
+    },
+    leftovers: (leaders) => leftovers(leaders).map(({ pid, session }) => ({ pid, session })),
+    hasGroup: (leader) => libc.kill(-leader, 0) === 0,
+  };
+}

@@ -1,0 +1,26 @@
+// Runs the contenders of one measurement in turn, A B C A B C, so that a busy minute hits all of them alike.
+import type { ContenderName } from './row.ts';
+import { summarize, type Sample } from './statistics.ts';
+
+export interface Attempt {
+  name: ContenderName;
+  /** One measured value, in the row's unit. */
+  run: () => number | Promise<number>;
+}
+
+const warmUpRounds = 2;
+
+export async function interleave(
+  attempts: readonly Attempt[],
+  rounds: number,
+  warmUps = warmUpRounds,
+): Promise<Partial<Record<ContenderName, Sample>>> {
+  const values = new Map<ContenderName, number[]>(attempts.map(({ name }) => [name, []]));
+  for (let round = 0; round < warmUps + rounds; round += 1) {
+    for (const { name, run } of attempts) {
+      const value = await run();
+      if (round >= warmUps) values.get(name)?.push(value);
+    }
+  }
+  return Object.fromEntries([...values].map(([name, series]) => [name, summarize(series)]));
+}

@@ -1,0 +1,70 @@
+// The benchmark's command line: how many rounds, which parts, where the JSON goes.
+import { parseArgs } from 'node:util';
+
+export const partNames = ['return', 'exec', 'respawn', 'idle', 'many'] as const;
+export type PartName = (typeof partNames)[number];
+
+export interface Options {
+  /** The command measured as "ours". */
+  command: string;
+  parts: readonly PartName[];
+  /** Rounds of the two start-up parts, warm-ups not counted. */
+  rounds: number;
+  respawnRounds: number;
+  manyRounds: number;
+  manyWorkers: number;
+  idleSeconds: number;
+  jsonFile: string | undefined;
+}
+
+export const usage = `Usage: npm run bench -- [options]
+  --quick          few rounds, to see that everything works
+  --rounds N       rounds of the start-up parts (25)
+  --workers N      workers of the part "many" (200)
+  --only PART,...  of ${partNames.join(', ')}
+  --command FILE   measure this command instead of bin/spawn-fcgi
+  --json FILE      write all figures there
+`;
+
+function count(text: string | undefined, fallback: number, name: string): number {
+  if (text === undefined) return fallback;
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new Error(`--${name} wants a number above 0, not '${text}'`);
+  return Number(text);
+}
+
+function parts(text: string | undefined): readonly PartName[] {
+  if (text === undefined) return partNames;
+  return text.split(',').map((name) => {
+    const known = partNames.find((part) => part === name);
+    if (known === undefined) throw new Error(`--only knows ${partNames.join(', ')}, not '${name}'`);
+    return known;
+  });
+}
+
+/** Undefined when help was asked for. Throws on anything it does not understand. */
+export function readOptions(args: string[], ownCommand: string): Options | undefined {
+  const { values } = parseArgs({
+    args,
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      quick: { type: 'boolean' },
+      rounds: { type: 'string' },
+      workers: { type: 'string' },
+      only: { type: 'string' },
+      command: { type: 'string' },
+      json: { type: 'string' },
+    },
+  });
+  if (values.help === true) return undefined;
+  const quick = values.quick === true;
+  return {
+    command: values.command ?? ownCommand,
+    parts: parts(values.only),
+    rounds: count(values.rounds, quick ? 3 : 25, 'rounds'),
+    respawnRounds: quick ? 3 : 20,
+    manyRounds: quick ? 1 : 5,
+    manyWorkers: count(values.workers, 200, 'workers'),
+    idleSeconds: quick ? 1 : 5,
+    jsonFile: values.json,
+  };
+}

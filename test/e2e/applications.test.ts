@@ -1,0 +1,162 @@
+// Real programs behind real nginx, over TCP and a Unix socket: requests, workers killed under requests, stop and start.
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { allStats, sessionMembers } from '../helpers/processes.ts';
+import { needRoot } from '../helpers/requirements.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { applicationsByTransport, libfcgiProgram } from './applications.ts';
+import { holdRequest } from './held-request.ts';
+import { answeringPid } from './http-client.ts';
+import { startStream, type RequestStream } from './request-stream.ts';
+import {
+  expectAnswers,
+  expectEcho,
+  expectNoProcess,
+  fullPool,
+  startSite,
+  workersOf,
+  type Site,
+} from './site.ts';
+
+const WORKERS = 3;
+const KILLS = 5;
+/** Requests between two kills, and the bound of the whole stream. */
+const REQUESTS_PER_KILL = 40;
+const MOST_REQUESTS = 20_000;
+
+describe.for(applicationsByTransport)(
+  '$name over $transport',
+  { timeout: 30_000 },
+  ({ application, transport }) => {
+    beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
+
+    test('answers a GET with a query string and a POST of 100 KB', async () => {
+      const site = await startSite(application, transport, { workers: WORKERS });
+      await expectEcho(site.port, { query: 'name=value&other=%20x' });
+      await expectEcho(site.port, {
+        method: 'POST',
+        query: 'a=1',
+        body: 'All work and no play. '.repeat(4_655),
+      });
+    });
+
+    test('a worker that is killed in the middle of a request loses that one request', async () => {
+      const site = await startSite(application, transport, { workers: 2 });
+      const held = await holdRequest(site.port, site.dir);
+      expect(workersOf(site.pool)).toContain(held.worker);
+
+      process.kill(held.worker, 'SIGKILL');
+      await expectAnswers(site.port);
+      await fullPool(site.pool, application.name, 2, [held.worker]);
+      expect((await held.reply).status).toBe(502);
+      await waitFor('the end of its session', () => sessionMembers(held.worker).length === 0);
+      held.release();
+    });
+
+    test('workers killed under a stream of requests are all replaced, at one lost request each at most', async () => {
+      const site = await startSite(application, transport, { workers: WORKERS });
+      await fullPool(site.pool, application.name, WORKERS);
+      const stream = startStream(site.port, MOST_REQUESTS);
+      const killed = await killWorkers(site, application.name, stream);
+      const ledger = await stream.stop();
+
+      // nginx answers 502 for a lost one, or, when it had read no more than the header, 200 without a body.
+      expect(ledger.lost.length, ledger.lost.join('\n')).toBeLessThanOrEqual(KILLS);
+      expect(ledger.answered + ledger.lost.length).toBeLessThan(MOST_REQUESTS);
+      await fullPool(site.pool, application.name, WORKERS, killed);
+      await expectAnswers(site.port);
+    });
+
+    test('TERM to the PID in the PID file ends everything, and the same start works right away', async () => {
+      const site = await startSite(application, transport, { workers: WORKERS });
+      await expectAnswers(site.port, 3);
+      await stopByPidFile(site);
+      await expectNoProcess(site);
+      expect(existsSync(site.pidFile), 'PID file').toBe(false);
+      expect(site.socketPath !== undefined && existsSync(site.socketPath), 'socket').toBe(false);
+      if (site.poolPort !== undefined) await expectPortIsFree(site.poolPort);
+
+      const next = await site.startAgain();
+      expect(readFileSync(site.pidFile, 'utf8')).toBe(String(next.pid));
+      await expectAnswers(site.port, 3);
+      await stopByPidFile(site);
+      await site.startAgain();
+      await expectAnswers(site.port, 3);
+    });
+  },
+);
+
+describe.for(applicationsByTransport.filter(({ application }) => application.finishesOnTerm))(
+  '$name over $transport, stopped in the middle of a request',
+  { timeout: 30_000 },
+  ({ application, transport }) => {
+    beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
+
+    test('answers it, and then ends', async () => {
+      const site = await startSite(application, transport, { workers: 2 });
+      const held = await holdRequest(site.port, site.dir);
+      process.kill(site.pool.pid, 'SIGTERM');
+      await waitFor('the end of the idle worker', () => workersOf(site.pool).length < 2);
+      held.release();
+      expect(answeringPid(await held.reply, held.message)).toBe(held.worker);
+      await expectNoProcess(site);
+    });
+  },
+);
+
+describe.for(applicationsByTransport.filter(({ application }) => application === libfcgiProgram))(
+  '$name over $transport in a directory that only root may write',
+  ({ application, transport }) => {
+    beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
+
+    test('leaves at most an empty PID file and a dead socket, which the next start replaces', async (ctx) => {
+      needRoot(ctx);
+      const site = await startSite(application, transport, { runDirOwner: 'root' });
+      await stopByPidFile(site);
+      await expectNoProcess(site);
+      expect(readFileSync(site.pidFile, 'utf8')).toBe('');
+      await site.startAgain();
+      await expectAnswers(site.port, 3);
+    });
+  },
+);
+
+/** Kills the longest-living worker, `KILLS` times, each time in the middle of the stream and with the pool full. */
+async function killWorkers(site: Site, name: string, stream: RequestStream): Promise<number[]> {
+  const killed: number[] = [];
+  for (let kill = 0; kill < KILLS; kill += 1) {
+    const from = stream.ended();
+    await waitFor('requests between two kills', () => stream.ended() - from >= REQUESTS_PER_KILL);
+    const oldest = oldestOf(await fullPool(site.pool, name, WORKERS, killed));
+    process.kill(oldest, 'SIGKILL');
+    killed.push(oldest);
+  }
+  return killed;
+}
+
+function oldestOf(pids: number[]): number {
+  const [oldest] = allStats()
+    .filter(({ pid }) => pids.includes(pid))
+    .toSorted((a, b) => a.startTime - b.startTime || a.pid - b.pid);
+  if (!oldest) throw new Error('no worker');
+  return oldest.pid;
+}
+
+/** As init scripts do: kill $(cat file), and wait until that process is gone. */
+async function stopByPidFile(site: Site): Promise<void> {
+  const pid = Number(readFileSync(site.pidFile, 'utf8'));
+  process.kill(pid, 'SIGTERM');
+  await waitFor(
+    'the end of the supervisor',
+    () => !allStats().some((stat) => stat.pid === pid && stat.state !== 'Z'),
+  );
+}
+
+function expectPortIsFree(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve()));
+  });
+}

@@ -1,0 +1,91 @@
+// What only php-cgi does: workers that recycle themselves after some requests, and workers that have children (-C).
+import { readFileSync } from 'node:fs';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { sessionMembers } from '../helpers/processes.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { phpCgi } from './applications.ts';
+import { startStream } from './request-stream.ts';
+import {
+  expectAnswers,
+  expectEcho,
+  expectNoProcess,
+  fullPool,
+  startSite,
+  workersOf,
+  type Site,
+} from './site.ts';
+
+const CHILDREN = 2;
+
+describe.for(['TCP', 'a Unix socket'] as const)('php-cgi over %s', { timeout: 30_000 }, (transport) => {
+  beforeEach(({ skip }) => skip(phpCgi.missing !== undefined, phpCgi.missing));
+
+  test('PHP_FCGI_MAX_REQUESTS recycles workers at once and loses no request', async () => {
+    const [workers, requests, requestsPerWorker] = [3, 240, 20];
+    const env = { PHP_FCGI_MAX_REQUESTS: String(requestsPerWorker) };
+    const site = await startSite(phpCgi, transport, { workers, env });
+    const ledger = await startStream(site.port, requests).finished;
+    await fullPool(site.pool, 'php-cgi', workers);
+
+    expect(ledger.lost).toEqual([]);
+    const ends = workerEnds(site);
+    expect(ends.length).toBeGreaterThanOrEqual(requests / requestsPerWorker - workers);
+    expect(ends.filter(({ delayMs }) => delayMs > 0)).toEqual([]);
+    await expectAnswers(site.port);
+  });
+
+  test('-C 2: stop leaves no child of PHP', async () => {
+    const site = await startSite(phpCgi, transport, { workers: 2, options: ['-C', String(CHILDREN)] });
+    for (const worker of workersOf(site.pool)) await fullSession(worker);
+    const pid = await expectEcho(site.port, { query: 'who' });
+    expect(workersOf(site.pool)).not.toContain(pid);
+
+    process.kill(site.pool.pid, 'SIGTERM');
+    await expectNoProcess(site);
+    await site.startAgain();
+    await expectAnswers(site.port);
+  });
+
+  test('-C 2: kill -9 of the parent ends its children, and a successor with new ones serves', async () => {
+    const site = await startSite(phpCgi, transport, { options: ['-C', String(CHILDREN)] });
+    const [parent = 0] = workersOf(site.pool);
+    const before = await fullSession(parent);
+    const stream = startStream(site.port, 20_000);
+    await waitFor('some requests', () => stream.ended() > 20);
+
+    process.kill(parent, 'SIGKILL');
+    const [successor = 0] = await fullPool(site.pool, 'php-cgi', 1, [parent]);
+    const after = await fullSession(successor);
+    await waitFor('the end of the session', () => sessionMembers(parent).length === 0);
+    const ledger = await stream.stop();
+    expect(ledger.lost.length, ledger.lost.join('\n')).toBeLessThanOrEqual(CHILDREN);
+    expect(site.processes().toSorted((a, b) => a - b)).toEqual(
+      [site.pool.pid, ...after].toSorted((a, b) => a - b),
+    );
+    expect(after.filter((pid) => before.includes(pid))).toEqual([]);
+    expect(after).toContain(await expectEcho(site.port, { query: 'who' }));
+    await expectAnswers(site.port);
+  });
+});
+
+interface WorkerEnd {
+  slot: number;
+  uptimeMs: number;
+  class: string;
+  /** How long the slot stays empty. */
+  delayMs: number;
+}
+
+function workerEnds(site: Site): WorkerEnd[] {
+  const lines = readFileSync(site.eventLog, 'utf8').trim().split('\n');
+  const events = lines.map((line) => JSON.parse(line) as WorkerEnd & { event: string });
+  return events.filter(({ event }) => event === 'worker-ended');
+}
+
+/** Waits until PHP's parent and all its children are there. */
+function fullSession(worker: number): Promise<number[]> {
+  return waitFor('the children of PHP', () => {
+    const members = sessionMembers(worker);
+    return members.length === CHILDREN + 1 && members;
+  });
+}

@@ -1,0 +1,64 @@
+// A bounded stream of requests from a few clients at once, and the ledger of what became of each.
+import { answeringPid, send, type Message } from './http-client.ts';
+
+export interface Ledger {
+  /** Requests with the right answer. */
+  answered: number;
+  /** PIDs that gave them. */
+  pids: Set<number>;
+  /** One line per request without it. */
+  lost: string[];
+}
+
+export interface RequestStream {
+  ledger: Ledger;
+  /** Requests that have ended, one way or the other. */
+  ended(): number;
+  /** Sends no further request; resolves when those under way have ended. */
+  stop(): Promise<Ledger>;
+  /** Resolves when all requests have ended. */
+  finished: Promise<Ledger>;
+}
+
+const CLIENTS = 3;
+
+/** Sends at most `requests` requests, every third a POST. */
+export function startStream(port: number, requests: number): RequestStream {
+  const ledger: Ledger = { answered: 0, pids: new Set(), lost: [] };
+  let [sent, limit] = [0, requests];
+
+  async function runClient(): Promise<void> {
+    while (sent < limit) {
+      sent += 1;
+      await sendOne(port, messageNumber(sent), ledger);
+    }
+  }
+
+  const finished = Promise.all(Array.from({ length: CLIENTS }, runClient)).then(() => ledger);
+  return {
+    ledger,
+    ended: () => ledger.answered + ledger.lost.length,
+    stop: () => {
+      limit = 0;
+      return finished;
+    },
+    finished,
+  };
+}
+
+function messageNumber(n: number): Message {
+  return n % 3 === 0
+    ? { method: 'POST', query: `n=${n}`, body: `body ${n} `.repeat(100) }
+    : { query: `n=${n}` };
+}
+
+async function sendOne(port: number, message: Message, ledger: Ledger): Promise<void> {
+  const reply = await send(port, message);
+  const pid = answeringPid(reply, message);
+  if (pid === undefined) {
+    ledger.lost.push(`${message.query}: ${reply.status} ${reply.body.slice(0, 200)}`);
+  } else {
+    ledger.answered += 1;
+    ledger.pids.add(pid);
+  }
+}

@@ -1,0 +1,228 @@
+// A pool in the background keeps nothing of its caller, whatever the caller was like.
+import { describe, expect, test } from 'vitest';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { compileC, fixture } from '../helpers/compile-c.ts';
+import { oursPath, printedPids } from '../helpers/command-under-test.ts';
+import { isAlive, readProcess, readStat } from '../helpers/processes.ts';
+import { isRoot, needCommands, needRoot } from '../helpers/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/run-command.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import {
+  commandLine,
+  makePlace,
+  NOBODY,
+  onlyWorker,
+  run,
+  start,
+  starts,
+  startStaying,
+  waitForEvents,
+  type Place,
+} from './place.ts';
+
+describe('the descriptors of the caller', () => {
+  test.for([3, 4, 5, 9, 10, 251])(
+    'on %i: a pipe there sees end of file when the command has returned',
+    async (fd, ctx) => {
+      needCommands(ctx, 'bash');
+      const place = makePlace();
+      // The pipe on that descriptor is the one that the test reads: it would time out.
+      const result = await runInBash(place, `exec ${fd}>&1; out=$("$@") || exit; echo "$out"`);
+      expect(result).toMatchObject({ status: 0, timedOut: false });
+      expect(isAlive(printedPids(result.stdout)[0] ?? 0)).toBe(true);
+    },
+  );
+
+  test('a lock of the caller is free when the caller has ended', async (ctx) => {
+    needCommands(ctx, 'bash', 'flock');
+    const place = makePlace();
+    const lock = join(place.dir, 'lock');
+    const script = `exec 9>'${lock}' 251>'${lock}.2'; flock 9; flock 251; "$@"`;
+    expect((await runInBash(place, script)).status).toBe(0);
+    for (const file of [lock, `${lock}.2`]) {
+      expect((await runCommand('flock', ['--nonblock', file, 'true'])).status).toBe(0);
+    }
+  });
+
+  test('more of them than the soft limit allows do not disturb, and workers get that limit', async (ctx) => {
+    needCommands(ctx, 'bash');
+    const place = makePlace();
+    const script = `for fd in {20..320}; do eval "exec $fd</dev/null"; done; ulimit -Sn 256; "$@"`;
+    const result = await runInBash(place, script);
+    expect(result).toMatchObject({ status: 0, timedOut: false });
+    const [pid = 0] = printedPids(result.stdout);
+    const first = await onlyWorker({ pid });
+    expect(readProcess(first)?.limits['Max open files']?.soft).toBe('256');
+    process.kill(first, 'SIGKILL');
+    const second = await onlyWorker({ pid }, [first]);
+    expect(readProcess(second)?.limits['Max open files']?.soft).toBe('256');
+  });
+});
+
+test('the supervisor has a session of its own, no terminal, and /dev/null as its streams', async (ctx) => {
+  ctx.skip(!isRoot, 'needs root: nobody else may look into the supervisor');
+  const place = makePlace();
+  const { pid } = await start(place);
+  const supervisor = readProcess(pid);
+  expect(supervisor).toMatchObject({ session: pid, tty: 0 });
+  const streams = supervisor?.fds.filter(({ fd }) => fd <= 2).map(({ target }) => target);
+  expect(streams).toEqual(['/dev/null', '/dev/null', '/dev/null']);
+});
+
+test('started at a terminal, neither supervisor nor worker has it', async () => {
+  const place = makePlace();
+  const result = await runAs(
+    place,
+    ['terminal=yes', `output=${join(place.dir, 'out')}`],
+    ['-P', place.pidFile],
+  );
+  expect(result.status).toBe(0);
+  const pid = Number(readFileSync(place.pidFile, 'utf8'));
+  const worker = await onlyWorker({ pid });
+  expect(readStat(pid)).toMatchObject({ session: pid, tty: 0 });
+  expect(readStat(worker)).toMatchObject({ session: worker, tty: 0 });
+});
+
+describe('the name of the supervisor', () => {
+  test("is the program's base name", async () => {
+    const place = makePlace();
+    expect(readStat((await start(place)).pid)?.comm).toBe('app');
+  });
+
+  test('is what --name says, cut at 15 characters', async () => {
+    const place = makePlace();
+    const pool = await start(place, ['--name', 'a-name-of-more-than-fifteen']);
+    expect(readStat(pool.pid)?.comm).toBe('a-name-of-more-');
+  });
+
+  test('is the first word of -f, and ps shows the address', async () => {
+    const place = makePlace();
+    const args = [
+      '-s',
+      place.socket,
+      '--state-dir',
+      place.stateDir,
+      '-f',
+      `${place.app} report=${place.report} serve`,
+    ];
+    const result = await runCommand(oursPath, args, { cwd: place.dir });
+    const supervisor = readProcess(printedPids(result.stdout)[0] ?? 0);
+    expect(supervisor?.comm).toBe('app');
+    expect(supervisor?.args.join(' ')).toContain(place.socket);
+  });
+});
+
+describe('the environment', () => {
+  test('may be empty', async () => {
+    const place = makePlace();
+    const pool = await start(place, [], ['serve'], { env: {} });
+    expect(await environmentOf(place, await onlyWorker(pool))).toEqual([]);
+  });
+
+  test.for(['--bogus', '--require /nonexistent', '--inspect=127.0.0.1:0 --max-old-space-size=0'])(
+    'NODE_OPTIONS=%s steers the worker, not the supervisor',
+    async (value) => {
+      const place = makePlace();
+      const env = { PATH: '/usr/bin:/bin', NODE_OPTIONS: value, NODE_DEBUG: 'net,child_process' };
+      const pool = await start(place, ['--min-uptime', '1ms'], ['serve'], { env });
+      const wanted = Object.entries(env).map(([name, text]) => `${name}=${text}`);
+      const first = await onlyWorker(pool);
+      expect((await environmentOf(place, first)).toSorted()).toEqual(wanted.toSorted());
+      process.kill(first, 'SIGKILL');
+      expect((await environmentOf(place, await onlyWorker(pool, [first]))).toSorted()).toEqual(
+        wanted.toSorted(),
+      );
+    },
+  );
+
+  test('in the foreground is the same', async () => {
+    const place = makePlace();
+    const env = { PATH: '/usr/bin:/bin', NODE_OPTIONS: '--bogus', EMPTY: '' };
+    const pool = startStaying(place, ['--supervise'], ['serve'], { env });
+    await waitForEvents(place, 'pool-up');
+    expect((await environmentOf(place, await onlyWorker(pool))).toSorted()).toEqual([
+      'EMPTY=',
+      'NODE_OPTIONS=--bogus',
+      'PATH=/usr/bin:/bin',
+    ]);
+  });
+});
+
+test.for(['0', '1', '2', '0,1', '0,2', '1,2', '0,1,2'])(
+  'closed streams (%s) of the caller change nothing for workers',
+  async (list, ctx) => {
+    ctx.skip(!isRoot, 'needs root: nobody else may look into the supervisor');
+    const place = makePlace();
+    const result = await runAs(place, [`close=${list}`], ['-P', place.pidFile]);
+    expect(result).toMatchObject({ status: 0, timedOut: false });
+    const pid = Number(readFileSync(place.pidFile, 'utf8'));
+    const worker = await onlyWorker({ pid });
+    expect(
+      readProcess(pid)
+        ?.fds.filter(({ fd }) => fd <= 2)
+        .map(({ target }) => target),
+    ).toEqual(['/dev/null', '/dev/null', '/dev/null']);
+    expect(readProcess(worker)?.fds).toMatchObject([
+      { fd: 0, target: expect.stringMatching(/^socket:/) as string },
+      { fd: 1, target: '/dev/null' },
+      { fd: 2, target: '/dev/null' },
+    ]);
+  },
+);
+
+test('a caller whose stdout is a full disk gets a pool all the same', async (ctx) => {
+  needCommands(ctx, 'bash');
+  const place = makePlace();
+  const script = '"$@" >/dev/full';
+  const result = await runInBash(place, script, ['-P', place.pidFile]);
+  expect(result.timedOut).toBe(false);
+  expect(isAlive(Number(readFileSync(place.pidFile, 'utf8')))).toBe(true);
+});
+
+test('printing the line does not make the pipe of the caller non-blocking', async (ctx) => {
+  needCommands(ctx, 'bash');
+  const place = makePlace();
+  const result = await runInBash(place, '{ "$@"; grep flags: /proc/self/fdinfo/1; } | cat');
+  expect(result.stdout).toMatch(/successfully[\s\S]*flags:\s+0*1\b/);
+});
+
+test('a refused start leaves no process', async () => {
+  const place = makePlace();
+  writeFileSync(place.socket, 'not a socket');
+  const result = await run(place);
+  expect(result.status).toBe(255);
+  await waitFor('no process', () => readStat(printedPids(result.stdout)[0] ?? 0) === undefined);
+});
+
+/** Once the worker has reported itself: its environment is there by then. */
+async function environmentOf(place: Place, pid: number): Promise<string[]> {
+  await waitFor('the report of the worker', () => starts(place).some((one) => one.pid === pid));
+  return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').slice(0, -1);
+}
+
+function runInBash(place: Place, script: string, options: readonly string[] = []): Promise<RunResult> {
+  const args = ['-c', script, 'bash', oursPath, ...commandLine(place, options)];
+  return runCommand('bash', args, { cwd: place.dir, timeoutMs: 8_000 });
+}
+
+/** Through test/fixtures/caller.c, which sets up what no shell can. */
+function runAs(place: Place, settings: readonly string[], options: readonly string[]): Promise<RunResult> {
+  const args = [...settings, '--', oursPath, ...commandLine(place, options)];
+  return runCommand(compileC(fixture('caller.c')), args, { cwd: place.dir, timeoutMs: 8_000 });
+}
+
+test.for(['1', '2'])(
+  'a /proc with hidepid=%s, which hides the command from the dropped supervisor, is enough',
+  async (hide, ctx) => {
+    needRoot(ctx);
+    const place = makePlace();
+    const script = `mount -t proc -o hidepid=${hide} proc /proc && exec "$@"`;
+    const args = commandLine(place, ['-u', String(NOBODY), '-g', String(NOBODY), '-P', place.pidFile]);
+    const result = await runCommand('unshare', ['--mount', 'sh', '-c', script, 'sh', oursPath, ...args], {
+      cwd: place.dir,
+    });
+    expect(result.status).toBe(0);
+    expect(readFileSync(place.pidFile, 'utf8')).toBe(String(printedPids(result.stdout)[0]));
+  },
+);

@@ -1,0 +1,131 @@
+// The first start: all workers are watched side by side; who dies decides between "up" and "failed".
+import { describe, expect, test } from 'vitest';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isAlive } from '../helpers/processes.ts';
+import {
+  commandLine,
+  expectNothingLeft,
+  fullPool,
+  hintsOf,
+  makePlace,
+  run,
+  start,
+  startStaying,
+  starts,
+  waitForStarts,
+  withoutHints,
+} from './place.ts';
+import { runCommand } from '../helpers/run-command.ts';
+import { oursPath } from '../helpers/command-under-test.ts';
+
+const failures: readonly (readonly [string, readonly string[], number, string])[] = [
+  ['exit with 3', ['exit=3'], 3, 'spawn-fcgi: child exited with: 3'],
+  ['exit with 0', ['exit=0'], 1, 'spawn-fcgi: child exited with: 0'],
+  ['exit with 127', ['exit=127'], 127, 'spawn-fcgi: child exited with: 127'],
+  ['die of SIGSEGV', ['raise=11'], 1, 'spawn-fcgi: child signaled: 11'],
+  ['die of SIGKILL', ['raise=9'], 1, 'spawn-fcgi: child signaled: 9'],
+];
+
+describe.for(failures)('first workers that all %s', ([, actions, status, line]) => {
+  test.for([1, 3])('with -F %i fail the start and leave nothing', async (workers) => {
+    const place = makePlace();
+    const result = await run(place, ['-F', String(workers), '-P', place.pidFile], actions);
+    expect(result).toMatchObject({ status, stdout: '' });
+    expect(withoutHints(result.stderr)).toBe(line);
+    await expectNothingLeft(place);
+    expect(starts(place)).toHaveLength(workers);
+  });
+
+  test('fail a foreground start in the same way', async () => {
+    const place = makePlace();
+    const pool = startStaying(place, ['--supervise', '-P', place.pidFile], actions);
+    expect(await pool.ended).toEqual({ status, signal: null });
+    expect(withoutHints(pool.stderr())).toBe(line);
+    expect(pool.stdout()).toBe('');
+    await expectNothingLeft(place);
+  });
+});
+
+test('a worker that dies while others are up is named, and the pool is up and refills', async () => {
+  const place = makePlace();
+  const once = join(place.dir, 'run/once');
+  const pool = await start(
+    place,
+    ['-F', '3', '--restart-delay', '20ms'],
+    [`once=${once}`, 'exit=3', 'serve'],
+  );
+  expect(withoutHints(pool.stderr)).toBe('spawn-fcgi: child exited with: 3');
+  expect(pool.pids).toHaveLength(1);
+  await waitForStarts(place, 4);
+  await fullPool(pool, 3);
+});
+
+test('workers are watched side by side, not one after the other', async () => {
+  const place = makePlace();
+  // One after the other, 50 workers that never accept would take 5 seconds.
+  const pool = await start(place, ['-F', '50'], ['hang']);
+  const all = starts(place).map(({ atMs }) => atMs);
+  expect(all).toHaveLength(50);
+  expect(Math.max(...all) - Math.min(...all)).toBeLessThan(5_000);
+  await fullPool(pool, 50);
+});
+
+const notExecutable: readonly (readonly [string, (path: string) => void, number, RegExp])[] = [
+  ['is missing', () => undefined, 2, /there is no '.*program'/],
+  ['has no x bit', (path) => writeFileSync(path, '#!/bin/sh\n', { mode: 0o644 }), 13, /chmod \+x/],
+  [
+    'is no program',
+    (path) => writeFileSync(path, 'hello\n', { mode: 0o755 }),
+    8,
+    /neither a binary .* nor a script/,
+  ],
+  ['is empty', (path) => writeFileSync(path, '', { mode: 0o755 }), 8, /neither a binary .* nor a script/],
+];
+
+describe.for(notExecutable)('a program that %s', ([, make, status, hint]) => {
+  test.for(['background', 'foreground'] as const)(
+    'fails the start with its errno, in the %s',
+    async (where) => {
+      const place = makePlace();
+      const program = join(place.dir, 'program');
+      make(program);
+      const options = ['-F', '2', '-P', place.pidFile, ...(where === 'foreground' ? ['-n'] : [])];
+      const args = commandLine({ ...place, app: program }, options);
+      const result = await runCommand(oursPath, args, { cwd: place.dir });
+      expect(result).toMatchObject({ status, stdout: '' });
+      expect(withoutHints(result.stderr)).toBe(`spawn-fcgi: child exited with: ${status}`);
+      expect(hintsOf(result.stderr).join()).toMatch(hint);
+      await expectNothingLeft(place);
+    },
+  );
+});
+
+test('a failed start leaves the socket file of nobody else, and the next start works', async () => {
+  const place = makePlace();
+  expect((await run(place, [], ['exit=1'])).status).toBe(1);
+  expect(existsSync(place.socket)).toBe(false);
+  const pool = await start(place);
+  expect(isAlive(pool.pid)).toBe(true);
+});
+
+test('children of first workers that all died end with the failed start', async () => {
+  const place = makePlace();
+  const result = await run(
+    place,
+    ['--stop-timeout', '300ms'],
+    ['ignore=15', `group=${join(place.dir, 'children')}`, 'exit=4'],
+  );
+  expect(result.status).toBe(4);
+  await expectNothingLeft(place);
+});
+
+test('a program that its user may not execute fails the start after the drop of privileges', async (ctx) => {
+  ctx.skip(process.getuid?.() !== 0, 'needs root');
+  const place = makePlace();
+  // Of root, and for root only.
+  chmodSync(place.app, 0o700);
+  const result = await run(place, ['-u', 'nobody', '-P', place.pidFile]);
+  expect(result).toMatchObject({ status: 13, stdout: '' });
+  await expectNothingLeft(place);
+});

@@ -1,0 +1,192 @@
+// Errors that help: the line is 1.6's, and a hint below it says what to do.
+import { describe, expect, test } from 'vitest';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { join } from 'node:path';
+import { atEnd } from '../helpers/cleanup.ts';
+import { oursPath } from '../helpers/command-under-test.ts';
+import { freePort } from '../helpers/free-port.ts';
+import { readStat } from '../helpers/processes.ts';
+import { isRoot, needRoot } from '../helpers/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/run-command.ts';
+import { commandLine, hintsOf, makePlace, NOBODY, run, start, withoutHints, type Place } from './place.ts';
+
+describe('an address in use by a stranger', () => {
+  test.for(['127.0.0.1', '0.0.0.0', '::1'])(
+    'on %s names the PID and name of who holds the port',
+    async (host) => {
+      const place = makePlace();
+      const server = await listen({ host: host === '::1' ? '::1' : '127.0.0.1', port: 0 });
+      const { port } = server.address() as AddressInfo;
+      const result = await run(place, [], ['serve'], { address: ['-a', host, '-p', String(port)] });
+      expect(result.status).toBe(255);
+      expect(withoutHints(result.stderr)).toBe('spawn-fcgi: bind failed: Address already in use');
+      expectHint(result, [`PID ${process.pid}`, readStat(process.pid)?.comm ?? '', String(port)]);
+    },
+  );
+
+  test('names who holds the socket file', async () => {
+    const place = makePlace();
+    await listen({ path: place.socket });
+    const result = await run(place);
+    expect(result.status).toBe(255);
+    expect(withoutHints(result.stderr)).toBe("spawn-fcgi: socket is already in use, can't spawn");
+    expectHint(result, [`PID ${process.pid}`, place.socket]);
+  });
+
+  test('that another user may not look into says what root can run', async (ctx) => {
+    needRoot(ctx);
+    const place = makePlace();
+    const server = await listen({ host: '127.0.0.1', port: 0 });
+    const { port } = server.address() as AddressInfo;
+    const result = await runAsNobody(place, ['-a', '127.0.0.1', '-p', String(port)]);
+    expect(result.status).toBe(255);
+    expectHint(result, ['ss -ltnp', String(port)]);
+  });
+});
+
+describe('a program that cannot be executed', () => {
+  const scripts: readonly (readonly [string, string, number, number, RegExp])[] = [
+    ['a script without x bit', '#!/bin/sh\n', 0o644, 13, /chmod \+x/],
+    ['a #! line that ends in CRLF', '#!/bin/sh\r\nexit\r\n', 0o755, 2, /CRLF/],
+    ['a missing interpreter', '#!/opt/missing/perl -w\n', 0o755, 2, /\/opt\/missing\/perl/],
+    ['no #! line', 'echo hello\n', 0o755, 8, /#! line/],
+  ];
+
+  test.for(scripts)('for %s', async ([, text, mode, status, hint]) => {
+    const place = makePlace();
+    writeFileSync(place.app, text);
+    chmodSync(place.app, mode);
+    for (const options of [[], ['-n', '--no-supervise'], ['--no-supervise']]) {
+      const how = options.length > 0 ? bare(place, options) : commandLine(place, []);
+      const result = await runCommand(oursPath, how, { cwd: place.dir });
+      expect(result.status).toBe(status);
+      expect(hintsOf(result.stderr).join('\n')).toMatch(hint);
+      expect(existsSync(place.socket)).toBe(false);
+    }
+  });
+
+  test('for a directory', async () => {
+    const place = makePlace();
+    const program = join(place.dir, 'directory');
+    mkdirSync(program);
+    const result = await run({ ...place, app: program });
+    expect(result.status).toBe(13);
+    expectHint(result, ['is a directory']);
+  });
+
+  test('for a name without a slash that only PATH has', async () => {
+    const place = makePlace();
+    const result = await run({ ...place, app: 'true' });
+    expect(result.status).toBe(2);
+    expectHint(result, ['never in PATH']);
+  });
+
+  test('by -f', async () => {
+    const place = makePlace();
+    const args = [...bare(place, []).slice(0, -2), '-f', join(place.dir, 'missing')];
+    const result = await runCommand(oursPath, args, { cwd: place.dir });
+    expect(result.status).toBe(127);
+    expectHint(result, ['there is no', 'missing']);
+  });
+});
+
+test('an option without its argument before a bare program says where -- belongs', async () => {
+  const place = makePlace();
+  const args = ['-s', place.socket, '--state-dir', place.stateDir, '/usr/sbin/fcgiwrap', '-f'];
+  const result = await runCommand(oursPath, args, { cwd: place.dir });
+  expect(result.status).toBe(255);
+  expect(withoutHints(result.stderr)).toMatch(/option requires an argument -- 'f'/);
+  expectHint(result, ['-- /usr/sbin/fcgiwrap']);
+});
+
+describe('a privileged port', () => {
+  test('as a user says what to do', async (ctx) => {
+    const first = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
+    ctx.skip(first < 700, 'needs privileged ports');
+    const port = await freePort(600, 699).catch(() => 650);
+    const place = makePlace();
+    const result = await runAsNobody(place, ['-a', '127.0.0.1', '-p', String(port)]);
+    expect(result.status).toBe(255);
+    expect(withoutHints(result.stderr)).toBe('spawn-fcgi: bind failed: Permission denied');
+    expectHint(result, ['root']);
+  });
+});
+
+describe('options of root', () => {
+  test('-u NUMBER without a passwd entry and without -g prints the ready option', async (ctx) => {
+    needRoot(ctx);
+    const place = makePlace();
+    const result = await run(place, ['-u', '54321']);
+    expect(result).toMatchObject({ status: 255, stdout: '' });
+    expect(result.stderr).toContain('-g 54321');
+    expect(existsSync(place.socket)).toBe(false);
+  });
+
+  test('given by another user are ignored, and a hint says so', async () => {
+    const place = makePlace();
+    const result = await runAsNobody(
+      place,
+      ['-a', '127.0.0.1', '-p', String(await freePort())],
+      ['-u', 'root', '-c', '/'],
+    );
+    expect(result.status).toBe(0);
+    expectHint(result, ['-c, -u ignored']);
+  });
+});
+
+test('/dev/log that is missing is told once, where events would go there', async () => {
+  const place = makePlace();
+  const args = ['-s', place.socket, '--state-dir', place.stateDir, '--', place.app, 'serve', place.dir];
+  const result = await runCommand(oursPath, args, { cwd: place.dir });
+  expect(result.status).toBe(0);
+  const told = hintsOf(result.stderr).filter((hint) => hint.includes('/dev/log'));
+  expect(told).toHaveLength(existsSync('/dev/log') ? 0 : 1);
+  expect(hintsOf((await start({ ...place, socket: `${place.socket}.2` })).stderr)).toEqual([]);
+});
+
+test('a host name that does not resolve is refused', async () => {
+  const place = makePlace();
+  const result = await run(place, [], ['serve'], { address: ['-a', 'no-such-host.invalid', '-p', '9000'] });
+  expect(result).toMatchObject({ status: 255, stdout: '' });
+  expect(result.stderr).toContain('no-such-host.invalid');
+});
+
+test('a missing directory of the socket is named', async () => {
+  const place = makePlace();
+  const socket = join(place.dir, 'missing/app.sock');
+  const result = await run({ ...place, socket });
+  expect(result.status).toBe(255);
+  expect(withoutHints(result.stderr)).toBe('spawn-fcgi: bind failed: No such file or directory');
+  expectHint(result, [socket]);
+});
+
+/** The command line without options that need a supervisor. */
+function bare(place: Place, options: readonly string[]): string[] {
+  return ['-s', place.socket, ...options, '--', place.app];
+}
+
+function runAsNobody(
+  place: Place,
+  address: readonly string[],
+  options: readonly string[] = [],
+): Promise<RunResult> {
+  const user = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
+  const args = [...address, ...options, '--', place.app, 'serve', place.dir];
+  const env = { PATH: '/usr/bin:/bin', XDG_RUNTIME_DIR: join(place.dir, 'not-there') };
+  return runCommand(oursPath, args, { cwd: place.dir, env, ...user });
+}
+
+function expectHint({ stderr }: RunResult, words: readonly string[]): void {
+  const hints = hintsOf(stderr).join('\n');
+  for (const word of words) expect(hints).toContain(word);
+}
+
+function listen(where: { path: string } | { host: string; port: number }): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(where, () => resolve(server));
+    atEnd(() => void server.close());
+  });
+}

@@ -1,0 +1,334 @@
+// PID files: what is written when, what is refused, and what is left of them.
+import { describe, expect, test } from 'vitest';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { compileC, fixture } from '../helpers/compile-c.ts';
+import { oursPath } from '../helpers/command-under-test.ts';
+import { isAlive } from '../helpers/processes.ts';
+import { isRoot, needRoot } from '../helpers/requirements.ts';
+import { runCommand } from '../helpers/run-command.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import {
+  commandLine,
+  endPool,
+  expectNoProcess,
+  expectNothingLeft,
+  fullPool,
+  makePlace,
+  NOBODY,
+  onlyWorker,
+  run,
+  start,
+  startStaying,
+  waitForEvents,
+  withoutHints,
+  type Place,
+} from './place.ts';
+
+const read = (path: string): string => readFileSync(path, 'utf8');
+
+describe('-P', () => {
+  test("holds the supervisor's PID without a newline when the command returns, and is removed at a clean end", async () => {
+    const place = makePlace();
+    const pool = await start(place, ['-P', place.pidFile, '-F', '3']);
+    expect(read(place.pidFile)).toBe(String(pool.pid));
+    await endPool(place, pool);
+    await expectNothingLeft(place);
+  });
+
+  test.for([
+    [0o022, 0o644],
+    [0o077, 0o600],
+    [0, 0o644],
+  ] as const)('with umask %i has mode %i', async ([umask, mode]) => {
+    const place = makePlace();
+    await start(place, ['-P', place.pidFile], ['serve'], { umask });
+    expect(statSync(place.pidFile).mode & 0o777).toBe(mode);
+  });
+
+  test('in the foreground with --supervise is written and removed, too', async () => {
+    const place = makePlace();
+    const pool = startStaying(place, ['--supervise', '-P', place.pidFile]);
+    await waitForEvents(place, 'pool-up');
+    expect(read(place.pidFile)).toBe(String(pool.pid));
+    process.kill(pool.pid, 'SIGTERM');
+    await pool.ended;
+    await expectNothingLeft(place);
+  });
+
+  test('relative to the working directory of the caller is still removed after -d', async () => {
+    const place = makePlace();
+    const pool = await start(place, ['-P', 'run/app.pid', '-d', '/']);
+    expect(read(place.pidFile)).toBe(String(pool.pid));
+    await endPool(place, pool);
+    expect(existsSync(place.pidFile)).toBe(false);
+  });
+
+  test('keeps the file of somebody else who replaced it meanwhile', async () => {
+    const place = makePlace();
+    const pool = await start(place, ['-P', place.pidFile]);
+    writeFileSync(place.pidFile, '4711');
+    await endPool(place, pool);
+    expect(read(place.pidFile)).toBe('4711');
+  });
+
+  test('stays true when its workers are replaced', async () => {
+    const place = makePlace();
+    const pool = await start(place, ['-P', place.pidFile, '--min-uptime', '1ms']);
+    const first = await onlyWorker(pool);
+    process.kill(first, 'SIGKILL');
+    await onlyWorker(pool, [first]);
+    expect(read(place.pidFile)).toBe(String(pool.pid));
+  });
+});
+
+describe('an existing file', () => {
+  test('in a directory that the caller cannot write is written in place and emptied at the end', async (ctx) => {
+    needRoot(ctx);
+    const place = makeOwnedPlace();
+    const pidDir = join(place.dir, 'of-root');
+    mkdirSync(pidDir);
+    const pidFile = join(pidDir, 'app.pid');
+    writeFileSync(pidFile, '');
+    chownSync(pidFile, NOBODY, NOBODY);
+    const { ino } = statSync(pidFile);
+    const pool = await start(place, ['-P', pidFile], ['serve'], { uid: NOBODY, gid: NOBODY });
+    expect(read(pidFile)).toBe(String(pool.pid));
+    expect(statSync(pidFile).ino).toBe(ino);
+    await endPool(place, pool);
+    expect(read(pidFile)).toBe('');
+    expect(statSync(pidFile).ino).toBe(ino);
+  });
+
+  test('with a longer text holds only the PID afterwards', async () => {
+    const place = makePlace();
+    writeFileSync(place.pidFile, `${'9'.repeat(100)}\n`);
+    const pool = await start(place, ['-P', place.pidFile]);
+    expect(read(place.pidFile)).toBe(String(pool.pid));
+  });
+
+  test.for(['exit=3', 'raise=9'])('keeps its text when the start fails (%s)', async (action) => {
+    const place = makePlace();
+    writeFileSync(place.pidFile, '4711\n');
+    const before = statSync(place.pidFile);
+    expect((await run(place, ['-P', place.pidFile], [action])).status).not.toBe(0);
+    expect(read(place.pidFile)).toBe('4711\n');
+    expect(statSync(place.pidFile)).toMatchObject({ ino: before.ino, mode: before.mode });
+  });
+
+  test('keeps its text when the address is in use', async () => {
+    const place = makePlace();
+    await start(place);
+    writeFileSync(place.pidFile, '4711\n');
+    expect((await run(place, ['-P', place.pidFile])).status).toBe(255);
+    expect(read(place.pidFile)).toBe('4711\n');
+  });
+
+  test('keeps mode and owner', async () => {
+    const place = makePlace();
+    writeFileSync(place.pidFile, '');
+    chmodSync(place.pidFile, 0o604);
+    await start(place, ['-P', place.pidFile]);
+    expect(statSync(place.pidFile).mode & 0o777).toBe(0o604);
+  });
+});
+
+describe('with -u in a directory of root', () => {
+  test('the file is emptied at a clean end, and the socket stays', async (ctx) => {
+    needRoot(ctx);
+    const place = makePlace();
+    const pool = await start(place, ['-P', place.pidFile, '-u', 'nobody', '-g', 'nogroup']);
+    expect(read(place.pidFile)).toBe(String(pool.pid));
+    expect(statSync(place.pidFile)).toMatchObject({ uid: 0, gid: 0 });
+    await endPool(place, pool);
+    expect(read(place.pidFile)).toBe('');
+    expect(statSync(place.socket).isSocket()).toBe(true);
+    const next = await start(place, ['-P', place.pidFile, '-u', 'nobody', '-g', 'nogroup']);
+    expect(read(place.pidFile)).toBe(String(next.pid));
+  });
+});
+
+describe('refused, with nothing touched and nothing left:', () => {
+  test('a symbolic link to a file', async () => {
+    const place = makePlace();
+    const target = join(place.dir, 'precious');
+    writeFileSync(target, 'precious');
+    symlinkSync(target, place.pidFile);
+    await expectRefusal(place, `PID-file exists and isn't regular file: '${place.pidFile}'`);
+    expect(read(target)).toBe('precious');
+  });
+
+  test('a symbolic link to nothing', async () => {
+    const place = makePlace();
+    const target = join(place.dir, 'not-there');
+    symlinkSync(target, place.pidFile);
+    await expectRefusal(place, `PID-file exists and isn't regular file: '${place.pidFile}'`);
+    expect(existsSync(target)).toBe(false);
+  });
+
+  test('a directory', async () => {
+    const place = makePlace();
+    mkdirSync(place.pidFile);
+    await expectRefusal(place, `PID-file exists and isn't regular file: '${place.pidFile}'`);
+  });
+
+  test('a FIFO, without waiting for a reader', async () => {
+    const place = makePlace();
+    await runCommand('mkfifo', [place.pidFile]);
+    await expectRefusal(place, `PID-file exists and isn't regular file: '${place.pidFile}'`);
+  });
+
+  test('a device', async () => {
+    const place = makePlace();
+    await expectRefusal(place, "PID-file exists and isn't regular file: '/dev/null'", '/dev/null');
+    expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
+  });
+
+  test('a file with a second name', async () => {
+    const place = makePlace();
+    const other = join(place.dir, 'other-name');
+    writeFileSync(other, 'precious');
+    linkSync(other, place.pidFile);
+    await expectRefusal(place, /hard link/);
+    expect(read(other)).toBe('precious');
+  });
+
+  test('a missing directory', async () => {
+    const place = makePlace();
+    const path = join(place.dir, 'missing/app.pid');
+    await expectRefusal(place, `opening PID-file '${path}' failed: No such file or directory`, path);
+  });
+
+  test('the file of a running pool, whose PID stays in it', async () => {
+    const place = makePlace();
+    const pool = await start(place, ['-P', place.pidFile]);
+    const second = { ...place, socket: join(place.dir, 'second.sock') };
+    const result = await run(second, ['-P', place.pidFile]);
+    expect(result).toMatchObject({ status: 255, stdout: '' });
+    expect(result.stderr).toContain(String(pool.pid));
+    expect(read(place.pidFile)).toBe(String(pool.pid));
+    expect(existsSync(second.socket)).toBe(false);
+    expect(isAlive(pool.pid)).toBe(true);
+  });
+
+  test.for(['nothing', 'an old PID file'])('a full disk that holds %s', async (what, ctx) => {
+    needRoot(ctx);
+    const place = makePlace();
+    const disk = join(place.dir, 'disk');
+    mkdirSync(disk);
+    const pidFile = join(disk, 'app.pid');
+    // The tmpfs exists in the caller's own mount namespace only: what it holds has to be looked at from there.
+    const script = `${what === 'nothing' ? '' : `: >${pidFile};`} "$@"; echo "status $?"; stat -c '%n %s' ${disk}/*`;
+    const args = [`full-disk=${disk}`, '--', '/bin/sh', '-c', script, 'sh', oursPath];
+    const result = await runCommand(
+      compileC(fixture('caller.c')),
+      [...args, ...commandLine(place, ['-P', pidFile])],
+      {
+        cwd: place.dir,
+        timeoutMs: 8_000,
+      },
+    );
+    expect(result.stdout).toContain('status 255');
+    expect(withoutHints(result.stderr)).toBe('spawn-fcgi: writing pid file failed: No space left on device');
+    expect(result.stdout.includes('app.pid')).toBe(what !== 'nothing');
+    await expectNothingLeft(place);
+  });
+});
+
+describe('--worker-pid-file', () => {
+  test('has one file a slot, true across restarts, removed at the end', async () => {
+    const place = makePlace();
+    const pattern = join(place.runDir, 'worker-%i.pid');
+    const pool = await start(place, ['-F', '3', '--min-uptime', '1ms', '--worker-pid-file', pattern]);
+    const paths = ['0', '1', '2'].map((slot) => pattern.replace('%i', slot));
+    const listed = (): string[] => paths.map(read);
+    const workers = await fullPool(pool, 3);
+    expect(
+      listed()
+        .map(Number)
+        .toSorted((a, b) => a - b),
+    ).toEqual(workers);
+    const [zero = '', one = '', two = ''] = listed();
+    process.kill(Number(one), 'SIGKILL');
+    await fullPool(pool, 3, [Number(one)]);
+    const successor = await waitFor('the new PID', () =>
+      [read(paths[1] ?? '')].find((text) => text && text !== one),
+    );
+    expect(await fullPool(pool, 3)).toContain(Number(successor));
+    expect(listed()).toEqual([zero, successor, two]);
+    await endPool(place, pool);
+    await expectNothingLeft(place);
+  });
+
+  test('is empty while its slot backs off', async () => {
+    const place = makePlace();
+    const path = join(place.runDir, 'worker.pid');
+    const options = ['--min-uptime', '1h', '--restart-delay', '1h', '--restart-max-delay', '1h'];
+    const pool = await start(place, [...options, '--worker-pid-file', path]);
+    process.kill(await onlyWorker(pool), 'SIGKILL');
+    await waitFor('an empty file', () => read(path) === '');
+    expect(isAlive(pool.pid)).toBe(true);
+  });
+
+  test('works with -u in a directory of root', async (ctx) => {
+    needRoot(ctx);
+    const place = makePlace();
+    const path = join(place.runDir, 'worker-%i.pid');
+    const options = ['-u', 'nobody', '-g', 'nogroup', '--min-uptime', '1ms', '--worker-pid-file', path];
+    const pool = await start(place, options);
+    const file = path.replace('%i', '0');
+    const first = await onlyWorker(pool);
+    expect(read(file)).toBe(String(first));
+    process.kill(first, 'SIGKILL');
+    const second = await onlyWorker(pool, [first]);
+    await waitFor('the new PID', () => read(file) === String(second));
+    await endPool(place, pool);
+    expect(read(file)).toBe('');
+  });
+
+  test('of a failed start leaves nothing', async () => {
+    const place = makePlace();
+    const path = join(place.runDir, 'worker-%i.pid');
+    const result = await run(place, ['-F', '2', '--worker-pid-file', path, '-P', place.pidFile], ['exit=3']);
+    expect(result.status).toBe(3);
+    await expectNothingLeft(place);
+  });
+
+  test('through a symbolic link is refused', async () => {
+    const place = makePlace();
+    const path = join(place.runDir, 'worker-0.pid');
+    symlinkSync(join(place.dir, 'elsewhere'), path);
+    const result = await run(place, ['--worker-pid-file', path]);
+    expect(result.status).toBe(255);
+    await expectNoProcess(place);
+    expect(existsSync(join(place.dir, 'elsewhere'))).toBe(false);
+  });
+});
+
+async function expectRefusal(place: Place, line: string | RegExp, path = place.pidFile): Promise<void> {
+  const result = await run(place, ['-P', path], ['serve'], { timeoutMs: 8_000 });
+  expect(result).toMatchObject({ status: 255, stdout: '' });
+  if (typeof line === 'string') expect(withoutHints(result.stderr)).toBe(`spawn-fcgi: ${line}`);
+  else expect(result.stderr).toMatch(line);
+  await expectNoProcess(place);
+  expect(existsSync(place.socket)).toBe(false);
+}
+
+/** A place that user nobody may write. */
+function makeOwnedPlace(): Place {
+  const place = makePlace();
+  mkdirSync(place.stateDir);
+  chmodSync(place.stateDir, 0o700);
+  if (isRoot) for (const path of [place.dir, place.runDir, place.stateDir]) chownSync(path, NOBODY, NOBODY);
+  return place;
+}

@@ -1,0 +1,195 @@
+// When a worker that ended by itself is started again: planned, crash, backoff, start limit.
+import { describe, expect, test } from 'vitest';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isAlive } from '../helpers/processes.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import {
+  endPool,
+  events,
+  expectNothingLeft,
+  makePlace,
+  onlyWorker,
+  start,
+  starts,
+  startStaying,
+  visit,
+  waitForEvents,
+  waitForStarts,
+  type Place,
+} from './place.ts';
+
+describe('a worker that ends by itself', () => {
+  test('with status 0 after it was seen waiting is replaced at once, whatever its age', async () => {
+    const place = makePlace();
+    const pool = await start(place, ['--min-uptime', '1h'], ['answer=0']);
+    const first = await onlyWorker(pool);
+    await visit({ path: place.socket });
+    await waitForStarts(place, 2);
+    const [end] = await waitForEvents(place, 'worker-ended');
+    expect(end).toMatchObject({
+      workerPid: first,
+      class: 'planned',
+      delayMs: 0,
+      end: { kind: 'exited', status: 0 },
+    });
+    expect(await onlyWorker(pool, [first])).not.toBe(first);
+  });
+
+  test('with status 0 leaves the backoff untouched', async () => {
+    const place = makePlace();
+    const failing = join(place.dir, 'failing');
+    const options = ['--min-uptime', '1h', '--restart-delay', '20ms', '--restart-max-delay', '10s'];
+    const pool = await start(place, options, [`when=${failing}`, 'exit=1', 'answer=0']);
+    await visit({ path: place.socket });
+    await waitForEvents(place, 'worker-ended', 1);
+    process.kill(await onlyWorker(pool), 'SIGKILL');
+    const ends = await waitForEvents(place, 'worker-ended', 2);
+    expect(ends[0]).toMatchObject({ class: 'planned', delayMs: 0 });
+    expect(ends[1]?.['delayMs']).toBeGreaterThan(0);
+    expect(ends[1]?.['delayMs']).toBeLessThanOrEqual(20);
+  });
+
+  test.for([
+    ['status 1', 'answer=1', undefined, { kind: 'exited', status: 1 }],
+    ['SIGSEGV', 'serve', 'SIGSEGV', { kind: 'signaled', signal: 11 }],
+    ['SIGKILL', 'serve', 'SIGKILL', { kind: 'signaled', signal: 9 }],
+    ['SIGTERM', 'serve', 'SIGTERM', { kind: 'signaled', signal: 15 }],
+  ] as const)('by %s after --min-uptime is replaced at once', async ([, action, signal, end]) => {
+    const place = makePlace();
+    const pool = await start(place, ['--min-uptime', '1ms'], [action]);
+    const first = await onlyWorker(pool);
+    if (signal) process.kill(first, signal);
+    else await visit({ path: place.socket });
+    await waitForStarts(place, 2);
+    const [ended] = await waitForEvents(place, 'worker-ended');
+    expect(ended).toMatchObject({ workerPid: first, class: 'crash', delayMs: 0, end });
+    const second = await onlyWorker(pool, [first]);
+    expect(isAlive(second)).toBe(true);
+    await endPool(place, pool);
+  });
+
+  test('before --min-uptime is replaced after a delay', async () => {
+    const place = makePlace();
+    const pool = await start(place, ['--min-uptime', '1h', '--restart-delay', '50ms']);
+    process.kill(await onlyWorker(pool), 'SIGKILL');
+    const [ended] = await waitForEvents(place, 'worker-ended');
+    expect(ended).toMatchObject({ class: 'failed-start' });
+    expect(ended?.['delayMs']).toBeGreaterThan(0);
+    await waitForStarts(place, 2);
+  });
+});
+
+test('a slot whose worker fails again and again waits twice as long each time, up to --restart-max-delay', async () => {
+  const place = makePlace();
+  const failing = join(place.dir, 'failing');
+  const options = ['--min-uptime', '1h', '--restart-delay', '20ms', '--restart-max-delay', '150ms'];
+  const pool = await start(place, options, [`when=${failing}`, 'exit=1', 'serve']);
+  writeFileSync(failing, '');
+  process.kill(await onlyWorker(pool), 'SIGKILL');
+  const full = [20, 40, 80, 150, 150, 150];
+  await waitForStarts(place, 1 + full.length);
+  const delays = events(place, 'worker-ended').map(({ delayMs }) => Number(delayMs));
+  full.forEach((ms, index) => {
+    expect(delays[index]).toBeGreaterThanOrEqual(ms * 0.8);
+    expect(delays[index]).toBeLessThanOrEqual(ms);
+  });
+  expectGapsOfAtLeast(delays, starts(place));
+
+  rmSync(failing);
+  // Only a worker that got past the failing step takes a connection from the queue.
+  await visit({ path: place.socket });
+  expect(await onlyWorker(pool)).toBe(starts(place).at(-1)?.pid);
+});
+
+/** Between start n and n + 1 lies the life of worker n and its delay; clocks of two processes are cut to milliseconds. */
+function expectGapsOfAtLeast(delays: readonly number[], all: readonly { atMs: number }[]): void {
+  delays.slice(1).forEach((delayMs, index) => {
+    const [from, to] = [all[index + 1], all[index + 2]];
+    if (from && to) expect(to.atMs - from.atMs).toBeGreaterThanOrEqual(delayMs - 3);
+  });
+}
+
+test('planned restarts are at most 10 a second in a slot', async () => {
+  const place = makePlace();
+  const pool = await start(place, [], ['answer=0']);
+  await waitFor(
+    '13 planned restarts',
+    async () => {
+      await onlyWorker(pool);
+      await visit({ path: place.socket });
+      return planned(place).length >= 13;
+    },
+    { intervalMs: 15 },
+  );
+  const delayed = planned(place).filter(({ delayMs }) => Number(delayMs) > 0);
+  expect(delayed.length).toBeGreaterThan(0);
+  const times = starts(place).map(({ atMs }) => atMs);
+  // Ten restarts after any restart a second has gone by, less what a busy machine held up the first of them; unlimited
+  // they would take a quarter of it.
+  times.slice(11).forEach((atMs, index) => {
+    expect(atMs - (times[index + 1] ?? 0)).toBeGreaterThanOrEqual(700);
+  });
+});
+
+function planned(place: Place) {
+  return events(place, 'worker-ended').filter((event) => event['class'] === 'planned');
+}
+
+describe('--start-limit', () => {
+  test('ends a foreground pool with 75 and leaves nothing', async () => {
+    const place = makePlace();
+    const failing = join(place.dir, 'failing');
+    const options = [
+      '--supervise',
+      '-F',
+      '2',
+      '-P',
+      place.pidFile,
+      '--start-limit',
+      '3/10s',
+      '--restart-delay',
+      '10ms',
+    ];
+    const pool = startStaying(place, options, [`when=${failing}`, 'exit=1', 'serve']);
+    const [first] = await waitForStarts(place, 2);
+    await waitForEvents(place, 'pool-up');
+    writeFileSync(failing, '');
+    process.kill(first?.pid ?? 0, 'SIGKILL');
+    expect(await pool.ended).toEqual({ status: 75, signal: null });
+    await expectNothingLeft(place);
+    expect(events(place, 'start-limit-reached')).toHaveLength(1);
+    expect(starts(place).length).toBeLessThanOrEqual(5);
+  });
+
+  test('ends a background pool, too', async () => {
+    const place = makePlace();
+    const pool = await start(place, [
+      '-P',
+      place.pidFile,
+      '--start-limit',
+      '2/10s',
+      '--restart-delay',
+      '10ms',
+    ]);
+    process.kill(await onlyWorker(pool), 'SIGKILL');
+    await waitForStarts(place, 2);
+    process.kill(await onlyWorker(pool), 'SIGKILL');
+    await expectNothingLeft(place);
+  });
+
+  test('does not count planned restarts', async () => {
+    const place = makePlace();
+    const pool = await start(place, ['--start-limit', '2/10s'], ['answer=0']);
+    await waitFor(
+      '4 planned restarts',
+      async () => {
+        await onlyWorker(pool);
+        await visit({ path: place.socket });
+        return planned(place).length >= 4 || events(place, 'worker-ended').length > planned(place).length;
+      },
+      { intervalMs: 20 },
+    );
+    expect(isAlive(pool.pid)).toBe(true);
+  });
+});

@@ -1,0 +1,164 @@
+// A start that is interrupted leaves nothing behind. The window is short (100 ms), so the worker itself holds it open:
+// it stops its supervisor, and the test lets that go on when the command has got its signal.
+import { describe, expect, test } from 'vitest';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { startForeground, type ForegroundPool } from '../helpers/command-under-test.ts';
+import { isAlive, readStat } from '../helpers/processes.ts';
+import { isRoot } from '../helpers/requirements.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import {
+  commandLine,
+  expectNothingLeft,
+  filesOf,
+  makePlace,
+  processesOf,
+  run,
+  start,
+  waitForPids,
+  type Place,
+} from './place.ts';
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGKILL'] as const;
+const users = [
+  { who: 'the caller', options: [] },
+  { who: 'nobody, in directories of root', options: ['-u', 'nobody', '-g', 'nogroup'] },
+] as const;
+const patience = [
+  { when: 'seen right after the signal', actions: ['hang'] },
+  { when: 'seen when the worker would be up', actions: ['serve'] },
+] as const;
+
+describe.for(users)('a start with workers as $who', { concurrent: false }, ({ options }) => {
+  const needed = options.length > 0 && !isRoot ? 'needs root' : undefined;
+
+  describe.for(signals)('interrupted by %s to the command', (signal) => {
+    test.for(patience)('leaves nothing, $when', async ({ actions }, ctx) => {
+      ctx.skip(needed !== undefined, needed);
+      const { place, command, supervisor } = await heldStart(options, actions);
+      process.kill(command.pid, signal);
+      // A command that does not end at once is judged by what it leaves.
+      await waitFor('the end of the command', () => !isAlive(command.pid), { timeoutMs: 500 }).catch(
+        () => undefined,
+      );
+      process.kill(supervisor, 'SIGCONT');
+      expect((await command.ended).status).not.toBe(0);
+      await expectNothingLeft(place);
+      expect(command.stdout()).not.toContain('successfully');
+    });
+  });
+
+  // The guard is there as root with -u only; workers of a killed supervisor live on, as at any other time.
+  test('leaves no file when the supervisor gets KILL, and the command says so', async (ctx) => {
+    ctx.skip(needed !== undefined, needed);
+    const { place, command, supervisor } = await heldStart(options, ['hang']);
+    process.kill(supervisor, 'SIGKILL');
+    expect((await command.ended).status).toBe(1);
+    expect(command.stderr()).toContain('spawn-fcgi: ');
+    if (options.length === 0) return;
+    await waitFor('the removal of all files', () => filesOf(place).length === 0, { timeoutMs: 3_000 });
+  });
+
+  test.for(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)(
+    'leaves nothing when the supervisor gets %s',
+    async (signal, ctx) => {
+      ctx.skip(needed !== undefined, needed);
+      const { place, command, supervisor } = await heldStart(options, ['hang']);
+      process.kill(supervisor, signal);
+      process.kill(supervisor, 'SIGCONT');
+      expect((await command.ended).status).toBe(1);
+      await expectNothingLeft(place);
+    },
+  );
+
+  test('whose workers ignore TERM leaves nothing either', async (ctx) => {
+    ctx.skip(needed !== undefined, needed);
+    const { place, command, supervisor } = await heldStart(
+      [...options, '--stop-timeout', '300ms'],
+      ['hang'],
+      ['ignore=15'],
+    );
+    process.kill(command.pid, 'SIGTERM');
+    process.kill(supervisor, 'SIGCONT');
+    await command.ended;
+    await expectNothingLeft(place);
+  });
+
+  test.for([
+    ['all workers exit', 'app', 3],
+    ['the program is missing', 'missing', 2],
+  ] as const)('that fails because %s leaves nothing', async ([, program, status], ctx) => {
+    ctx.skip(needed !== undefined, needed);
+    const place = makePlace();
+    const worker = join(place.dir, program);
+    const pattern = join(place.runDir, 'worker-%i.pid');
+    const all = [...options, '-P', place.pidFile, '-F', '3', '--worker-pid-file', pattern];
+    const result = await run({ ...place, app: worker }, all, ['exit=3']);
+    expect(result.status).toBe(status);
+    await expectNothingLeft(place);
+  });
+});
+
+test.for(['SIGINT', 'SIGTERM'] as const)(
+  '%s to a foreground start that is not up yet leaves nothing',
+  async (signal) => {
+    const place = makePlace();
+    const mark = join(place.dir, 'stopped');
+    const options = ['-n', '--supervise', '-P', place.pidFile];
+    const command = startForeground(commandLine(place, options, [`stop-parent=${mark}`, 'hang']), {
+      cwd: place.dir,
+    });
+    await waitForPids(mark);
+    process.kill(command.pid, signal);
+    process.kill(command.pid, 'SIGCONT');
+    expect((await command.ended).signal).toBeNull();
+    await expectNothingLeft(place);
+  },
+);
+
+test.for(signals)('%s to a start that waits for a pool to stop leaves that pool alone', async (signal) => {
+  const place = makePlace();
+  const first = await start(place, ['-P', place.pidFile, '--stop-timeout', '1h'], ['slow-end=1500', 'serve']);
+  process.kill(first.pid, 'SIGTERM');
+  const before = new Set(processesOf(place).map(({ pid }) => pid));
+  const second = startForeground(commandLine(place, []), { cwd: place.dir });
+  await waitFor('the second supervisor', () =>
+    processesOf(place).find(
+      ({ pid, parent }) => !before.has(pid) && pid !== second.pid && parent !== second.pid,
+    ),
+  );
+  process.kill(second.pid, signal);
+  await second.ended;
+  expect(isAlive(first.pid)).toBe(true);
+  await waitFor('the end of the second start', () => processesOf(place).every(({ pid }) => before.has(pid)));
+  expect(existsSync(place.socket)).toBe(true);
+  await expectNothingLeft(place);
+});
+
+interface HeldStart {
+  place: Place;
+  command: ForegroundPool;
+  /** Stopped by its worker. */
+  supervisor: number;
+}
+
+async function heldStart(
+  options: readonly string[],
+  actions: readonly string[],
+  before: readonly string[] = [],
+): Promise<HeldStart> {
+  const place = makePlace();
+  // report is writable for all; the mark of the stopped supervisor goes there, too.
+  const args = commandLine(
+    place,
+    ['-P', place.pidFile, ...options],
+    [...before, `stop-parent=${place.report}`, ...actions],
+  );
+  const command = startForeground(args, { cwd: place.dir });
+  const [worker = 0] = await waitForPids(place.report, 2);
+  const supervisor = await waitFor('the stopped supervisor', () => {
+    const parent = readStat(worker)?.parent ?? 0;
+    return readStat(parent)?.state === 'T' && parent;
+  });
+  return { place, command, supervisor };
+}

@@ -1,0 +1,126 @@
+// A worker is its whole session: what it has started ends with it.
+import { describe, expect, test } from 'vitest';
+import { join } from 'node:path';
+import { copyFileSync } from 'node:fs';
+import { fixture } from '../helpers/compile-c.ts';
+import { startPool, type Pool } from '../helpers/command-under-test.ts';
+import { isAlive, readStat, sessionMembers } from '../helpers/processes.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import {
+  endPool,
+  events,
+  expectNothingLeft,
+  makePlace,
+  onlyWorker,
+  start,
+  waitForEvents,
+  waitForPids,
+  waitForStarts,
+  workersOf,
+  type Place,
+} from './place.ts';
+
+/** The worker's own, one in its group and one in a group of its own. */
+const children = ['the same process group', 'a process group of its own'] as const;
+
+describe.for(children)('a child in %s', (where) => {
+  const action = where === 'the same process group' ? 'child' : 'group';
+
+  test('ends when its worker is killed', async () => {
+    const place = makePlace();
+    const pool = await start(place, ['--min-uptime', '1ms'], familyActions(place, action));
+    const [worker, child] = await firstFamily(place, pool);
+    process.kill(worker, 'SIGKILL');
+    await waitFor('the end of the child', () => !isAlive(child));
+    await onlyWorker(pool, [worker]);
+    expect(sessionMembers(worker)).toEqual([]);
+    const [left] = await waitForEvents(place, 'session-left');
+    expect(left).toMatchObject({ session: worker, pids: [child] });
+  });
+
+  test('that ignores TERM is killed at --stop-timeout after its worker was killed', async () => {
+    const place = makePlace();
+    const options = ['--min-uptime', '1ms', '--stop-timeout', '300ms'];
+    const pool = await start(place, options, ['ignore=15', ...familyActions(place, action)]);
+    const [worker, child] = await firstFamily(place, pool);
+    process.kill(worker, 'SIGKILL');
+    await waitForEvents(place, 'session-left');
+    await waitFor('the end of the child', () => !isAlive(child));
+    expect(await waitForEvents(place, 'killed')).toMatchObject([
+      { reason: '--stop-timeout', pids: [child] },
+    ]);
+    expect(isAlive(pool.pid)).toBe(true);
+  });
+
+  test('ends when the pool is stopped', async () => {
+    const place = makePlace();
+    const pool = await start(place, [], familyActions(place, action));
+    await firstFamily(place, pool);
+    process.kill(pool.pid, 'SIGTERM');
+    await expectNothingLeft(place);
+    expect(events(place, 'killed')).toEqual([]);
+  });
+
+  test('that ignores TERM is killed at --stop-timeout when the pool is stopped', async () => {
+    const place = makePlace();
+    const pool = await start(
+      place,
+      ['--stop-timeout', '300ms'],
+      ['ignore=15', ...familyActions(place, action)],
+    );
+    const [worker, child] = await firstFamily(place, pool);
+    process.kill(pool.pid, 'SIGTERM');
+    await expectNothingLeft(place);
+    const killed = events(place, 'killed').flatMap(({ pids }) => pids);
+    expect(killed).toContain(worker);
+    expect(isAlive(child)).toBe(false);
+  });
+});
+
+test('kill -9 of a sh wrapper with two children ends both, and its successor has two again', async () => {
+  const place = makePlace();
+  const wrapper = join(place.dir, 'wrapper');
+  copyFileSync(fixture('session-of-three.sh'), wrapper);
+  const options = ['--state-dir', place.stateDir, '--min-uptime', '1ms', '-s', place.socket];
+  const pool = await startPool([...options, '--', wrapper, place.app, `report=${place.report}`, 'serve'], {
+    cwd: place.dir,
+  });
+  const first = await onlyWorker(pool);
+  await waitFor('the whole session', () => sessionMembers(first).length === 3);
+  process.kill(first, 'SIGKILL');
+  const second = await onlyWorker(pool, [first]);
+  await waitFor('the end of the first session', () => sessionMembers(first).length === 0);
+  await waitFor('the second session', () => sessionMembers(second).length === 3);
+  await endPool(place, pool);
+});
+
+test('a child of a worker that ended before the stop is not left behind', async () => {
+  const place = makePlace();
+  const options = ['--min-uptime', '1ms', '--stop-timeout', '500ms'];
+  const pool = await start(place, options, ['ignore=15', ...familyActions(place, 'group')]);
+  const [worker] = await firstFamily(place, pool);
+  process.kill(worker, 'SIGKILL');
+  process.kill(pool.pid, 'SIGTERM');
+  await expectNothingLeft(place);
+});
+
+test('twenty workers killed at the same moment are all replaced, and no zombie is left', async () => {
+  const place = makePlace();
+  const pool = await start(place, ['-F', '20', '--min-uptime', '1ms']);
+  const first = (await waitForStarts(place, 20)).map(({ pid }) => pid);
+  for (const pid of first) process.kill(pid, 'SIGKILL');
+  await waitFor('20 new workers', () => {
+    const now = workersOf(pool);
+    return now.length === 20 && !now.some((pid) => first.includes(pid));
+  });
+  await waitFor('no zombie', () => first.every((pid) => readStat(pid) === undefined));
+});
+
+function familyActions(place: Place, action: 'child' | 'group'): string[] {
+  return [`${action}=${join(place.dir, 'children')}`, 'serve'];
+}
+
+async function firstFamily(place: Place, pool: Pool): Promise<[worker: number, child: number]> {
+  const [child = 0] = await waitForPids(join(place.dir, 'children'));
+  return [await onlyWorker(pool), child];
+}

@@ -1,0 +1,23 @@
+#!/bin/sh
+# `npm run lint`: everything that judges the code without running it. Runs all of it, fails if anything complains.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+sh test/prepare.sh || exit 1
+PATH=$PWD/node_modules/.bin:$PATH
+status=0
+
+check() {
+  echo "lint: $*" >&2
+  "$@" || { status=1; echo "lint: FAILED: $*" >&2; }
+}
+
+check prettier --check --log-level=warn .
+check tsc -p tsconfig.json
+check oxlint
+check knip
+check publint --strict --level=suggestion
+for script in test/*.sh; do
+  check sh -n "$script"
+done
+check bash -n .ci/run
+exit "$status"

@@ -1,0 +1,131 @@
+/**
+ * Turns a table of situations into tests: both sides run at the same time, each
+ * in its own directory, and what they show must be equal but for the intended
+ * differences, which must be real ones.
+ */
+import { rmSync, chmodSync, copyFileSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { oursPath, referencePath } from '../helpers/command-under-test.ts';
+import { compileC, fixture } from '../helpers/compile-c.ts';
+import { missing } from '../helpers/requirements.ts';
+import { forgetStateBases } from './place.ts';
+import { runSide, type Observation, type Side } from './run-side.ts';
+import { expectedOutcome, type Situation } from './situation.ts';
+
+/** Few at a time: 1.6 judges its worker after 100 ms, so that an overloaded machine shows other things. */
+const AT_ONCE = 3;
+
+export function describeSituations(title: string, situations: readonly Situation[]): void {
+  describe(title, () => {
+    let base = '';
+    const programs = { worker: '', caller: '' };
+
+    beforeAll(() => {
+      base = mkdtempSync(join(tmpdir(), 'sf-'));
+      chmodSync(base, 0o755);
+      // Copied: the sides hard-link them, also into chroots, which works on one file system only.
+      for (const name of ['worker', 'caller'] as const) programs[name] = join(base, name);
+      copyFileSync(compileC(fixture('report-worker.c'), { static: true }), programs.worker);
+      copyFileSync(compileC(fixture('caller.c'), { static: true }), programs.caller);
+    });
+
+    afterAll(() => {
+      rmSync(base, { recursive: true, force: true });
+      forgetStateBases();
+    });
+
+    const turn = createTurnstile(AT_ONCE);
+    situations.forEach((situation, index) => {
+      it.concurrent(situation.name, { timeout: 120_000 }, (ctx) => {
+        const reason = whyNot(situation);
+        ctx.skip(reason !== undefined, reason);
+        const sides = (attempt: number): [Side, Side] => {
+          const dir = join(base, `${index}-${attempt}`);
+          return [
+            { command: referencePath, programs, dir: `${dir}r` },
+            { command: commandUnderTest(), programs, dir: `${dir}o` },
+          ];
+        };
+        return turn(() => compare(situation, sides));
+      });
+    });
+  });
+}
+
+/** Another command than ours can be named to try the table itself. */
+function commandUnderTest(): string {
+  return process.env['PARITY_COMMAND'] ?? oursPath;
+}
+
+function whyNot({ user, needsRoot }: Situation): string | undefined {
+  return missing({ root: user === 'root' || needsRoot === true, commands: [referencePath, 'gcc'] });
+}
+
+/** All that the reference has printed so far in this test file. */
+export const referenceOutput: string[] = [];
+
+async function compare(situation: Situation, sides: (attempt: number) => [Side, Side]): Promise<void> {
+  const { differs } = situation;
+  const [reference, ours] = await observeBoth(situation, sides);
+  const expected = expectedOutcome(reference.outcome, differs);
+  referenceOutput.push(reference.outcome.stdout, reference.outcome.stderr);
+  expect(ours.outcome).toEqual(expected);
+  if (differs) expect(ours.outcome, `no difference: ${differs.why}`).not.toEqual(reference.outcome);
+  if (situation.hint) expect(ours.hints.join('')).toMatch(situation.hint);
+  expect(ours.leftovers, 'processes that were left').toEqual([]);
+  expectPids(situation, ours);
+}
+
+/** Both judge a worker after 100 ms: where one has seen it die and the other not yet, the machine was too slow. */
+async function observeBoth(
+  situation: Situation,
+  sides: (attempt: number) => [Side, Side],
+  attempt = 1,
+): Promise<[Observation, Observation]> {
+  const [referenceSide, ourSide] = sides(attempt);
+  const both = await Promise.all([runSide(situation, referenceSide), runSide(asOurs(situation), ourSide)]);
+  const isLate = both.some(sawDeath) !== both.every(sawDeath) && situation.workers === 0;
+  return isLate && attempt < 4 ? observeBoth(situation, sides, attempt + 1) : both;
+}
+
+function sawDeath({ outcome }: Observation): boolean {
+  return /child (exited with|signaled): /.test(outcome.stderr);
+}
+
+function asOurs(situation: Situation): Situation {
+  const { args, ours, differs, workers } = situation;
+  const count = differs?.workers ?? workers;
+  return {
+    ...situation,
+    upLine: differs?.upLine,
+    args: ours ?? args,
+    ...(count === undefined ? {} : { workers: count }),
+  };
+}
+
+/** The printed PID is the supervisor's, the workers' parent; `-n` keeps the caller's. */
+function expectPids(situation: Situation, ours: Observation): void {
+  if (situation.foreground || situation.ours?.includes('--no-supervise')) return;
+  const [printed] = ours.printed;
+  if (commandUnderTest() !== oursPath) return;
+  // Where stdout is closed or a file, nothing was seen.
+  if (printed !== undefined) for (const { parent } of ours.reports) expect(parent).toBe(printed);
+}
+
+function createTurnstile(places: number): <T>(job: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let free = places;
+  return async (job) => {
+    if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve));
+    else free -= 1;
+    try {
+      return await job();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else free += 1;
+    }
+  };
+}

@@ -1,0 +1,45 @@
+/**
+ * Ends what a side has started: the pool by its PIDs, and then whatever else
+ * runs in its directory, which would be a fault of the command.
+ */
+import { readFileSync, readlinkSync } from 'node:fs';
+import { stopPool } from '../helpers/command-under-test.ts';
+import { allStats, stopProcess } from '../helpers/processes.ts';
+import type { Call } from './call.ts';
+import type { Place } from './place.ts';
+
+/** Returns the command lines of the processes that the end of the pool left. */
+export async function endEverything(
+  family: readonly number[],
+  call: Call,
+  { dir }: Place,
+): Promise<string[]> {
+  await stopPool([...new Set(family)]);
+  const left = allStats()
+    .filter(({ startTime, state, pid }) => startTime >= call.startTime && state !== 'Z' && pid !== call.pid)
+    .filter(({ pid }) => belongsTo(dir, pid));
+  const names = left.map(({ pid }) => commandLine(pid));
+  for (const { pid } of left) await stopProcess(pid, { signal: 'SIGKILL' });
+  return names;
+}
+
+/** Whether it runs a program of the directory, works in it, or was started for it. */
+function belongsTo(dir: string, pid: number): boolean {
+  return (
+    ['exe', 'cwd', 'root'].some((name) =>
+      attempt(() => readlinkSync(`/proc/${pid}/${name}`)).startsWith(dir),
+    ) || commandLine(pid).includes(dir)
+  );
+}
+
+function commandLine(pid: number): string {
+  return attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim());
+}
+
+function attempt(read: () => string): string {
+  try {
+    return read();
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * The messages of 1.6 (spawn-fcgi.c), to see that the tables provoke all that can
+ * be provoked from outside. Nothing outside provokes "couldn't set SO_REUSEADDR",
+ * "listen failed", "initgroups() failed", "chdir('/') failed" (setgroups and chroot
+ * fail before) and "child died somehow".
+ */
+export const provokable: readonly RegExp[] = [
+  /^spawn-fcgi: child spawned successfully: PID: <pid>$/m,
+  /^spawn-fcgi: child exited with: \d+$/m,
+  /^spawn-fcgi: child signaled: \d+$/m,
+  /^spawn-fcgi: exec failed: /m,
+  /^spawn-fcgi: fork failed: /m,
+  /^spawn-fcgi: no FastCGI application given$/m,
+  /^spawn-fcgi: no socket given \(use either -p or -s\)$/m,
+  /^spawn-fcgi: either a Unix domain socket or a TCP-port, but not both$/m,
+  /^spawn-fcgi: path of the Unix domain socket is too long$/m,
+  /^spawn-fcgi: invalid port: \d+$/m,
+  /^spawn-fcgi: Are you nuts\? Don't apply a SUID bit to this binary$/m,
+  /^spawn-fcgi: opening PID-file '.*' failed: /m,
+  /^spawn-fcgi: stating PID-file '.*' failed: /m,
+  /^spawn-fcgi: PID-file exists and isn't regular file: '.*'$/m,
+  /^spawn-fcgi: writing pid file failed: /m,
+  /^spawn-fcgi: can't find user name /m,
+  /^spawn-fcgi: I will not set uid to 0$/m,
+  /^spawn-fcgi: can't find group name /m,
+  /^spawn-fcgi: I will not set gid to 0$/m,
+  /^spawn-fcgi: WARNING: couldn't find the user for uid \d+ and no group was specified/m,
+  /^spawn-fcgi: setgid\(\d+\) failed: /m,
+  /^spawn-fcgi: setgroups\(0, NULL\) failed: /m,
+  /^spawn-fcgi: chroot\('.*'\) failed: /m,
+  /^spawn-fcgi: setuid\(\d+\) failed: /m,
+  /^spawn-fcgi: chdir\('.*'\) failed: /m,
+  /^spawn-fcgi: '.*' is not a valid IP address$/m,
+  /^spawn-fcgi: socket is already in use, can't spawn$/m,
+  /^spawn-fcgi: removing old socket failed: /m,
+  /^spawn-fcgi: couldn't create socket: /m,
+  /^spawn-fcgi: bind failed: /m,
+  /^spawn-fcgi: couldn't chmod socket: /m,
+  /^spawn-fcgi: couldn't chown socket: /m,
+  /^spawn-fcgi: couldn't open and redirect stdout\/stderr to '\/dev\/null': /m,
+  /^Usage: spawn-fcgi /m,
+  /^spawn-fcgi v1\.6/m,
+];

@@ -1,0 +1,102 @@
+/**
+ * A side's own directory and ports, and the way between real texts and those of
+ * the tables, in which `<dir>` and `<port>` stand for them.
+ */
+import { chownSync, linkSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort } from '../helpers/free-port.ts';
+import { isRoot } from '../helpers/requirements.ts';
+
+export interface Place {
+  /** The working directory of the caller and the place of all its files. */
+  dir: string;
+  port: number;
+  /** A port below 1024. */
+  lowPort: number;
+  /** The compiled reporting worker, to be linked to. */
+  workerProgram: string;
+}
+
+export const NOBODY = 65_534;
+
+export async function makePlace(
+  dir: string,
+  workerProgram: string,
+  owner: number | undefined,
+): Promise<Place> {
+  mkdirSync(dir, { mode: 0o755, recursive: true });
+  mkdirSync(stateDirOf(dir), { mode: 0o700 });
+  linkSync(workerProgram, join(dir, 'app'));
+  if (owner !== undefined) for (const path of [dir, stateDirOf(dir)]) chownSync(path, owner, owner);
+  // Only root can see which low ports are free; nobody else gets to bind one anyway.
+  const lowPort = isRoot ? await freePort(600, 1_000) : 600;
+  return { dir, port: await freePort(), lowPort, workerProgram };
+}
+
+/** Real text to table text. */
+export function normalise(text: string, { dir, port, lowPort }: Place): string {
+  return text
+    .replaceAll(/PID: \d+/g, 'PID: <pid>')
+    .replaceAll(/spawn-fcgi\[\d+\]/g, 'spawn-fcgi[<pid>]')
+    .replaceAll(dir, '<dir>')
+    .replaceAll(new RegExp(`\\b${port}\\b`, 'g'), '<port>')
+    .replaceAll(`:${lowPort} `, ':<low-port> ');
+}
+
+/** Table text to real text. `<107>` is a path in the directory that is 107 bytes long. */
+export function denormalise(text: string, { dir, port, lowPort }: Place): string {
+  return text
+    .replaceAll('<dir>', dir)
+    .replaceAll('<port>', String(port))
+    .replaceAll('<low-port>', String(lowPort))
+    .replaceAll(/<(\d+)>/g, (_, length: string) => `${dir}/`.padEnd(Number(length), 'x'));
+}
+
+export function normaliseAll<T extends Record<string, string | readonly string[]>>(
+  facts: T,
+  place: Place,
+): T {
+  const entries = Object.entries(facts).map(([key, value]) => {
+    return [
+      key,
+      typeof value === 'string' ? normalise(value, place) : value.map((text) => normalise(text, place)),
+    ];
+  });
+  return Object.fromEntries(entries) as T;
+}
+
+/** Where state files are kept without $XDG_RUNTIME_DIR: outside the side's directory. */
+const stateBases = ['/run/spawn-fcgi', `/tmp/spawn-fcgi-${NOBODY}`];
+
+/** Removes what this place's ended pools keep there. */
+export function forgetState({ dir, port, lowPort }: Place): void {
+  const marks = [dir.replaceAll('/', '%2F'), `:${port}.`, `:${lowPort}.`];
+  for (const base of stateBases) {
+    for (const name of namesIn(base)) {
+      if (marks.some((mark) => name.includes(mark))) rmSync(join(base, name), { force: true });
+    }
+  }
+}
+
+/** Removes the bases themselves if nobody uses them. */
+export function forgetStateBases(): void {
+  for (const base of stateBases) {
+    try {
+      rmdirSync(base);
+    } catch {
+      // Not there, or in use by others.
+    }
+  }
+}
+
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch {
+    return [];
+  }
+}
+
+function stateDirOf(dir: string): string {
+  return `${dir}.state`;
+}

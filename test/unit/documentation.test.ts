@@ -1,0 +1,40 @@
+// README and -h say what the program does: every option, every exit status, every default.
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { specs } from '../../src/cli/options.ts';
+import { usageText } from '../../src/cli/usage.ts';
+import { defaults } from '../../src/core/config.ts';
+import { exitStatus } from '../../src/core/errors.ts';
+
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+
+/** The rows of the README's table under a heading, as cells. */
+function tableUnder(heading: string): string[][] {
+  const section = readme.split(`# ${heading}\n`)[1]?.split(/\n#+ /)[0] ?? '';
+  const rows = section.split('\n').filter((line) => line.startsWith('|'));
+  return rows.slice(2).map((row) => row.split(/(?<!\\)\|/).map((cell) => cell.trim()));
+}
+
+test.each(specs.filter((spec) => spec.short !== undefined))('the README and -h name -$short', ({ short }) => {
+  expect(tableUnder('Options').some((row) => row[1]?.includes(`\`-${short}`))).toBe(true);
+  expect(usageText).toMatch(new RegExp(`(?:^| )-[${short}][,\\s]`, 'm'));
+});
+
+test.each(specs.filter((spec) => spec.long !== undefined))('the README and -h name --$long', ({ long }) => {
+  expect(tableUnder('Options').some((row) => row[2]?.includes(`\`--${long}`))).toBe(true);
+  expect(usageText).toContain(`--${long}`);
+});
+
+test('the README has a row for every exit status of the program', () => {
+  const statuses = tableUnder('Exit statuses').map((row) => row[1]);
+  expect(statuses).toEqual(expect.arrayContaining(Object.values(exitStatus).map(String)));
+});
+
+test('-h states the defaults that the program has', () => {
+  expect(usageText).toContain(`backlog of the socket (default: ${defaults.backlog})`);
+  expect(usageText).toContain(`(default: ${defaults.stopTimeoutMs / 1000}s)`);
+  expect(usageText).toContain(`first delay of the backoff (default: ${defaults.restartDelayMs}ms)`);
+  expect(usageText).toContain(
+    `longest delay of the backoff (default: ${defaults.restartMaxDelayMs / 1000}s)`,
+  );
+});

@@ -1,0 +1,109 @@
+// Supervisor events as one line each, and how urgent each is.
+import { expect, test } from 'vitest';
+import { describeEvent, severityOf, type PoolEvent, type Severity } from '../../src/core/event-text.ts';
+
+const ended = {
+  event: 'worker-ended',
+  slot: 2,
+  workerPid: 300,
+  end: { kind: 'exited', status: 1 },
+  uptimeMs: 12_340,
+  class: 'crash',
+  delayMs: 0,
+} as const;
+const execFailed = {
+  event: 'exec-failed',
+  slot: 0,
+  path: '/srv/app',
+  errno: 2,
+  error: 'No such file or directory',
+  delayMs: 100,
+} as const;
+
+const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
+  [
+    { event: 'pool-up', address: '127.0.0.1:9000', workers: 1 },
+    'notice',
+    'pool up on 127.0.0.1:9000 with 1 worker',
+  ],
+  [
+    { event: 'pool-up', address: '/run/app.sock', workers: 8 },
+    'notice',
+    'pool up on /run/app.sock with 8 workers',
+  ],
+  [{ event: 'worker-started', slot: 3, workerPid: 300 }, 'info', 'worker 3 started: PID 300'],
+  [ended, 'warning', 'worker 2 (PID 300) exited with 1 after 12.3 s; restarting'],
+  [
+    {
+      ...ended,
+      end: { kind: 'signaled', signal: 11 },
+      signalName: 'SIGSEGV',
+      uptimeMs: 999.4,
+      class: 'failed-start',
+      delayMs: 90,
+    },
+    'warning',
+    'worker 2 (PID 300) was killed by SIGSEGV after 999 ms; restarting in 90 ms',
+  ],
+  [
+    {
+      ...ended,
+      end: { kind: 'signaled', signal: 40 },
+      signalName: undefined,
+      uptimeMs: 0.2,
+      delayMs: 30_000,
+    },
+    'warning',
+    'worker 2 (PID 300) was killed by signal 40 after 0 ms; restarting in 30.0 s',
+  ],
+  [
+    { ...ended, end: { kind: 'exited', status: 0 }, class: 'planned' },
+    'info',
+    'worker 2 (PID 300) exited with 0 after 12.3 s; restarting',
+  ],
+  [
+    { ...ended, end: { kind: 'not-executed', errno: 2 } },
+    'warning',
+    'worker 2 (PID 300) could not be executed after 12.3 s; restarting',
+  ],
+  [execFailed, 'err', "worker 0: exec of '/srv/app' failed: No such file or directory; restarting in 100 ms"],
+  [
+    { event: 'session-left', session: 300, pids: [301] },
+    'warning',
+    'ending 1 process left of worker PID 300: 301',
+  ],
+  [
+    { event: 'session-left', session: 300, pids: [301, 302] },
+    'warning',
+    'ending 2 processes left of worker PID 300: 301 302',
+  ],
+  [{ event: 'stopping', reason: 'SIGTERM' }, 'notice', 'stopping: SIGTERM'],
+  [
+    { event: 'killed', reason: '--stop-timeout', pids: [300, 301] },
+    'warning',
+    'killed PID 300 301: --stop-timeout',
+  ],
+  [{ event: 'stopped' }, 'notice', 'stopped'],
+  [
+    { event: 'start-limit-reached', count: 3, withinMs: 10_000 },
+    'err',
+    '--start-limit reached: 3 crashes or failed starts within 10.0 s',
+  ],
+  [{ event: 'signal-ignored', signal: 'SIGUSR2' }, 'notice', 'SIGUSR2 ignored'],
+  [{ event: 'logs-reopened' }, 'notice', 'logs reopened'],
+  [{ event: 'warning', message: 'the old file stays in use' }, 'warning', 'the old file stays in use'],
+];
+
+test.each(lines)('%j is of severity %s and reads: %s', (event, severity, line) => {
+  expect(severityOf(event)).toBe(severity);
+  expect(describeEvent(event)).toBe(line);
+});
+
+test.each<PoolEvent>([
+  { ...execFailed, path: '/srv/a\nb' },
+  { event: 'pool-up', address: '/run/a\r\nb.sock', workers: 1 },
+  { event: 'warning', message: 'first\nsecond' },
+  { event: 'stopping', reason: 'first\nsecond' },
+])('$event stays one line, even when a path or a text has a newline in it', (event) => {
+  expect(describeEvent(event)).not.toMatch(/[\r\n]/);
+});

@@ -1,0 +1,289 @@
+// One fake system for the supervisor's tests: a clock that only moves when told to, processes in sessions,
+// and a journal of everything that the supervisor asked for, in order.
+import type { RestartPolicy } from '../../src/core/config.ts';
+import type { PoolEvent } from '../../src/core/event-text.ts';
+import type { WorkerEnd } from '../../src/core/pool.ts';
+import type { WorkerExit } from '../../src/core/worker-exit.ts';
+import type { Clock, Sessions, SessionMember } from '../../src/supervisor/interfaces.ts';
+import { Supervisor, type Machine } from '../../src/supervisor/supervisor.ts';
+
+type EndSignal = Parameters<Sessions['signalWorkers']>[1];
+
+export const testPolicy: RestartPolicy = {
+  minUptimeMs: 1000,
+  delayMs: 100,
+  maxDelayMs: 30_000,
+  startLimit: undefined,
+};
+
+export class ManualClock implements Clock {
+  #nowMs = 5000;
+  #nextId = 0;
+  readonly #timers = new Map<number, { readonly atMs: number; readonly run: () => void }>();
+
+  /** How many timers are armed: each of them would wake an idle machine. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    const id = this.#nextId++;
+    this.#timers.set(id, { atMs: this.#nowMs + delayMs, run });
+    return () => {
+      this.#timers.delete(id);
+    };
+  }
+
+  /** Lets time pass; timers run in their order, each at its own time, those that it arms as well. */
+  advance(byMs: number): void {
+    const untilMs = this.#nowMs + byMs;
+    for (let next = this.#nextDue(untilMs); next !== undefined; next = this.#nextDue(untilMs)) {
+      const [id, { atMs, run }] = next;
+      this.#timers.delete(id);
+      this.#nowMs = Math.max(this.#nowMs, atMs);
+      run();
+    }
+    this.#nowMs = untilMs;
+  }
+
+  /** Lets time pass without running a timer, as when the process gets no processor. */
+  stall(byMs: number): void {
+    this.#nowMs += byMs;
+  }
+
+  #nextDue(untilMs: number): [number, { readonly atMs: number; readonly run: () => void }] | undefined {
+    return [...this.#timers]
+      .filter(([, timer]) => timer.atMs <= untilMs)
+      .sort(([idA, a], [idB, b]) => a.atMs - b.atMs || idA - idB)[0];
+  }
+}
+
+/** What a process does when it gets TERM or KILL. */
+interface Habits {
+  readonly ignoresTerm?: boolean;
+  /** In uninterruptible sleep: not even KILL ends it. */
+  readonly isStuck?: boolean;
+  /** Has left the process group of its session's leader. */
+  readonly hasOwnGroup?: boolean;
+}
+
+interface FakeProcess extends Habits {
+  readonly session: number;
+  isZombie: boolean;
+}
+
+export class FakeMachine implements Machine {
+  readonly clock = new ManualClock();
+  /** What was asked of the machine, one line each. */
+  readonly journal: string[] = [];
+  readonly events: PoolEvent[] = [];
+  /** Every worker's PID ever spawned, oldest first. */
+  readonly spawned: number[] = [];
+  /** The errno of each of the next spawns; 0 works. */
+  spawnErrnos: number[] = [];
+  /** How the next workers behave. */
+  workerHabits: Habits = {};
+  randomNumber = 0;
+  readonly waiting = new Set<number>();
+  /** How often somebody looked whether a worker waits. */
+  looks = 0;
+  onChildEnd: (pid: number, exit: WorkerExit) => void = () => undefined;
+  readonly #processes = new Map<number, FakeProcess>();
+  readonly #deaths: { readonly pid: number; readonly exit: WorkerExit }[] = [];
+  #nextPid = 101;
+
+  /** Workers that /proc shows dead while their exit was not told yet. */
+  readonly unnoticedDead = new Set<number>();
+
+  readonly spawner = { spawn: () => this.#spawn() };
+  readonly readiness = {
+    isWaiting: (pid: number): boolean => {
+      this.looks++;
+      return this.waiting.has(pid);
+    },
+    hasEnded: (pid: number): boolean => this.unnoticedDead.has(pid),
+  };
+  readonly log = {
+    write: (event: PoolEvent): void => {
+      this.events.push(event);
+      this.journal.push(`log ${event.event}`);
+    },
+    reopen: (): void => undefined,
+  };
+  readonly records = {
+    started: (slot: number, pid: number): void => void this.journal.push(`record ${slot} started ${pid}`),
+    ended: (slot: number): void => void this.journal.push(`record ${slot} ended`),
+  };
+  readonly sessions: Sessions = {
+    signalWorkers: (leaders, signal) => {
+      this.#note(leaders, signal);
+      for (const [pid, { session }] of this.#processes) {
+        if (leaders.includes(session)) this.#deliver(pid, signal);
+      }
+    },
+    signalLeftovers: (leaders, signal) => {
+      const left = this.#leftovers(leaders);
+      this.#note(
+        left.map(({ pid }) => pid),
+        signal,
+      );
+      for (const { pid } of left) this.#deliver(pid, signal);
+      return left;
+    },
+    leftovers: (leaders) => this.#leftovers(leaders),
+    hasGroup: (leader) =>
+      [...this.#processes.values()].some(({ session, hasOwnGroup }) => session === leader && !hasOwnGroup),
+  };
+
+  readonly random = (): number => this.randomNumber;
+  readonly describeErrno = (errno: number): string => `error text ${errno}`;
+  readonly signalName = (signal: number): string | undefined => (signal === 11 ? 'SIGSEGV' : undefined);
+
+  /** PIDs of the workers that live, in the order of their starts. */
+  get live(): number[] {
+    return this.spawned.filter((pid) => this.#processes.get(pid)?.isZombie === false);
+  }
+
+  /** Everything that lives, workers and what they started. */
+  get processCount(): number {
+    return this.#processes.size;
+  }
+
+  /** A worker starts a child in its session; the result is the child's PID. */
+  fork(worker: number, habits: Habits = {}): number {
+    const pid = this.#nextPid++;
+    this.#processes.set(pid, { ...habits, session: worker, isZombie: false });
+    return pid;
+  }
+
+  /** A worker ends by itself and its parent is told at once. */
+  end(pid: number, exit: WorkerExit): void {
+    if (!this.#processes.delete(pid)) throw new Error(`no process ${pid}`);
+    this.waiting.delete(pid);
+    this.onChildEnd(pid, exit);
+  }
+
+  /** Tells the parent of every worker that died of a signal since the last call. */
+  reap(): void {
+    for (const { pid, exit } of this.#deaths.splice(0)) this.end(pid, exit);
+  }
+
+  /** A process that was stuck gets its KILL through, or one leaves by itself. */
+  vanish(pid: number): void {
+    this.#processes.delete(pid);
+  }
+
+  /** The journal's lines since the last call. */
+  takeJournal(): string[] {
+    return this.journal.splice(0);
+  }
+
+  #spawn(): { pid: number } | { errno: number } {
+    const errno = this.spawnErrnos.shift() ?? 0;
+    if (errno !== 0) {
+      this.journal.push(`spawn fails ${errno}`);
+      return { errno };
+    }
+    const pid = this.#nextPid++;
+    this.#processes.set(pid, { ...this.workerHabits, session: pid, isZombie: false });
+    this.spawned.push(pid);
+    this.journal.push(`spawn ${pid}`);
+    return { pid };
+  }
+
+  #deliver(pid: number, signal: EndSignal): void {
+    const process = this.#processes.get(pid);
+    if (!process || process.isZombie || process.isStuck) return;
+    if (signal === 'SIGTERM' && process.ignoresTerm) return;
+    if (pid !== process.session) {
+      this.#processes.delete(pid);
+      return;
+    }
+    process.isZombie = true;
+    this.#deaths.push({ pid, exit: { kind: 'signaled', signal: signal === 'SIGTERM' ? 15 : 9 } });
+  }
+
+  #leftovers(leaders: readonly number[]): SessionMember[] {
+    return [...this.#processes]
+      .filter(([, { session }]) => leaders.includes(session) && !this.#processes.has(session))
+      .map(([pid, { session }]) => ({ pid, session }));
+  }
+
+  #note(pids: readonly number[], signal: EndSignal): void {
+    if (pids.length > 0) this.journal.push(`${signal} ${pids.join(' ')}`);
+  }
+}
+
+interface FakePoolOptions {
+  readonly workers?: number;
+  readonly restart?: Partial<RestartPolicy>;
+  readonly stopTimeoutMs?: number;
+  readonly machine?: FakeMachine;
+}
+
+/** What the supervisor told its owner, one line each: `up`, `start failed`, `stopped 0`. */
+export interface FakePool {
+  readonly machine: FakeMachine;
+  readonly clock: ManualClock;
+  readonly supervisor: Supervisor;
+  readonly outcomes: string[];
+  /** How often it said that the pool began to stop. */
+  stoppings: number;
+  readonly firstEnds: (WorkerEnd | undefined)[];
+  /** Called when the pool is up, before that is noted. */
+  onUp: () => void;
+}
+
+/** A supervisor on a fake machine, not started yet. */
+export function createFakePool(options: FakePoolOptions = {}): FakePool {
+  const machine = options.machine ?? new FakeMachine();
+  const outcomes: string[] = [];
+  const firstEnds: (WorkerEnd | undefined)[] = [];
+  const settings = {
+    workers: options.workers ?? 1,
+    restart: { ...testPolicy, ...options.restart },
+    stopTimeoutMs: options.stopTimeoutMs ?? 9000,
+    programPath: '/srv/app',
+  };
+  const supervisor = new Supervisor(machine, settings, {
+    up(ends) {
+      pool.onUp();
+      outcomes.push('up');
+      firstEnds.push(...ends);
+    },
+    startFailed(ends) {
+      outcomes.push('start failed');
+      firstEnds.push(...ends);
+    },
+    stopping: () => {
+      pool.stoppings++;
+    },
+    stopped: (status) => outcomes.push(`stopped ${status}`),
+  });
+  const pool: FakePool = {
+    machine,
+    clock: machine.clock,
+    supervisor,
+    outcomes,
+    stoppings: 0,
+    firstEnds,
+    onUp: () => undefined,
+  };
+  machine.onChildEnd = (pid, exit) => supervisor.childEnded(pid, exit);
+  return pool;
+}
+
+/** A pool whose workers all waited for connections `upMs` ago; its journal starts here. */
+export function startFakePool(options: FakePoolOptions = {}, upMs = 2000): FakePool {
+  const pool = createFakePool(options);
+  pool.supervisor.start();
+  for (const pid of pool.machine.live) pool.machine.waiting.add(pid);
+  pool.clock.advance(1);
+  pool.clock.advance(upMs);
+  pool.machine.takeJournal();
+  return pool;
+}

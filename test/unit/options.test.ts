@@ -1,0 +1,255 @@
+// The command line as getopt would read it: clusters, permutation, `--`, and the lines for what is wrong.
+import { describe, expect, test } from 'vitest';
+import { SpawnFcgiError } from '../../src/core/errors.ts';
+import { findOperand, readCommandLine, supervisorOptions, type RawOptions } from '../../src/cli/options.ts';
+
+/** Arguments are written as one line; `''` is an empty one. */
+const words = (line: string): string[] =>
+  line === '' ? [] : line.split(' ').map((word) => (word === "''" ? '' : word));
+
+function read(line: string, posixlyCorrect = false): { options: RawOptions; program: readonly string[] } {
+  const request = readCommandLine(words(line), posixlyCorrect);
+  if (request.kind !== 'start') throw new Error(`${line}: ${request.kind}`);
+  return { options: request.options, program: request.program };
+}
+
+function refusalOf(line: string): SpawnFcgiError {
+  try {
+    readCommandLine(words(line), false);
+  } catch (error) {
+    if (error instanceof SpawnFcgiError) return error;
+    throw error;
+  }
+  throw new Error(`accepted: ${line}`);
+}
+
+describe('every option', () => {
+  test.each<[string, RawOptions]>([
+    ['-f x', { command: 'x' }],
+    ['--command x', { command: 'x' }],
+    ['-d x', { chdir: 'x' }],
+    ['--chdir x', { chdir: 'x' }],
+    ['-a x', { address: 'x' }],
+    ['--address x', { address: 'x' }],
+    ['-p x', { port: 'x' }],
+    ['--port x', { port: 'x' }],
+    ['-s x', { socket: 'x' }],
+    ['--socket x', { socket: 'x' }],
+    ['-M x', { socketMode: 'x' }],
+    ['--socket-mode x', { socketMode: 'x' }],
+    ['-U x', { socketUser: 'x' }],
+    ['--socket-user x', { socketUser: 'x' }],
+    ['-G x', { socketGroup: 'x' }],
+    ['--socket-group x', { socketGroup: 'x' }],
+    ['-C x', { phpChildren: 'x' }],
+    ['--php-children x', { phpChildren: 'x' }],
+    ['-F x', { workers: 'x' }],
+    ['--workers x', { workers: 'x' }],
+    ['-b x', { backlog: 'x' }],
+    ['--backlog x', { backlog: 'x' }],
+    ['-P x', { pidFile: 'x' }],
+    ['--pid-file x', { pidFile: 'x' }],
+    ['-n', { foreground: true }],
+    ['--foreground', { foreground: true }],
+    ['-c x', { chroot: 'x' }],
+    ['--chroot x', { chroot: 'x' }],
+    ['-S', { socketBeforeChroot: true }],
+    ['--socket-before-chroot', { socketBeforeChroot: true }],
+    ['-u x', { user: 'x' }],
+    ['--user x', { user: 'x' }],
+    ['-g x', { group: 'x' }],
+    ['--group x', { group: 'x' }],
+    ['--supervise', { supervise: true }],
+    ['--no-supervise', { supervise: false }],
+    ['--name x', { name: 'x' }],
+    ['--state-dir x', { stateDir: 'x' }],
+    ['--stop-timeout x', { stopTimeout: 'x' }],
+    ['--min-uptime x', { minUptime: 'x' }],
+    ['--restart-delay x', { restartDelay: 'x' }],
+    ['--restart-max-delay x', { restartMaxDelay: 'x' }],
+    ['--start-limit x', { startLimit: 'x' }],
+    ['--worker-pid-file x', { workerPidFile: 'x' }],
+    ['--log x', { log: 'x' }],
+    ['--log-format x', { logFormat: 'x' }],
+    ['', {}],
+  ])('%s', (line, options) => {
+    expect(read(line)).toStrictEqual({ options, program: [] });
+    expect(read(`${line} app`.trim())).toStrictEqual({ options, program: ['app'] });
+  });
+
+  test.each(supervisorOptions)('%s that needs a supervisor is called %s', (key, flag) => {
+    expect(read(`${flag} x`).options).toStrictEqual({ [key]: 'x' });
+  });
+});
+
+describe('spellings', () => {
+  test.each<[string, RawOptions, string[]]>([
+    ['-p9000 app', { port: '9000' }, ['app']],
+    ['-nu www-data app', { foreground: true, user: 'www-data' }, ['app']],
+    ['-nSp9000 app', { foreground: true, socketBeforeChroot: true, port: '9000' }, ['app']],
+    ['-np 9000 app', { foreground: true, port: '9000' }, ['app']],
+    ['-p=80 app', { port: '=80' }, ['app']],
+    ['--port=9000 app', { port: '9000' }, ['app']],
+    ['--port= app', { port: '' }, ['app']],
+    ["-P '' app", { pidFile: '' }, ['app']],
+    ['-P -n app', { pidFile: '-n' }, ['app']],
+    ['-f -- app', { command: '--' }, ['app']],
+    ['--pid-file --foreground app', { pidFile: '--foreground' }, ['app']],
+    ['-b -1 app', { backlog: '-1' }, ['app']],
+    ['-b-1 app', { backlog: '-1' }, ['app']],
+    ['-n -n app', { foreground: true }, ['app']],
+    ['-p 1 -p 2 --port 3 app', { port: '3' }, ['app']],
+    ['-s a --socket=b -sc app', { socket: 'c' }, ['app']],
+    ['--supervise --no-supervise', { supervise: false }, []],
+    ['--no-supervise --supervise', { supervise: true }, []],
+    ['-p 1 -', { port: '1' }, ['-']],
+    ["-p 1 ''", { port: '1' }, ['']],
+    ['-p 1 help me', { port: '1' }, ['help', 'me']],
+  ])('%s', (line, options, program) => {
+    expect(read(line)).toStrictEqual({ options, program });
+  });
+});
+
+describe('options after the program', () => {
+  test.each<[string, RawOptions, string[]]>([
+    ['app -p 9000', { port: '9000' }, ['app']],
+    ['app one -p 9000 two -n', { port: '9000', foreground: true }, ['app', 'one', 'two']],
+    ['-p 9000 app --name x arg', { port: '9000', name: 'x' }, ['app', 'arg']],
+    ['-p 9000 -- app -n --name x', { port: '9000' }, ['app', '-n', '--name', 'x']],
+    ['app -p 9000 -- -n', { port: '9000' }, ['app', '-n']],
+    ['-p 9000 -- app -- -n', { port: '9000' }, ['app', '--', '-n']],
+    ['-- -n', {}, ['-n']],
+    ['-n --', { foreground: true }, []],
+    ['-p 9000 -- app -v -h -?', { port: '9000' }, ['app', '-v', '-h', '-?']],
+  ])('are ours up to --: %s', (line, options, program) => {
+    expect(read(line)).toStrictEqual({ options, program });
+  });
+
+  test.each<[string, RawOptions, string[]]>([
+    ['app -p 9000', {}, ['app', '-p', '9000']],
+    ['-p 9000 app -n -x --bogus', { port: '9000' }, ['app', '-n', '-x', '--bogus']],
+    ['-p 9000 app -- -n', { port: '9000' }, ['app', '--', '-n']],
+    ['-p 9000 -- app -n', { port: '9000' }, ['app', '-n']],
+    ['-p 9000 app -v', { port: '9000' }, ['app', '-v']],
+    ['-p 9000 - -v', { port: '9000' }, ['-', '-v']],
+  ])("are the program's with POSIXLY_CORRECT: %s", (line, options, program) => {
+    expect(read(line, true)).toStrictEqual({ options, program });
+  });
+});
+
+describe('-v and -h', () => {
+  test.each([
+    ['-v', 'version'],
+    ['--version', 'version'],
+    ['-h', 'help'],
+    ['--help', 'help'],
+    ['-?', 'help'],
+    ['-vh', 'version'],
+    ['-hv', 'help'],
+    ['-v -h', 'version'],
+    ['-? -v', 'help'],
+    ['-nv', 'version'],
+    ['-np 80 -h', 'help'],
+    ['app -v', 'version'],
+    ['-v -x', 'version'],
+    ['-h --bogus', 'help'],
+    ['-v -p', 'version'],
+  ])('%s shows the %s', (line, kind) => {
+    expect(readCommandLine(words(line), false)).toStrictEqual({ kind });
+  });
+
+  test.each([
+    ['-x -v', "invalid option -- 'x'"],
+    ['-xv', "invalid option -- 'x'"],
+    ['--bogus -h', "unrecognized option '--bogus'"],
+    ['app -x -v', "invalid option -- 'x'"],
+  ])('come too late after a mistake: %s', (line, message) => {
+    expect(refusalOf(line).message).toBe(message);
+  });
+
+  test.each(['-p -v', '-nP -h', '--name --help', '-f-v'])('are a value where one is due: %s', (line) => {
+    expect(readCommandLine(words(line), false).kind).toBe('start');
+  });
+});
+
+describe('a mistake', () => {
+  test.each([
+    ['-x', "invalid option -- 'x'"],
+    ['-nx', "invalid option -- 'x'"],
+    ['-p 80 app -x', "invalid option -- 'x'"],
+    ['-nxp 80', "invalid option -- 'x'"],
+    ['-1', "invalid option -- '1'"],
+    ['-n1', "invalid option -- '1'"],
+    ['-n80 app', "invalid option -- '8'"],
+    ['-p 80 app -5', "invalid option -- '5'"],
+    ['-p 80 app -.5', "invalid option -- '.'"],
+    ['-é', "invalid option -- 'é'"],
+    ['--bogus', "unrecognized option '--bogus'"],
+    ['--foreground=1', "option '--foreground' doesn't allow an argument"],
+    ['--no-supervise=x', "option '--no-supervise' doesn't allow an argument"],
+    ['--bogus=1', "unrecognized option '--bogus=1'"],
+    ['--por 80', "unrecognized option '--por'"],
+    ['--Port 80', "unrecognized option '--Port'"],
+    ["--it's", "unrecognized option '--it's'"],
+    ['---', "unrecognized option '---'"],
+    ['--no-foreground', "unrecognized option '--no-foreground'"],
+    ['--no-port', "unrecognized option '--no-port'"],
+    ['-p', "option requires an argument -- 'p'"],
+    ['-np', "option requires an argument -- 'p'"],
+    ['app -f', "option requires an argument -- 'f'"],
+    ['--port', "option '--port' requires an argument"],
+    ['-n --log-format', "option '--log-format' requires an argument"],
+  ])('is one line as getopt writes it: %s', (line, message) => {
+    const error = refusalOf(line);
+    expect(error.message).toBe(message);
+    expect(error.exitCode).toBe(255);
+  });
+
+  test('in the name of an option points to the list', () => {
+    expect(refusalOf('-x').hints).toStrictEqual(['spawn-fcgi -h lists the options']);
+    expect(refusalOf('-p').hints).toStrictEqual([]);
+  });
+
+  const hint = (program: string, line: string): string =>
+    `options after '${program}' are taken as spawn-fcgi's own; put -- before the program: spawn-fcgi ${line}`;
+
+  test.each([
+    ['-p 80 fcgiwrap -f', hint('fcgiwrap', '-p 80 -- fcgiwrap -f')],
+    ['-np80 fcgiwrap -x', hint('fcgiwrap', '-np80 -- fcgiwrap -x')],
+    ['-np 80 app one --bogus', hint('app', '-np 80 -- app one --bogus')],
+    ['--port 80 --name=x app --bogus', hint('app', '--port 80 --name=x -- app --bogus')],
+    ['--port=80 app -z', hint('app', '--port=80 -- app -z')],
+    ['app -p', hint('app', '-- app -p')],
+  ])('among the options of a program says where -- belongs: %s', (line, expected) => {
+    expect(refusalOf(line).hints[0]).toBe(expected);
+  });
+
+  test.each(['-x app', '-p 80 -x -- app -y', '-x -p 80', '-n -x app arg', '-p'])(
+    'before the program says nothing of --: %s',
+    (line) => {
+      expect(refusalOf(line).hints.join(' ')).not.toContain('--');
+    },
+  );
+});
+
+test.each([
+  ['', -1],
+  ['-n', -1],
+  ['app', 0],
+  ['- x', 0],
+  ['-n app', 1],
+  ['-p 80', -1],
+  ['-p 80 app', 2],
+  ['-p80 app', 1],
+  ['-np 80 app', 2],
+  ['-npn app', 1],
+  ['-nS app', 1],
+  ['--port 80 app', 2],
+  ['--port=80 app', 1],
+  ['--supervise app', 1],
+  ['-p -- app', 2],
+  ['-n -- app', -1],
+  ["-n ''", 1],
+])('the first operand of "%s" is at %i', (line, index) => {
+  expect(findOperand(words(line))).toBe(index);
+});

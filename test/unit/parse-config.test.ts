@@ -1,0 +1,359 @@
+// From a command line to the configuration, or to the exact line that refuses it.
+import { describe, expect, test } from 'vitest';
+import type { Config } from '../../src/core/config.ts';
+import { SpawnFcgiError } from '../../src/core/errors.ts';
+import { readCommandLine } from '../../src/cli/options.ts';
+import { parseConfig } from '../../src/cli/parse-config.ts';
+
+type Line = string | readonly string[];
+
+function configOf(line: Line, isRoot = true): Config {
+  const args = typeof line === 'string' ? line.split(' ') : line;
+  const request = readCommandLine(args, false);
+  if (request.kind !== 'start') throw new Error(`shows the ${request.kind}`);
+  return parseConfig(request.options, request.program, isRoot);
+}
+
+function refusalOf(line: Line, isRoot = true): SpawnFcgiError {
+  try {
+    configOf(line, isRoot);
+  } catch (error) {
+    if (error instanceof SpawnFcgiError) return error;
+    throw error;
+  }
+  throw new Error(`accepted: ${line.toString()}`);
+}
+
+test('the shortest command line means all the defaults', () => {
+  expect(configOf('-p 9000 app')).toStrictEqual({
+    program: { kind: 'argv', argv: ['app'] },
+    model: 'background',
+    name: 'app',
+    listen: { kind: 'tcp', host: undefined, port: 9000 },
+    backlog: 1024,
+    socketMode: undefined,
+    socketUser: undefined,
+    socketGroup: undefined,
+    user: undefined,
+    group: undefined,
+    chroot: undefined,
+    socketBeforeChroot: false,
+    directory: undefined,
+    workers: 1,
+    phpChildren: undefined,
+    pidFile: undefined,
+    workerPidFile: undefined,
+    stateDir: undefined,
+    stopTimeoutMs: 9000,
+    restart: { minUptimeMs: 1000, delayMs: 100, maxDelayMs: 30_000, startLimit: undefined },
+    logFile: undefined,
+    logFormat: 'human',
+    hints: [],
+  } satisfies Config);
+});
+
+test('the longest command line means what it says', () => {
+  const line =
+    '-f ignored -d /srv -s /run/a.sock -M 0600 -U su -G sg -C 4 -F 3 -b 7 -P /run/a.pid -n -c /jail -S -u u -g g ' +
+    '--supervise --name boss --state-dir /state --stop-timeout 5s --min-uptime 2s --restart-delay 20ms ' +
+    '--restart-max-delay 1m --start-limit 3/10s --worker-pid-file /run/w-%i --log /var/log/a --log-format json -- app -x';
+  expect(configOf(line)).toStrictEqual({
+    program: { kind: 'argv', argv: ['app', '-x'] },
+    model: 'foreground',
+    name: 'boss',
+    listen: { kind: 'unix', path: '/run/a.sock' },
+    backlog: 7,
+    socketMode: 0o600,
+    socketUser: 'su',
+    socketGroup: 'sg',
+    user: 'u',
+    group: 'g',
+    chroot: '/jail',
+    socketBeforeChroot: true,
+    directory: '/srv',
+    workers: 3,
+    phpChildren: 4,
+    pidFile: '/run/a.pid',
+    workerPidFile: '/run/w-%i',
+    stateDir: '/state',
+    stopTimeoutMs: 5000,
+    restart: {
+      minUptimeMs: 2000,
+      delayMs: 20,
+      maxDelayMs: 60_000,
+      startLimit: { count: 3, withinMs: 10_000 },
+    },
+    logFile: '/var/log/a',
+    logFormat: 'json',
+    hints: [],
+  } satisfies Config);
+});
+
+describe('the program', () => {
+  test.each<[Line, Config['program']]>([
+    ['-p 1 app a b', { kind: 'argv', argv: ['app', 'a', 'b'] }],
+    [['-p', '1', '-f', 'app -x'], { kind: 'shell', command: 'app -x' }],
+    ['-p 1 -f shell app', { kind: 'argv', argv: ['app'] }],
+    [['-p', '1', ''], { kind: 'argv', argv: [''] }],
+    [['-p', '1', '-f', ''], { kind: 'shell', command: '' }],
+  ])('%j', (line, program) => {
+    expect(configOf(line).program).toStrictEqual(program);
+  });
+});
+
+describe('the name', () => {
+  test.each<[Line, string]>([
+    ['-p 1 app', 'app'],
+    ['-p 1 -- /usr/bin/php-cgi -q', 'php-cgi'],
+    ['-p 1 ./app', 'app'],
+    ['-p 1 /usr/bin/', 'bin'],
+    ['-p 1 0123456789abcdefg', '0123456789abcde'],
+    ['-p 1 --name boss app', 'boss'],
+    ['-p 1 --name 0123456789abcdefg app', '0123456789abcde'],
+    [['-p', '1', '-f', '/usr/bin/php-cgi -q'], 'php-cgi'],
+    [['-p', '1', '-f', '  A=1 B_2=x  /srv/app arg'], 'app'],
+    [['-p', '1', '-f', 'exec /srv/app'], 'app'],
+    [['-p', '1', '-f', '"/srv/app" arg'], 'app'],
+    [['-p', '1', '-f', "'/srv/app'"], 'app'],
+    [['-p', '1', '-f', ''], 'spawn-fcgi'],
+    [['-p', '1', '-f', 'A=1'], 'spawn-fcgi'],
+    [['-p', '1', ''], 'spawn-fcgi'],
+  ])('of %j is %s', (line, name) => {
+    expect(configOf(line).name).toBe(name);
+  });
+
+  test('is cut to 15 bytes, never in the middle of a character', () => {
+    for (const name of ['ääääääääää', 'aääääääääää', '路路路路路路', 'ab🦊🦊🦊🦊🦊']) {
+      const cut = configOf(['-p', '1', '--name', name, 'app']).name;
+      expect(Buffer.byteLength(cut), name).toBeLessThanOrEqual(15);
+      expect(name.startsWith(cut), name).toBe(true);
+    }
+  });
+
+  test('may not be empty', () => {
+    expect(refusalOf(['-p', '1', '--name', '', 'app']).message).toBe("invalid name for --name: ''");
+  });
+});
+
+describe('who supervises', () => {
+  test.each<[string, Config['model']]>([
+    ['', 'background'],
+    ['-F 4', 'background'],
+    ['--supervise', 'background'],
+    ['--name x', 'background'],
+    ['-n', 'exec'],
+    ['-n -P /run/a.pid', 'exec'],
+    ['-n -F 1', 'exec'],
+    ['-n -C 4 -b 5 -d /', 'exec'],
+    ['-n -F 2', 'foreground'],
+    ['-n --supervise', 'foreground'],
+    ['-n --name x', 'foreground'],
+    ['-n --state-dir x', 'foreground'],
+    ['-n --stop-timeout 1', 'foreground'],
+    ['-n --min-uptime 1', 'foreground'],
+    ['-n --restart-delay 1', 'foreground'],
+    ['-n --restart-max-delay 1', 'foreground'],
+    ['-n --start-limit 1/1', 'foreground'],
+    ['-n --worker-pid-file x', 'foreground'],
+    ['-n --log x', 'foreground'],
+    ['-n --log-format json', 'foreground'],
+    ['--no-supervise', 'unsupervised'],
+    ['--no-supervise -F 4', 'unsupervised'],
+    ['--no-supervise -n', 'exec'],
+    ['--no-supervise -n -F 4', 'exec'],
+    ['-n --no-supervise --supervise', 'foreground'],
+    ['-n --supervise --no-supervise', 'exec'],
+  ])('%s: %s', (options, model) => {
+    expect(configOf(`-p 1 ${options} app`.replace('  ', ' ')).model).toBe(model);
+  });
+
+  test.each([
+    ['--no-supervise --log x', '--log'],
+    ['--no-supervise -n --name x', '--name'],
+    ['--start-limit 1/1 --no-supervise --state-dir x', '--state-dir, --start-limit'],
+  ])('nobody and an option that needs one exclude each other: %s', (options, named) => {
+    expect(refusalOf(`-p 1 ${options} app`).message).toBe(
+      `--no-supervise and ${named} exclude each other: only a supervisor can do that`,
+    );
+  });
+});
+
+describe('where it listens', () => {
+  test.each<[Line, Config['listen']]>([
+    ['-p 1 app', { kind: 'tcp', host: undefined, port: 1 }],
+    ['-p 65535 -a ::1 app', { kind: 'tcp', host: '::1', port: 65_535 }],
+    [['-p', '1', '-a', '', 'app'], { kind: 'tcp', host: '', port: 1 }],
+    ['-p +80 app', { kind: 'tcp', host: undefined, port: 80 }],
+    ['-s rel.sock app', { kind: 'unix', path: 'rel.sock' }],
+    ['-s x -p 0 app', { kind: 'unix', path: 'x' }],
+    ['-s x -a 127.0.0.1 app', { kind: 'unix', path: 'x' }],
+    [`-s ${'x'.repeat(107)} app`, { kind: 'unix', path: 'x'.repeat(107) }],
+  ])('%j', (line, listen) => {
+    expect(configOf(line).listen).toStrictEqual(listen);
+  });
+
+  test.each<[Line, string]>([
+    ['app', 'no socket given (use either -p or -s)'],
+    ['-a 127.0.0.1 app', 'no socket given (use either -p or -s)'],
+    ['-p 0 app', 'no socket given (use either -p or -s)'],
+    [['-p', '', 'app'], 'no socket given (use either -p or -s)'],
+    ['-p 1 -s x app', 'either a Unix domain socket or a TCP-port, but not both'],
+    [`-s ${'x'.repeat(108)} app`, 'path of the Unix domain socket is too long'],
+    [`-s ${'ä'.repeat(54)} app`, 'path of the Unix domain socket is too long'],
+    ['-p 1', 'no FastCGI application given'],
+    ['-n', 'no FastCGI application given'],
+    ['-p 1 -s x', 'no FastCGI application given'],
+    ['-p abc', 'invalid port: 0'],
+    ['-p abc app', 'invalid port: 0'],
+    ['-p 12abc app', 'invalid port: 12'],
+    ['-p 75000x app', 'invalid port: 9464'],
+    ['-p -1x app', 'invalid port: 65535'],
+    ['-p 65536 app', 'invalid port: 65536'],
+    ['-p -1 app', 'invalid port: -1'],
+    ['-p 80.5 app', 'invalid port: 80'],
+  ])('not with %j: %s', (line, message) => {
+    const error = refusalOf(line);
+    expect(error.message).toBe(message);
+    expect(error.exitCode).toBe(255);
+  });
+
+  test('a wrong port is explained, and so is a path that is too long', () => {
+    expect(refusalOf('-p 75000 app').hints).toStrictEqual(["-p takes a number from 1 to 65535, not '75000'"]);
+    expect(refusalOf(`-s ${'ä'.repeat(54)} app`).hints).toStrictEqual([
+      'it has 108 bytes, the kernel allows 107; a relative path counts as written',
+    ]);
+  });
+});
+
+describe('numbers', () => {
+  test.each<[string, (config: Config) => number | undefined, Record<string, number>]>([
+    ['-F', (config) => config.workers, { '1': 1, '65535': 65_535, '+2': 2, '007': 7 }],
+    ['-b', (config) => config.backlog, { '-1': -1, '0': 0, '2147483647': 2_147_483_647 }],
+    ['-C', (config) => config.phpChildren, { '0': 0, '65535': 65_535 }],
+    [
+      '-M',
+      (config) => config.socketMode,
+      { '0': 0, '7': 7, '660': 0o660, '0660': 0o660, '7777': 0o7777, '07777': 0o7777 },
+    ],
+    [
+      '--stop-timeout',
+      (config) => config.stopTimeoutMs,
+      { '0': 0, '5': 5000, '1.5s': 1500, '2147483647ms': 2_147_483_647 },
+    ],
+    ['--min-uptime', (config) => config.restart.minUptimeMs, { '0': 0, '250ms': 250, '1h': 3_600_000 }],
+    ['--restart-delay', (config) => config.restart.delayMs, { '10ms': 10, '0.01': 10, '2m': 120_000 }],
+    ['--restart-max-delay', (config) => config.restart.maxDelayMs, { '10ms': 10, '1h': 3_600_000 }],
+    ['--start-limit', (config) => config.restart.startLimit?.count, { '1/1ms': 1, '1000000/1h': 1_000_000 }],
+    ['--start-limit', (config) => config.restart.startLimit?.withinMs, { '3/10s': 10_000, '3/1': 1000 }],
+  ])('%s', (flag, valueOf, values) => {
+    for (const [text, value] of Object.entries(values)) {
+      expect(valueOf(configOf(`-p 1 ${flag} ${text} app`)), text).toBe(value);
+    }
+  });
+
+  const wholeNumber = (flag: string, min: number, max: number): string =>
+    `${flag} takes a whole number from ${min} to ${max}`;
+  const time = (flag: string): string =>
+    `${flag} takes a number with ms, s, m or h, for example 500ms or 30s; a bare number is seconds`;
+
+  test.each<[string, string, string, string[]]>([
+    [
+      '-F',
+      'number',
+      wholeNumber('-F', 1, 65_535),
+      ['0', '-1', '65536', 'abc', '', '1.5', '2x', '2-4', '0x2'],
+    ],
+    ['-b', 'number', wholeNumber('-b', -1, 2_147_483_647), ['-2', '2147483648', 'abc', '']],
+    ['-C', 'number', wholeNumber('-C', 0, 65_535), ['-1', '65536', 'abc', '']],
+    [
+      '-M',
+      'mode',
+      '-M takes an octal number such as 0660',
+      ['8', '0o660', '10000', '-1', 'rw', '', '+660', '660x'],
+    ],
+    ['--stop-timeout', 'time', time('--stop-timeout'), ['-1', 'abc', '', '1d', '25d', '2147483648ms']],
+    ['--min-uptime', 'time', time('--min-uptime'), ['-1', 'abc', '']],
+    ['--restart-delay', 'time', time('--restart-delay'), ['-1', 'abc', '']],
+    ['--restart-delay', 'time', '--restart-delay takes at least 10ms', ['0', '9ms', '0.009']],
+    ['--restart-max-delay', 'time', time('--restart-max-delay'), ['-1', 'abc', '']],
+    ['--restart-max-delay', 'time', '--restart-max-delay takes at least 10ms', ['0', '9ms']],
+  ])('%s is refused as a %s when it is none: %s', (flag, what, hint, texts) => {
+    for (const text of texts) {
+      const error = refusalOf(['-p', '1', flag, text, 'app']);
+      expect(error.message).toBe(`invalid ${what} for ${flag}: '${text}'`);
+      expect(error.hints).toStrictEqual([hint]);
+      expect(error.exitCode).toBe(255);
+    }
+  });
+
+  test.each([
+    '',
+    '3',
+    '/',
+    '3/',
+    '/10s',
+    '0/10s',
+    '3/0',
+    '-1/10s',
+    '1000001/1s',
+    '3/10s/1',
+    '3/x',
+    'x/10s',
+    '3 / 10s',
+  ])('--start-limit is refused when it is none: %j', (text) => {
+    const error = refusalOf(['-p', '1', '--start-limit', text, 'app']);
+    expect(error.message).toBe(`invalid value for --start-limit: '${text}'`);
+    expect(error.hints).toStrictEqual(['--start-limit takes a count and a time, for example 3/10s']);
+  });
+
+  test.each(['', 'JSON', 'text'])('--log-format is refused when it is neither human nor json: %j', (text) => {
+    const error = refusalOf(['-p', '1', '--log-format', text, 'app']);
+    expect(error.message).toBe(`invalid value for --log-format: '${text}'`);
+    expect(error.hints).toStrictEqual(['--log-format takes human or json']);
+  });
+});
+
+describe('--worker-pid-file', () => {
+  test('needs no %i for one worker', () => {
+    expect(configOf('-p 1 --worker-pid-file /run/w app').workerPidFile).toBe('/run/w');
+  });
+
+  test('needs it for several', () => {
+    const error = refusalOf('-p 1 -F 3 --worker-pid-file /run/w app');
+    expect(error.message).toBe("--worker-pid-file '/run/w' has no %i, but there are 3 workers");
+    expect(error.hints).toStrictEqual(['%i stands for the slot: --worker-pid-file /run/app/worker-%i.pid']);
+  });
+});
+
+describe("root's options", () => {
+  test('are ignored for another user, with a hint that names them', () => {
+    const config = configOf('-p 1 -u u -g g -U su -G sg -c /jail -S app', false);
+    expect(config).toMatchObject({
+      user: undefined,
+      group: undefined,
+      socketUser: undefined,
+      socketGroup: undefined,
+      chroot: undefined,
+      socketBeforeChroot: false,
+      hints: ['-c, -S, -u, -g, -U, -G ignored: only root can use them'],
+    });
+  });
+
+  test('one alone is an "it"', () => {
+    expect(configOf('-p 1 -u u app', false).hints).toStrictEqual(['-u ignored: only root can use it']);
+  });
+
+  test('not given need no hint, and root gets none', () => {
+    expect(configOf('-p 1 -M 600 app', false).hints).toStrictEqual([]);
+    expect(configOf('-p 1 -u u app').hints).toStrictEqual([]);
+  });
+});
+
+test.each<[string, string]>([
+  ['-p abc -F abc', 'invalid port: 0'],
+  ['-p 1 -s x -F abc', 'no FastCGI application given'],
+  ['-F abc app', 'no socket given (use either -p or -s)'],
+  ['-p 1 -s x -F abc app', 'either a Unix domain socket or a TCP-port, but not both'],
+])("of several mistakes 1.6's come first: %s", (line, message) => {
+  expect(refusalOf(line).message).toBe(message);
+});

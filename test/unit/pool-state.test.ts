@@ -1,0 +1,103 @@
+// Reading a state file: what we wrote comes back, anything else is nothing.
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parsePoolState, type PoolState } from '../../src/core/pool-state.ts';
+
+const state: PoolState = {
+  version: 1,
+  phase: 'serving',
+  name: 'php-cgi',
+  address: '127.0.0.1:9000',
+  pid: 4711,
+  startTime: '123456',
+  stopTimeoutMs: 9000,
+  pidFile: '/run/app.pid',
+  workers: [
+    { slot: 0, pid: 4712, startTime: '123457' },
+    { slot: 2, pid: 4713, startTime: '123458' },
+  ],
+};
+
+const parseWith = (changes: object): PoolState | undefined =>
+  parsePoolState(JSON.stringify({ ...state, ...changes }));
+
+test('what was written comes back', () => {
+  expect(parsePoolState(JSON.stringify(state))).toStrictEqual(state);
+});
+
+test.each(['starting', 'serving', 'stopping'])('the phase %s is known', (phase) => {
+  expect(parseWith({ phase })?.phase).toBe(phase);
+});
+
+test('a pool without a PID file and without workers is one', () => {
+  expect(parseWith({ pidFile: undefined, workers: [] })).toStrictEqual({
+    ...Object.fromEntries(Object.entries(state).filter(([key]) => key !== 'pidFile')),
+    workers: [],
+  });
+});
+
+test('a supervisor that is PID 1 of its container is one', () => {
+  expect(parseWith({ pid: 1 })?.pid).toBe(1);
+});
+
+describe('nothing comes from', () => {
+  test.each([
+    '',
+    ' ',
+    '{',
+    'null',
+    '[]',
+    '42',
+    '"text"',
+    'true',
+    '{}',
+    JSON.stringify(state).slice(0, -1),
+    `${JSON.stringify(state)}x`,
+  ])('%j', (text) => {
+    expect(parsePoolState(text)).toBeUndefined();
+  });
+
+  test.each([
+    { version: 0 },
+    { version: 2 },
+    { version: '1' },
+    { phase: 'stopped' },
+    { phase: undefined },
+    { name: 7 },
+    { address: null },
+    { pid: 0 },
+    { pid: -1 },
+    { pid: 3.5 },
+    { pid: '4711' },
+    { startTime: 123456 },
+    { stopTimeoutMs: '9000' },
+    { stopTimeoutMs: null },
+    { pidFile: 5 },
+    { workers: undefined },
+    { workers: {} },
+    { workers: [null] },
+    { workers: [7] },
+    { workers: [{ slot: 0, pid: 0, startTime: '1' }] },
+    { workers: [{ slot: 0, pid: 1, startTime: '1' }] },
+    { workers: [{ slot: 0, pid: 4712, startTime: 1 }] },
+    { workers: [{ slot: '0', pid: 4712, startTime: '1' }] },
+    { workers: [{ pid: 4712, startTime: '1' }] },
+  ])('a state with %j', (changes) => {
+    expect(parseWith(changes)).toBeUndefined();
+  });
+
+  test('a text that was cut off anywhere', () => {
+    const text = JSON.stringify(state);
+    for (let length = 0; length < text.length; length++) {
+      expect(parsePoolState(text.slice(0, length))).toBeUndefined();
+    }
+  });
+
+  test('random JSON, and it never throws', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.json(), fc.string()), (text) => {
+        expect(parsePoolState(text)).toBeUndefined();
+      }),
+    );
+  });
+});

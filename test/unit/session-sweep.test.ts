@@ -1,0 +1,169 @@
+// What a dead worker left of its session gets TERM, and KILL at the deadline; afterwards nobody looks any more.
+import { beforeEach, describe, expect, test } from 'vitest';
+import { SessionSweep } from '../../src/supervisor/session-sweep.ts';
+import { FakeMachine, type ManualClock } from './fake-machine.ts';
+
+let machine: FakeMachine;
+let clock: ManualClock;
+let sweep: SessionSweep;
+
+beforeEach(() => {
+  machine = new FakeMachine();
+  clock = machine.clock;
+  sweep = new SessionSweep(clock, machine.sessions, machine.log, 9000);
+});
+
+/** A worker with children that has just died; the result is its PID, then theirs. */
+function deadWorker(...children: Parameters<FakeMachine['fork']>[1][]): [number, ...number[]] {
+  const worker = machine.spawner.spawn();
+  if (!('pid' in worker)) throw new Error('no spawn');
+  const pids = children.map((habits) => machine.fork(worker.pid, habits));
+  machine.end(worker.pid, { kind: 'signaled', signal: 9 });
+  machine.takeJournal();
+  return [worker.pid, ...pids];
+}
+
+test('a session without members costs one look, within a second', () => {
+  const [worker] = deadWorker();
+  sweep.add(worker);
+  expect(clock.pending).toBe(1);
+  expect(sweep.pending).toStrictEqual([worker]);
+  clock.advance(1000);
+  expect(clock.pending).toBe(0);
+  expect(sweep.pending).toStrictEqual([]);
+  expect(machine.journal).toStrictEqual([]);
+});
+
+test('many sessions without members cost one look together', () => {
+  for (let count = 0; count < 5; count++) sweep.add(deadWorker()[0]);
+  expect(clock.pending).toBe(1);
+  clock.advance(1000);
+  expect(clock.pending).toBe(0);
+});
+
+test("children in the dead worker's process group get TERM at once", () => {
+  const [worker, one, two] = deadWorker({}, {});
+  sweep.add(worker);
+  expect(machine.journal).toStrictEqual([`SIGTERM ${one} ${two}`, 'log session-left']);
+  expect(machine.events).toStrictEqual([{ event: 'session-left', session: worker, pids: [one, two] }]);
+  clock.advance(20);
+  expect(clock.pending).toBe(0);
+  expect(sweep.pending).toStrictEqual([]);
+});
+
+test('children with groups of their own get it within a second', () => {
+  const [worker, child] = deadWorker({ hasOwnGroup: true });
+  sweep.add(worker);
+  clock.advance(999);
+  expect(machine.journal).toStrictEqual([]);
+  clock.advance(1);
+  expect(machine.journal).toStrictEqual([`SIGTERM ${child}`, 'log session-left']);
+});
+
+test('a look for one session takes the others along', () => {
+  const [quiet] = deadWorker({ hasOwnGroup: true });
+  const [loud] = deadWorker({});
+  sweep.add(quiet);
+  sweep.add(loud);
+  expect(machine.events).toMatchObject([{ session: quiet }, { session: loud }]);
+  clock.advance(20);
+  expect(clock.pending).toBe(0);
+});
+
+test('what ignores TERM gets KILL after the stop timeout, not before', () => {
+  const [worker, child] = deadWorker({ ignoresTerm: true });
+  sweep.add(worker);
+  machine.takeJournal();
+  clock.advance(8999);
+  expect(machine.journal).toStrictEqual([]);
+  expect(sweep.pending).toStrictEqual([worker]);
+  clock.advance(501);
+  expect(machine.journal).toStrictEqual([`SIGKILL ${child}`, 'log killed']);
+  expect(machine.events.at(-1)).toStrictEqual({ event: 'killed', reason: '--stop-timeout', pids: [child] });
+  clock.advance(500);
+  expect(clock.pending).toBe(0);
+});
+
+test('each session has its own deadline', () => {
+  const [first, firstChild] = deadWorker({ ignoresTerm: true });
+  sweep.add(first);
+  clock.advance(6000);
+  const [second, secondChild] = deadWorker({ ignoresTerm: true });
+  sweep.add(second);
+  machine.takeJournal();
+  clock.advance(4000);
+  expect(machine.takeJournal()).toStrictEqual([`SIGKILL ${firstChild}`, 'log killed']);
+  clock.advance(4999);
+  clock.advance(501);
+  expect(machine.takeJournal()).toStrictEqual([`SIGKILL ${secondChild}`, 'log killed']);
+});
+
+test('the looks at several sessions are one series', () => {
+  for (let count = 0; count < 3; count++) {
+    sweep.add(deadWorker({ ignoresTerm: true })[0]);
+    expect(clock.pending).toBe(1);
+    clock.advance(7);
+  }
+});
+
+test('only what ignores TERM is killed', () => {
+  const [worker, , stubborn] = deadWorker({}, { ignoresTerm: true });
+  sweep.add(worker);
+  clock.advance(10_000);
+  expect(machine.events.at(-1)).toStrictEqual({
+    event: 'killed',
+    reason: '--stop-timeout',
+    pids: [stubborn],
+  });
+});
+
+test('a process that not even KILL ends is reported once, not at every look', () => {
+  const [worker] = deadWorker({ isStuck: true });
+  sweep.add(worker);
+  clock.advance(60_000);
+  expect(machine.events.filter(({ event }) => event === 'killed')).toHaveLength(1);
+});
+
+test('a process that was stuck and is gone at last ends the looks', () => {
+  const [worker, child = 0] = deadWorker({ isStuck: true });
+  sweep.add(worker);
+  clock.advance(20_000);
+  expect(sweep.pending).toStrictEqual([worker]);
+  machine.vanish(child);
+  clock.advance(500);
+  expect(sweep.pending).toStrictEqual([]);
+  expect(clock.pending).toBe(0);
+});
+
+test('the looks at what is ending become rarer, from 20 ms to half a second', () => {
+  let looks = 0;
+  const leftovers = machine.sessions.leftovers.bind(machine.sessions);
+  machine.sessions.leftovers = (leaders) => {
+    looks++;
+    return leftovers(leaders);
+  };
+  sweep.add(deadWorker({ ignoresTerm: true })[0]);
+  clock.advance(19);
+  expect(looks).toBe(0);
+  clock.advance(1);
+  expect(looks).toBe(1);
+  clock.advance(40);
+  expect(looks).toBe(2);
+  clock.advance(8900);
+  expect(looks).toBeLessThan(25);
+});
+
+describe('a cancelled sweep', () => {
+  test('leaves no timer, and names what its owner has to end', () => {
+    const [waiting] = deadWorker();
+    const [ending] = deadWorker({ ignoresTerm: true });
+    sweep.add(ending);
+    sweep.add(waiting);
+    sweep.cancel();
+    expect(clock.pending).toBe(0);
+    expect(sweep.pending.toSorted((a, b) => a - b)).toStrictEqual([waiting, ending]);
+    machine.takeJournal();
+    clock.advance(60_000);
+    expect(machine.journal).toStrictEqual([]);
+  });
+});

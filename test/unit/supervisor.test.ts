@@ -1,0 +1,596 @@
+// The supervisor on a fake machine: restarts, leftovers, deadlines, stops in every phase, and no wake-up while idle.
+import { describe, expect, test } from 'vitest';
+import type { WorkerExit } from '../../src/core/worker-exit.ts';
+import { createFakePool, FakeMachine, startFakePool, type FakePool } from './fake-machine.ts';
+
+const exit0: WorkerExit = { kind: 'exited', status: 0 };
+const exit1: WorkerExit = { kind: 'exited', status: 1 };
+const segfault: WorkerExit = { kind: 'signaled', signal: 11 };
+
+/** The only live worker. */
+function workerOf({ machine }: FakePool): number {
+  const [pid, ...others] = machine.live;
+  if (pid === undefined || others.length > 0) throw new Error(`live workers: ${machine.live.join(' ')}`);
+  return pid;
+}
+
+/** Lets the pool look at its sessions and say that it has stopped. */
+function settle({ machine, clock }: FakePool): void {
+  machine.reap();
+  clock.advance(0);
+}
+
+describe('a start', () => {
+  test('is up as soon as every worker waits for connections', () => {
+    const { supervisor, machine, clock, outcomes, firstEnds } = createFakePool({ workers: 3 });
+    supervisor.start();
+    expect(machine.spawned).toStrictEqual([101, 102, 103]);
+    machine.waiting.add(101).add(102);
+    clock.advance(50);
+    expect(outcomes).toStrictEqual([]);
+    machine.waiting.add(103);
+    clock.advance(5);
+    expect(outcomes).toStrictEqual(['up']);
+    expect(firstEnds).toStrictEqual([undefined, undefined, undefined]);
+    expect(supervisor.phase).toBe('serving');
+  });
+
+  test('is up after 100 ms with workers that are never seen waiting', () => {
+    const { supervisor, clock, outcomes } = createFakePool({ workers: 2 });
+    supervisor.start();
+    clock.advance(99);
+    expect(outcomes).toStrictEqual([]);
+    clock.advance(6);
+    expect(outcomes).toStrictEqual(['up']);
+  });
+
+  test('tells its records of every worker', () => {
+    const { supervisor, machine } = createFakePool({ workers: 2 });
+    supervisor.start();
+    expect(machine.takeJournal()).toStrictEqual([
+      'spawn 101',
+      'record 0 started 101',
+      'spawn 102',
+      'record 1 started 102',
+    ]);
+  });
+
+  test('with some dead workers is up, names them, and logs nothing: the command prints them', () => {
+    const { supervisor, machine, clock, outcomes, firstEnds } = createFakePool({ workers: 2 });
+    supervisor.start();
+    machine.end(101, exit1);
+    expect(machine.spawned).toHaveLength(2);
+    clock.advance(110);
+    expect(outcomes).toStrictEqual(['up']);
+    expect(firstEnds).toStrictEqual([exit1, undefined]);
+    expect(machine.events).toStrictEqual([]);
+    clock.advance(200);
+    expect(machine.spawned).toHaveLength(3);
+  });
+
+  test('that finds no program fails with its errno', () => {
+    const pool = createFakePool({ workers: 2 });
+    pool.machine.spawnErrnos = [2, 2];
+    pool.supervisor.start();
+    settle(pool);
+    expect(pool.outcomes).toStrictEqual(['start failed']);
+    expect(pool.firstEnds).toStrictEqual([
+      { kind: 'not-executed', errno: 2 },
+      { kind: 'not-executed', errno: 2 },
+    ]);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('that fails tries no second time and leaves no timer', () => {
+    const pool = createFakePool();
+    pool.supervisor.start();
+    pool.machine.end(workerOf(pool), exit1);
+    pool.clock.advance(60_000);
+    expect(pool.machine.spawned).toHaveLength(1);
+    expect(pool.outcomes).toStrictEqual(['start failed']);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('that fails waits until the sessions are empty', () => {
+    const pool = createFakePool({ stopTimeoutMs: 3000 });
+    pool.supervisor.start();
+    const worker = workerOf(pool);
+    const child = pool.machine.fork(worker, { ignoresTerm: true });
+    pool.machine.takeJournal();
+    pool.machine.end(worker, exit1);
+    pool.clock.advance(0);
+    expect(pool.machine.takeJournal()).toContain(`SIGTERM ${child}`);
+    pool.clock.advance(2999);
+    expect(pool.outcomes).toStrictEqual([]);
+    pool.clock.advance(11);
+    expect(pool.machine.journal).toContain(`SIGKILL ${child}`);
+    expect(pool.outcomes).toStrictEqual(['start failed']);
+    expect(pool.machine.processCount).toBe(0);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('leaves the deaths of its first workers to the command, the last one too', () => {
+    const failed = createFakePool({ workers: 2 });
+    failed.supervisor.start();
+    failed.machine.end(101, exit1);
+    failed.machine.end(102, exit1);
+    expect(failed.machine.events).toStrictEqual([]);
+    const up = createFakePool({ workers: 2 });
+    up.supervisor.start();
+    up.machine.waiting.add(101);
+    up.clock.advance(1);
+    up.machine.end(102, exit1);
+    expect(up.outcomes).toStrictEqual(['up']);
+    expect(up.machine.events).toStrictEqual([]);
+  });
+
+  test('that fails ends at once when what was left obeys TERM', () => {
+    const pool = createFakePool({ workers: 2 });
+    pool.supervisor.start();
+    for (const worker of pool.machine.live) {
+      pool.machine.fork(worker);
+      pool.machine.end(worker, exit1);
+    }
+    pool.clock.advance(0);
+    expect(pool.outcomes).toStrictEqual(['start failed']);
+    expect(pool.machine.processCount).toBe(0);
+  });
+});
+
+describe('a worker that ends', () => {
+  test('by a crash is replaced at once, before anything is written', () => {
+    const pool = startFakePool();
+    pool.machine.end(workerOf(pool), segfault);
+    expect(pool.machine.takeJournal()).toStrictEqual([
+      'record 0 ended',
+      'spawn 102',
+      'record 0 started 102',
+      'log worker-ended',
+    ]);
+    expect(pool.machine.events).toStrictEqual([
+      {
+        event: 'worker-ended',
+        slot: 0,
+        workerPid: 101,
+        end: segfault,
+        signalName: 'SIGSEGV',
+        uptimeMs: 2001,
+        class: 'crash',
+        delayMs: 0,
+      },
+    ]);
+  });
+
+  test('with status 0 is replaced at once, the eleventh within a second later', () => {
+    const pool = startFakePool();
+    for (let count = 0; count < 10; count++) {
+      pool.machine.end(workerOf(pool), exit0);
+      pool.machine.waiting.add(workerOf(pool));
+      pool.clock.advance(10);
+    }
+    expect(pool.machine.spawned).toHaveLength(11);
+    pool.machine.end(workerOf(pool), exit0);
+    expect(pool.machine.live).toStrictEqual([]);
+    expect(pool.machine.events.at(-1)).toMatchObject({ class: 'planned', delayMs: 900 });
+    pool.clock.advance(899);
+    expect(pool.machine.live).toStrictEqual([]);
+    pool.clock.advance(1);
+    expect(pool.machine.live).toHaveLength(1);
+  });
+
+  test('too early is tried again after a delay that doubles', () => {
+    const pool = startFakePool();
+    pool.machine.randomNumber = 0.999_999;
+    pool.machine.end(workerOf(pool), segfault);
+    for (const delayMs of [100, 200, 400, 800]) {
+      pool.machine.end(workerOf(pool), exit1);
+      expect(pool.machine.events.at(-1)).toMatchObject({ class: 'failed-start', delayMs });
+      pool.clock.advance(delayMs - 1);
+      expect(pool.machine.live).toStrictEqual([]);
+      pool.clock.advance(1);
+      expect(pool.machine.live).toHaveLength(1);
+    }
+  });
+
+  test('does not disturb the other slots', () => {
+    const pool = startFakePool({ workers: 3 });
+    pool.machine.end(102, segfault);
+    expect(pool.machine.live).toStrictEqual([101, 103, 104]);
+    expect(pool.machine.journal).toContain('record 1 started 104');
+  });
+
+  test('twice counts once, and a child that is none of ours not at all', () => {
+    const pool = startFakePool();
+    pool.machine.end(workerOf(pool), segfault);
+    pool.machine.takeJournal();
+    pool.supervisor.childEnded(101, exit1);
+    pool.supervisor.childEnded(4711, exit0);
+    expect(pool.machine.takeJournal()).toStrictEqual([]);
+    expect(pool.machine.live).toStrictEqual([102]);
+  });
+});
+
+describe('a program that cannot be executed any more', () => {
+  test('is logged with path and errno, tried again, and used once it is back', () => {
+    const pool = startFakePool();
+    pool.machine.spawnErrnos = [2, 13];
+    pool.machine.end(workerOf(pool), segfault);
+    expect(pool.machine.events.at(0)).toMatchObject({ event: 'worker-ended', class: 'crash' });
+    expect(pool.machine.events.filter(({ event }) => event === 'exec-failed')).toStrictEqual([
+      { event: 'exec-failed', slot: 0, path: '/srv/app', errno: 2, error: 'error text 2', delayMs: 90 },
+    ]);
+    pool.clock.advance(90);
+    expect(pool.machine.events.at(-1)).toMatchObject({ event: 'exec-failed', errno: 13, delayMs: 180 });
+    pool.clock.advance(180);
+    expect(pool.machine.live).toHaveLength(1);
+  });
+
+  test('reports what happened in the order in which it happened', () => {
+    const pool = startFakePool();
+    pool.machine.spawnErrnos = [2];
+    pool.machine.end(workerOf(pool), segfault);
+    expect(pool.machine.events.map(({ event }) => event)).toStrictEqual(['worker-ended', 'exec-failed']);
+  });
+
+  test('is no busy loop: an hour of it costs a few hundred attempts', () => {
+    const pool = startFakePool();
+    pool.machine.spawnErrnos = Array.from({ length: 10_000 }, () => 2);
+    pool.machine.end(workerOf(pool), segfault);
+    pool.clock.advance(3_600_000);
+    const attempts = pool.machine.journal.filter((line) => line === 'spawn fails 2').length;
+    expect(attempts).toBeGreaterThan(120);
+    expect(attempts).toBeLessThan(150);
+  });
+});
+
+describe('what a dead worker left of its session', () => {
+  test('gets TERM behind the replacement, and KILL at the deadline', () => {
+    const pool = startFakePool({ stopTimeoutMs: 3000 });
+    const worker = workerOf(pool);
+    const child = pool.machine.fork(worker, { ignoresTerm: true });
+    pool.machine.end(worker, segfault);
+    expect(pool.machine.takeJournal().slice(1)).toStrictEqual([
+      'spawn 103',
+      'record 0 started 103',
+      'log worker-ended',
+      `SIGTERM ${child}`,
+      'log session-left',
+    ]);
+    pool.machine.waiting.add(103);
+    pool.clock.advance(2999);
+    expect(pool.machine.takeJournal()).toStrictEqual([]);
+    pool.clock.advance(501);
+    expect(pool.machine.takeJournal()).toStrictEqual([`SIGKILL ${child}`, 'log killed']);
+    expect(pool.machine.live).toStrictEqual([103]);
+  });
+
+  test('is ended by a stop as well, and the pool waits for it', () => {
+    const pool = startFakePool();
+    const worker = workerOf(pool);
+    const child = pool.machine.fork(worker, { hasOwnGroup: true, ignoresTerm: true });
+    pool.machine.end(worker, segfault);
+    pool.machine.takeJournal();
+    pool.supervisor.stop('SIGTERM');
+    expect(pool.machine.takeJournal()).toContain(`SIGTERM ${child}`);
+    settle(pool);
+    pool.clock.advance(8000);
+    expect(pool.outcomes).toStrictEqual(['up']);
+    pool.clock.advance(1010);
+    expect(pool.machine.events.at(-1)).toStrictEqual({
+      event: 'killed',
+      reason: '--stop-timeout',
+      pids: [child],
+    });
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+    expect(pool.clock.pending).toBe(0);
+  });
+});
+
+describe('a stop', () => {
+  test('asks every worker to end, and is done when all are reaped', () => {
+    const pool = startFakePool({ workers: 2 });
+    pool.supervisor.stop('SIGTERM');
+    expect(pool.machine.takeJournal()).toStrictEqual(['log stopping', 'SIGTERM 101 102']);
+    expect(pool.machine.events).toStrictEqual([{ event: 'stopping', reason: 'SIGTERM' }]);
+    pool.clock.advance(5000);
+    expect(pool.outcomes).toStrictEqual(['up']);
+    settle(pool);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+    expect(pool.supervisor.phase).toBe('stopped');
+    expect(pool.machine.processCount).toBe(0);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('kills at the stop timeout, not before, and is a success all the same', () => {
+    const pool = startFakePool({
+      workers: 2,
+      machine: Object.assign(new FakeMachine(), { workerHabits: { ignoresTerm: true } }),
+    });
+    pool.supervisor.stop('SIGTERM');
+    pool.machine.takeJournal();
+    pool.clock.advance(8999);
+    expect(pool.machine.takeJournal()).toStrictEqual([]);
+    pool.clock.advance(1);
+    expect(pool.machine.takeJournal()).toStrictEqual(['SIGKILL 101 102', 'log killed']);
+    expect(pool.machine.events.at(-1)).toStrictEqual({
+      event: 'killed',
+      reason: '--stop-timeout',
+      pids: [101, 102],
+    });
+    settle(pool);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('asked a second time kills at once, a third time nothing more', () => {
+    const pool = startFakePool({
+      machine: Object.assign(new FakeMachine(), { workerHabits: { ignoresTerm: true } }),
+    });
+    pool.supervisor.stop('SIGTERM');
+    pool.clock.advance(10);
+    pool.machine.takeJournal();
+    pool.supervisor.stop('SIGINT');
+    expect(pool.machine.takeJournal()).toStrictEqual(['SIGKILL 101', 'log killed']);
+    expect(pool.machine.events.at(-1)).toMatchObject({ reason: 'second signal' });
+    pool.supervisor.stop('SIGINT');
+    expect(pool.machine.takeJournal()).toStrictEqual([]);
+    settle(pool);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('cancels the backoff timers', () => {
+    const pool = startFakePool({ workers: 2 }, 500);
+    pool.machine.end(101, exit1);
+    pool.clock.advance(50);
+    pool.supervisor.stop('SIGTERM');
+    expect(pool.clock.pending, 'the stop timeout alone').toBe(1);
+    pool.clock.advance(1000);
+    expect(pool.machine.spawned).toStrictEqual([101, 102]);
+    settle(pool);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+  });
+
+  test('with every slot in backoff is done at once', () => {
+    const pool = startFakePool({}, 500);
+    pool.machine.end(101, exit1);
+    pool.supervisor.stop('SIGTERM');
+    pool.clock.advance(0);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('ends the children of its workers too, those that outlive their worker', () => {
+    const pool = startFakePool();
+    const worker = workerOf(pool);
+    const child = pool.machine.fork(worker, { ignoresTerm: true });
+    pool.supervisor.stop('SIGTERM');
+    settle(pool);
+    expect(pool.outcomes).toStrictEqual(['up']);
+    pool.clock.advance(9000);
+    expect(pool.machine.journal).toContain(`SIGKILL ${child}`);
+    pool.clock.advance(10);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+    expect(pool.machine.processCount).toBe(0);
+  });
+
+  test('asks a child once more that was born after the first TERM', () => {
+    const pool = startFakePool();
+    const worker = workerOf(pool);
+    pool.supervisor.stop('SIGTERM');
+    const child = pool.machine.fork(worker);
+    settle(pool);
+    expect(pool.machine.journal).toContain(`SIGTERM ${child}`);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+  });
+
+  test('gives up a child that not even KILL ends, two seconds later', () => {
+    const pool = startFakePool();
+    pool.machine.fork(workerOf(pool), { isStuck: true });
+    pool.supervisor.stop('SIGTERM');
+    settle(pool);
+    pool.clock.advance(9000 + 1990);
+    expect(pool.outcomes).toStrictEqual(['up']);
+    pool.clock.advance(20);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('sends no TERM any more once it has killed', () => {
+    const pool = startFakePool();
+    pool.machine.fork(workerOf(pool), { isStuck: true });
+    pool.supervisor.stop('SIGTERM');
+    pool.supervisor.stop('SIGTERM');
+    pool.machine.takeJournal();
+    settle(pool);
+    expect(pool.machine.takeJournal()).toStrictEqual(['record 0 ended']);
+  });
+
+  test('during the start ends the workers and is neither up nor failed', () => {
+    const pool = createFakePool({ workers: 3 });
+    pool.supervisor.start();
+    pool.machine.end(103, exit1);
+    pool.machine.waiting.add(101);
+    pool.clock.advance(3);
+    pool.machine.takeJournal();
+    pool.supervisor.stop('SIGINT');
+    expect(pool.machine.takeJournal()).toStrictEqual(['log stopping', 'SIGTERM 101 102']);
+    settle(pool);
+    expect(pool.outcomes).toStrictEqual(['stopped 0']);
+    pool.clock.advance(60_000);
+    expect(pool.machine.spawned).toHaveLength(3);
+    expect(pool.outcomes).toStrictEqual(['stopped 0']);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('asked for by the one who is told that the pool is up leaves no timer armed', () => {
+    const pool = createFakePool({ workers: 2 });
+    pool.onUp = () => pool.supervisor.stop('the command was ended');
+    pool.supervisor.start();
+    pool.machine.end(101, exit1);
+    pool.clock.advance(110);
+    settle(pool);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+    expect(pool.clock.pending).toBe(0);
+    expect(pool.machine.spawned).toHaveLength(2);
+  });
+
+  test('while a failed start clears up is the first one: it does not kill at once', () => {
+    const pool = createFakePool();
+    pool.supervisor.start();
+    const worker = workerOf(pool);
+    pool.machine.fork(worker, { ignoresTerm: true });
+    pool.machine.end(worker, exit1);
+    pool.clock.advance(10);
+    pool.machine.takeJournal();
+    pool.supervisor.stop('SIGTERM');
+    expect(pool.machine.journal.filter((line) => line.startsWith('SIGKILL'))).toStrictEqual([]);
+  });
+
+  test('is not undone by a worker that ends late', () => {
+    const pool = startFakePool({ workers: 2 });
+    pool.supervisor.stop('SIGTERM');
+    settle(pool);
+    pool.machine.takeJournal();
+    pool.supervisor.childEnded(101, exit1);
+    pool.supervisor.childEnded(102, segfault);
+    pool.clock.advance(60_000);
+    expect(pool.machine.takeJournal()).toStrictEqual([]);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+  });
+
+  test('reaps a worker that ends with its own status after the TERM, without replacing it', () => {
+    const pool = startFakePool({
+      machine: Object.assign(new FakeMachine(), { workerHabits: { ignoresTerm: true } }),
+    });
+    pool.supervisor.stop('SIGTERM');
+    pool.machine.end(101, exit0);
+    pool.clock.advance(0);
+    expect(pool.machine.spawned).toStrictEqual([101]);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+  });
+});
+
+describe('the beginning of a stop is told once', () => {
+  test('at the first signal, not at the second', () => {
+    const pool = startFakePool({ workers: 2 });
+    expect(pool.stoppings).toBe(0);
+    pool.supervisor.stop('SIGTERM');
+    expect(pool.stoppings).toBe(1);
+    pool.supervisor.stop('SIGTERM');
+    settle(pool);
+    expect(pool.stoppings).toBe(1);
+  });
+
+  test('when the start has failed', () => {
+    const pool = createFakePool();
+    pool.supervisor.start();
+    pool.machine.end(workerOf(pool), exit1);
+    pool.clock.advance(0);
+    expect(pool.stoppings).toBe(1);
+  });
+
+  test('when --start-limit is reached', () => {
+    const pool = startFakePool({ restart: { startLimit: { count: 1, withinMs: 1000 } } });
+    pool.machine.end(workerOf(pool), segfault);
+    pool.clock.advance(0);
+    expect(pool.stoppings).toBe(1);
+  });
+});
+
+describe('--start-limit', () => {
+  const restart = { startLimit: { count: 2, withinMs: 10_000 } };
+
+  test('ends the other workers, says why, and the status is 75', () => {
+    const pool = startFakePool({ workers: 2, restart });
+    pool.machine.end(101, segfault);
+    pool.machine.takeJournal();
+    pool.machine.end(103, segfault);
+    expect(pool.machine.events.at(-1)).toStrictEqual({
+      event: 'start-limit-reached',
+      count: 2,
+      withinMs: 10_000,
+    });
+    expect(pool.machine.takeJournal()).toContain('SIGTERM 102');
+    settle(pool);
+    expect(pool.machine.spawned).toHaveLength(3);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 75']);
+    pool.clock.advance(10);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('clears up the session of the worker that reached it', () => {
+    const pool = startFakePool({ restart: { startLimit: { count: 1, withinMs: 1000 } } });
+    const worker = workerOf(pool);
+    const child = pool.machine.fork(worker);
+    pool.machine.end(worker, segfault);
+    pool.clock.advance(0);
+    expect(pool.machine.journal).toContain(`SIGTERM ${child}`);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 75']);
+    expect(pool.machine.processCount).toBe(0);
+  });
+
+  test('ends a pool whose program cannot be executed', () => {
+    const pool = startFakePool({ restart: { startLimit: { count: 3, withinMs: 10_000 } } });
+    pool.machine.spawnErrnos = [2, 2, 2, 2];
+    pool.machine.end(workerOf(pool), segfault);
+    pool.clock.advance(1000);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 75']);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('is no signal: the first one that comes while the workers end does not kill them', () => {
+    const pool = startFakePool({ workers: 2, restart: { startLimit: { count: 1, withinMs: 1000 } } });
+    pool.machine.end(101, segfault);
+    pool.machine.takeJournal();
+    pool.supervisor.stop('SIGTERM');
+    expect(pool.machine.journal.filter((line) => line.startsWith('SIGKILL'))).toStrictEqual([]);
+  });
+
+  test('kills at the stop timeout what does not end', () => {
+    const pool = startFakePool({
+      workers: 2,
+      restart: { startLimit: { count: 1, withinMs: 1000 } },
+      machine: Object.assign(new FakeMachine(), { workerHabits: { ignoresTerm: true } }),
+    });
+    pool.machine.end(101, segfault);
+    pool.clock.advance(9000);
+    expect(pool.machine.journal).toContain('SIGKILL 102');
+    settle(pool);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 75']);
+  });
+});
+
+describe('an idle pool arms no timer', () => {
+  test('once all workers run', () => {
+    expect(startFakePool({ workers: 8 }).clock.pending).toBe(0);
+  });
+
+  test('once a crashed worker was replaced and its session looked at', () => {
+    const pool = startFakePool({ workers: 2 });
+    const worker = pool.machine.live[0] ?? 0;
+    pool.machine.fork(worker);
+    pool.machine.end(worker, segfault);
+    expect(pool.clock.pending).toBeGreaterThan(0);
+    pool.clock.advance(1000);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('once a slot came back from its backoff', () => {
+    const pool = startFakePool({ workers: 2 }, 500);
+    pool.machine.end(101, exit1);
+    pool.clock.advance(2000);
+    expect(pool.machine.live).toHaveLength(2);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('once leftovers that ignored TERM were killed', () => {
+    const pool = startFakePool();
+    const worker = workerOf(pool);
+    pool.machine.fork(worker, { ignoresTerm: true, hasOwnGroup: true });
+    pool.machine.end(worker, segfault);
+    pool.clock.advance(1000 + 9000 + 1000);
+    expect(pool.machine.processCount).toBe(1);
+    expect(pool.clock.pending).toBe(0);
+  });
+});
