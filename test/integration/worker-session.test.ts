@@ -46,9 +46,7 @@ describe.for(children)('a child in %s', (where) => {
     process.kill(worker, 'SIGKILL');
     await waitForEvents(place, 'session-left');
     await waitFor('the end of the child', () => !isAlive(child));
-    expect(await waitForEvents(place, 'killed')).toMatchObject([
-      { reason: '--stop-timeout', pids: [child] },
-    ]);
+    expect(await waitForEvents(place, 'killed')).toMatchObject([{ reason: '--stop-timeout', pids: [child] }]);
     expect(isAlive(pool.pid)).toBe(true);
   });
 
