@@ -26,6 +26,10 @@ export interface RawOptions {
   name?: string;
   stateDir?: string;
   stopTimeout?: string;
+  stopSignal?: string;
+  ready?: string;
+  readyTimeout?: string;
+  settle?: string;
   minUptime?: string;
   restartDelay?: string;
   restartMaxDelay?: string;
@@ -45,6 +49,10 @@ export const supervisorOptions: readonly (readonly [keyof RawOptions, string])[]
   ['name', '--name'],
   ['stateDir', '--state-dir'],
   ['stopTimeout', '--stop-timeout'],
+  ['stopSignal', '--stop-signal'],
+  ['ready', '--ready'],
+  ['readyTimeout', '--ready-timeout'],
+  ['settle', '--settle'],
   ['minUptime', '--min-uptime'],
   ['restartDelay', '--restart-delay'],
   ['restartMaxDelay', '--restart-max-delay'],

@@ -1,13 +1,19 @@
 // Raw options to a validated Config: 1.6's checks with its messages, and the
 // stricter ones for numbers. Looks at nothing but its arguments.
+import { constants } from 'node:os';
 import { basename } from 'node:path';
-import { defaults, type Config, type ListenAddress, type Model, type Program } from '../core/config.ts';
+import {
+  defaults,
+  type Config,
+  type ListenAddress,
+  type Model,
+  type Program,
+  type StopMethod,
+} from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
+import { maxSocketPath } from '../core/pool-id.ts';
 import { parseTime, parseWhole } from '../core/quantity.ts';
 import { supervisorOptions, type RawOptions } from './options.ts';
-
-/** sizeof(sun_path) - 1. */
-const maxSocketPath = 107;
 
 /** Builds the configuration; `isRoot` decides whether root's options count (1.6 ignores them otherwise). */
 export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot: boolean): Config {
@@ -36,6 +42,10 @@ export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot
     workerPidFile: parsePattern(raw.workerPidFile, workers),
     stateDir: raw.stateDir,
     stopTimeoutMs: parseDuration('--stop-timeout', raw.stopTimeout) ?? defaults.stopTimeoutMs,
+    stopMethod: parseStopSignal(raw.stopSignal),
+    ready: parseReady(raw.ready),
+    readyTimeoutMs: parseDuration('--ready-timeout', raw.readyTimeout) ?? defaults.readyTimeoutMs,
+    settleMs: parseDuration('--settle', raw.settle) ?? defaults.settleMs,
     restart: {
       minUptimeMs: parseDuration('--min-uptime', raw.minUptime) ?? defaults.minUptimeMs,
       ...parseDelays(raw),
@@ -161,6 +171,28 @@ function parseDuration(flag: string, text: string | undefined): number | undefin
   if (ms !== undefined) return ms;
   throw new SpawnFcgiError(`invalid time for ${flag}: '${text}'`, {
     hints: [`${flag} takes a number with ms, s, m or h, for example 500ms or 30s; a bare number is seconds`],
+  });
+}
+
+/** Signals that the kernel or the idle stop keeps for itself, or that mean something else to every program. */
+const unfitSignals = new Set(['SIGKILL', 'SIGSTOP', 'SIGCONT', 'SIGCHLD', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU']);
+
+function parseStopSignal(text: string | undefined): StopMethod {
+  if (text === undefined || text === 'auto' || text === 'idle-kill') return text ?? 'auto';
+  const name = text.toUpperCase().replace(/^(?:SIG)?/, 'SIG');
+  if (name in constants.signals && !unfitSignals.has(name)) return name as StopMethod;
+  throw new SpawnFcgiError(`invalid value for --stop-signal: '${text}'`, {
+    hints: [
+      '--stop-signal takes auto, idle-kill, or a signal on which the program finishes its request, such as QUIT',
+    ],
+  });
+}
+
+function parseReady(text: string | undefined): Config['ready'] {
+  if (text === undefined) return 'evidence';
+  if (text === 'probe' || text === 'notify') return text;
+  throw new SpawnFcgiError(`invalid value for --ready: '${text}'`, {
+    hints: ['--ready takes probe (answers a FastCGI record) or notify (sends READY=1)'],
   });
 }
 

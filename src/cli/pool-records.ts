@@ -11,8 +11,10 @@ export class PoolRecords implements WorkerRecords {
   readonly #prepared: PreparedPool;
   readonly #startTime: string;
   readonly #pidFilePath: string | undefined;
-  readonly #workers = new Map<number, number>();
-  readonly #startTimes = new Map<number, string>();
+  /** Every live worker, by PID. */
+  readonly #workers = new Map<number, WorkerRecord>();
+  /** Whom each slot's PID file names. */
+  readonly #named = new Map<number, number>();
   #phase: PoolState['phase'] = 'starting';
   #isWriteDue = false;
 
@@ -23,17 +25,22 @@ export class PoolRecords implements WorkerRecords {
     this.#pidFilePath = config.pidFile === undefined ? undefined : prepared.pidFile?.absolutePath;
   }
 
-  started(slot: number, pid: number): void {
-    this.#workers.set(slot, pid);
-    this.#prepared.workerPidFiles[slot]?.write(String(pid));
+  started(slot: number, pid: number, role: 'member' | 'candidate'): void {
+    this.#workers.set(pid, { slot, pid, startTime: '' });
+    if (role === 'member') this.#name(slot, pid);
     this.#writeSoon();
   }
 
-  ended(slot: number): void {
-    const pid = this.#workers.get(slot);
-    if (pid !== undefined) this.#startTimes.delete(pid);
-    this.#workers.delete(slot);
-    this.#prepared.workerPidFiles[slot]?.write('');
+  promoted(slot: number, pid: number): void {
+    this.#name(slot, pid);
+  }
+
+  ended(slot: number, pid: number): void {
+    this.#workers.delete(pid);
+    if (this.#named.get(slot) === pid) {
+      this.#named.delete(slot);
+      this.#prepared.workerPidFiles[slot]?.write('');
+    }
     this.#writeSoon();
   }
 
@@ -59,6 +66,11 @@ export class PoolRecords implements WorkerRecords {
     this.#prepared.files?.writeState(this.#state([]));
   }
 
+  #name(slot: number, pid: number): void {
+    this.#named.set(slot, pid);
+    this.#prepared.workerPidFiles[slot]?.write(String(pid));
+  }
+
   /** Many workers change at once: one write for all of them. */
   #writeSoon(): void {
     if (this.#isWriteDue) return;
@@ -70,18 +82,16 @@ export class PoolRecords implements WorkerRecords {
   }
 
   #write(): void {
-    const workers = [...this.#workers].map(([slot, pid]) => ({
-      slot,
-      pid,
-      startTime: this.#startTimeOf(pid),
-    }));
-    this.#prepared.files?.writeState(this.#state(workers));
+    this.#prepared.files?.writeState(this.#state(this.workers()));
   }
 
-  #startTimeOf(pid: number): string {
-    const known = this.#startTimes.get(pid) ?? this.#prepared.proc?.stat(pid)?.startTime ?? '';
-    this.#startTimes.set(pid, known);
-    return known;
+  /** All live workers; start times are looked up once, when somebody asks. */
+  workers(): WorkerRecord[] {
+    for (const [pid, record] of this.#workers) {
+      if (record.startTime !== '') continue;
+      this.#workers.set(pid, { ...record, startTime: this.#prepared.proc?.stat(pid)?.startTime ?? '' });
+    }
+    return [...this.#workers.values()];
   }
 
   #state(workers: readonly WorkerRecord[]): PoolState {
@@ -92,6 +102,8 @@ export class PoolRecords implements WorkerRecords {
       address: this.#prepared.address,
       pid: process.pid,
       startTime: this.#startTime,
+      workerUid: this.#prepared.identity.uid || (process.getuid?.() ?? 0),
+      control: this.#prepared.files?.controlName,
       stopTimeoutMs: this.#config.stopTimeoutMs,
       pidFile: this.#pidFilePath,
       workers,

@@ -1,6 +1,7 @@
 // The start's steps up to the first worker, in the order that the drop of
 // privileges dictates. Everything it makes is in the journal before the next step.
 import { openSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
@@ -9,6 +10,7 @@ import type { WorkerRecord } from '../core/pool-state.ts';
 import { readVariable, type Caller } from '../sys/caller.ts';
 import { attempt, libc } from '../sys/libc.ts';
 import { requireGroup, resolveIdentity, setGroups, setUser, type Identity } from '../sys/identity.ts';
+import { connectTo } from '../sys/private-socket.ts';
 import { listenOn, socketOwner, type ListenSocket, type SocketAddress } from '../sys/listen-socket.ts';
 import { removeIfSame } from '../sys/file-at.ts';
 import { PidFile } from '../sys/pid-file.ts';
@@ -37,6 +39,12 @@ export interface PreparedPool {
   /** /dev/null, read and write, opened before any chroot. */
   readonly nowhere: number;
   readonly proc: ProcFs | undefined;
+  /** With `--ready probe`: a connection to the pool that asks when the first worker accepts it. */
+  readonly readyProbe: number | undefined;
+  /** -d as an absolute path, inside the chroot. */
+  readonly directory: string | undefined;
+  /** As the caller typed it, for people. */
+  readonly commandLine: readonly string[];
 }
 
 export interface Start {
@@ -71,10 +79,13 @@ export async function preparePool({
     address,
     proc,
   );
+  const isSupervised = config.model === 'background' || config.model === 'foreground';
+  const controlProblem = isSupervised ? claim.files?.openControl() : undefined;
   claim.files
     ?.created()
     .forEach(({ at, identity: file }) => journal.made(at.path, file, () => removeIfSame(at, file)));
   if (config.model !== 'exec') claim.hints.forEach(printHint);
+  if (controlProblem !== undefined) printHint(`spawn-fcgictl cannot reach this pool: ${controlProblem}`);
   const pidFile = firstPidFile?.isInPlace() === false ? openPidFile(config, journal) : firstPidFile;
   pidFile?.claim(claim.isRunningPool);
   const workerPidFiles = openWorkerPidFiles(config, journal, claim);
@@ -92,10 +103,13 @@ export async function preparePool({
   setGroups(identity);
   enterChroot(config.chroot);
   const socket = before ?? (await bind());
+  // Waits in the queue for the first worker; later we might not be allowed to connect.
+  const readyProbe = config.ready === 'probe' && isSupervised ? connectTo(socket.descriptor) : undefined;
   beforeDrop(identity);
   // After an exec in place nobody would be left to remove them.
   if (config.model === 'exec') claim.files?.release();
   setUser(identity);
+  const directory = config.directory === undefined ? undefined : resolve(config.directory);
   changeDirectory(config.directory);
   return {
     socket,
@@ -108,6 +122,9 @@ export async function preparePool({
     logProblem,
     nowhere,
     proc,
+    readyProbe,
+    directory,
+    commandLine: ['spawn-fcgi', ...process.argv.slice(2)],
   };
 }
 

@@ -3,7 +3,9 @@
 import { constants } from 'node:os';
 import type { Config } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
+import { describeEvent, type PoolEvent } from '../core/event-text.ts';
 import type { WorkerEnd } from '../core/pool.ts';
+import type { EventLog } from '../supervisor/interfaces.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import type { Caller } from '../sys/caller.ts';
 import { systemClock } from '../sys/clock.ts';
@@ -11,9 +13,14 @@ import { hasFrontRead, leaveStreams, letFrontGo, tellFront, tellFrontUp, type Fr
 import { libc } from '../sys/libc.ts';
 import { forbidInspection, releaseStartMemory } from '../sys/process-self.ts';
 import { watchChildren } from '../sys/reaper.ts';
-import { commandLineOf, executedPath, ProcessTemplate, workerEnvironment } from '../sys/spawn-worker.ts';
-import { servesConnections } from '../sys/waiting.ts';
+import { Releases } from '../sys/release.ts';
+import { SessionFreezer } from '../sys/session-freeze.ts';
+import { commandLineOf, workerEnvironment } from '../sys/spawn-worker.ts';
+import { readinessOf } from '../sys/waiting.ts';
 import { workerSessions } from '../sys/worker-sessions.ts';
+import { askWorker } from './ask-worker.ts';
+import { ControlDesk } from './control-desk.ts';
+import { ExtraWorkers } from './extra-worker.ts';
 import { PoolRecords } from './pool-records.ts';
 import { describeFirstEnd, explainStartFailure } from './start-failure.ts';
 import type { PreparedPool } from './prepare-pool.ts';
@@ -45,11 +52,15 @@ class SupervisedRun {
   readonly #prepared: PreparedPool;
   readonly #journal: StartJournal;
   readonly #records: PoolRecords;
+  readonly #extraWorkers: ExtraWorkers;
+  readonly #freezer: SessionFreezer;
+  readonly #log: EventLog;
   readonly #supervisor: Supervisor;
+  readonly #desk: ControlDesk;
   readonly #isBackground: boolean;
   #isUp = false;
   /** Why a start that was not up yet is being undone. */
-  #abandoned: string | undefined;
+  #abandoned: { readonly reason: string; readonly status: number } | undefined;
 
   constructor(
     config: Config,
@@ -64,42 +75,81 @@ class SupervisedRun {
     this.#journal = journal;
     this.#isBackground = config.model === 'background';
     this.#records = new PoolRecords(config, prepared);
-    this.#supervisor = this.#createSupervisor(caller);
+    this.#freezer = new SessionFreezer(prepared.proc, prepared.socket);
+    this.#log = this.#createLog();
+    const releases = this.#createReleases(caller);
+    const sessions = workerSessions(prepared.proc, this.#freezer);
+    this.#extraWorkers = new ExtraWorkers(releases, prepared.socket.descriptor, sessions, libc.strerror);
+    this.#supervisor = this.#createSupervisor(releases, sessions);
+    this.#desk = new ControlDesk({
+      config,
+      prepared,
+      supervisor: this.#supervisor,
+      freezer: this.#freezer,
+      stop: (reason) => this.#supervisor.stop(reason),
+      signalName,
+    });
   }
 
   start(): void {
     forbidInspection();
     this.#records.setPhase('starting');
-    watchChildren((pid, exit) => this.#supervisor.childEnded(pid, exit));
+    watchChildren((pid, exit) => {
+      if (!this.#extraWorkers.childEnded(pid)) this.#supervisor.childEnded(pid, exit);
+    });
     watchSignals({
       stop: (signal) => this.#stop(signal),
+      reload: () => this.#supervisor.reload(),
       reopen: () => this.#reopenLogs(),
-      ignored: (signal) => this.#prepared.log?.write({ event: 'signal-ignored', signal }),
+      scale: (difference) => this.#supervisor.scale(this.#supervisor.pool.wanted + difference),
+      ignored: (signal) => this.#log.write({ event: 'signal-ignored', signal }),
       hangupStops: !this.#isBackground && libc.isatty(0) === 1,
     });
     if (this.#isBackground) this.#watchFront();
     process.on('uncaughtException', (error) => this.#survive(error));
+    this.#watchReadiness();
     this.#supervisor.start();
     // Signals and children alone do not keep Node's loop alive.
     setInterval(() => undefined, 2 ** 31 - 1);
   }
 
-  #createSupervisor(caller: Caller): Supervisor {
-    const { proc, socket, nowhere, log } = this.#prepared;
-    const config = this.#config;
-    const command = commandLineOf(config.program, caller);
+  /** Who waits at the control socket hears of every event as well. */
+  #createLog(): EventLog {
+    const { log } = this.#prepared;
+    return {
+      write: (event: PoolEvent) => {
+        log?.write(event);
+        this.#desk.tell(describeEvent(event));
+      },
+      reopen: () => log?.reopen(),
+    };
+  }
+
+  #createReleases(caller: Caller): Releases {
+    const { socket, nowhere } = this.#prepared;
     const [stdout, stderr] = this.#isBackground ? [nowhere, nowhere] : [1, 2];
-    const environment = workerEnvironment(caller.environment, config.phpChildren);
-    const streams = { stdin: socket.descriptor, stdout, stderr };
+    return new Releases({
+      command: commandLineOf(this.#config.program, caller),
+      directory: this.#prepared.directory,
+      environment: workerEnvironment(caller.environment, this.#config.phpChildren),
+      streams: { stdin: socket.descriptor, stdout, stderr },
+      fileLimit: caller.fileLimit,
+    });
+  }
+
+  #createSupervisor(releases: Releases, sessions: ReturnType<typeof workerSessions>): Supervisor {
+    const { proc, socket } = this.#prepared;
+    const config = this.#config;
     const machine = {
       clock: systemClock,
-      spawner: new ProcessTemplate(command, environment, streams, caller.fileLimit),
-      sessions: workerSessions(proc),
+      spawner: releases,
+      sessions,
       readiness: {
-        isWaiting: (pid: number) => proc !== undefined && servesConnections(proc, pid, socket),
+        evidenceOf: (pid: number) => readinessOf(proc, pid, socket),
         hasEnded: (pid: number) => proc?.stat(pid)?.state === 'Z',
       },
-      log: log ?? { write: () => undefined, reopen: () => undefined },
+      prober: this.#extraWorkers,
+      log: this.#log,
       records: this.#records,
       random: () => Math.random(),
       describeErrno: (errno: number) => libc.strerror(errno),
@@ -109,13 +159,37 @@ class SupervisedRun {
       workers: config.workers,
       restart: config.restart,
       stopTimeoutMs: config.stopTimeoutMs,
-      programPath: executedPath(config.program),
+      stopMethod: config.stopMethod,
+      settleMs: config.settleMs,
+      readyTimeoutMs: config.readyTimeoutMs,
+      isNotified: false,
+      isProbed: config.ready === 'probe',
     };
     return new Supervisor(machine, settings, {
       stopping: () => this.#records.setPhase('stopping'),
-      up: (firstEnds) => this.#reportUp(firstEnds),
+      up: (firstEnds) => this.#whenAnswered(() => this.#reportUp(firstEnds)),
       startFailed: (firstEnds) => this.#failStart(firstEnds),
       stopped: (status) => this.#end(status),
+    });
+  }
+
+  /** With --ready, a start that is not up in time has failed. */
+  #watchReadiness(): void {
+    if (this.#config.ready === 'evidence') return;
+    systemClock.after(this.#config.readyTimeoutMs, () => {
+      if (this.#isUp) return;
+      this.#abandon(`the pool was not ready within --ready-timeout`, exitStatus.notReady);
+    });
+  }
+
+  /** --ready probe: the question waits in the queue since before the first worker. */
+  #whenAnswered(proceed: () => void): void {
+    const { readyProbe } = this.#prepared;
+    if (readyProbe === undefined) return proceed();
+    askWorker(readyProbe, this.#config.readyTimeoutMs, (refusal) => {
+      if (this.#abandoned !== undefined) return;
+      if (refusal === undefined) proceed();
+      else this.#abandon(`--ready probe: ${refusal}`, exitStatus.notReady);
     });
   }
 
@@ -128,33 +202,31 @@ class SupervisedRun {
   }
 
   #stop(signal: NodeJS.Signals): void {
-    if (!this.#isUp) this.#abandoned ??= `start interrupted by ${signal}`;
+    if (!this.#isUp)
+      this.#abandoned ??= { reason: `start interrupted by ${signal}`, status: exitStatus.failed };
     this.#supervisor.stop(signal);
   }
 
-  #abandon(reason: string): void {
-    this.#abandoned = reason;
+  #abandon(reason: string, status: number = exitStatus.failed): void {
+    this.#abandoned ??= { reason, status };
     this.#supervisor.stop(reason);
   }
 
   /** A mistake of ours must not take a site down: the workers serve on, and the log says what happened. */
   #survive(error: Error): void {
-    this.#prepared.log?.write({
-      event: 'warning',
-      message: `internal error: ${error.stack ?? error.message}`,
-    });
+    this.#log.write({ event: 'warning', message: `internal error: ${error.stack ?? error.message}` });
     if (!this.#isUp) this.#abandon(`unexpected error: ${error.message}`);
   }
 
   #reopenLogs(): void {
-    const { log } = this.#prepared;
     try {
-      log?.reopen();
-      log?.write({ event: 'logs-reopened' });
+      this.#log.reopen();
+      this.#log.write({ event: 'logs-reopened' });
     } catch (error) {
-      log?.write({
+      const reason = (error as Error).message;
+      this.#log.write({
         event: 'warning',
-        message: `logs not reopened, the old file stays in use: ${(error as Error).message}`,
+        message: `logs not reopened, the old file stays in use: ${reason}`,
       });
     }
   }
@@ -193,11 +265,12 @@ class SupervisedRun {
     } else {
       printLine(`child spawned successfully: PID: ${process.pid}`);
     }
-    this.#prepared.log?.write({
+    this.#log.write({
       event: 'pool-up',
       address: this.#prepared.address,
       workers: this.#config.workers,
     });
+    this.#desk.open();
     systemClock.after(releaseMemoryAfterMs, releaseStartMemory);
   }
 
@@ -215,13 +288,15 @@ class SupervisedRun {
   #end(status: number): void {
     if (!this.#isUp) {
       this.#undo();
-      if (this.#abandoned !== undefined) printError(this.#abandoned);
-      this.#finish(this.#isBackground ? exitStatus.failed : status);
+      const abandoned = this.#abandoned;
+      if (abandoned !== undefined) printError(abandoned.reason);
+      const isRefused = this.#isBackground || (abandoned?.status ?? 0) === exitStatus.notReady;
+      this.#finish(isRefused ? (abandoned?.status ?? exitStatus.failed) : status);
       return;
     }
-    this.#prepared.log?.write({ event: 'stopped' });
+    this.#log.write({ event: 'stopped' });
     this.#records.release();
-    this.#finish(status);
+    this.#desk.close(() => this.#finish(status));
   }
 
   #undo(): void {

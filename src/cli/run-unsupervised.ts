@@ -43,7 +43,9 @@ export function runUnsupervised(
   let interrupted = false;
   watchSignals({
     stop: () => (interrupted = true),
+    reload: () => undefined,
     reopen: () => undefined,
+    scale: () => undefined,
     ignored: () => undefined,
     hangupStops: true,
   });

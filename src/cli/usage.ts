@@ -41,6 +41,15 @@ Who supervises:
                           program's base name)
 Supervision (TIME is a number with ms, s, m or h; bare: seconds):
      --stop-timeout <time>       from TERM to KILL (default: 9s)
+     --stop-signal <how>         auto: TERM for programs known to finish their
+                                 request on it, else as soon as idle (default);
+                                 idle-kill; or the name of a signal
+     --ready <how>               probe: the pool must answer a FastCGI record;
+                                 notify: workers send READY=1 (sd_notify)
+     --ready-timeout <time>      until a worker must be up (default: 60s)
+     --settle <time>             in a reload: how long a new worker that cannot
+                                 be looked into must live, and the watch after
+                                 the last one (default: 5s)
      --min-uptime <time>         a worker that lived longer is restarted at
                                  once (default: 1s)
      --restart-delay <time>      first delay of the backoff (default: 100ms)

@@ -4,7 +4,11 @@ import { ignoreRealTimeSignals, unblockAllSignals } from '../sys/exec-in-place.t
 
 export interface SignalActions {
   stop(signal: NodeJS.Signals): void;
+  /** HUP, where it does not mean that the terminal is gone. */
+  reload(): void;
   reopen(): void;
+  /** TTIN: one worker more; TTOU: one less. */
+  scale(difference: 1 | -1): void;
   ignored(signal: NodeJS.Signals): void;
   /** A foreground supervisor whose terminal is gone stops; elsewhere HUP is a request. */
   readonly hangupStops: boolean;
@@ -15,8 +19,6 @@ const ignoredSignals = [
   'SIGUSR2',
   'SIGALRM',
   'SIGVTALRM',
-  'SIGTTIN',
-  'SIGTTOU',
   'SIGIO',
   'SIGPWR',
   'SIGSTKFLT',
@@ -26,8 +28,10 @@ const ignoredSignals = [
 
 export function watchSignals(actions: SignalActions): void {
   for (const signal of stopSignals) process.on(signal, () => actions.stop(signal));
-  process.on('SIGHUP', () => (actions.hangupStops ? actions.stop('SIGHUP') : actions.ignored('SIGHUP')));
+  process.on('SIGHUP', () => (actions.hangupStops ? actions.stop('SIGHUP') : actions.reload()));
   process.on('SIGUSR1', () => actions.reopen());
+  process.on('SIGTTIN', () => actions.scale(1));
+  process.on('SIGTTOU', () => actions.scale(-1));
   for (const signal of ignoredSignals) process.on(signal, () => actions.ignored(signal));
   ignoreRealTimeSignals();
   unblockAllSignals();

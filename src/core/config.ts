@@ -17,6 +17,12 @@ export type ListenAddress =
  */
 export type Model = 'exec' | 'foreground' | 'background' | 'unsupervised';
 
+/** `--stop-signal`: `auto`, `idle-kill`, or the name of a signal on which the program finishes its request. */
+export type StopMethod = 'auto' | 'idle-kill' | `SIG${string}`;
+
+/** `--ready`: seen waiting for connections, answering a FastCGI management record, or saying so itself. */
+export type ReadyRule = 'evidence' | 'probe' | 'notify';
+
 /** When a worker that ended is started again; all times in milliseconds. */
 export interface RestartPolicy {
   readonly minUptimeMs: number;
@@ -47,6 +53,10 @@ export interface Config {
   readonly workerPidFile: string | undefined;
   readonly stateDir: string | undefined;
   readonly stopTimeoutMs: number;
+  readonly stopMethod: StopMethod;
+  readonly ready: ReadyRule;
+  readonly readyTimeoutMs: number;
+  readonly settleMs: number;
   readonly restart: RestartPolicy;
   readonly logFile: string | undefined;
   readonly logFormat: 'human' | 'json';
@@ -58,6 +68,8 @@ export const defaults = {
   backlog: 1024,
   workers: 1,
   stopTimeoutMs: 9000,
+  readyTimeoutMs: 60_000,
+  settleMs: 5000,
   minUptimeMs: 1000,
   restartDelayMs: 100,
   restartMaxDelayMs: 30_000,

@@ -8,6 +8,8 @@ export const exitStatus = {
   failed: 1,
   /** `--start-limit` reached: sysexits' EX_TEMPFAIL. */
   startLimit: 75,
+  /** Not up within `--ready-timeout`. */
+  notReady: 75,
   /** Refused before any worker ran (1.6: return -1). */
   refused: 255,
 } as const;

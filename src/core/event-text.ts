@@ -1,6 +1,8 @@
 // Supervisor events: what happened, as data, and the one line each becomes.
 import type { EndClass } from './restart-policy.ts';
 import type { WorkerEnd } from './pool.ts';
+import type { ReloadResult } from './rollout.ts';
+import type { WorkerExit } from './worker-exit.ts';
 
 export type PoolEvent =
   | { readonly event: 'pool-up'; readonly address: string; readonly workers: number }
@@ -27,6 +29,22 @@ export type PoolEvent =
   | { readonly event: 'stopping'; readonly reason: string }
   | { readonly event: 'killed'; readonly reason: string; readonly pids: readonly number[] }
   | { readonly event: 'stopped' }
+  | { readonly event: 'reload-started'; readonly generation: number }
+  | {
+      readonly event: 'worker-replaced';
+      readonly slot: number;
+      readonly workerPid: number;
+      readonly generation: number;
+    }
+  | {
+      readonly event: 'reload-finished';
+      readonly result: ReloadResult;
+      readonly generation: number;
+      readonly reason?: string;
+    }
+  | { readonly event: 'restart-started'; readonly generation: number }
+  | { readonly event: 'restart-finished'; readonly generation: number; readonly isUp: boolean }
+  | { readonly event: 'scaled'; readonly workers: number }
   | { readonly event: 'start-limit-reached'; readonly count: number; readonly withinMs: number }
   | { readonly event: 'signal-ignored'; readonly signal: string }
   | { readonly event: 'logs-reopened' }
@@ -46,7 +64,12 @@ export function severityOf(event: PoolEvent): Severity {
     case 'killed':
     case 'warning':
       return 'warning';
+    case 'reload-finished':
+      return event.result === 'reloaded' ? 'notice' : 'err';
+    case 'restart-finished':
+      return event.isUp ? 'notice' : 'err';
     case 'worker-started':
+    case 'worker-replaced':
       return 'info';
     default:
       return 'notice';
@@ -79,6 +102,20 @@ function describe(event: PoolEvent): string {
       return `killed PID ${event.pids.join(' ')}: ${event.reason}`;
     case 'stopped':
       return 'stopped';
+    case 'reload-started':
+      return `reload started: generation ${event.generation}`;
+    case 'worker-replaced':
+      return `worker ${event.slot} is PID ${event.workerPid} now, generation ${event.generation}`;
+    case 'reload-finished':
+      return describeReload(event);
+    case 'restart-started':
+      return `restart started: generation ${event.generation}`;
+    case 'restart-finished':
+      return event.isUp
+        ? `restart finished: generation ${event.generation}`
+        : `restart finished, but not every worker of generation ${event.generation} came up`;
+    case 'scaled':
+      return `scaled to ${plural(event.workers, 'worker')}`;
     case 'start-limit-reached':
       return `--start-limit reached: ${event.count} crashes or failed starts within ${describeMs(event.withinMs)}`;
     case 'signal-ignored':
@@ -90,15 +127,31 @@ function describe(event: PoolEvent): string {
   }
 }
 
+const reloadText: Readonly<Record<ReloadResult, string>> = {
+  reloaded: 'reload finished',
+  'rolled-back': 'reload failed, the old workers are in service',
+  partly: 'reload failed, and the old program is gone too: old and new workers are in service',
+  'timed-out': 'reload timed out, the old workers are in service',
+};
+
+function describeReload(event: Extract<PoolEvent, { event: 'reload-finished' }>): string {
+  const reason = event.reason === undefined ? '' : `: ${event.reason}`;
+  return `${reloadText[event.result]} (generation ${event.generation})${reason}`;
+}
+
 function describeEnd(end: WorkerEnd, signalName: string | undefined): string {
-  switch (end.kind) {
-    case 'exited':
-      return `exited with ${end.status}`;
-    case 'signaled':
-      return `was killed by ${signalName ?? `signal ${end.signal}`}`;
-    case 'not-executed':
-      return 'could not be executed';
-  }
+  if (end.kind === 'not-executed') return 'could not be executed';
+  return describeChildEnd(end, () => signalName);
+}
+
+/** How a process ended, for people: `exited with 3`, `was killed by SIGKILL`. */
+export function describeChildEnd(
+  end: WorkerExit,
+  signalName: (signal: number) => string | undefined,
+): string {
+  return end.kind === 'exited'
+    ? `exited with ${end.status}`
+    : `was killed by ${signalName(end.signal) ?? `signal ${end.signal}`}`;
 }
 
 function describeNext(delayMs: number | undefined): string {

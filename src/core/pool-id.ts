@@ -1,5 +1,8 @@
 // The name of a pool's files: its address as bound, as one file name.
 
+/** sizeof(sun_path) - 1. */
+export const maxSocketPath = 107;
+
 /** What a pool is bound to; `path` is absolute as seen from outside any chroot. */
 export type BoundAddress =
   | { readonly kind: 'tcp'; readonly family: 4 | 6; readonly ip: string; readonly port: number }

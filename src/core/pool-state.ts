@@ -9,6 +9,10 @@ export interface PoolState {
   readonly pid: number;
   /** Clock ticks since boot, as in /proc/PID/stat. */
   readonly startTime: string;
+  /** Whom the workers run as. */
+  readonly workerUid: number;
+  /** Name of the control socket beside this file; undefined: none. */
+  readonly control: string | undefined;
   readonly stopTimeoutMs: number;
   readonly pidFile: string | undefined;
   readonly workers: readonly WorkerRecord[];
@@ -42,6 +46,9 @@ function isPoolState(value: unknown): value is PoolState {
     isPid(state.pid) &&
     typeof state.startTime === 'string' &&
     typeof state.stopTimeoutMs === 'number' &&
+    typeof state.workerUid === 'number' &&
+    Number.isInteger(state.workerUid) &&
+    (state.control === undefined || (typeof state.control === 'string' && isPlainName(state.control))) &&
     (state.pidFile === undefined || typeof state.pidFile === 'string') &&
     Array.isArray(state.workers) &&
     state.workers.every(isWorkerRecord)
@@ -58,6 +65,11 @@ function isWorkerRecord(value: unknown): value is WorkerRecord {
     record.pid > 1 &&
     typeof record.startTime === 'string'
   );
+}
+
+/** A name in the directory, never a path out of it. */
+function isPlainName(name: string): boolean {
+  return name !== '' && !name.includes('/') && name !== '.' && name !== '..';
 }
 
 function isPid(value: unknown): value is number {

@@ -1,7 +1,10 @@
-// The plan of one pool: its slots, the verdict on the first start, the start
-// limit and the stop. Pure: events in, orders out, in the order to carry them out.
+// The plan of one pool: its slots, the verdict on the first start, the start limit,
+// scaling, and the one operation under way. Pure: events in, orders out, in the order
+// to carry them out.
 import type { RestartPolicy } from './config.ts';
-import type { EndClass } from './restart-policy.ts';
+import { Reload, type ReloadFailure, type SlotKeeper, type UpWorker } from './reload.ts';
+import { freshMemory, type EndClass } from './restart-policy.ts';
+import type { ReloadResult } from './rollout.ts';
 import { advance, emptySlot, livePid, type Slot, type SlotEvent, type SlotOrder } from './slot-state.ts';
 import type { WorkerExit } from './worker-exit.ts';
 
@@ -13,6 +16,7 @@ export type WorkerEnd = WorkerExit | { readonly kind: 'not-executed'; readonly e
 export type PoolOrder =
   | { readonly kind: 'spawn'; readonly slot: number }
   | { readonly kind: 'retry-after'; readonly slot: number; readonly delayMs: number }
+  | { readonly kind: 'cancel-retry'; readonly slot: number }
   | { readonly kind: 'terminate'; readonly slot: number; readonly pid: number }
   | {
       readonly kind: 'report-end';
@@ -25,23 +29,64 @@ export type PoolOrder =
   | { readonly kind: 'report-up'; readonly firstEnds: readonly (WorkerEnd | undefined)[] }
   | { readonly kind: 'start-failed'; readonly firstEnds: readonly WorkerEnd[] }
   | { readonly kind: 'start-limit-reached' }
-  | { readonly kind: 'stopped' };
+  | { readonly kind: 'stopped' }
+  /** Start a candidate for the slot; `late` after `--ready-timeout`. */
+  | { readonly kind: 'try'; readonly slot: number; readonly generation: number; readonly step: number }
+  /** Start one worker on a private socket and ask it. */
+  | { readonly kind: 'probe'; readonly generation: number; readonly step: number }
+  /** The candidate has the slot now. */
+  | { readonly kind: 'promoted'; readonly slot: number; readonly pid: number }
+  | { readonly kind: 'settle'; readonly step: number }
+  | { readonly kind: 'reload-begun'; readonly generation: number }
+  | {
+      readonly kind: 'reload-ended';
+      readonly result: ReloadResult;
+      readonly generation: number;
+      readonly failure: ReloadFailure | undefined;
+    }
+  | { readonly kind: 'restart-begun'; readonly generation: number }
+  | { readonly kind: 'restart-ended'; readonly isUp: boolean; readonly generation: number }
+  | { readonly kind: 'scaled'; readonly workers: number };
 
-/** A slot's part in the first start: undecided, up, or how its first worker ended. */
+/** A slot's part in a start: undecided, up, or how its first worker ended. */
 type Verdict = 'pending' | 'up' | WorkerEnd;
+
+/** All old workers end, then new ones start: `verdicts` once they were started. */
+interface Restart {
+  readonly generation: number;
+  verdicts: Verdict[] | undefined;
+}
 
 export class Pool {
   readonly #policy: RestartPolicy;
+  readonly #probes: boolean;
   readonly #slots: Slot[];
+  /** Of each slot's latest worker. */
+  readonly #generations: number[];
   readonly #verdicts: Verdict[];
+  /** Workers without a slot that were told to end, with the slot that they had. */
+  readonly #retirees = new Map<number, number>();
   /** Restarts of slots whose first worker died wait until the start is decided. */
   #withheld: PoolOrder[] = [];
   #recentFailuresMs: number[] = [];
   #phase: PoolPhase = 'starting';
+  #generation = 1;
+  #lastGeneration = 1;
+  #reload: Reload | undefined;
+  #restart: Restart | undefined;
+  #isHandingOver = false;
+  /** Asked for while something else was under way. */
+  #isReloadDue = false;
+  #wanted: number;
+  /** Whether workers of the generation in service have recycled themselves. */
+  #recycles = false;
 
-  constructor(workers: number, policy: RestartPolicy) {
+  constructor(workers: number, policy: RestartPolicy, options: { readonly probes?: boolean } = {}) {
     this.#policy = policy;
+    this.#probes = options.probes ?? false;
+    this.#wanted = workers;
     this.#slots = Array.from({ length: workers }, () => emptySlot);
+    this.#generations = this.#slots.map(() => this.#generation);
     this.#verdicts = this.#slots.map(() => 'pending');
   }
 
@@ -53,21 +98,57 @@ export class Pool {
     return this.#slots;
   }
 
-  /** PIDs of all live workers, stopping ones included. */
+  /** The generation in service. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** How many workers are wanted; during an operation the slots may still differ. */
+  get wanted(): number {
+    return this.#wanted;
+  }
+
+  get reload(): Pick<Reload, 'stage' | 'slot' | 'candidate' | 'to'> | undefined {
+    return this.#reload;
+  }
+
+  get isReloadDue(): boolean {
+    return this.#isReloadDue;
+  }
+
+  get operation(): 'reload' | 'restart' | 'handover' | undefined {
+    if (this.#reload) return 'reload';
+    if (this.#restart) return 'restart';
+    return this.#isHandingOver ? 'handover' : undefined;
+  }
+
+  get retirees(): ReadonlyMap<number, number> {
+    return this.#retirees;
+  }
+
+  generationOf(slot: number): number {
+    return this.#generations[slot] ?? this.#generation;
+  }
+
+  /** PIDs of all live workers, those that were told to end included. */
   livePids(): number[] {
-    return this.#slots.map(livePid).filter((pid) => pid !== undefined);
+    const candidate = this.#reload?.candidate?.pid;
+    const members = this.#slots.map(livePid).filter((pid) => pid !== undefined);
+    return [...members, ...this.#retirees.keys(), ...(candidate === undefined ? [] : [candidate])];
   }
 
   start(): PoolOrder[] {
     return this.#slots.map((_slot, index) => ({ kind: 'spawn', slot: index }));
   }
 
-  /** A fact about one slot. `end` says how, for the two events that are an end. */
+  /** A fact about one slot. `errno` says why, when its worker could not be started. */
   handle(index: number, event: SlotEvent, errno = 0): PoolOrder[] {
     const slot = this.#slots[index];
-    if (!slot || this.#phase === 'stopped') return [];
+    if (!slot) return event.kind === 'spawned' ? this.#retire(index, event.pid) : [];
+    if (this.#phase === 'stopped') return [];
     if (event.kind === 'spawned' && this.#phase === 'stopping') return this.#endLatecomer(index, event.pid);
     if (event.kind === 'retry-due' && this.#isWithheld(index)) return [];
+    const pid = livePid(slot) ?? 0;
     const step = advance(slot, event, this.#policy);
     this.#slots[index] = step.slot;
     const orders = step.orders.map((order) => addressOrder(index, order));
@@ -81,8 +162,14 @@ export class Pool {
       this.#withheld.push(...orders);
       return [report, ...this.#settle()];
     }
+    if (endClass === 'planned' && this.#generations[index] === this.#generation) this.#recycles = true;
+    if (this.#reload?.concerns(index) && !this.#isRecycling(slot, endClass, event)) {
+      this.#slots[index] = emptySlot;
+      return [{ ...report, delayMs: 0 }, ...this.#reload.fell(index, pid, end), ...this.#settle()];
+    }
     if (this.#exceedsStartLimit(endClass, event))
       return [{ ...report, delayMs: undefined }, ...this.#giveUp()];
+    this.#generations[index] = this.#reload?.generationFor(index) ?? this.#generation;
     return [report, ...orders, ...this.#settle()];
   }
 
@@ -91,8 +178,100 @@ export class Pool {
     if (this.#phase === 'stopping' || this.#phase === 'stopped') return [];
     this.#phase = 'stopping';
     this.#withheld = [];
-    const orders = this.#slots.flatMap((_slot, index) => this.handle(index, { kind: 'stop' }));
+    this.#isReloadDue = false;
+    const orders = this.#reload?.abandon() ?? [];
+    this.#reload = undefined;
+    this.#restart = undefined;
+    orders.push(...this.#slots.flatMap((_slot, index) => this.handle(index, { kind: 'stop' })));
     return [...orders, ...this.#settle()];
+  }
+
+  /** A rolling reload, now or after what is under way; ignored when stopping. */
+  requestReload(): PoolOrder[] {
+    if (this.#phase === 'stopping' || this.#phase === 'stopped') return [];
+    this.#isReloadDue = true;
+    return this.#settle();
+  }
+
+  /** All workers end, then those of a new generation start; the caller checks that nothing is under way. */
+  requestRestart(): PoolOrder[] {
+    if (this.#phase !== 'serving' || this.operation) return [];
+    const generation = ++this.#lastGeneration;
+    this.#restart = { generation, verdicts: undefined };
+    const orders: PoolOrder[] = [{ kind: 'restart-begun', generation }];
+    this.#slots.forEach((_slot, index) => orders.push(...this.#vacate(index)));
+    return [...orders, ...this.#settle()];
+  }
+
+  /** Asks for another number of workers; during an operation it is applied at its end. */
+  scale(workers: number): PoolOrder[] {
+    if (this.#phase === 'stopping' || this.#phase === 'stopped') return [];
+    this.#wanted = workers;
+    return this.#settle();
+  }
+
+  /** While the pool is being given to another supervisor nothing but replacing ended workers goes on. */
+  setHandingOver(isHandingOver: boolean): PoolOrder[] {
+    this.#isHandingOver = isHandingOver;
+    return this.#settle();
+  }
+
+  /** The worker that was started for a `try` order. */
+  candidateSpawned(step: number, pid: number, atMs: number): PoolOrder[] {
+    if (this.#reload) return this.#reload.candidateSpawned(step, pid, atMs);
+    return this.#retire(0, pid);
+  }
+
+  candidateFailed(step: number, errno: number): PoolOrder[] {
+    return this.#advanceReload((reload) => reload.candidateFailed(step, errno));
+  }
+
+  candidateUp(atMs: number): PoolOrder[] {
+    return this.#advanceReload((reload) => reload.candidateUp(atMs));
+  }
+
+  candidateEnded(exit: WorkerExit): PoolOrder[] {
+    return this.#advanceReload((reload) => reload.candidateLost(exit));
+  }
+
+  /** `--ready-timeout` is over for the step. */
+  late(step: number): PoolOrder[] {
+    return this.#advanceReload((reload) => reload.late(step));
+  }
+
+  /** The probe's answer: undefined is good, a text says why not. */
+  probed(step: number, refusal: string | undefined): PoolOrder[] {
+    return this.#advanceReload((reload) => reload.probed(step, refusal));
+  }
+
+  settled(step: number): PoolOrder[] {
+    return this.#advanceReload((reload) => reload.settled(step));
+  }
+
+  /** A worker that had no slot any more is gone. */
+  retireeEnded(pid: number): PoolOrder[] {
+    if (!this.#retirees.delete(pid)) return [];
+    return this.#reload ? this.#advanceReload((reload) => reload.gone(pid)) : this.#settle();
+  }
+
+  #advanceReload(step: (reload: Reload) => PoolOrder[]): PoolOrder[] {
+    if (!this.#reload) return [];
+    return [...this.#concludeReload(step(this.#reload)), ...this.#settle()];
+  }
+
+  /** After the last order of a reload its generation, or the old one, is in service. */
+  #concludeReload(orders: PoolOrder[]): PoolOrder[] {
+    const end = orders.find((order) => order.kind === 'reload-ended');
+    if (!end || !this.#reload) return orders;
+    const { from, to } = this.#reload;
+    // "partly": whatever is started from now on comes from the path that still is there.
+    this.#generation = end.result === 'reloaded' || end.result === 'partly' ? to : from;
+    if (end.result === 'reloaded') this.#recycles = false;
+    this.#reload = undefined;
+    this.#slots.forEach((slot, index) => {
+      if (livePid(slot) === undefined) this.#generations[index] = this.#generation;
+    });
+    return orders;
   }
 
   /** The slot's first worker died and the start is not decided: nothing may be started there. */
@@ -100,26 +279,116 @@ export class Pool {
     return this.#phase === 'starting' && typeof this.#verdicts[index] === 'object';
   }
 
+  /** A planned exit fails no reload where recycling is usual, or once the worker has lived for a while. */
+  #isRecycling(slot: Slot, endClass: EndClass, event: SlotEvent): boolean {
+    if (endClass !== 'planned' || event.kind !== 'ended' || slot.state.kind !== 'running') return false;
+    return this.#recycles || event.atMs - slot.state.startedAtMs >= this.#policy.minUptimeMs;
+  }
+
   #endLatecomer(index: number, pid: number): PoolOrder[] {
     this.#slots[index] = { ...(this.#slots[index] ?? emptySlot), state: { kind: 'stopping', pid } };
     return [{ kind: 'terminate', slot: index, pid }];
   }
 
+  #retire(slot: number, pid: number): PoolOrder[] {
+    this.#retirees.set(pid, slot);
+    return [{ kind: 'terminate', slot, pid }];
+  }
+
+  /** Empties a slot: its worker is ended gracefully, its retry is called off. */
+  #vacate(index: number): PoolOrder[] {
+    const slot = this.#slots[index] ?? emptySlot;
+    const pid = livePid(slot);
+    this.#slots[index] = emptySlot;
+    if (pid !== undefined) return this.#retire(index, pid);
+    return slot.state.kind === 'backoff' ? [{ kind: 'cancel-retry', slot: index }] : [];
+  }
+
   /** Records the slot's verdict on the first start; true when it was the slot's first worker that died. */
   #judge(index: number, verdict: Verdict): boolean {
+    if (this.#restart?.verdicts?.[index] === 'pending') this.#restart.verdicts[index] = verdict;
     if (this.#phase !== 'starting' || this.#verdicts[index] !== 'pending') return false;
     this.#verdicts[index] = verdict;
     return verdict !== 'up';
   }
 
-  /** Decides the start once every slot has its verdict, and the stop once every slot is empty. */
+  /** Decides the start, a restart and the stop once every slot has its part; then begins what waits. */
   #settle(): PoolOrder[] {
     if (this.#phase === 'starting' && !this.#verdicts.includes('pending')) return this.#decideStart();
-    if (this.#phase === 'stopping' && this.#slots.every((slot) => slot.state.kind === 'exited')) {
+    if (this.#phase === 'stopping' && this.#isEmpty()) {
       this.#phase = 'stopped';
       return [{ kind: 'stopped' }];
     }
-    return [];
+    if (this.#phase !== 'serving') return [];
+    const orders = this.#restart ? this.#goOnRestarting(this.#restart) : [];
+    return this.operation ? orders : [...orders, ...this.#beginWhatWaits()];
+  }
+
+  #isEmpty(): boolean {
+    return this.#retirees.size === 0 && this.#slots.every((slot) => slot.state.kind === 'exited');
+  }
+
+  #goOnRestarting(restart: Restart): PoolOrder[] {
+    if (restart.verdicts === undefined) {
+      if (this.#retirees.size > 0) return [];
+      restart.verdicts = this.#slots.map(() => 'pending');
+      this.#generation = restart.generation;
+      return this.#slots.flatMap((_slot, index) => this.#fill(index, restart.generation));
+    }
+    if (restart.verdicts.includes('pending')) return [];
+    this.#restart = undefined;
+    const isUp = restart.verdicts.every((verdict) => verdict === 'up');
+    return [{ kind: 'restart-ended', isUp, generation: restart.generation }];
+  }
+
+  #beginWhatWaits(): PoolOrder[] {
+    const orders = this.#wanted === this.#slots.length ? [] : this.#applyScale();
+    if (!this.#isReloadDue) return orders;
+    this.#isReloadDue = false;
+    const generation = ++this.#lastGeneration;
+    this.#reload = new Reload(this.#keeper, { from: this.#generation, to: generation }, this.#probes);
+    return [...orders, { kind: 'reload-begun', generation }, ...this.#reload.begin()];
+  }
+
+  #applyScale(): PoolOrder[] {
+    const orders: PoolOrder[] = [];
+    while (this.#slots.length > this.#wanted) {
+      orders.push(...this.#vacate(this.#slots.length - 1));
+      this.#slots.pop();
+      this.#generations.pop();
+    }
+    while (this.#slots.length < this.#wanted) {
+      this.#slots.push(emptySlot);
+      orders.push(...this.#fill(this.#slots.length - 1, this.#generation));
+    }
+    return [...orders, { kind: 'scaled', workers: this.#wanted }];
+  }
+
+  #fill(slot: number, generation: number): PoolOrder[] {
+    const orders = this.#vacate(slot);
+    this.#generations[slot] = generation;
+    return [...orders, { kind: 'spawn', slot }];
+  }
+
+  readonly #keeper: SlotKeeper = (() => {
+    const slots = (): readonly Slot[] => this.#slots;
+    return {
+      get count(): number {
+        return slots().length;
+      },
+      generationOf: (slot) => this.generationOf(slot),
+      livePid: (slot) => livePid(this.#slots[slot] ?? emptySlot),
+      fill: (slot, generation) => this.#fill(slot, generation),
+      install: (slot, generation, worker) => this.#install(slot, generation, worker),
+      retire: (slot, pid) => this.#retire(slot, pid),
+    };
+  })();
+
+  #install(index: number, generation: number, worker: UpWorker): PoolOrder[] {
+    const orders = this.#vacate(index);
+    this.#slots[index] = { state: { kind: 'running', ...worker }, memory: freshMemory };
+    this.#generations[index] = generation;
+    return [{ kind: 'promoted', slot: index, pid: worker.pid }, ...orders];
   }
 
   #decideStart(): PoolOrder[] {
@@ -132,7 +401,7 @@ export class Pool {
     this.#phase = 'serving';
     const orders = this.#withheld;
     this.#withheld = [];
-    return [{ kind: 'report-up', firstEnds }, ...orders];
+    return [{ kind: 'report-up', firstEnds }, ...orders, ...this.#settle()];
   }
 
   #exceedsStartLimit(end: EndClass, event: SlotEvent): boolean {

@@ -10,8 +10,12 @@ export interface Clock {
 }
 
 export interface Spawner {
-  /** Starts a worker: its PID, or the errno of fork or exec. */
-  spawn(): { readonly pid: number } | { readonly errno: number };
+  /** Starts a worker of the generation: its PID, or the errno of fork or exec. The first one pins the generation. */
+  spawn(generation: number): { readonly pid: number } | { readonly errno: number };
+  /** The file that the generation executes, for messages. */
+  pathOf(generation: number): string;
+  /** Lets go of what belongs to other generations. */
+  keepOnly(generations: readonly number[]): void;
 }
 
 export interface SessionMember {
@@ -21,9 +25,16 @@ export interface SessionMember {
 
 type EndSignal = 'SIGTERM' | 'SIGKILL';
 
+/** `signalled`: it was idle and has the signal; `unknown`: its connections cannot be seen. */
+export type IdleVerdict = 'signalled' | 'busy' | 'unknown' | 'gone';
+
 export interface Sessions {
   /** Signals every process of the sessions of these live workers. */
-  signalWorkers(leaders: readonly number[], signal: EndSignal): void;
+  signalWorkers(leaders: readonly number[], signal: `SIG${string}`): void;
+  /** Whether the worker's program is known to finish its request on TERM. */
+  finishesOnTerm(leader: number): boolean;
+  /** Sends the signal to the sessions of those live workers that hold no accepted connection. */
+  endIdle(leaders: readonly number[], signal: EndSignal): ReadonlyMap<number, IdleVerdict>;
   /** Signals what is left of the sessions of these dead workers, and names it. */
   signalLeftovers(leaders: readonly number[], signal: EndSignal): SessionMember[];
   leftovers(leaders: readonly number[]): SessionMember[];
@@ -31,11 +42,14 @@ export interface Sessions {
   hasGroup(leader: number): boolean;
 }
 
+/** `yes`: it waits for connections on our socket, or serves one; `no`: it plainly does not; `unknown`: we may not look. */
+export type Evidence = 'yes' | 'no' | 'unknown';
+
 export interface Readiness {
   /** Whether it is dead already, though nobody told us yet. */
   hasEnded(pid: number): boolean;
-  /** Whether a thread of the worker's session waits for connections on the listening socket, or serves one. */
-  isWaiting(pid: number): boolean;
+  /** What the worker's session tells of it. */
+  evidenceOf(pid: number): Evidence;
 }
 
 export interface EventLog {
@@ -46,6 +60,16 @@ export interface EventLog {
 
 /** Files that tell others about workers: `--worker-pid-file` and the state file. */
 export interface WorkerRecords {
-  started(slot: number, pid: number): void;
-  ended(slot: number): void;
+  /** A worker of the slot; a candidate gets the slot's PID file only when it is promoted. */
+  started(slot: number, pid: number, role: 'member' | 'candidate'): void;
+  promoted(slot: number, pid: number): void;
+  ended(slot: number, pid: number): void;
+}
+
+/** Asks one extra worker on a private socket, for `--ready probe`. */
+export interface Prober {
+  /** Tells undefined for an answer, else why there was none; the extra worker is gone by then. */
+  probe(generation: number, timeoutMs: number, done: (refusal: string | undefined) => void): void;
+  /** Ends a probe that is under way; its `done` is not called any more. */
+  cancel(): void;
 }

@@ -1,19 +1,24 @@
-// The loop's heart: turns what happened (exit, timer, signal) into the pool's
+// The loop's heart: turns what happened (exit, timer, signal, command) into the pool's
 // events, and the pool's orders into calls of the machine. No system call here.
-import type { RestartPolicy } from '../core/config.ts';
+import type { RestartPolicy, StopMethod } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
+import { describeChildEnd } from '../core/event-text.ts';
 import { Pool, type PoolOrder, type PoolPhase, type WorkerEnd } from '../core/pool.ts';
+import type { ReloadResult } from '../core/rollout.ts';
 import type { SlotEvent } from '../core/slot-state.ts';
 import type { WorkerExit } from '../core/worker-exit.ts';
-import type { Clock, EventLog, Readiness, Sessions, Spawner, WorkerRecords } from './interfaces.ts';
+import { GracefulEnd } from './graceful-end.ts';
+import type { Clock, EventLog, Prober, Readiness, Sessions, Spawner, WorkerRecords } from './interfaces.ts';
 import { SessionSweep } from './session-sweep.ts';
-import { UpWatch, type StartingWorker } from './up-watch.ts';
+import { memberRule, UpWatch, type StartingWorker } from './up-watch.ts';
+import { WorkerFacts } from './worker-facts.ts';
 
 export interface Machine {
   readonly clock: Clock;
   readonly spawner: Spawner;
   readonly sessions: Sessions;
   readonly readiness: Readiness;
+  readonly prober: Prober;
   readonly log: EventLog;
   readonly records: WorkerRecords;
   readonly random: () => number;
@@ -25,7 +30,14 @@ export interface PoolSettings {
   readonly workers: number;
   readonly restart: RestartPolicy;
   readonly stopTimeoutMs: number;
-  readonly programPath: string;
+  readonly stopMethod: StopMethod;
+  /** In a reload: life that counts as up where nobody may look, and the watch after the last step. */
+  readonly settleMs: number;
+  readonly readyTimeoutMs: number;
+  /** `--ready notify`: every worker says itself when it is up. */
+  readonly isNotified: boolean;
+  /** `--ready probe`: a reload asks one extra worker first. */
+  readonly isProbed: boolean;
 }
 
 /** What the supervisor tells whoever runs it; each at most once. */
@@ -39,9 +51,23 @@ export interface Outcome {
   stopped(status: number): void;
 }
 
+/** How a reload or restart ended, for who asked for it. */
+export type OperationEnd =
+  | {
+      readonly kind: 'reload';
+      readonly result: ReloadResult;
+      readonly message: string;
+      readonly generation: number;
+    }
+  | { readonly kind: 'restart'; readonly isUp: boolean; readonly generation: number }
+  | { readonly kind: 'stopped' };
+type Listener = (end: OperationEnd) => void;
+
 /** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
 const afterKillMs = 2000;
 const leftoverPollMs = 10;
+/** From the last TERM to KILL for a worker that never was idle. */
+const lastTermMs = 1000;
 
 export class Supervisor {
   readonly #machine: Machine;
@@ -50,8 +76,8 @@ export class Supervisor {
   readonly #pool: Pool;
   readonly #upWatch: UpWatch;
   readonly #sweep: SessionSweep;
-  readonly #slotByPid = new Map<number, number>();
-  readonly #startedAtMs = new Map<number, number>();
+  readonly #gracefulEnd: GracefulEnd;
+  readonly #facts: WorkerFacts;
   readonly #retries = new Map<number, () => void>();
   /** Sessions of workers that ended while the pool was stopping. */
   readonly #endedSessions: number[] = [];
@@ -62,23 +88,50 @@ export class Supervisor {
   #isKilling = false;
   #giveUpAtMs = Number.POSITIVE_INFINITY;
   #cancelDeadline: (() => void) | undefined;
+  #operation: { readonly sinceMs: number; readonly listeners: Listener[] } | undefined;
+  /** Who waits for the reload that comes next. */
+  #nextListeners: Listener[] = [];
+  #lastReload: { readonly result: ReloadResult; readonly atMs: number; readonly message: string } | undefined;
 
   constructor(machine: Machine, settings: PoolSettings, outcome: Outcome) {
+    const { clock, sessions, log } = machine;
     this.#machine = machine;
     this.#settings = settings;
     this.#outcome = outcome;
-    this.#pool = new Pool(settings.workers, settings.restart);
-    this.#sweep = new SessionSweep(machine.clock, machine.sessions, machine.log, settings.stopTimeoutMs);
+    this.#pool = new Pool(settings.workers, settings.restart, { probes: settings.isProbed });
+    this.#facts = new WorkerFacts();
+    this.#sweep = new SessionSweep(clock, sessions, log, settings.stopTimeoutMs);
+    this.#gracefulEnd = new GracefulEnd(clock, sessions, log, settings.stopMethod);
     this.#upWatch = new UpWatch(
-      machine.clock,
+      clock,
       machine.readiness,
       () => this.#startingWorkers(),
-      (slot, atMs) => this.#feed(slot, { kind: 'up', atMs }),
+      ({ slot, pid }, atMs) => this.#noteUp(slot, pid, atMs),
     );
   }
 
   get phase(): PoolPhase {
     return this.#pool.phase;
+  }
+
+  get pool(): Pick<
+    Pool,
+    'phase' | 'generation' | 'wanted' | 'slots' | 'operation' | 'reload' | 'retirees' | 'generationOf'
+  > {
+    return this.#pool;
+  }
+
+  get facts(): WorkerFacts {
+    return this.#facts;
+  }
+
+  get operationSinceMs(): number | undefined {
+    return this.#operation?.sinceMs;
+  }
+
+  get lastReload():
+    { readonly result: ReloadResult; readonly atMs: number; readonly message: string } | undefined {
+    return this.#lastReload;
   }
 
   /** Starts every worker; the outcome is told later. */
@@ -88,14 +141,17 @@ export class Supervisor {
 
   /** A child of ours ended; strangers are ignored. */
   childEnded(pid: number, exit: WorkerExit): void {
-    const slot = this.#slotByPid.get(pid);
-    if (slot === undefined) return;
-    this.#slotByPid.delete(pid);
-    this.#machine.records.ended(slot);
-    const { clock } = this.#machine;
+    const worker = this.#facts.take(pid);
+    if (!worker) return;
+    const { slot } = worker;
+    const atMs = this.#machine.clock.nowMs();
+    this.#facts.noteEnd(slot, exit);
+    this.#machine.records.ended(slot, pid);
+    this.#gracefulEnd.leaderEnded(pid);
     // Replace first, clean up behind it afterwards: the respawn is what users wait for.
-    this.#feed(slot, { kind: 'ended', exit, atMs: clock.nowMs(), random: this.#machine.random() }, 0, pid);
-    this.#startedAtMs.delete(pid);
+    if (this.#pool.reload?.candidate?.pid === pid) this.#carryOut(this.#pool.candidateEnded(exit), worker);
+    else if (this.#pool.retirees.has(pid)) this.#carryOut(this.#pool.retireeEnded(pid), worker);
+    else this.#feed(slot, { kind: 'ended', exit, atMs, random: this.#machine.random() }, 0, worker);
     if (this.#isStopping) this.#endedSessions.push(pid);
     else this.#sweep.add(pid);
   }
@@ -114,51 +170,100 @@ export class Supervisor {
     this.#carryOut(this.#pool.stop());
   }
 
+  /** A rolling reload; during one, one more afterwards, for everybody who asked. */
+  reload(listener?: Listener): void {
+    if (this.#isStopping) {
+      listener?.({ kind: 'stopped' });
+      return;
+    }
+    if (listener) this.#nextListeners.push(listener);
+    this.#carryOut(this.#pool.requestReload());
+  }
+
+  /** Old workers end, then new ones start; false when something else is under way. */
+  restart(listener?: Listener): boolean {
+    if (this.#pool.operation || this.#isStopping || this.#pool.phase !== 'serving') return false;
+    this.#operation = { sinceMs: this.#machine.clock.nowMs(), listeners: listener ? [listener] : [] };
+    this.#carryOut(this.#pool.requestRestart());
+    return true;
+  }
+
+  /** Asks for that many workers, at least one. */
+  scale(workers: number): void {
+    this.#carryOut(this.#pool.scale(Math.max(1, workers)));
+  }
+
+  setHandingOver(isHandingOver: boolean): void {
+    this.#operation = isHandingOver ? { sinceMs: this.#machine.clock.nowMs(), listeners: [] } : undefined;
+    this.#carryOut(this.#pool.setHandingOver(isHandingOver));
+  }
+
   #beginStop(): void {
     this.#isStopping = true;
     this.#outcome.stopping();
     const { clock } = this.#machine;
     for (const cancel of this.#retries.values()) cancel();
     this.#retries.clear();
+    this.#machine.prober.cancel();
     this.#sweep.cancel();
     this.#endedSessions.push(...this.#sweep.pending);
     this.#machine.sessions.signalLeftovers(this.#endedSessions, 'SIGTERM');
     this.#cancelDeadline ??= clock.after(this.#settings.stopTimeoutMs, () => this.#kill('--stop-timeout'));
+    this.#gracefulEnd.hurry(this.#deadline());
+    this.#endOperation({ kind: 'stopped' });
+    for (const listener of this.#nextListeners.splice(0)) listener({ kind: 'stopped' });
+  }
+
+  /** In a stop the KILL is the pool's own, at the stop timeout; one worker gets a TERM then, and KILL a second later. */
+  #deadline(): { termAtMs: number; killAtMs: number } {
+    const endMs = this.#machine.clock.nowMs() + this.#settings.stopTimeoutMs;
+    if (!this.#isStopping) return { termAtMs: endMs, killAtMs: endMs + lastTermMs };
+    return {
+      termAtMs: endMs - Math.min(lastTermMs, this.#settings.stopTimeoutMs / 2),
+      killAtMs: Number.POSITIVE_INFINITY,
+    };
   }
 
   #kill(reason: string): void {
     if (this.#isKilling) return;
     this.#isKilling = true;
     this.#giveUpAtMs = this.#machine.clock.nowMs() + afterKillMs;
-    const live = [...this.#slotByPid.keys()];
+    const live = this.#facts.livePids();
     this.#machine.sessions.signalWorkers(live, 'SIGKILL');
     const left = this.#machine.sessions.signalLeftovers(this.#endedSessions, 'SIGKILL');
     const pids = [...live, ...left.map((member) => member.pid)];
     if (pids.length > 0) this.#machine.log.write({ event: 'killed', reason, pids });
   }
 
-  #feed(slot: number, event: SlotEvent, errno = 0, endedPid = 0): void {
-    this.#carryOut(this.#pool.handle(slot, event, errno), endedPid);
+  #feed(slot: number, event: SlotEvent, errno = 0, ended?: EndedWorker): void {
+    this.#carryOut(this.#pool.handle(slot, event, errno), ended);
   }
 
-  #carryOut(orders: readonly PoolOrder[], endedPid = 0): void {
+  #noteUp(slot: number, pid: number, atMs: number): void {
+    if (this.#pool.reload?.candidate?.pid === pid) this.#carryOut(this.#pool.candidateUp(atMs));
+    else this.#feed(slot, { kind: 'up', atMs });
+  }
+
+  #carryOut(orders: readonly PoolOrder[], ended?: EndedWorker): void {
     const doomed = orders.filter((order) => order.kind === 'terminate').map((order) => order.pid);
-    if (doomed.length > 0) this.#machine.sessions.signalWorkers(doomed, 'SIGTERM');
+    if (doomed.length > 0 && !this.#isKilling) this.#gracefulEnd.end(doomed, this.#deadline());
     // The respawn goes first: reports may have to wait for a slow log.
     const failures = orders.flatMap((order) => (order.kind === 'spawn' ? this.#spawn(order.slot) : []));
-    for (const order of orders) this.#carryOutOne(order, endedPid);
+    for (const order of orders) this.#carryOutOne(order, ended);
     for (const { slot, event, errno } of failures) this.#feed(slot, event, errno);
   }
 
-  #carryOutOne(order: PoolOrder, endedPid: number): void {
+  #carryOutOne(order: PoolOrder, ended: EndedWorker | undefined): void {
     switch (order.kind) {
       case 'spawn':
       case 'terminate':
         return;
       case 'retry-after':
         return this.#retryAfter(order.slot, order.delayMs);
+      case 'cancel-retry':
+        return this.#cancelRetry(order.slot);
       case 'report-end':
-        return this.#reportEnd(order, endedPid);
+        return this.#reportEnd(order, ended);
       case 'report-up':
         this.#isStartDecided = true;
         return this.#outcome.up(order.firstEnds);
@@ -168,23 +273,127 @@ export class Supervisor {
         return this.#reachStartLimit();
       case 'stopped':
         return this.#awaitEmptySessions(() => this.#outcome.stopped(this.#status));
+      case 'try':
+        return this.#try(order);
+      case 'probe':
+        return this.#probe(order);
+      case 'promoted':
+        return this.#promote(order.slot, order.pid);
+      case 'settle':
+        return this.#after(this.#settings.settleMs, () => this.#pool.settled(order.step));
+      case 'reload-begun':
+        return this.#beginReload(order.generation);
+      case 'reload-ended':
+        return this.#endReload(order);
+      case 'restart-begun':
+        return this.#machine.log.write({ event: 'restart-started', generation: order.generation });
+      case 'restart-ended':
+        return this.#endRestart(order);
+      case 'scaled':
+        return this.#machine.log.write({ event: 'scaled', workers: order.workers });
     }
   }
 
   /** Starts the slot's worker; a failure is returned, to be told after what led to it. */
   #spawn(slot: number): { slot: number; event: SlotEvent; errno: number }[] {
     const { clock, spawner, records, random } = this.#machine;
-    const result = spawner.spawn();
+    const generation = this.#pool.generationOf(slot);
+    const result = spawner.spawn(generation);
     const atMs = clock.nowMs();
     if ('errno' in result) {
       return [{ slot, event: { kind: 'spawn-failed', atMs, random: random() }, errno: result.errno }];
     }
-    this.#slotByPid.set(result.pid, slot);
-    this.#startedAtMs.set(result.pid, atMs);
+    this.#facts.add({ pid: result.pid, slot, generation, startedAtMs: atMs });
     this.#feed(slot, { kind: 'spawned', pid: result.pid, atMs });
-    records.started(slot, result.pid);
+    records.started(slot, result.pid, 'member');
     this.#upWatch.wake();
     return [];
+  }
+
+  #try({ slot, generation, step }: Extract<PoolOrder, { kind: 'try' }>): void {
+    const { clock, spawner, records } = this.#machine;
+    const result = spawner.spawn(generation);
+    const atMs = clock.nowMs();
+    if ('errno' in result) {
+      this.#carryOut(this.#pool.candidateFailed(step, result.errno));
+      return;
+    }
+    this.#facts.add({ pid: result.pid, slot, generation, startedAtMs: atMs });
+    records.started(slot, result.pid, 'candidate');
+    this.#carryOut(this.#pool.candidateSpawned(step, result.pid, atMs));
+    this.#after(this.#settings.readyTimeoutMs, () => this.#pool.late(step));
+    this.#upWatch.wake();
+  }
+
+  #probe({ generation, step }: Extract<PoolOrder, { kind: 'probe' }>): void {
+    this.#machine.prober.probe(generation, this.#settings.readyTimeoutMs, (refusal) => {
+      this.#carryOut(this.#pool.probed(step, refusal));
+    });
+  }
+
+  #promote(slot: number, pid: number): void {
+    this.#machine.records.promoted(slot, pid);
+    this.#facts.countReplacement(slot);
+    const generation = this.#facts.get(pid)?.generation ?? 0;
+    this.#machine.log.write({ event: 'worker-replaced', slot, workerPid: pid, generation });
+  }
+
+  #after(delayMs: number, orders: () => PoolOrder[]): void {
+    this.#operationTimer?.();
+    this.#operationTimer = this.#machine.clock.after(delayMs, () => {
+      this.#operationTimer = undefined;
+      this.#carryOut(orders());
+    });
+  }
+  #operationTimer: (() => void) | undefined;
+
+  #beginReload(generation: number): void {
+    this.#operation = { sinceMs: this.#machine.clock.nowMs(), listeners: this.#nextListeners };
+    this.#nextListeners = [];
+    this.#machine.log.write({ event: 'reload-started', generation });
+  }
+
+  #endReload({ result, generation, failure }: Extract<PoolOrder, { kind: 'reload-ended' }>): void {
+    const { log, clock, spawner } = this.#machine;
+    const message = failure ? this.#describeFailure(failure, generation) : '';
+    this.#lastReload = { result, atMs: clock.nowMs(), message };
+    log.write({ event: 'reload-finished', result, generation, ...(failure ? { reason: message } : {}) });
+    spawner.keepOnly([...new Set([this.#pool.generation, ...this.#facts.generations()])]);
+    this.#endOperation({ kind: 'reload', result, generation, message });
+  }
+
+  #describeFailure(
+    failure: NonNullable<Extract<PoolOrder, { kind: 'reload-ended' }>['failure']>,
+    generation: number,
+  ): string {
+    const { describeErrno, spawner } = this.#machine;
+    switch (failure.kind) {
+      case 'late':
+        return `the new worker of slot ${failure.slot} was not up within --ready-timeout`;
+      case 'no-answer':
+        return failure.reason;
+      case 'ended': {
+        const { end, slot, pid } = failure;
+        if (end.kind === 'not-executed')
+          return `exec of '${spawner.pathOf(generation)}' failed: ${describeErrno(end.errno)}`;
+        const how = describeChildEnd(end, this.#machine.signalName);
+        return `the new worker of slot ${slot} (PID ${pid}) ${how}`;
+      }
+    }
+  }
+
+  #endRestart({ isUp, generation }: Extract<PoolOrder, { kind: 'restart-ended' }>): void {
+    this.#machine.log.write({ event: 'restart-finished', generation, isUp });
+    this.#machine.spawner.keepOnly([generation]);
+    this.#endOperation({ kind: 'restart', isUp, generation });
+  }
+
+  #endOperation(end: OperationEnd): void {
+    this.#operationTimer?.();
+    this.#operationTimer = undefined;
+    const listeners = this.#operation?.listeners ?? [];
+    this.#operation = undefined;
+    for (const listener of listeners) listener(end);
   }
 
   #retryAfter(slot: number, delayMs: number): void {
@@ -197,29 +406,29 @@ export class Supervisor {
     this.#retries.set(slot, cancel);
   }
 
-  #reportEnd(order: Extract<PoolOrder, { kind: 'report-end' }>, pid: number): void {
+  #cancelRetry(slot: number): void {
+    this.#retries.get(slot)?.();
+    this.#retries.delete(slot);
+  }
+
+  #reportEnd(order: Extract<PoolOrder, { kind: 'report-end' }>, ended: EndedWorker | undefined): void {
     // The verdict on a first start is the command's to print.
     if (!this.#isStartDecided) return;
-    const { clock, log, describeErrno, signalName } = this.#machine;
+    const { clock, log, describeErrno, signalName, spawner } = this.#machine;
     const { slot, end, delayMs } = order;
     if (end.kind === 'not-executed') {
+      const path = spawner.pathOf(this.#pool.generationOf(slot));
       const error = describeErrno(end.errno);
-      log.write({
-        event: 'exec-failed',
-        slot,
-        path: this.#settings.programPath,
-        errno: end.errno,
-        error,
-        delayMs,
-      });
+      log.write({ event: 'exec-failed', slot, path, errno: end.errno, error, delayMs });
       return;
     }
-    const uptimeMs = Math.round(clock.nowMs() - (this.#startedAtMs.get(pid) ?? clock.nowMs()));
+    const uptimeMs = Math.round(clock.nowMs() - (ended?.startedAtMs ?? clock.nowMs()));
     const name = end.kind === 'signaled' ? signalName(end.signal) : undefined;
+    this.#facts.countReplacement(slot);
     log.write({
       event: 'worker-ended',
       slot,
-      workerPid: pid,
+      workerPid: ended?.pid ?? 0,
       end,
       signalName: name,
       uptimeMs,
@@ -260,8 +469,21 @@ export class Supervisor {
   }
 
   #startingWorkers(): StartingWorker[] {
-    return this.#pool.slots.flatMap(({ state }, slot) =>
-      state.kind === 'starting' ? [{ slot, pid: state.pid, startedAtMs: state.startedAtMs }] : [],
+    const { settleMs, isNotified } = this.#settings;
+    // A worker that tells itself when it is ready is not ready by living.
+    const rule = isNotified ? { upByAgeMs: Number.POSITIVE_INFINITY, needsEvidence: true } : memberRule;
+    const members = this.#pool.slots.flatMap(({ state }, slot) =>
+      state.kind === 'starting' ? [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...rule }] : [],
     );
+    const candidate = this.#pool.reload?.candidate;
+    if (!candidate) return members;
+    const upByAgeMs = isNotified ? Number.POSITIVE_INFINITY : settleMs;
+    return [...members, { slot: this.#pool.reload?.slot ?? 0, ...candidate, upByAgeMs, needsEvidence: true }];
   }
+}
+
+/** What is known of a worker at its end. */
+interface EndedWorker {
+  readonly pid: number;
+  readonly startedAtMs: number;
 }

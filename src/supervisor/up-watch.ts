@@ -7,20 +7,29 @@ export interface StartingWorker {
   readonly slot: number;
   readonly pid: number;
   readonly startedAtMs: number;
+  /** After this age it is up although nobody saw it waiting. */
+  readonly upByAgeMs: number;
+  /** Age counts only where nobody may look; a worker that plainly does not wait is not up. */
+  readonly needsEvidence: boolean;
 }
+
+/** A worker that takes long to start is looked at this often at least. */
+const longestPauseMs = 50;
+/** A worker this young is looked at every few milliseconds. */
+const youthMs = 500;
 
 export class UpWatch {
   readonly #clock: Clock;
   readonly #readiness: Readiness;
   readonly #starting: () => readonly StartingWorker[];
-  readonly #onUp: (slot: number, atMs: number) => void;
+  readonly #onUp: (worker: StartingWorker, atMs: number) => void;
   #isArmed = false;
 
   constructor(
     clock: Clock,
     readiness: Readiness,
     starting: () => readonly StartingWorker[],
-    onUp: (slot: number, atMs: number) => void,
+    onUp: (worker: StartingWorker, atMs: number) => void,
   ) {
     this.#clock = clock;
     this.#readiness = readiness;
@@ -37,12 +46,17 @@ export class UpWatch {
     this.#isArmed = false;
     for (const worker of this.#starting()) {
       const nowMs = this.#clock.nowMs();
-      const isOld = nowMs - worker.startedAtMs >= defaults.upAfterMs;
-      const isUp = isOld ? !this.#readiness.hasEnded(worker.pid) : this.#readiness.isWaiting(worker.pid);
-      if (isUp) this.#onUp(worker.slot, nowMs);
+      if (this.#isUp(worker, nowMs - worker.startedAtMs)) this.#onUp(worker, nowMs);
     }
     const left = this.#starting();
     if (left.length > 0 && !this.#isArmed) this.#lookAfter(this.#pauseMs(left));
+  }
+
+  #isUp({ pid, upByAgeMs, needsEvidence }: StartingWorker, ageMs: number): boolean {
+    const isOld = ageMs >= upByAgeMs;
+    if (isOld && !needsEvidence) return !this.#readiness.hasEnded(pid);
+    const evidence = this.#readiness.evidenceOf(pid);
+    return evidence === 'yes' || (isOld && evidence === 'unknown' && !this.#readiness.hasEnded(pid));
   }
 
   #lookAfter(delayMs: number): void {
@@ -54,6 +68,10 @@ export class UpWatch {
   #pauseMs(workers: readonly StartingWorker[]): number {
     const nowMs = this.#clock.nowMs();
     const youngest = Math.min(...workers.map((worker) => nowMs - worker.startedAtMs));
+    if (youngest > youthMs) return longestPauseMs;
     return Math.min(5, Math.max(1, youngest / 6));
   }
 }
+
+/** How long a worker of a first start or a restart must live to count as up: 1.6's window. */
+export const memberRule = { upByAgeMs: defaults.upAfterMs, needsEvidence: false } as const;

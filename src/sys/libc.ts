@@ -72,7 +72,11 @@ export const libc = {
   getpwuid: declare<[number], unknown>('void *getpwuid(uint)'),
   getresgid: declare<[Buffer, Buffer, Buffer], number>('int getresgid(void *, void *, void *)'),
   getresuid: declare<[Buffer, Buffer, Buffer], number>('int getresuid(void *, void *, void *)'),
+  getsid: declare<[number], number>('int getsid(int)'),
   getsockname: declare<[number, Buffer, Buffer], number>('int getsockname(int, void *, void *)'),
+  getsockopt: declare<[number, number, number, Buffer, Buffer], number>(
+    'int getsockopt(int, int, int, void *, void *)',
+  ),
   getrlimit: declare<[number, Buffer], number>('int getrlimit(int, void *)'),
   inetAton: declare<[string, Buffer], number>('int inet_aton(const char *, void *)'),
   inetPton: declare<[number, string, Buffer], number>('int inet_pton(int, const char *, void *)'),
@@ -93,6 +97,10 @@ export const libc = {
   ),
   fileActionsAddDup2: declare<[Buffer, number, number], number>(
     'int posix_spawn_file_actions_adddup2(void *, int, int)',
+  ),
+  /** glibc 2.29, musl 1.1.24. */
+  fileActionsAddFchdir: declare<[Buffer, number], number>(
+    'int posix_spawn_file_actions_addfchdir_np(void *, int)',
   ),
   fileActionsInit: declare<[Buffer], number>('int posix_spawn_file_actions_init(void *)'),
   spawnattrInit: declare<[Buffer], number>('int posix_spawnattr_init(void *)'),
@@ -135,6 +143,8 @@ export const libc = {
   ),
   syslog: declare<[number, '%s', 'str', string], void>('void syslog(int, const char *, ...)'),
   unlinkat: declare<[number, string, number], number>('int unlinkat(int, const char *, int)'),
+  usleep: declare<[number], number>('int usleep(uint)'),
+  waitid: declare<[number, number, Buffer, number], number>('int waitid(int, uint, void *, int)'),
   waitpid: declare<[number, Buffer | null, number], number>('int waitpid(int, void *, int)'),
 } as const;
 
@@ -147,10 +157,13 @@ export function errno(): number {
 export const E = {
   PERM: 1,
   NOENT: 2,
+  SRCH: 3,
   INTR: 4,
+  BADF: 9,
   AGAIN: 11,
   NOMEM: 12,
   ACCES: 13,
+  FAULT: 14,
   EXIST: 17,
   NOTDIR: 20,
   ISDIR: 21,

@@ -17,6 +17,7 @@ import {
 } from './file-at.ts';
 import type { Identity } from './identity.ts';
 import { attempt, check, E, libc } from './libc.ts';
+import { unixAddress } from './unix-socket.ts';
 
 const AF_UNIX = 1;
 const AF_INET = 2;
@@ -81,15 +82,6 @@ function inet6(ip: Buffer, port: number): SocketAddress {
   );
   // The URL parser writes IPv6 in its canonical short form.
   return { kind: 'tcp', family: 6, bytes, ip: new URL(`http://[${groups}]`).hostname.slice(1, -1), port };
-}
-
-/** sockaddr_un as SUN_LEN measures it: without the final NUL, so that 107 bytes fit. */
-function unixAddress(path: string): Buffer {
-  const name = Buffer.from(path);
-  const bytes = Buffer.alloc(2 + name.length);
-  bytes.writeUInt16LE(AF_UNIX, 0);
-  name.copy(bytes, 2);
-  return bytes;
 }
 
 /** Where the socket will be, as seen from outside a chroot. */

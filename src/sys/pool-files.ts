@@ -1,4 +1,4 @@
-// The pool's lock and state file in the base directory. The lock, held for the
+// The pool's lock, state file and control socket in the base directory. The lock, held for the
 // supervisor's life, says whether a pool is alive; the state is a hint for people
 // and for the next start, never a proof.
 import {
@@ -12,8 +12,8 @@ import {
   readSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
-import { poolId, type BoundAddress } from '../core/pool-id.ts';
+import { dirname, join } from 'node:path';
+import { maxSocketPath, poolId, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState } from '../core/pool-state.ts';
 import { parsePoolState } from '../core/pool-state.ts';
 import {
@@ -27,6 +27,7 @@ import {
   type NameAt,
 } from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
+import { bindUnix } from './unix-socket.ts';
 
 const LOCK_EX_NB = 2 | 4;
 
@@ -63,6 +64,10 @@ export function prepareBaseDirectory(path: string): string | undefined {
   }
 }
 
+function hash(text: string): string {
+  return process.getBuiltinModule('node:crypto').createHash('sha256').update(text).digest('hex');
+}
+
 interface HeldFile {
   readonly wasCreated: boolean;
   readonly descriptor: number;
@@ -74,17 +79,18 @@ interface HeldFile {
 export class PoolFiles {
   readonly #lock: HeldFile;
   readonly #state: HeldFile;
+  readonly #id: string;
+  #control: { readonly descriptor: number; readonly at: NameAt; readonly identity: string } | undefined;
 
-  private constructor(lock: HeldFile, state: HeldFile) {
+  private constructor(lock: HeldFile, state: HeldFile, id: string) {
     this.#lock = lock;
     this.#state = state;
+    this.#id = id;
   }
 
-  static paths(base: string, address: BoundAddress): { lock: string; state: string } {
-    const id = poolId(address, (text) =>
-      process.getBuiltinModule('node:crypto').createHash('sha256').update(text).digest('hex'),
-    );
-    return { lock: join(base, `${id}.lock`), state: join(base, `${id}.state`) };
+  static paths(base: string, address: BoundAddress): { id: string; lock: string; state: string } {
+    const id = poolId(address, hash);
+    return { id, lock: join(base, `${id}.lock`), state: join(base, `${id}.state`) };
   }
 
   /** Takes the lock; undefined while another process has it. Throws what open(2) says. */
@@ -98,9 +104,42 @@ export class PoolFiles {
       }
       // The holder before us may have removed the file between our open and our lock.
       if (statAt(lock.at.directory, lock.at.name)?.identity === lock.identity) {
-        return new PoolFiles(lock, openState(paths.state, lock));
+        return new PoolFiles(lock, openState(paths.state, lock), paths.id);
       }
       closeHeld(lock);
+    }
+  }
+
+  /** The name of the control socket; undefined: none. */
+  get controlName(): string | undefined {
+    return this.#control?.at.name;
+  }
+
+  /** The listening control socket. */
+  get control(): number | undefined {
+    return this.#control?.descriptor;
+  }
+
+  /**
+   * Makes the control socket, 0600, in the place of one that a killed supervisor left: the lock
+   * says that nobody uses it. Returns why there is none, or undefined.
+   */
+  openControl(): string | undefined {
+    const base = dirname(this.#lock.at.path);
+    // The whole path must fit into sun_path.
+    const name = [`${this.#id}.ctl`, `${hash(this.#id).slice(0, 32)}.ctl`].find(
+      (candidate) => Buffer.byteLength(join(base, candidate)) <= maxSocketPath,
+    );
+    if (name === undefined) return `the path of ${base} is too long for a control socket in it`;
+    const at = openParent(join(base, name));
+    attempt(() => libc.unlinkat(at.directory, name, 0));
+    try {
+      const descriptor = withUmask(0o177, () => bindUnix(join(base, name)));
+      this.#control = { descriptor, at, identity: statAt(at.directory, name)?.identity ?? '' };
+      return undefined;
+    } catch (error) {
+      closeSync(at.directory);
+      return `no control socket in ${base}: ${(error as Error).message}`;
     }
   }
 
@@ -135,6 +174,7 @@ export class PoolFiles {
 
   /** Removes both files where we may; where not, the state is emptied and the unlocked lock file stays. */
   release(): void {
+    if (this.#control) removeIfSame(this.#control.at, this.#control.identity);
     if (!removeIfSame(this.#state.at, this.#state.identity)) this.#clearState();
     removeIfSame(this.#lock.at, this.#lock.identity);
     closeHeld(this.#state);
@@ -143,7 +183,8 @@ export class PoolFiles {
 
   /** The files that this start created, to be removed when it fails. */
   created(): readonly { readonly at: NameAt; readonly identity: string }[] {
-    return [this.#lock, this.#state].filter((file) => file.wasCreated);
+    const control = this.#control ? [this.#control] : [];
+    return [...control, ...[this.#lock, this.#state].filter((file) => file.wasCreated)];
   }
 
   #clearState(): void {

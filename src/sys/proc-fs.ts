@@ -12,6 +12,7 @@ export interface ProcessStat {
   readonly parent: number;
   readonly group: number;
   readonly session: number;
+  readonly threads: number;
   /** Clock ticks since boot; with the PID it names a process for ever. */
   readonly startTime: string;
 }
@@ -62,26 +63,47 @@ export class ProcFs {
     return this.read(path)?.toString('latin1');
   }
 
+  /** A file of any size; undefined when it cannot be read. */
+  readWhole(path: string): string | undefined {
+    const descriptor = attempt(() => libc.openat(this.#root, path, constants.O_RDONLY | O_CLOEXEC, 0));
+    if (descriptor < 0) return undefined;
+    try {
+      return readFileSync(descriptor, 'latin1');
+    } catch {
+      // Its process has ended meanwhile (ESRCH).
+      return undefined;
+    } finally {
+      libc.close(descriptor);
+    }
+  }
+
   /** A file of any size as lines, without its heading. */
   readTable(path: string): string[] {
-    const descriptor = attempt(() => libc.openat(this.#root, path, constants.O_RDONLY | O_CLOEXEC, 0));
-    if (descriptor < 0) return [];
-    const text = readFileSync(descriptor, 'latin1');
-    libc.close(descriptor);
-    return text.split('\n').slice(1);
+    return (this.readWhole(path) ?? '').split('\n').slice(1);
   }
 
   /** The target of a link below /proc, for example `1234/fd/0`; undefined when it cannot be read. */
   readLink(path: string): string | undefined {
+    const target = this.lookUpLink(path);
+    return typeof target === 'number' ? undefined : target;
+  }
+
+  /** The target of a link, or minus errno, for who must tell "closed meanwhile" from "may not look". */
+  lookUpLink(path: string): string | number {
     const length = attempt(() => libc.readlinkat(this.#root, path, this.#buffer, this.#buffer.length));
-    return length < 0 ? undefined : this.#buffer.toString('utf8', 0, length);
+    return length < 0 ? length : this.#buffer.toString('utf8', 0, length);
   }
 
   /** Names in a directory below /proc, for example `1234/task`; empty when it cannot be read. */
   list(path: string): string[] {
+    return this.names(path) ?? [];
+  }
+
+  /** The same, but undefined when it cannot be read. */
+  names(path: string): string[] | undefined {
     const flags = constants.O_RDONLY | constants.O_DIRECTORY | O_CLOEXEC;
     const descriptor = attempt(() => libc.openat(this.#root, path, flags, 0));
-    if (descriptor < 0) return [];
+    if (descriptor < 0) return undefined;
     const names: string[] = [];
     for (;;) {
       const count = attempt(() =>
@@ -115,6 +137,7 @@ export class ProcFs {
       parent: Number(fields[1]),
       group: Number(fields[2]),
       session: Number(fields[3]),
+      threads: Number(fields[17]),
       startTime: fields[19] ?? '',
     };
   }
@@ -122,9 +145,7 @@ export class ProcFs {
   /** Whether the recorded process still lives: a PID alone proves nothing, the start time must be the same. */
   isAlive(record: { readonly pid: number; readonly startTime: string | undefined }): boolean {
     const stat = this.stat(record.pid);
-    return (
-      stat?.startTime === record.startTime && stat !== undefined && stat.state !== 'Z' && stat.state !== 'X'
-    );
+    return stat !== undefined && stat.startTime === record.startTime && isRunning(stat);
   }
 
   pids(): number[] {
@@ -139,7 +160,7 @@ export class ProcFs {
     return this.pids()
       .map((pid) => this.stat(pid))
       .filter((stat) => stat !== undefined)
-      .filter((stat) => sessions.has(stat.session) && stat.state !== 'Z' && stat.state !== 'X');
+      .filter((stat) => sessions.has(stat.session) && isRunning(stat));
   }
 
   /** The process and its descendants of the same session, by the children lists of its threads. */
@@ -156,6 +177,11 @@ export class ProcFs {
     }
     return found;
   }
+}
+
+/** Not a zombie. One whose first thread alone has ended shows as a zombie, but its other threads go on. */
+export function isRunning({ state, threads }: ProcessStat): boolean {
+  return (state !== 'Z' && state !== 'X') || threads > 1;
 }
 
 const O_CLOEXEC = 0o2000000;

@@ -50,7 +50,7 @@ export interface Streams {
   readonly stderr: number;
 }
 
-/** What is prepared once and used for every spawn of a pool. */
+/** What is prepared once and used for every spawn of a generation. */
 export class ProcessTemplate {
   readonly #path: Buffer;
   readonly #argv: StringVector;
@@ -59,18 +59,23 @@ export class ProcessTemplate {
   readonly #fileActions = Buffer.alloc(512);
   readonly #attributes = Buffer.alloc(1024);
 
-  /** `fileLimit`: RLIMIT_NOFILE for the new process; undefined leaves ours. */
+  /**
+   * `fileLimit`: RLIMIT_NOFILE for the new process; undefined leaves ours. `directory`: a
+   * descriptor of its working directory; undefined: ours.
+   */
   constructor(
     command: CommandLine,
     environment: readonly Buffer[],
     streams: Streams,
     fileLimit: Limit | undefined,
+    directory?: number,
   ) {
     this.#path = cString(command.path);
     this.#argv = new StringVector(command.argv);
     this.#environment = new StringVector(environment);
     this.#limit = fileLimit;
     libc.fileActionsInit(this.#fileActions);
+    if (directory !== undefined) libc.fileActionsAddFchdir(this.#fileActions, directory);
     [streams.stdin, streams.stdout, streams.stderr].forEach((source, target) => {
       libc.fileActionsAddDup2(this.#fileActions, source, target);
     });

@@ -2,61 +2,112 @@
 // on the listening socket, or in poll, select or epoll_wait with it; or it holds a
 // connection that it has accepted there. Never touches the socket itself.
 import { accepted } from './accepted-connection.ts';
-import { attempt, addressOf, libc } from './libc.ts';
+import { attempt, addressOf, E, libc } from './libc.ts';
 import type { ListenSocket } from './listen-socket.ts';
 import type { ProcFs } from './proc-fs.ts';
 
+type WaitingCall = 'accept' | 'poll' | 'select' | 'epoll' | 'io_uring';
+
 /** System call numbers by what they wait on (arch/…/syscall tables of Linux). */
-const calls: ReadonlyMap<number, 'accept' | 'poll' | 'select' | 'epoll'> = new Map(
+const calls: ReadonlyMap<number, WaitingCall> = new Map(
   process.arch === 'arm64'
     ? [
         [202, 'accept'],
         [242, 'accept'],
         [73, 'poll'],
+        [128, 'poll'], // restart_syscall: what poll becomes by SIGSTOP and SIGCONT
         [72, 'select'],
         [22, 'epoll'],
         [441, 'epoll'],
+        [426, 'io_uring'],
       ]
     : [
         [43, 'accept'],
         [288, 'accept'],
         [7, 'poll'],
         [271, 'poll'],
+        [219, 'poll'], // restart_syscall: what poll becomes by SIGSTOP and SIGCONT
         [23, 'select'],
         [270, 'select'],
         [232, 'epoll'],
         [281, 'epoll'],
         [441, 'epoll'],
+        [426, 'io_uring'],
       ],
 );
+
+/** 'unknown': a thread could not be looked at, or waits in a way that cannot be seen into. */
+export type Waiting = 'yes' | 'no' | 'unknown';
 
 /**
  * Whether the worker is up: a thread of its session waits on the listening socket, or
  * serves already. A worker that finds connections in the queue never has to wait.
  */
 export function servesConnections(proc: ProcFs, leader: number, listening: ListenSocket): boolean {
-  return proc.family(leader).some((pid) => {
-    const waits = proc.list(`${pid}/task`).some((task) => threadWaits(proc, pid, task, listening.inode));
-    return waits || accepted(proc, pid, listening);
-  });
+  return readinessOf(proc, leader, listening) === 'yes';
 }
 
-function threadWaits(proc: ProcFs, pid: number, task: string, inode: string): boolean {
-  const fields = (proc.readText(`${pid}/task/${task}/syscall`) ?? '').split(' ');
-  const kind = calls.get(Number(fields[0]));
-  // "running" and "-1 …" have no number of ours.
-  if (!kind || fields.length < 3) return false;
+/** The same for who must not take "may not look" for "does not wait": 'no' is a worker that plainly does not. */
+export function readinessOf(proc: ProcFs | undefined, leader: number, listening: ListenSocket): Waiting {
+  if (!proc) return 'unknown';
+  let answer: Waiting = 'no';
+  for (const pid of proc.family(leader)) {
+    const ready = processReadiness(proc, pid, listening);
+    if (ready === 'yes') return 'yes';
+    if (ready === 'unknown') answer = 'unknown';
+  }
+  return answer;
+}
+
+function processReadiness(proc: ProcFs, pid: number, listening: ListenSocket): Waiting {
+  let answer: Waiting = 'no';
+  for (const task of proc.list(`${pid}/task`)) {
+    const waits = threadWaits(proc, pid, task, listening.inode);
+    if (waits === 'yes') return 'yes';
+    if (waits === 'unknown') answer = 'unknown';
+  }
+  const held = accepted(proc, pid, listening);
+  if (held === 'some') return 'yes';
+  return held === 'unknown' ? 'unknown' : answer;
+}
+
+function threadWaits(proc: ProcFs, pid: number, task: string, inode: string): Waiting {
+  const text = proc.readText(`${pid}/task/${task}/syscall`);
+  if (text === undefined) return isThere(proc, pid, task) ? 'unknown' : 'no';
+  const fields = text.split(' ');
+  // "running" and "-1 SP PC" are in no call.
+  if (fields.length < 9) return 'no';
+  // Another ABI numbers its calls differently: a 32-bit program, by its stack.
+  if (BigInt(fields[7] ?? 0) < 1n << 32n) return 'unknown';
   const isSocket = (fd: number): boolean => socketInode(proc, pid, fd) === inode;
-  switch (kind) {
+  switch (calls.get(Number(fields[0]))) {
+    case undefined:
+      return 'no';
+    case 'io_uring':
+      return 'unknown';
     case 'accept':
-      return isSocket(Number(fields[1]));
+      return answerOf(isSocket(Number(fields[1])));
     case 'epoll':
       return epollWatches(proc, pid, Number(fields[1]), inode);
     case 'poll':
-      return polled(pid, BigInt(fields[1] ?? 0), Number(fields[2])).some(isSocket);
+      return anyOf(polled(pid, BigInt(fields[1] ?? 0), Number(fields[2])), isSocket);
     case 'select':
-      return selected(pid, Number(fields[1]), BigInt(fields[2] ?? 0)).some(isSocket);
+      return anyOf(selected(pid, Number(fields[1]), BigInt(fields[2] ?? 0)), isSocket);
   }
+}
+
+/** Threads end while they are looked at. */
+function isThere(proc: ProcFs, pid: number, task: string): boolean {
+  const state = proc.readText(`${pid}/task/${task}/stat`)?.split(') ').at(-1)?.[0];
+  return state !== undefined && state !== 'Z' && state !== 'X';
+}
+
+function answerOf(isTrue: boolean): Waiting {
+  return isTrue ? 'yes' : 'no';
+}
+
+function anyOf(descriptors: readonly number[] | undefined, matches: (fd: number) => boolean): Waiting {
+  return descriptors ? answerOf(descriptors.some(matches)) : 'unknown';
 }
 
 function socketInode(proc: ProcFs, pid: number, fd: number): string | undefined {
@@ -65,36 +116,42 @@ function socketInode(proc: ProcFs, pid: number, fd: number): string | undefined 
 }
 
 /** /proc/PID/fdinfo/EPFD has a line `tfd: N … ino:HEX` for each watched file. */
-function epollWatches(proc: ProcFs, pid: number, epoll: number, inode: string): boolean {
-  const info = proc.readText(`${pid}/fdinfo/${epoll}`) ?? '';
+function epollWatches(proc: ProcFs, pid: number, epoll: number, inode: string): Waiting {
+  const info = proc.readWhole(`${pid}/fdinfo/${epoll}`);
+  if (info === undefined) return proc.stat(pid) ? 'unknown' : 'no';
   const wanted = BigInt(inode).toString(16);
-  return new RegExp(`^tfd:.*\\bino:${wanted}\\b`, 'm').test(info);
+  return answerOf(new RegExp(`^tfd:.*\\bino:${wanted}\\b`, 'm').test(info));
 }
 
-/** Descriptors in the `struct pollfd[]` of a thread that is in poll(2); 8 bytes each. */
-function polled(pid: number, address: bigint, count: number): number[] {
+/** Descriptors in the `struct pollfd[]` of a thread that is in poll(2), 8 bytes each; undefined: may not look. */
+function polled(pid: number, address: bigint, count: number): number[] | undefined {
   const memory = readMemory(pid, address, 8 * Math.min(count, 512));
-  if (!memory) return [];
-  return Array.from({ length: memory.length / 8 }, (_unused, index) => memory.readInt32LE(index * 8));
-}
-
-/** Descriptors in the read set of a thread that is in select(2). */
-function selected(pid: number, count: number, address: bigint): number[] {
-  const memory =
-    address === 0n ? undefined : readMemory(pid, address, 8 * Math.ceil(Math.min(count, 1024) / 64));
-  if (!memory) return [];
-  return Array.from({ length: count }, (_unused, fd) => fd).filter(
-    (fd) => ((memory[fd >> 3] ?? 0) >> (fd & 7)) & 1,
+  return (
+    memory && Array.from({ length: memory.length / 8 }, (_unused, index) => memory.readInt32LE(index * 8))
   );
 }
 
-/** process_vm_readv(2); undefined where we may not, or the thread went on. */
+/** Descriptors in the read set of a thread that is in select(2); undefined: may not look. */
+function selected(pid: number, count: number, address: bigint): number[] | undefined {
+  const bytes = 8 * Math.ceil(Math.min(count, 1024) / 64);
+  const memory = readMemory(pid, address, address === 0n ? 0 : bytes);
+  return (
+    memory &&
+    Array.from({ length: memory.length * 8 }, (_unused, fd) => fd).filter(
+      (fd) => fd < count && ((memory[fd >> 3] ?? 0) >> (fd & 7)) & 1,
+    )
+  );
+}
+
+/** process_vm_readv(2): empty where the thread went on meanwhile; undefined where we may not look. */
 function readMemory(pid: number, address: bigint, length: number): Buffer | undefined {
-  if (length <= 0) return undefined;
+  if (length <= 0) return Buffer.alloc(0);
   const content = Buffer.allocUnsafeSlow(length);
   const local = iovec(addressOf(content), length);
   const remote = iovec(address, length);
-  return attempt(() => libc.processVmReadv(pid, local, 1, remote, 1, 0)) === length ? content : undefined;
+  const count = attempt(() => libc.processVmReadv(pid, local, 1, remote, 1, 0));
+  if (count === length) return content;
+  return count >= 0 || count === -E.FAULT || count === -E.SRCH ? Buffer.alloc(0) : undefined;
 }
 
 function iovec(address: bigint, length: number): Buffer {

@@ -3,11 +3,13 @@
 // session was read.
 import { constants } from 'node:os';
 import type { Sessions } from '../supervisor/interfaces.ts';
+import { finishesOnTerm } from './known-programs.ts';
 import { libc } from './libc.ts';
 import type { ProcessStat, ProcFs } from './proc-fs.ts';
+import type { SessionFreezer } from './session-freeze.ts';
 
 /** Sessions by /proc; without /proc only the leaders' process groups are reached. */
-export function workerSessions(proc: ProcFs | undefined): Sessions {
+export function workerSessions(proc: ProcFs | undefined, freezer: SessionFreezer): Sessions {
   const membersOf = (leaders: readonly number[]): ProcessStat[] =>
     proc?.sessionMembers(new Set(leaders)) ?? [];
 
@@ -17,7 +19,7 @@ export function workerSessions(proc: ProcFs | undefined): Sessions {
 
   return {
     signalWorkers(leaders, signal) {
-      const number = constants.signals[signal];
+      const number = numberOf(signal);
       for (const leader of leaders) {
         libc.kill(-leader, number);
         // A worker that was stopped gets its TERM only when it goes on.
@@ -28,8 +30,13 @@ export function workerSessions(proc: ProcFs | undefined): Sessions {
         if (group !== session && proc?.stat(pid)?.session === session) libc.kill(pid, number);
       }
     },
+    finishesOnTerm: (leader) => proc !== undefined && finishesOnTerm(proc, leader),
+    endIdle(leaders, signal) {
+      const scan = freezer.scan(leaders);
+      return new Map(leaders.map((leader) => [leader, freezer.endIfIdle(leader, true, signal, scan)]));
+    },
     signalLeftovers(leaders, signal) {
-      const number = constants.signals[signal];
+      const number = numberOf(signal);
       const reached = leftovers(leaders).filter(({ pid, session }) => proc?.stat(pid)?.session === session);
       for (const { pid } of reached) libc.kill(pid, number);
       return reached.map(({ pid, session }) => ({ pid, session }));
@@ -37,4 +44,8 @@ export function workerSessions(proc: ProcFs | undefined): Sessions {
     leftovers: (leaders) => leftovers(leaders).map(({ pid, session }) => ({ pid, session })),
     hasGroup: (leader) => libc.kill(-leader, 0) === 0,
   };
+}
+
+function numberOf(signal: string): number {
+  return constants.signals[signal as NodeJS.Signals];
 }

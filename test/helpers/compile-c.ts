@@ -12,6 +12,8 @@ export interface CompileOptions {
   static?: boolean;
   /** Names for -l, as ['fcgi']. */
   libs?: readonly string[];
+  /** Further options of gcc. */
+  flags?: readonly string[];
 }
 
 const cacheDir = join(import.meta.dirname, '../../node_modules/.cache/test-programs');
@@ -19,7 +21,14 @@ const cacheDir = join(import.meta.dirname, '../../node_modules/.cache/test-progr
 /** Takes a C file's path (ends in .c) or C text; returns the binary's path. */
 export function compileC(source: string, options: CompileOptions = {}): string {
   const text = source.endsWith('.c') ? readFileSync(source, 'utf8') : source;
-  const flags = [...(options.static ? ['-static'] : []), '-O1', '-Wall', '-Wextra', '-Werror'];
+  const flags = [
+    ...(options.static ? ['-static'] : []),
+    '-O1',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    ...(options.flags ?? []),
+  ];
   const libs = (options.libs ?? []).map((lib) => `-l${lib}`);
   const key = createHash('sha256')
     .update(JSON.stringify([text, flags, libs]))

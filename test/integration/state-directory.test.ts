@@ -115,7 +115,7 @@ describe("root's directory", () => {
     const result = await startWithRun(place, slashRun);
     expect(result.status).toBe(0);
     expect(statSync(join(slashRun, 'spawn-fcgi')).mode & 0o777).toBe(0o755);
-    expect(readdirSync(join(slashRun, 'spawn-fcgi'))).toHaveLength(2);
+    expect(readdirSync(join(slashRun, 'spawn-fcgi'))).toHaveLength(3);
     await endPool(place, { pid: printedPids(result.stdout)[0] ?? 0 });
     expect(readdirSync(join(slashRun, 'spawn-fcgi'))).toEqual([]);
   });
@@ -196,7 +196,7 @@ describe("a user's directory", () => {
     const result = await startAsUser(place);
     expect(result.status).toBe(0);
     expect(statSync(base)).toMatchObject({ uid: user.uid ?? process.getuid?.(), mode: 0o40700 });
-    expect(readdirSync(base)).toHaveLength(2);
+    expect(readdirSync(base)).toHaveLength(3);
     const second = await startAsUser(place);
     expect(second.status).toBe(255);
     expect(hintsOf(second.stderr).join('\n')).toContain(String(printedPids(result.stdout)[0]));
@@ -233,9 +233,10 @@ describe('with -u, lock, state and supervisor', () => {
     const place = makePlace();
     await start(place, ['-u', 'nobody', '-g', 'nogroup']);
     const files = readdirSync(place.stateDir).map((name) => join(place.stateDir, name));
-    expect(files).toHaveLength(2);
+    expect(new Set(files.map((path) => path.split('.').at(-1)))).toEqual(new Set(['ctl', 'lock', 'state']));
     for (const path of files) {
-      expect(statSync(path)).toMatchObject({ uid: 0, gid: 0, mode: 0o100600 });
+      const type = path.endsWith('.ctl') ? 0o140000 : 0o100000;
+      expect(statSync(path)).toMatchObject({ uid: 0, gid: 0, mode: type | 0o600 });
       for (const attempt of [
         `: >>'${path}'`,
         `: <'${path}'`,
@@ -245,7 +246,8 @@ describe('with -u, lock, state and supervisor', () => {
         expect((await runCommand('/bin/sh', ['-c', attempt], asWorker)).status).not.toBe(0);
       }
     }
-    expect((await runCommand('flock', ['--nonblock', files[0] ?? '', 'true'], asWorker)).status).not.toBe(0);
+    const lock = files.find((path) => path.endsWith('.lock')) ?? '';
+    expect((await runCommand('flock', ['--nonblock', lock, 'true'], asWorker)).status).not.toBe(0);
   });
 
   test('are out of reach by /proc and ptrace, for all descriptors that the supervisor holds', async (ctx) => {

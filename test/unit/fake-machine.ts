@@ -1,13 +1,19 @@
 // One fake system for the supervisor's tests: a clock that only moves when told to, processes in sessions,
 // and a journal of everything that the supervisor asked for, in order.
-import type { RestartPolicy } from '../../src/core/config.ts';
+import type { RestartPolicy, StopMethod } from '../../src/core/config.ts';
 import type { PoolEvent } from '../../src/core/event-text.ts';
 import type { WorkerEnd } from '../../src/core/pool.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
-import type { Clock, Sessions, SessionMember } from '../../src/supervisor/interfaces.ts';
+import type {
+  Clock,
+  Evidence,
+  IdleVerdict,
+  Sessions,
+  SessionMember,
+} from '../../src/supervisor/interfaces.ts';
 import { Supervisor, type Machine } from '../../src/supervisor/supervisor.ts';
 
-type EndSignal = Parameters<Sessions['signalWorkers']>[1];
+type EndSignal = 'SIGTERM' | 'SIGKILL';
 
 export const testPolicy: RestartPolicy = {
   minUptimeMs: 1000,
@@ -64,6 +70,7 @@ export class ManualClock implements Clock {
 
 /** What a process does when it gets TERM or KILL. */
 interface Habits {
+  readonly needsIdleStop?: boolean;
   readonly ignoresTerm?: boolean;
   /** In uninterruptible sleep: not even KILL ends it. */
   readonly isStuck?: boolean;
@@ -99,11 +106,35 @@ export class FakeMachine implements Machine {
   /** Workers that /proc shows dead while their exit was not told yet. */
   readonly unnoticedDead = new Set<number>();
 
-  readonly spawner = { spawn: () => this.#spawn() };
+  /** The generations that were let go of are not among these. */
+  kept: readonly number[] | undefined;
+  /** Generation of each worker ever spawned. */
+  readonly generations = new Map<number, number>();
+  readonly spawner = {
+    spawn: (generation: number) => this.#spawn(generation),
+    pathOf: (generation: number): string => (generation === 1 ? '/srv/app' : `/srv/${generation}/app`),
+    keepOnly: (generations: readonly number[]): void => {
+      this.kept = generations;
+    },
+  };
+  /** What probes were told; each waits for its answer. */
+  readonly probes: { generation: number; done: (refusal: string | undefined) => void }[] = [];
+  probesCancelled = 0;
+  readonly prober = {
+    probe: (generation: number, _timeoutMs: number, done: (refusal: string | undefined) => void): void => {
+      this.probes.push({ generation, done });
+    },
+    cancel: (): void => {
+      this.probesCancelled++;
+    },
+  };
+  /** Workers that may not be looked into. */
+  readonly hidden = new Set<number>();
   readonly readiness = {
-    isWaiting: (pid: number): boolean => {
+    evidenceOf: (pid: number): Evidence => {
       this.looks++;
-      return this.waiting.has(pid);
+      if (this.hidden.has(pid)) return 'unknown';
+      return this.waiting.has(pid) ? 'yes' : 'no';
     },
     hasEnded: (pid: number): boolean => this.unnoticedDead.has(pid),
   };
@@ -115,10 +146,19 @@ export class FakeMachine implements Machine {
     reopen: (): void => undefined,
   };
   readonly records = {
-    started: (slot: number, pid: number): void => void this.journal.push(`record ${slot} started ${pid}`),
+    started: (slot: number, pid: number, role: 'member' | 'candidate'): void =>
+      void this.journal.push(`record ${slot} ${role === 'member' ? 'started' : 'tries'} ${pid}`),
+    promoted: (slot: number, pid: number): void => void this.journal.push(`record ${slot} is ${pid}`),
     ended: (slot: number): void => void this.journal.push(`record ${slot} ended`),
   };
+  /** Workers of programs that are not known to finish on TERM: idle stop is for them. */
+  readonly needIdleStop = new Set<number>();
+  /** Workers that hold an accepted connection. */
+  readonly busy = new Set<number>();
   readonly sessions: Sessions = {
+    finishesOnTerm: (leader) => !this.needIdleStop.has(leader),
+    endIdle: (leaders, signal) =>
+      new Map(leaders.map((leader): [number, IdleVerdict] => [leader, this.#endIdle(leader, signal)])),
     signalWorkers: (leaders, signal) => {
       this.#note(leaders, signal);
       for (const [pid, { session }] of this.#processes) {
@@ -182,7 +222,17 @@ export class FakeMachine implements Machine {
     return this.journal.splice(0);
   }
 
-  #spawn(): { pid: number } | { errno: number } {
+  #endIdle(leader: number, signal: EndSignal): IdleVerdict {
+    const process = this.#processes.get(leader);
+    if (!process || process.isZombie) return 'gone';
+    if (this.hidden.has(leader)) return 'unknown';
+    if (this.busy.has(leader)) return 'busy';
+    this.#note([leader], `idle ${signal}`);
+    this.#deliver(leader, signal);
+    return 'signalled';
+  }
+
+  #spawn(generation: number): { pid: number } | { errno: number } {
     const errno = this.spawnErrnos.shift() ?? 0;
     if (errno !== 0) {
       this.journal.push(`spawn fails ${errno}`);
@@ -191,11 +241,13 @@ export class FakeMachine implements Machine {
     const pid = this.#nextPid++;
     this.#processes.set(pid, { ...this.workerHabits, session: pid, isZombie: false });
     this.spawned.push(pid);
+    this.generations.set(pid, generation);
+    if (this.workerHabits.needsIdleStop) this.needIdleStop.add(pid);
     this.journal.push(`spawn ${pid}`);
     return { pid };
   }
 
-  #deliver(pid: number, signal: EndSignal): void {
+  #deliver(pid: number, signal: string): void {
     const process = this.#processes.get(pid);
     if (!process || process.isZombie || process.isStuck) return;
     if (signal === 'SIGTERM' && process.ignoresTerm) return;
@@ -204,7 +256,7 @@ export class FakeMachine implements Machine {
       return;
     }
     process.isZombie = true;
-    this.#deaths.push({ pid, exit: { kind: 'signaled', signal: signal === 'SIGTERM' ? 15 : 9 } });
+    this.#deaths.push({ pid, exit: { kind: 'signaled', signal: signal === 'SIGKILL' ? 9 : 15 } });
   }
 
   #leftovers(leaders: readonly number[]): SessionMember[] {
@@ -213,7 +265,7 @@ export class FakeMachine implements Machine {
       .map(([pid, { session }]) => ({ pid, session }));
   }
 
-  #note(pids: readonly number[], signal: EndSignal): void {
+  #note(pids: readonly number[], signal: string): void {
     if (pids.length > 0) this.journal.push(`${signal} ${pids.join(' ')}`);
   }
 }
@@ -222,6 +274,9 @@ interface FakePoolOptions {
   readonly workers?: number;
   readonly restart?: Partial<RestartPolicy>;
   readonly stopTimeoutMs?: number;
+  readonly stopMethod?: StopMethod;
+  readonly isProbed?: boolean;
+  readonly isNotified?: boolean;
   readonly machine?: FakeMachine;
 }
 
@@ -247,7 +302,11 @@ export function createFakePool(options: FakePoolOptions = {}): FakePool {
     workers: options.workers ?? 1,
     restart: { ...testPolicy, ...options.restart },
     stopTimeoutMs: options.stopTimeoutMs ?? 9000,
-    programPath: '/srv/app',
+    stopMethod: options.stopMethod ?? 'auto',
+    settleMs: 5000,
+    readyTimeoutMs: 60_000,
+    isNotified: options.isNotified ?? false,
+    isProbed: options.isProbed ?? false,
   };
   const supervisor = new Supervisor(machine, settings, {
     up(ends) {

@@ -10,6 +10,8 @@ const state: PoolState = {
   address: '127.0.0.1:9000',
   pid: 4711,
   startTime: '123456',
+  workerUid: 33,
+  control: 'app.ctl',
   stopTimeoutMs: 9000,
   pidFile: '/run/app.pid',
   workers: [

@@ -15,7 +15,7 @@ beforeEach(() => {
 
 /** A worker with children that has just died; the result is its PID, then theirs. */
 function deadWorker(...children: Parameters<FakeMachine['fork']>[1][]): [number, ...number[]] {
-  const worker = machine.spawner.spawn();
+  const worker = machine.spawner.spawn(1);
   if (!('pid' in worker)) throw new Error('no spawn');
   const pids = children.map((habits) => machine.fork(worker.pid, habits));
   machine.end(worker.pid, { kind: 'signaled', signal: 9 });

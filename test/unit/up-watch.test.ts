@@ -1,6 +1,6 @@
 // When starting workers are up: by waiting for connections or by age, and how often somebody looks.
 import { beforeEach, describe, expect, test } from 'vitest';
-import { UpWatch, type StartingWorker } from '../../src/supervisor/up-watch.ts';
+import { memberRule, UpWatch, type StartingWorker } from '../../src/supervisor/up-watch.ts';
 import { FakeMachine } from './fake-machine.ts';
 
 let machine: FakeMachine;
@@ -16,7 +16,7 @@ beforeEach(() => {
     machine.clock,
     machine.readiness,
     () => starting,
-    (slot, atMs) => {
+    ({ slot }, atMs) => {
       ups.push(`${slot} at ${Math.round(atMs - startMs)}`);
       starting = starting.filter((worker) => worker.slot !== slot);
     },
@@ -26,7 +26,7 @@ beforeEach(() => {
 const startMs = new FakeMachine().clock.nowMs();
 
 function spawn(slot: number): void {
-  starting = [...starting, { slot, pid: 100 + slot, startedAtMs: machine.clock.nowMs() }];
+  starting = [...starting, { slot, pid: 100 + slot, startedAtMs: machine.clock.nowMs(), ...memberRule }];
   watch.wake();
 }
 
@@ -135,13 +135,14 @@ describe('the looks', () => {
       machine.clock,
       machine.readiness,
       () => starting,
-      (slot) => {
+      ({ slot }) => {
         ups.push(`${slot}`);
-        starting = slot === 2 ? [] : [{ slot: slot + 1, pid: 0, startedAtMs: machine.clock.nowMs() }];
+        starting =
+          slot === 2 ? [] : [{ slot: slot + 1, pid: 0, startedAtMs: machine.clock.nowMs(), ...memberRule }];
         chain.wake();
       },
     );
-    starting = [{ slot: 0, pid: 0, startedAtMs: machine.clock.nowMs() }];
+    starting = [{ slot: 0, pid: 0, startedAtMs: machine.clock.nowMs(), ...memberRule }];
     chain.wake();
     machine.clock.advance(150);
     expect(ups).toStrictEqual(['0']);
@@ -153,7 +154,7 @@ describe('the looks', () => {
 });
 
 test('a worker that is dead already is not up by its age: its end is about to be told', () => {
-  starting = [{ slot: 0, pid: 7, startedAtMs: machine.clock.nowMs() }];
+  starting = [{ slot: 0, pid: 7, startedAtMs: machine.clock.nowMs(), ...memberRule }];
   machine.unnoticedDead.add(7);
   watch.wake();
   machine.clock.advance(500);

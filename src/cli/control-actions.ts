@@ -1,0 +1,169 @@
+// What each command of the control socket does to the pool.
+import { reloadStatus } from '../core/rollout.ts';
+import {
+  refusal,
+  scaledTo,
+  type ControlRequest,
+  type ControlResult,
+  type PoolStatus,
+  type PoolSummary,
+} from '../control/protocol.ts';
+import type { ControlActions, ControlClient } from '../control/server.ts';
+import type { OperationEnd, Supervisor } from '../supervisor/supervisor.ts';
+
+export interface ControlledPool {
+  readonly supervisor: Supervisor;
+  readonly readyTimeoutMs: number;
+  readonly status: () => PoolStatus;
+  readonly summary: () => PoolSummary;
+  readonly stop: (reason: string) => void;
+  readonly handOver: (fields: Readonly<Record<string, unknown>>, client: ControlClient) => void;
+  readonly nowMs: () => number;
+}
+
+const waitLookMs = 20;
+
+/** Commands that wait for the end of what they asked for; events reach them as progress. */
+export class PoolActions implements ControlActions {
+  readonly #pool: ControlledPool;
+  readonly #waiting = new Set<ControlClient>();
+
+  constructor(pool: ControlledPool) {
+    this.#pool = pool;
+  }
+
+  carryOut(request: ControlRequest, client: ControlClient): void {
+    switch (request.command) {
+      case 'ping':
+        return client.answer(done('alive', this.#pool.summary()));
+      case 'status':
+        return client.answer(done('', this.#pool.status()));
+      case 'stop':
+        return this.#stop(client);
+      case 'reload':
+        return this.#whenFree(client, ['restart', 'handover'], () => this.#reload(client));
+      case 'restart':
+        return this.#whenFree(client, ['reload', 'restart', 'handover'], () => this.#restart(client));
+      case 'scale':
+        return this.#scale(request.workers, client);
+      case 'handover':
+        return this.#whenFree(client, ['reload', 'restart', 'handover'], () =>
+          this.#pool.handOver(request.fields, client),
+        );
+    }
+  }
+
+  /** An event's line, for those who wait. */
+  tell(text: string): void {
+    for (const client of this.#waiting) client.progress(text);
+  }
+
+  /** Every process of the pool is gone; whether somebody waited for that. */
+  stopped(): boolean {
+    const isWaitedFor = this.#waiting.size > 0;
+    for (const client of this.#waiting) client.answer({ ok: true, status: 0, message: 'stopped' });
+    this.#waiting.clear();
+    return isWaitedFor;
+  }
+
+  #stop(client: ControlClient): void {
+    this.#waiting.add(client);
+    client.socket.on('close', () => this.#waiting.delete(client));
+    // A second request is no second signal: the deadline stays what it is.
+    if (this.#pool.supervisor.phase !== 'stopping') this.#pool.stop('asked by spawn-fcgictl');
+  }
+
+  #reload(client: ControlClient): void {
+    this.#await(client);
+    this.#pool.supervisor.reload((end) => this.#conclude(client, end));
+  }
+
+  #restart(client: ControlClient): void {
+    this.#await(client);
+    const isAccepted = this.#pool.supervisor.restart((end) => this.#conclude(client, end));
+    if (!isAccepted) this.#conclude(client, { kind: 'stopped' });
+  }
+
+  #await(client: ControlClient): void {
+    this.#waiting.add(client);
+    client.socket.on('close', () => this.#waiting.delete(client));
+  }
+
+  #conclude(client: ControlClient, end: OperationEnd): void {
+    this.#waiting.delete(client);
+    client.answer(resultOf(end, this.#pool.summary()));
+  }
+
+  #scale(workers: number | `${'+' | '-'}${number}`, client: ControlClient): void {
+    const { supervisor } = this.#pool;
+    if (supervisor.phase !== 'serving')
+      return client.answer(refusal('stopping', `the pool is ${supervisor.phase}`));
+    const wanted = scaledTo(workers, supervisor.pool.wanted);
+    const isLater = supervisor.pool.operation !== undefined;
+    supervisor.scale(wanted);
+    client.answer(
+      done(
+        `${wanted} workers${isLater ? `, when the ${supervisor.pool.operation} is over` : ''}`,
+        this.#pool.status(),
+      ),
+    );
+  }
+
+  /** One operation at a time: waits up to --ready-timeout for the one under way. */
+  #whenFree(client: ControlClient, blockers: readonly string[], run: () => void): void {
+    const deadlineMs = this.#pool.nowMs() + this.#pool.readyTimeoutMs;
+    const look = (): void => {
+      if (client.socket.destroyed) return;
+      const { supervisor, nowMs } = this.#pool;
+      if (supervisor.phase === 'stopping' || supervisor.phase === 'stopped')
+        return client.answer(refusal('stopping', 'the pool is stopping'));
+      const { operation } = supervisor.pool;
+      const isFree = operation === undefined || !blockers.includes(operation);
+      if (isFree && supervisor.phase === 'serving') return run();
+      if (nowMs() < deadlineMs) {
+        setTimeout(look, waitLookMs);
+        return;
+      }
+      const sinceMs = nowMs() - (supervisor.operationSinceMs ?? nowMs());
+      const since = `${Math.round(sinceMs / 1000)} s`;
+      client.answer(refusal('busy', `busy: ${operation ?? supervisor.phase} since ${since}`));
+    };
+    look();
+  }
+}
+
+function done(message: string, pool: PoolStatus | PoolSummary): ControlResult {
+  return { ok: true, status: 0, message, pool };
+}
+
+function resultOf(end: OperationEnd, pool: PoolSummary): ControlResult {
+  switch (end.kind) {
+    case 'stopped':
+      return refusal('stopping', 'the pool is stopping');
+    case 'restart':
+      return end.isUp
+        ? {
+            ok: true,
+            status: 0,
+            message: `restarted: generation ${end.generation}, ${pool.wanted} workers`,
+            pool,
+          }
+        : { ok: true, status: 1, message: 'restarted, but not every new worker came up', pool };
+    case 'reload':
+      return { ok: true, status: reloadStatus[end.result], message: describeReload(end, pool), pool };
+  }
+}
+
+function describeReload(end: Extract<OperationEnd, { kind: 'reload' }>, pool: PoolSummary): string {
+  const why = end.message === '' ? '' : `: ${end.message}`;
+  switch (end.result) {
+    case 'reloaded':
+      return `reloaded: generation ${end.generation}, ${pool.wanted} workers`;
+    case 'rolled-back':
+      return `reload failed, the old workers are in service${why}`;
+    case 'timed-out':
+      return `reload timed out, the old workers are in service${why}`;
+    case 'partly':
+      return `reload failed, and the old program is gone too: old and new workers are in service${why}`;
+  }
+}

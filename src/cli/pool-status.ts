@@ -1,0 +1,114 @@
+// What `spawn-fcgictl status` shows, put together from the supervisor's facts and
+// one look at the machine.
+import manifest from '../../package.json' with { type: 'json' };
+import type { PoolStatus, PoolSummary, WorkerStatus } from '../control/protocol.ts';
+import { describeChildEnd } from '../core/event-text.ts';
+import { livePid } from '../core/slot-state.ts';
+import type { Config } from '../core/config.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
+import { acceptQueue } from '../sys/accept-queue.ts';
+import type { SessionFreezer } from '../sys/session-freeze.ts';
+import type { PreparedPool } from './prepare-pool.ts';
+
+export interface StatusSource {
+  readonly config: Config;
+  readonly prepared: PreparedPool;
+  readonly supervisor: Supervisor;
+  readonly freezer: SessionFreezer;
+  readonly command: readonly string[];
+  readonly upAtMs: number;
+  readonly nowMs: () => number;
+  readonly signalName: (signal: number) => string | undefined;
+}
+
+/** The whole status; `busy` and `idle` count running workers. */
+export function describePool(source: StatusSource): PoolStatus {
+  const { config, prepared, supervisor } = source;
+  const workers = describeWorkers(source);
+  const count = (activity: WorkerStatus['activity']): number =>
+    workers.filter((worker) => worker.state === 'running' && worker.activity === activity).length;
+  const { pool } = supervisor;
+  return {
+    name: config.name,
+    address: prepared.address,
+    pid: process.pid,
+    version: manifest.version,
+    phase: pool.phase === 'stopped' ? 'stopping' : pool.phase,
+    generation: pool.generation,
+    uptimeMs: Math.round(source.nowMs() - source.upAtMs),
+    wanted: pool.wanted,
+    idle: count('idle'),
+    busy: count('busy'),
+    queue: acceptQueue(prepared.socket) ?? null,
+    operation: describeOperation(source),
+    lastReload: describeLastReload(source),
+    command: source.command,
+    pidFile: prepared.pidFile?.absolutePath ?? null,
+    stopTimeoutMs: config.stopTimeoutMs,
+    workers,
+  };
+}
+
+/** The same without the workers. */
+export function summarizePool(source: StatusSource): PoolSummary {
+  const { workers: _workers, ...summary } = describePool(source);
+  return summary;
+}
+
+function describeOperation({ supervisor, nowMs }: StatusSource): PoolStatus['operation'] {
+  const { pool, operationSinceMs } = supervisor;
+  const kind = pool.operation;
+  if (kind === undefined) return null;
+  const sinceMs = Math.round(nowMs() - (operationSinceMs ?? nowMs()));
+  const { reload } = pool;
+  const step = reload === undefined ? '' : `${reload.stage}${reload.slot < 0 ? '' : ` slot ${reload.slot}`}`;
+  return { kind, sinceMs, step };
+}
+
+function describeLastReload({ supervisor, nowMs }: StatusSource): PoolStatus['lastReload'] {
+  const last = supervisor.lastReload;
+  if (!last) return null;
+  return { result: last.result, agoMs: Math.round(nowMs() - last.atMs), message: last.message };
+}
+
+function describeWorkers(source: StatusSource): WorkerStatus[] {
+  const { pool, facts } = source.supervisor;
+  const slots = pool.slots.map((slot, index) => {
+    const pid = livePid(slot);
+    const nextTryMs =
+      slot.state.kind === 'backoff' ? Math.max(0, Math.round(slot.state.retryAtMs - source.nowMs())) : null;
+    return describeWorker(source, { slot: index, pid, state: slot.state.kind, nextTryMs });
+  });
+  const candidate = pool.reload?.candidate;
+  const others = [
+    ...(candidate ? [{ slot: pool.reload?.slot ?? 0, pid: candidate.pid, state: 'starting' as const }] : []),
+    ...[...pool.retirees].map(([pid, slot]) => ({ slot, pid, state: 'stopping' as const })),
+  ];
+  const further = others.map((worker) => describeWorker(source, { ...worker, nextTryMs: null }));
+  return [...slots, ...further].map((worker) => ({ ...worker, restarts: facts.slot(worker.slot).restarts }));
+}
+
+interface Place {
+  readonly slot: number;
+  readonly pid: number | undefined;
+  readonly state: WorkerStatus['state'];
+  readonly nextTryMs: number | null;
+}
+
+function describeWorker(source: StatusSource, { slot, pid, state, nextTryMs }: Place): WorkerStatus {
+  const { supervisor, freezer, nowMs, signalName } = source;
+  const fact = pid === undefined ? undefined : supervisor.facts.get(pid);
+  const { restarts, lastExit } = supervisor.facts.slot(slot);
+  return {
+    slot,
+    pid: pid ?? null,
+    generation: fact?.generation ?? supervisor.pool.generationOf(slot),
+    state,
+    uptimeMs: fact ? Math.round(nowMs() - fact.startedAtMs) : null,
+    activity: pid === undefined ? 'unknown' : freezer.activity(pid),
+    restarts,
+    lastExit: lastExit ? describeChildEnd(lastExit, signalName) : null,
+    nextTryMs,
+    pids: pid === undefined ? [] : (source.prepared.proc?.family(pid) ?? [pid]),
+  };
+}

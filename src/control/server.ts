@@ -1,0 +1,120 @@
+// The supervisor's side of the control socket (docs/control-protocol.md): reads one
+// request a connection, asks the pool, answers without ever waiting for the client.
+// Who may connect is a matter of the socket file's permissions.
+import type { Server, Socket } from 'node:net';
+import { LineReader } from './line-reader.ts';
+import {
+  formatProgress,
+  formatResult,
+  limits,
+  parseRequest,
+  refusal,
+  type ControlRequest,
+  type ControlResult,
+} from './protocol.ts';
+
+/** What the server asks of the pool; `answer` is called once, `progress` before it. */
+export interface ControlActions {
+  carryOut(request: ControlRequest, client: ControlClient): void;
+}
+
+export interface ControlClient {
+  progress(text: string): void;
+  answer(result: ControlResult): void;
+  /** For the handover, which sends descriptors on the connection itself. */
+  readonly socket: Socket;
+}
+
+const requestTimeoutMs = 10_000;
+const unreadTimeoutMs = 30_000;
+const maxUnreadBytes = 1024 * 1024;
+const maxClients = 64;
+
+export class ControlServer {
+  readonly #server: Server;
+  readonly #actions: ControlActions;
+  readonly #clients = new Set<Socket>();
+
+  /** Serves the listening socket, which it owns from now on. */
+  constructor(descriptor: number, actions: ControlActions) {
+    this.#actions = actions;
+    // Loaded only now: no start waits for it.
+    const { createServer } = process.getBuiltinModule('node:net');
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#welcome(socket));
+    this.#server.maxConnections = maxClients;
+    // An accept that fails (EMFILE) is the client's trouble, not the pool's.
+    this.#server.on('error', () => undefined);
+    this.#server.listen({ fd: descriptor });
+  }
+
+  /** Takes no more connections; the descriptor is closed. */
+  close(): void {
+    this.#server.close();
+  }
+
+  #welcome(socket: Socket): void {
+    this.#clients.add(socket);
+    const reader = new LineReader(limits.requestBytes);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#clients.delete(socket));
+    const timer = setTimeout(
+      () => this.#refuse(socket, 'malformed', 'no request within 10 s'),
+      requestTimeoutMs,
+    );
+    socket.on('close', () => clearTimeout(timer));
+    const onData = (chunk: Buffer): void => {
+      const [line] = reader.push(chunk);
+      if (line === undefined && !reader.isTooLong) return;
+      clearTimeout(timer);
+      socket.off('data', onData);
+      // Whatever follows the request is read and dropped, so that the client's end is seen.
+      socket.resume();
+      if (line === undefined)
+        this.#refuse(socket, 'too-long', `a request has at most ${limits.requestBytes} bytes`);
+      else this.#serve(socket, line);
+    };
+    socket.on('data', onData);
+    socket.on('end', () => {
+      if (!reader.isTooLong && reader.hasRest)
+        this.#refuse(socket, 'malformed', 'the request has no end of line');
+    });
+  }
+
+  #refuse(socket: Socket, error: Parameters<typeof refusal>[0], message: string): void {
+    finish(socket, formatResult(refusal(error, message)));
+  }
+
+  #serve(socket: Socket, line: string): void {
+    const request = parseRequest(line);
+    if ('error' in request) {
+      this.#refuse(socket, request.error, request.message);
+      return;
+    }
+    let isAnswered = false;
+    this.#actions.carryOut(request, {
+      socket,
+      progress: (text) => {
+        if (!isAnswered) write(socket, formatProgress(text));
+      },
+      answer: (result) => {
+        if (isAnswered) return;
+        isAnswered = true;
+        finish(socket, formatResult(result));
+      },
+    });
+  }
+}
+
+/** A client that reads nothing loses its connection before it costs us memory. */
+function write(socket: Socket, text: string): void {
+  if (socket.destroyed) return;
+  if (socket.writableLength > maxUnreadBytes) socket.destroy();
+  else socket.write(text);
+}
+
+function finish(socket: Socket, text: string): void {
+  if (socket.destroyed) return;
+  const timer = setTimeout(() => socket.destroy(), unreadTimeoutMs);
+  socket.on('close', () => clearTimeout(timer));
+  socket.end(text, () => socket.destroy());
+}

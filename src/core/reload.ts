@@ -1,0 +1,219 @@
+// One rolling reload: which slot is next, who the candidate is, what turned it
+// round. Decides by rollout.ts; the pool's slots are changed through SlotKeeper.
+import type { PoolOrder, WorkerEnd } from './pool.ts';
+import {
+  decideRollout,
+  isReturning,
+  type ReloadResult,
+  type RolloutEvent,
+  type RolloutStage,
+} from './rollout.ts';
+
+/** What a reload does with the pool's slots. */
+export interface SlotKeeper {
+  readonly count: number;
+  /** The generation of the slot's latest worker, whether it lives or not. */
+  generationOf(slot: number): number;
+  livePid(slot: number): number | undefined;
+  /** Gives an empty slot a worker of this generation. */
+  fill(slot: number, generation: number): PoolOrder[];
+  /** Gives the slot to a worker that is up; whoever had it is ended gracefully. */
+  install(slot: number, generation: number, worker: UpWorker): PoolOrder[];
+  /** Ends a worker that has no slot. */
+  retire(slot: number, pid: number): PoolOrder[];
+}
+
+export interface UpWorker {
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly upAtMs: number;
+}
+
+/** Why a reload turned round. */
+export type ReloadFailure =
+  | { readonly kind: 'ended'; readonly slot: number; readonly pid: number; readonly end: WorkerEnd }
+  | { readonly kind: 'late'; readonly slot: number }
+  | { readonly kind: 'no-answer'; readonly reason: string };
+
+interface Candidate {
+  readonly pid: number;
+  readonly startedAtMs: number;
+}
+
+export class Reload {
+  readonly from: number;
+  readonly to: number;
+  readonly #slots: SlotKeeper;
+  #stage: RolloutStage;
+  #slot = -1;
+  #candidate: Candidate | undefined;
+  /** The worker whose end is waited for. */
+  #old: number | undefined;
+  #failure: ReloadFailure | undefined;
+  #step = 0;
+
+  constructor(slots: SlotKeeper, generations: { from: number; to: number }, probes: boolean) {
+    this.#slots = slots;
+    this.from = generations.from;
+    this.to = generations.to;
+    this.#stage = probes ? 'probing' : 'trying';
+  }
+
+  get stage(): RolloutStage {
+    return this.#stage;
+  }
+
+  get slot(): number {
+    return this.#slot;
+  }
+
+  /** The worker that has no slot yet. */
+  get candidate(): Candidate | undefined {
+    return this.#candidate;
+  }
+
+  /** Timers carry the step that they were armed in; those of an earlier one are late. */
+  get step(): number {
+    return this.#step;
+  }
+
+  get failure(): ReloadFailure | undefined {
+    return this.#failure;
+  }
+
+  /** The generation that fills a slot whose worker ended: its own, on the way back the old one. */
+  generationFor(slot: number): number {
+    return isReturning(this.#stage) ? this.from : this.#slots.generationOf(slot);
+  }
+
+  begin(): PoolOrder[] {
+    if (this.#stage !== 'probing') return this.#next();
+    this.#step++;
+    return [{ kind: 'probe', generation: this.to, step: this.#step }];
+  }
+
+  /** A worker that was started for a step that is over is not wanted any more. */
+  candidateSpawned(step: number, pid: number, startedAtMs: number): PoolOrder[] {
+    if (step !== this.#step || this.#candidate) return this.#slots.retire(this.#slot, pid);
+    this.#candidate = { pid, startedAtMs };
+    return [];
+  }
+
+  candidateUp(atMs: number): PoolOrder[] {
+    const candidate = this.#candidate;
+    if (!candidate || decideRollout(this.#stage, 'up') !== 'promote') return [];
+    this.#candidate = undefined;
+    const returning = isReturning(this.#stage);
+    this.#old = this.#slots.livePid(this.#slot);
+    const orders = this.#slots.install(this.#slot, this.#target(), { ...candidate, upAtMs: atMs });
+    if (this.#old === undefined) return [...orders, ...this.#next()];
+    this.#stage = returning ? 'restoring' : 'replacing';
+    return orders;
+  }
+
+  candidateFailed(step: number, errno: number): PoolOrder[] {
+    return step === this.#step ? this.candidateLost({ kind: 'not-executed', errno }) : [];
+  }
+
+  candidateLost(end: WorkerEnd): PoolOrder[] {
+    const pid = this.#candidate?.pid ?? 0;
+    this.#candidate = undefined;
+    return this.#take('lost', { kind: 'ended', slot: this.#slot, pid, end });
+  }
+
+  late(step: number): PoolOrder[] {
+    return step === this.#step ? this.#take('late', { kind: 'late', slot: this.#slot }) : [];
+  }
+
+  probed(step: number, refusal: string | undefined): PoolOrder[] {
+    if (step !== this.#step) return [];
+    return refusal === undefined
+      ? this.#take('answered', undefined)
+      : this.#take('lost', { kind: 'no-answer', reason: refusal });
+  }
+
+  settled(step: number): PoolOrder[] {
+    return step === this.#step ? this.#take('settled', undefined) : [];
+  }
+
+  /** A worker that had been told to end is gone. */
+  gone(pid: number): PoolOrder[] {
+    return pid === this.#old ? this.#take('gone', undefined) : [];
+  }
+
+  /** Whether the unasked end of this slot's worker is the reload's to answer. */
+  concerns(slot: number): boolean {
+    return this.#slots.generationOf(slot) === this.to;
+  }
+
+  /** A worker of the new generation ended unasked; its slot is empty now. */
+  fell(slot: number, pid: number, end: WorkerEnd): PoolOrder[] {
+    const action = decideRollout(this.#stage, 'fell');
+    if (action === 'refill') return this.#slots.fill(slot, this.from);
+    return this.#take('fell', { kind: 'ended', slot, pid, end });
+  }
+
+  /** The pool stops: the candidate must not be forgotten. */
+  abandon(): PoolOrder[] {
+    const candidate = this.#candidate;
+    this.#candidate = undefined;
+    return candidate ? this.#slots.retire(this.#slot, candidate.pid) : [];
+  }
+
+  #take(event: RolloutEvent, failure: ReloadFailure | undefined): PoolOrder[] {
+    switch (decideRollout(this.#stage, event)) {
+      case 'next':
+        return this.#next();
+      case 'fail':
+        this.#failure = failure;
+        return this.#turnRound();
+      case 'give-up':
+        return [...this.abandon(), this.#end('partly')];
+      case 'finish':
+        return [this.#end('reloaded')];
+      case 'refill':
+      case 'promote':
+      case 'ignore':
+        return [];
+    }
+  }
+
+  #target(): number {
+    return isReturning(this.#stage) ? this.from : this.to;
+  }
+
+  /** The next slot that has not the wanted generation, empty ones first; none left: settle, or the end of the way back. */
+  #next(): PoolOrder[] {
+    this.#step++;
+    this.#old = undefined;
+    const returning = isReturning(this.#stage);
+    const target = this.#target();
+    const all = Array.from({ length: this.#slots.count }, (_unused, slot) => slot);
+    const left = all.filter((slot) => this.#slots.generationOf(slot) !== target);
+    const slot = left.find((candidate) => this.#slots.livePid(candidate) === undefined) ?? left[0];
+    if (slot !== undefined) {
+      this.#stage = returning ? 'reverting' : 'trying';
+      this.#slot = slot;
+      return [{ kind: 'try', slot, generation: target, step: this.#step }];
+    }
+    if (returning) return [this.#end(this.#failure?.kind === 'late' ? 'timed-out' : 'rolled-back')];
+    this.#stage = 'settling';
+    return [{ kind: 'settle', step: this.#step }];
+  }
+
+  /** Empty slots get a worker of the old generation at once, the others one after the other. */
+  #turnRound(): PoolOrder[] {
+    const orders = this.abandon();
+    this.#stage = 'reverting';
+    const { count } = this.#slots;
+    for (let slot = 0; slot < count; slot++) {
+      const isEmpty = this.#slots.livePid(slot) === undefined && this.#slots.generationOf(slot) === this.to;
+      if (isEmpty) orders.push(...this.#slots.fill(slot, this.from));
+    }
+    return [...orders, ...this.#next()];
+  }
+
+  #end(result: ReloadResult): PoolOrder {
+    return { kind: 'reload-ended', result, generation: this.to, failure: this.#failure };
+  }
+}

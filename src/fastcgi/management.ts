@@ -1,0 +1,22 @@
+// The two management records that a readiness probe needs (FastCGI specification,
+// sections 3.3, 4.1 and 4.2). Bytes only.
+
+const version = 1;
+const headerBytes = 8;
+const getValues = 9;
+const getValuesResult = 10;
+const unknownType = 11;
+const question = 'FCGI_MPXS_CONNS';
+
+/** FCGI_GET_VALUES with one name and no value: every application must answer it in some way. */
+export function encodeGetValues(): Buffer {
+  const pair = Buffer.concat([Buffer.of(question.length, 0), Buffer.from(question)]);
+  const header = Buffer.from([version, getValues, 0, 0, 0, pair.length, 0, 0]);
+  return Buffer.concat([header, pair]);
+}
+
+/** Whether the bytes so far are an answer; undefined: too few to say. */
+export function isManagementAnswer(received: Buffer): boolean | undefined {
+  if (received.length < headerBytes) return undefined;
+  return received[0] === version && (received[1] === getValuesResult || received[1] === unknownType);
+}

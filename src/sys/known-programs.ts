@@ -1,0 +1,21 @@
+// Programs that are known to finish the request they work on when they get TERM,
+// told by their file or by the FastCGI library that they have mapped.
+import { basename } from 'node:path';
+import type { ProcFs } from './proc-fs.ts';
+
+/** libfcgi (C, C++) and Perl's FCGI install a handler that ends the loop of accept. */
+const library = /\/(libfcgi(\+\+)?\.so|auto\/FCGI\/FCGI\.so)/;
+
+/**
+ * Whether the worker's leader is php-cgi or has such a library mapped. fcgiwrap has libfcgi, and
+ * dies of TERM in the middle of a request. False where we may not look: it is not known then.
+ */
+export function finishesOnTerm(proc: ProcFs | undefined, leader: number): boolean {
+  const file = proc?.readLink(`${leader}/exe`);
+  if (!proc || file === undefined) return false;
+  // A file that was replaced by an upgrade since is shown as `php-cgi8.2 (deleted)`.
+  const name = basename(file);
+  if (name.startsWith('php-cgi')) return true;
+  if (name.startsWith('fcgiwrap')) return false;
+  return library.test(proc.readWhole(`${leader}/maps`) ?? '');
+}

@@ -1,0 +1,397 @@
+// Idle stop of sessions of every shape (src/sys/session-freeze.ts): who is ended, who is not, and that nobody stays stopped.
+import { describe, expect, test } from 'vitest';
+import { chmodSync, copyFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { SessionFreezer } from '../../src/sys/session-freeze.ts';
+import { asEffectiveUser, asUser } from '../helpers/as-user.ts';
+import { atEnd } from '../helpers/cleanup.ts';
+import { compileC, fixture } from '../helpers/compile-c.ts';
+import {
+  listenSomewhere,
+  openProc,
+  startWorker,
+  stateOf,
+  waitForExit,
+  type Listening,
+} from '../helpers/lone-worker.ts';
+import { isAlive, sessionMembers } from '../helpers/processes.ts';
+import { needRoot } from '../helpers/requirements.ts';
+import { makeTempDir } from '../helpers/temp-dir.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { NOBODY } from './place.ts';
+
+const program = compileC(fixture('session-worker.c'));
+const proc = openProc();
+const SIGKILL = 9;
+const SIGTERM = 15;
+
+describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
+  test('an idle worker ends by the signal', async () => {
+    const { socket, freezer } = await place(kind);
+    const worker = await startIdle(socket, ['serve']);
+    expect(freezer.activity(worker)).toBe('idle');
+    expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('signalled');
+    expect(await waitForExit(worker)).toEqual({ signal: SIGTERM, status: 0 });
+  });
+
+  test('a worker with a connection is left alone until it has answered', async () => {
+    const { socket, freezer } = await place(kind);
+    const worker = await startIdle(socket, ['serve']);
+    const client = new Client(socket);
+    await waitFor('the connection', () => freezer.activity(worker) === 'busy');
+    expect(freezer.endIfIdle(worker, true, 'SIGKILL')).toBe('busy');
+    client.ask();
+    expect(await client.answer()).toBe(`${worker}\n`);
+    await waitFor('the end of its work', () => freezer.activity(worker) === 'idle');
+    expect(freezer.endIfIdle(worker, true, 'SIGKILL')).toBe('signalled');
+    expect((await waitForExit(worker)).signal).toBe(SIGKILL);
+  });
+
+  test('a connection that the client has given up counts until the worker closes it', async () => {
+    const { socket, freezer } = await place(kind);
+    const worker = await startIdle(socket, ['hold']);
+    const client = new Client(socket);
+    await waitFor('the connection', () => freezer.activity(worker) === 'busy');
+    client.close();
+    expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('busy');
+    expect(isAlive(worker)).toBe(true);
+  });
+
+  test('connections of its own to others do not make a worker busy', async () => {
+    const { socket, freezer } = await place(kind);
+    const other = await listenSomewhere('unix');
+    const path = other.address.kind === 'unix' ? other.address.path : '';
+    // It is a client of its own pool as well: that connection waits in the queue and must stay there.
+    const worker = await startIdle(socket, [`connect=${path}`, 'client', 'sleep']);
+    expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('signalled');
+    await waitForExit(worker);
+  });
+
+  test('where descriptors may not be borrowed the tables of the kernel tell', async (ctx) => {
+    needRoot(ctx);
+    const { socket, freezer } = await place(kind);
+    const other = await listenSomewhere('unix');
+    const path = other.address.kind === 'unix' ? other.address.path : '';
+    const hidden = openProgram();
+    const worker = asUser(NOBODY, () => startWorker(socket, [hidden, `connect=${path}`, 'client', 'serve']));
+    // It serves itself.
+    await waitFor('the connection', () => asEffectiveUser(NOBODY, () => freezer.activity(worker)) === 'busy');
+    const idle = asUser(NOBODY, () => startWorker(other, [hidden, `connect=${path}`, 'sleep']));
+    await waitFor('its connection', () => sessionMembers(idle).length === 1 && stateOf(idle) === 'S');
+    expect(asEffectiveUser(NOBODY, () => new SessionFreezer(proc, other).activity(idle))).toBe('idle');
+  });
+});
+
+/** Where in the session a member is: the leader's own group, another group, a group whose parent has gone. */
+const shapes = {
+  'a child': ['fork', 'MEMBER', 'then'],
+  'a child in a group of its own': ['fork-group', 'MEMBER', 'then'],
+  'an orphan': ['fork-group', 'fork', 'MEMBER', 'then', 'leave', 'then'],
+} as const;
+
+describe.for(Object.entries(shapes))('%s', ([, shape]) => {
+  const actions = (member: string): string[] =>
+    shape.map((action) => (action === 'MEMBER' ? member : action));
+
+  test('that serves makes the worker busy', async () => {
+    const { socket, freezer } = await place('unix');
+    const worker = await startIdle(socket, actions('hold'), 2);
+    const client = new Client(socket);
+    await waitFor('the connection', () => freezer.activity(worker) === 'busy');
+    expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('busy');
+    await expectRunning(worker, 2);
+    client.close();
+  });
+
+  test('ends with its worker', async () => {
+    const { socket, freezer } = await place('unix');
+    const worker = await startIdle(socket, actions('serve'), 2);
+    expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('signalled');
+    await waitFor('the end of the session', () => sessionMembers(worker).length === 0);
+  });
+});
+
+test('what is left of the session of a dead leader is ended as well', async () => {
+  const { socket, freezer } = await place('unix');
+  const worker = startWorker(socket, [program, 'fork', 'serve', 'then', 'leave']);
+  await waitFor(
+    'the end of the leader',
+    () => stateOf(worker) === 'Z' && sessionMembers(worker).length === 1,
+  );
+  expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('signalled');
+  await waitFor('the end of the session', () => sessionMembers(worker).length === 0);
+  expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('gone');
+});
+
+test('a worker that is not a child of ours is looked at by /proc', async () => {
+  const { socket, freezer } = await place('unix');
+  const worker = await startIdle(socket, ['threads=3', 'spin=2', 'serve']);
+  const client = new Client(socket);
+  await waitFor('the connection', () => freezer.activity(worker) === 'busy');
+  expect(freezer.endIfIdle(worker, false, 'SIGTERM')).toBe('busy');
+  client.ask();
+  await client.answer();
+  await waitFor('the end', () => freezer.endIfIdle(worker, false, 'SIGTERM') === 'signalled');
+  expect((await waitForExit(worker)).signal).toBe(SIGTERM);
+});
+
+test('a worker that catches TERM goes on, and is ended by KILL', async () => {
+  const { socket, freezer } = await place('unix');
+  const worker = await startIdle(socket, ['catch-term', 'serve']);
+  expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('signalled');
+  const client = new Client(socket);
+  client.ask();
+  expect(await client.answer()).toBe(`${worker}\n`);
+  await waitFor('KILL', () => freezer.endIfIdle(worker, true, 'SIGKILL') === 'signalled');
+  expect((await waitForExit(worker)).signal).toBe(SIGKILL);
+});
+
+test('a thread that cannot be stopped makes the worker busy, and nobody stays stopped', async () => {
+  const { socket, freezer } = await place('unix');
+  // The parent waits for its vfork uninterruptibly; stopped, the child never lets it go.
+  const worker = await startIdle(socket, ['vfork'], 2);
+  await waitFor('the uninterruptible wait', () => stateOf(worker) === 'D');
+  for (const isOurChild of [true, false]) {
+    const beganMs = performance.now();
+    expect(freezer.endIfIdle(worker, isOurChild, 'SIGTERM')).toBe('busy');
+    expect(performance.now() - beganMs).toBeLessThan(200);
+    await waitFor('its going on', () => sessionMembers(worker).every((pid) => stateOf(pid) !== 'T'));
+  }
+});
+
+test('a process that forks and ends all the time does not keep anybody stopped', async () => {
+  const { socket, freezer } = await place('unix');
+  const worker = await startIdle(socket, ['fork', 'runner', 'then'], 1);
+  const results = new Set<string>();
+  await waitFor('the end', () => {
+    const result = freezer.endIfIdle(worker, true, 'SIGKILL');
+    results.add(result);
+    return result === 'signalled';
+  });
+  expect([...results].filter((result) => result !== 'busy' && result !== 'signalled')).toEqual([]);
+  await waitFor('the end of the session', () => {
+    freezer.endIfIdle(worker, true, 'SIGKILL');
+    return sessionMembers(worker).length === 0;
+  });
+});
+
+test('a worker whose first thread has ended cannot be looked into', async () => {
+  const { socket, freezer } = await place('unix');
+  const worker = startWorker(socket, [program, 'threads=1', 'main-exits']);
+  await waitFor('the end of the thread', () => stateOf(worker) === 'Z');
+  expect(freezer.activity(worker)).toBe('unknown');
+  expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('unknown');
+  process.kill(worker, 'SIGKILL');
+});
+
+test('a program without read permission cannot be looked into by a supervisor that is not root', async (ctx) => {
+  needRoot(ctx);
+  const { socket, freezer } = await place('unix');
+  const hidden = openProgram(0o711);
+  const worker = asUser(NOBODY, () => startWorker(socket, [hidden, 'serve']));
+  await waitFor('the start', () => stateOf(worker) === 'S');
+  expect(asUser(NOBODY, () => freezer.activity(worker))).toBe('unknown');
+  expect(asUser(NOBODY, () => freezer.endIfIdle(worker, true, 'SIGTERM'))).toBe('unknown');
+  await expectRunning(worker);
+});
+
+test('a worker of another user is neither looked into nor stopped', async (ctx) => {
+  needRoot(ctx);
+  const { socket, freezer } = await place('unix');
+  const worker = await startIdle(socket, ['serve']);
+  expect(asUser(NOBODY, () => freezer.endIfIdle(worker, true, 'SIGKILL'))).toBe('unknown');
+  await expectRunning(worker);
+});
+
+test('a supervisor that is not root ends its own', async (ctx) => {
+  needRoot(ctx);
+  const { socket, freezer } = await place('tcp');
+  const own = openProgram();
+  const worker = asUser(NOBODY, () => startWorker(socket, [own, 'fork-group', 'serve', 'then']));
+  const client = new Client(socket);
+  await waitFor('the connection', () => asUser(NOBODY, () => freezer.activity(worker)) === 'busy');
+  expect(asUser(NOBODY, () => freezer.endIfIdle(worker, true, 'SIGTERM'))).toBe('busy');
+  client.ask();
+  await client.answer();
+  await waitFor(
+    'the end',
+    () => asUser(NOBODY, () => freezer.endIfIdle(worker, true, 'SIGTERM')) === 'signalled',
+  );
+  await waitFor('the end of the session', () => sessionMembers(worker).length === 0);
+});
+
+test('without /proc nothing is known, and nobody is stopped', async () => {
+  const { socket } = await place('unix');
+  const worker = await startIdle(socket, ['serve']);
+  const blind = new SessionFreezer(undefined, socket);
+  expect(blind.activity(worker)).toBe('unknown');
+  expect(blind.endIfIdle(worker, true, 'SIGTERM')).toBe('unknown');
+  blind.thaw(worker);
+  await expectRunning(worker);
+});
+
+test('numbers that kill(2) understands otherwise, and our own session, are refused', async () => {
+  const { freezer } = await place('unix');
+  const own = Number(proc.stat(process.pid)?.session);
+  for (const leader of [-1, 0, 1, own, Number.NaN, 2.5]) {
+    expect(freezer.endIfIdle(leader, true, 'SIGKILL')).toBe('unknown');
+    freezer.thaw(leader);
+  }
+});
+
+test('an error in the middle leaves nobody stopped', async () => {
+  const { socket } = await place('unix');
+  const worker = await startIdle(socket, ['fork', `connect=${pathOf(socket)}`, 'sleep', 'then'], 2);
+  let looks = 0;
+  const broken = {
+    ...socket,
+    get inode(): string {
+      // The first look, at the running worker, succeeds.
+      if (stateOf(worker) === 'T') throw new Error(`broken after ${looks} looks`);
+      looks += 1;
+      return socket.inode;
+    },
+  };
+  expect(() => new SessionFreezer(proc, broken).endIfIdle(worker, true, 'SIGTERM')).toThrow('broken');
+  expect(looks).toBeGreaterThan(0);
+  await expectRunning(worker, 2);
+});
+
+test('thaw lets a whole session go on that was left stopped', async () => {
+  const { socket, freezer } = await place('unix');
+  const worker = await startIdle(socket, ['fork-group', 'serve', 'then'], 2);
+  for (const pid of sessionMembers(worker)) process.kill(pid, 'SIGSTOP');
+  await waitFor('the stop', () => sessionMembers(worker).every((pid) => stateOf(pid) === 'T'));
+  freezer.thaw(worker);
+  await expectRunning(worker, 2);
+});
+
+describe.for(['SIGTERM', 'SIGKILL'] as const)('under load, ended by %s', (signal) => {
+  test.for([
+    ['one thread', ['serve']],
+    ['four threads', ['threads=3', 'serve']],
+    ['two processes', ['fork', 'serve', 'then', 'serve']],
+  ] as const)('no request is lost by workers with %s', async ([, actions]) => {
+    const { socket, freezer } = await place('unix', 128);
+    const start = (): number => startWorker(socket, [program, ...actions]);
+    const workers = [start(), start(), start()];
+    const load = new Load(socket, 2);
+    for (let ended = 0; ended < 60; ended += 1) {
+      const worker = workers.shift() ?? 0;
+      workers.push(start());
+      await waitFor('an idle moment', () => freezer.endIfIdle(worker, true, signal) === 'signalled', {
+        intervalMs: 1,
+      });
+      await waitForExit(worker);
+    }
+    const { answered, lost } = await load.stop();
+    expect(lost).toEqual([]);
+    expect(answered).toBeGreaterThan(60);
+  });
+});
+
+test('many workers are looked at with one walk through /proc', async () => {
+  const { socket, freezer } = await place('unix');
+  const workers = Array.from({ length: 20 }, () => startWorker(socket, [program, 'fork', 'serve', 'then']));
+  await waitFor('the sessions', () => workers.every((worker) => sessionMembers(worker).length === 2));
+  const scan = freezer.scan(workers);
+  expect(workers.map((worker) => freezer.activity(worker, scan))).toEqual(workers.map(() => 'idle'));
+  expect(workers.map((worker) => freezer.endIfIdle(worker, true, 'SIGTERM', scan))).toEqual(
+    workers.map(() => 'signalled'),
+  );
+  await waitFor('the end', () => workers.every((worker) => sessionMembers(worker).length === 0));
+});
+
+async function place(kind: 'unix' | 'tcp', backlog?: number) {
+  const socket = await listenSomewhere(kind, backlog);
+  return { socket, freezer: new SessionFreezer(proc, socket) };
+}
+
+function pathOf({ address }: Listening): string {
+  return address.kind === 'unix' ? address.path : '';
+}
+
+/** The program where every user can execute it; without read permission with mode 0711. */
+function openProgram(mode = 0o755): string {
+  const path = join(makeTempDir(), 'program');
+  copyFileSync(program, path);
+  chmodSync(path, mode);
+  return path;
+}
+
+/** Starts a worker and waits until its session has so many members that all sleep (or spin). */
+async function startIdle(socket: Listening, actions: readonly string[], members = 1): Promise<number> {
+  const worker = startWorker(socket, [program, ...actions]);
+  await waitFor('the session', () => {
+    const pids = sessionMembers(worker);
+    return pids.length >= members && pids.every((pid) => ['S', 'D', 'R'].includes(stateOf(pid) ?? ''));
+  });
+  await waitFor('its last action', () => proc.readText(`${worker}/syscall`) !== 'running\n');
+  return worker;
+}
+
+async function expectRunning(worker: number, members = 1): Promise<void> {
+  await waitFor('a session that is not stopped', () => {
+    const pids = sessionMembers(worker);
+    return pids.length === members && pids.every((pid) => stateOf(pid) === 'S');
+  });
+}
+
+/** One connection; the worker answers a newline with its PID. */
+class Client {
+  readonly #socket: Socket;
+  readonly #ended: Promise<string>;
+
+  constructor({ target }: Listening) {
+    this.#socket = connect(target);
+    let received = '';
+    this.#socket.on('data', (chunk: Buffer) => (received += chunk.toString()));
+    this.#socket.on('error', () => undefined);
+    this.#ended = new Promise((resolve) => {
+      this.#socket.on('close', () => resolve(received));
+    });
+    atEnd(() => this.close());
+  }
+
+  ask(): void {
+    this.#socket.write('\n');
+  }
+
+  /** All that was received, once the connection is closed. */
+  answer(): Promise<string> {
+    return this.#ended;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** Requests one after the other from several clients, until told to stop. */
+class Load {
+  answered = 0;
+  readonly #lost: string[] = [];
+  readonly #clients: Promise<void>[];
+  #isOver = false;
+
+  constructor(socket: Listening, clients: number) {
+    this.#clients = Array.from({ length: clients }, () => this.#run(socket));
+  }
+
+  async stop(): Promise<{ answered: number; lost: string[] }> {
+    this.#isOver = true;
+    await Promise.all(this.#clients);
+    return { answered: this.answered, lost: this.#lost };
+  }
+
+  async #run(socket: Listening): Promise<void> {
+    while (!this.#isOver) {
+      const client = new Client(socket);
+      client.ask();
+      const answer = await client.answer();
+      if (/^\d+\n$/.test(answer)) this.answered += 1;
+      else this.#lost.push(answer);
+    }
+  }
+}

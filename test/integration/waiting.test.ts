@@ -1,0 +1,143 @@
+// What src/sys/waiting.ts says of programs that wait in every way there is, and of those that it may not look into.
+import { describe, expect, test } from 'vitest';
+import { chmodSync, chownSync, copyFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { readinessOf } from '../../src/sys/waiting.ts';
+import { asUser } from '../helpers/as-user.ts';
+import { compileC, fixture } from '../helpers/compile-c.ts';
+import { atEnd } from '../helpers/cleanup.ts';
+import { listenSomewhere, openProc, startWorker, stateOf, type Listening } from '../helpers/lone-worker.ts';
+import { needRoot } from '../helpers/requirements.ts';
+import { makeTempDir } from '../helpers/temp-dir.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { NOBODY } from './place.ts';
+
+const program = compileC(fixture('waiting-worker.c'));
+const proc = openProc();
+
+const waits = [
+  'accept',
+  'accept4',
+  'poll',
+  'ppoll',
+  'select',
+  'pselect',
+  'epoll',
+  'thread',
+  'child',
+] as const;
+
+describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
+  test.for(waits)('a program that waits by %s is ready', async (way) => {
+    const socket = await listenSomewhere(kind);
+    const worker = startWorker(socket, [program, way]);
+    await waitFor('readiness', () => readinessOf(proc, worker, socket) === 'yes');
+  });
+
+  test('a program that has accepted a connection is ready', async () => {
+    const socket = await listenSomewhere(kind);
+    const worker = startWorker(socket, [program, 'held']);
+    visit(socket);
+    await waitFor('readiness', () => stateOf(worker) === 'S' && readinessOf(proc, worker, socket) === 'yes');
+  });
+});
+
+test('a program in poll is still ready after it was stopped and continued', async () => {
+  const socket = await listenSomewhere('unix');
+  const worker = startWorker(socket, [program, 'poll']);
+  await waitFor('readiness', () => readinessOf(proc, worker, socket) === 'yes');
+  process.kill(worker, 'SIGSTOP');
+  await waitFor('the stop', () => stateOf(worker) === 'T');
+  process.kill(worker, 'SIGCONT');
+  await waitFor('readiness', () => stateOf(worker) === 'S' && readinessOf(proc, worker, socket) === 'yes');
+});
+
+test.for(['sleep', 'poll-other'])('a program that waits by %s is plainly not ready', async (way) => {
+  const socket = await listenSomewhere('unix');
+  const worker = startWorker(socket, [program, way]);
+  await waitForCall(worker);
+  expect(readinessOf(proc, worker, socket)).toBe('no');
+});
+
+test('a program that waits on another socket is not ready on ours', async () => {
+  const [socket, other] = [await listenSomewhere('unix'), await listenSomewhere('unix')];
+  const worker = startWorker(other, [program, 'accept']);
+  await waitFor('readiness', () => readinessOf(proc, worker, other) === 'yes');
+  expect(readinessOf(proc, worker, socket)).toBe('no');
+});
+
+test('a program in io_uring_enter may wait or not', async (ctx) => {
+  const socket = await listenSomewhere('unix');
+  const worker = startWorker(socket, [program, 'io_uring']);
+  await waitFor('the call or the end', () => /^426 |^$/.test(callOf(worker)) || stateOf(worker) === 'Z');
+  ctx.skip(stateOf(worker) === 'Z', 'needs io_uring');
+  expect(readinessOf(proc, worker, socket)).toBe('unknown');
+});
+
+test('a 32-bit program, whose calls have other numbers, may wait or not', async (ctx) => {
+  ctx.skip(process.arch !== 'x64', 'needs x86-64');
+  const socket = await listenSomewhere('unix');
+  const worker = startWorker(socket, [compileC(accept32, { flags: ['-m32', '-nostdlib', '-static'] })]);
+  await waitFor('the call or the end', () => callOf(worker).startsWith('364 ') || stateOf(worker) === 'Z');
+  ctx.skip(stateOf(worker) === 'Z', 'needs a kernel that runs 32-bit programs');
+  expect(readinessOf(proc, worker, socket)).toBe('unknown');
+});
+
+test('a program without read permission may wait or not for a supervisor that is not root', async (ctx) => {
+  needRoot(ctx);
+  const socket = await listenSomewhere('unix');
+  const hidden = join(makeTempDir(), 'hidden');
+  copyFileSync(program, hidden);
+  chmodSync(hidden, 0o711);
+  const worker = asUser(NOBODY, () => startWorker(socket, [hidden, 'accept']));
+  await waitFor('readiness', () => readinessOf(proc, worker, socket) === 'yes');
+  expect(asUser(NOBODY, () => readinessOf(proc, worker, socket))).toBe('unknown');
+});
+
+test('a supervisor that is not root sees into a program of its own user', async (ctx) => {
+  needRoot(ctx);
+  const socket = await listenSomewhere('tcp');
+  const own = join(makeTempDir(), 'own');
+  copyFileSync(program, own);
+  chownSync(own, NOBODY, NOBODY);
+  const worker = asUser(NOBODY, () => startWorker(socket, [own, 'poll']));
+  await waitFor('readiness', () => asUser(NOBODY, () => readinessOf(proc, worker, socket)) === 'yes');
+});
+
+test('without /proc nothing is known', async () => {
+  const socket = await listenSomewhere('unix');
+  expect(readinessOf(undefined, startWorker(socket, [program, 'accept']), socket)).toBe('unknown');
+});
+
+test('a worker that has ended is not ready', async () => {
+  const socket = await listenSomewhere('unix');
+  const worker = startWorker(socket, [program]);
+  await waitFor('the end', () => stateOf(worker) === 'Z');
+  expect(readinessOf(proc, worker, socket)).toBe('no');
+});
+
+/** accept4(0, NULL, NULL, 0) by the numbers of 32-bit x86. */
+const accept32 = `
+void _start(void) {
+  int result;
+  __asm__ volatile("int $0x80" : "=a"(result) : "a"(364), "b"(0), "c"(0), "d"(0), "S"(0) : "memory");
+  __asm__ volatile("int $0x80" : : "a"(1), "b"(result));
+}`;
+
+function callOf(pid: number): string {
+  return proc.readText(`${pid}/syscall`) ?? '';
+}
+
+/** The program has been executed and sleeps in some call. */
+function waitForCall(pid: number): Promise<true> {
+  return waitFor('a call', () => stateOf(pid) === 'S' && /^(230|35|115|101|7|73) /.test(callOf(pid)));
+}
+
+function visit({ target }: Listening): void {
+  const connection = connect(target);
+  connection.on('error', () => undefined);
+  atEnd(() => {
+    connection.destroy();
+  });
+}

@@ -1,0 +1,518 @@
+// Reload, restart, scaling and handover of a pool, as orders: what is started, what is ended, in which order, and what
+// each thing that goes wrong leads to.
+import { describe, expect, test } from 'vitest';
+import { Pool, type PoolOrder } from '../../src/core/pool.ts';
+import type { WorkerExit } from '../../src/core/worker-exit.ts';
+import { testPolicy } from './fake-machine.ts';
+
+const exit = (status: number): WorkerExit => ({ kind: 'exited', status });
+
+/** Drives a pool: carries out what is started at once, notes everything else, one short line each. */
+class Driver {
+  readonly pool: Pool;
+  readonly lines: string[] = [];
+  readonly execFails = new Set<number>();
+  nowMs = 10_000;
+  #nextPid = 100;
+  #step = 0;
+
+  constructor(workers: number, options: { probes?: boolean; policy?: typeof testPolicy } = {}) {
+    this.pool = new Pool(workers, options.policy ?? testPolicy, { probes: options.probes ?? false });
+    this.run(this.pool.start());
+    for (let slot = 0; slot < workers; slot++)
+      this.run(this.pool.handle(slot, { kind: 'up', atMs: this.nowMs }));
+    this.nowMs += 5000;
+    this.take();
+  }
+
+  run(orders: readonly PoolOrder[]): this {
+    for (const order of orders) this.#carryOut(order);
+    return this;
+  }
+
+  take(): string[] {
+    return this.lines.splice(0);
+  }
+
+  /** `slot:pid/generation` of every slot, `-` for an empty one. */
+  get slots(): string[] {
+    return this.pool.slots.map(({ state }, slot) =>
+      'pid' in state ? `${state.pid}/${this.pool.generationOf(slot)}` : state.kind,
+    );
+  }
+
+  reload(): this {
+    return this.run(this.pool.requestReload());
+  }
+
+  candidateUp(): this {
+    return this.run(this.pool.candidateUp(this.nowMs));
+  }
+
+  candidateEnds(how = exit(1)): this {
+    return this.run(this.pool.candidateEnded(how));
+  }
+
+  retireeEnds(pid: number): this {
+    return this.run(this.pool.retireeEnded(pid));
+  }
+
+  /** The slot's worker ends unasked. */
+  slotEnds(slot: number, how = exit(1)): this {
+    return this.run(this.pool.handle(slot, { kind: 'ended', exit: how, atMs: this.nowMs, random: 0 }));
+  }
+
+  slotUp(slot: number): this {
+    return this.run(this.pool.handle(slot, { kind: 'up', atMs: this.nowMs }));
+  }
+
+  settle(): this {
+    return this.run(this.pool.settled(this.#step));
+  }
+
+  late(): this {
+    return this.run(this.pool.late(this.#step));
+  }
+
+  /** The whole way: each candidate is up, each old worker ends. */
+  complete(): this {
+    for (let slot = 0; slot < this.pool.slots.length; slot++) {
+      this.candidateUp();
+      for (const pid of this.pool.retirees.keys()) this.retireeEnds(pid);
+    }
+    return this.settle();
+  }
+
+  #carryOut(order: PoolOrder): void {
+    switch (order.kind) {
+      case 'spawn': {
+        const generation = this.pool.generationOf(order.slot);
+        if (this.execFails.has(generation)) {
+          this.lines.push(`exec of ${order.slot} fails`);
+          this.run(this.pool.handle(order.slot, { kind: 'spawn-failed', atMs: this.nowMs, random: 0 }, 2));
+          return;
+        }
+        const pid = this.#nextPid++;
+        this.lines.push(`spawn ${order.slot}: ${pid}/${generation}`);
+        this.run(this.pool.handle(order.slot, { kind: 'spawned', pid, atMs: this.nowMs }));
+        return;
+      }
+      case 'try': {
+        this.#step = order.step;
+        if (this.execFails.has(order.generation)) {
+          this.lines.push(`exec of a candidate fails`);
+          this.run(this.pool.candidateFailed(order.step, 2));
+          return;
+        }
+        const pid = this.#nextPid++;
+        this.lines.push(`try ${order.slot}: ${pid}/${order.generation}`);
+        this.run(this.pool.candidateSpawned(order.step, pid, this.nowMs));
+        return;
+      }
+      case 'settle':
+      case 'probe':
+        this.#step = order.step;
+        this.lines.push(order.kind);
+        return;
+      case 'terminate':
+        this.lines.push(`end ${order.pid}`);
+        return;
+      case 'promoted':
+        this.lines.push(`slot ${order.slot} is ${order.pid}`);
+        return;
+      case 'reload-ended':
+        this.lines.push(
+          `${order.result} ${order.generation}${order.failure ? ` ${order.failure.kind}` : ''}`,
+        );
+        return;
+      case 'restart-ended':
+        this.lines.push(`restarted ${order.generation} ${order.isUp}`);
+        return;
+      case 'scaled':
+        this.lines.push(`scaled ${order.workers}`);
+        return;
+      default:
+        this.lines.push(order.kind);
+    }
+  }
+}
+
+describe('a rolling reload', () => {
+  test('starts a new worker, ends the old one only once that is up, and goes on when the old one is gone', () => {
+    const driver = new Driver(2).reload();
+    expect(driver.take()).toStrictEqual(['reload-begun', 'try 0: 102/2']);
+    expect(driver.slots).toStrictEqual(['100/1', '101/1']);
+    expect(driver.candidateUp().take()).toStrictEqual(['slot 0 is 102', 'end 100']);
+    expect(driver.slots).toStrictEqual(['102/2', '101/1']);
+    expect(driver.retireeEnds(100).take()).toStrictEqual(['try 1: 103/2']);
+    expect(driver.candidateUp().take()).toStrictEqual(['slot 1 is 103', 'end 101']);
+    expect(driver.retireeEnds(101).take()).toStrictEqual(['settle']);
+    expect(driver.pool.generation).toBe(1);
+    expect(driver.settle().take()).toStrictEqual(['reloaded 2']);
+    expect(driver.pool).toMatchObject({ generation: 2, operation: undefined });
+  });
+
+  test('never has more than one worker too many', () => {
+    const driver = new Driver(3).reload();
+    expect(driver.pool.livePids()).toHaveLength(4);
+    driver.candidateUp();
+    expect(driver.pool.livePids()).toHaveLength(4);
+    driver.retireeEnds(100);
+    expect(driver.pool.livePids()).toHaveLength(4);
+  });
+
+  test('takes slots that wait in backoff first, without waiting for them, and ends nobody there', () => {
+    const driver = new Driver(2).slotEnds(1, exit(1));
+    driver.run(driver.pool.handle(1, { kind: 'ended', exit: exit(1), atMs: driver.nowMs + 1, random: 0 }));
+    expect(driver.slots).toStrictEqual(['100/1', 'backoff']);
+    driver.take();
+    expect(driver.reload().take()).toStrictEqual(['reload-begun', 'try 1: 103/2']);
+    expect(driver.candidateUp().take()).toStrictEqual(['slot 1 is 103', 'cancel-retry', 'try 0: 104/2']);
+  });
+
+  test('of a pool without a single live worker gives the new release its try', () => {
+    const driver = new Driver(1);
+    driver.slotEnds(0);
+    driver.slotEnds(0);
+    expect(driver.slots).toStrictEqual(['backoff']);
+    driver.take();
+    driver.reload().candidateUp();
+    expect(driver.take()).toStrictEqual([
+      'reload-begun',
+      'try 0: 102/2',
+      'slot 0 is 102',
+      'cancel-retry',
+      'settle',
+    ]);
+    expect(driver.settle().take()).toStrictEqual(['reloaded 2']);
+  });
+
+  test('asked for during a reload runs once more afterwards, however often it was asked', () => {
+    const driver = new Driver(1).reload().reload().reload();
+    driver.complete();
+    expect(driver.take().filter((line) => line.startsWith('reload'))).toStrictEqual([
+      'reload-begun',
+      'reloaded 2',
+      'reload-begun',
+    ]);
+    driver.complete();
+    expect(driver.pool.operation).toBeUndefined();
+    expect(driver.pool.generation).toBe(3);
+  });
+
+  test('asked for during the start begins when the pool is up', () => {
+    const pool = new Pool(1, testPolicy);
+    pool.start();
+    pool.handle(0, { kind: 'spawned', pid: 100, atMs: 1 });
+    expect(pool.requestReload()).toStrictEqual([]);
+    const kinds = pool.handle(0, { kind: 'up', atMs: 2 }).map((order) => order.kind);
+    expect(kinds).toStrictEqual(['report-up', 'reload-begun', 'try']);
+  });
+
+  test('that asks one worker first replaces nobody before it has answered', () => {
+    const driver = new Driver(1, { probes: true }).reload();
+    expect(driver.take()).toStrictEqual(['reload-begun', 'probe']);
+    driver.run(driver.pool.probed(driver.pool.reload ? 1 : 0, undefined));
+    expect(driver.take()).toStrictEqual(['try 0: 101/2']);
+  });
+
+  test('whose probe is not answered ends nobody', () => {
+    const driver = new Driver(1, { probes: true }).reload();
+    driver.run(driver.pool.probed(1, 'no answer'));
+    expect(driver.take()).toStrictEqual(['reload-begun', 'probe', 'rolled-back 2 no-answer']);
+    expect(driver.slots).toStrictEqual(['100/1']);
+  });
+});
+
+describe('an old worker that ends unasked during a reload', () => {
+  test('is replaced by its own generation', () => {
+    const driver = new Driver(2).reload();
+    driver.take();
+    expect(driver.slotEnds(1).take()).toStrictEqual(['report-end', 'spawn 1: 103/1']);
+    driver.candidateUp().retireeEnds(100);
+    expect(driver.take().at(-1)).toBe('try 1: 104/2');
+  });
+
+  test('in the very slot of the candidate is replaced as well, and ended when the candidate is up', () => {
+    const driver = new Driver(1).reload();
+    driver.slotEnds(0);
+    driver.take();
+    expect(driver.candidateUp().take()).toStrictEqual(['slot 0 is 101', 'end 102']);
+  });
+});
+
+describe('a reload fails', () => {
+  test('when the new program cannot be executed: nobody was ended', () => {
+    const driver = new Driver(2);
+    driver.execFails.add(2);
+    expect(driver.reload().take()).toStrictEqual([
+      'reload-begun',
+      'exec of a candidate fails',
+      'rolled-back 2 ended',
+    ]);
+    expect(driver.slots).toStrictEqual(['100/1', '101/1']);
+    expect(driver.pool.generation).toBe(1);
+  });
+
+  test('when the candidate ends: nobody was ended', () => {
+    const driver = new Driver(2).reload().candidateEnds();
+    expect(driver.take().at(-1)).toBe('rolled-back 2 ended');
+    expect(driver.slots).toStrictEqual(['100/1', '101/1']);
+  });
+
+  test('when the candidate is not up in time: it is ended, and the result is a time-out', () => {
+    const driver = new Driver(1).reload().late();
+    expect(driver.take()).toStrictEqual(['reload-begun', 'try 0: 101/2', 'end 101', 'timed-out 2 late']);
+    expect(driver.pool.livePids()).toStrictEqual([100, 101]);
+    expect(driver.retireeEnds(101).pool.livePids()).toStrictEqual([100]);
+  });
+
+  test('when a new worker ends while old ones remain: the way back is as careful as the way there', () => {
+    const driver = new Driver(3).reload().candidateUp().retireeEnds(100).candidateUp().retireeEnds(101);
+    driver.take();
+    expect(driver.slots).toStrictEqual(['103/2', '104/2', '102/1']);
+    // 105 is the candidate for slot 2; the worker of slot 0 ends.
+    expect(driver.slotEnds(0).take()).toStrictEqual([
+      'report-end',
+      'end 105',
+      'spawn 0: 106/1',
+      'try 1: 107/1',
+    ]);
+    expect(driver.candidateUp().take()).toStrictEqual(['slot 1 is 107', 'end 104']);
+    expect(driver.retireeEnds(104).take()).toStrictEqual(['rolled-back 2 ended']);
+    expect(driver.slots).toStrictEqual(['106/1', '107/1', '102/1']);
+  });
+
+  test('when a new worker ends while the last old one is ending', () => {
+    const driver = new Driver(1).reload().candidateUp();
+    driver.take();
+    expect(driver.slotEnds(0).take()).toStrictEqual(['report-end', 'spawn 0: 102/1', 'rolled-back 2 ended']);
+  });
+
+  test('when a new worker ends within the settle time', () => {
+    const driver = new Driver(2).reload().candidateUp().retireeEnds(100).candidateUp().retireeEnds(101);
+    driver.take();
+    expect(driver.slotEnds(1).take()).toStrictEqual(['report-end', 'spawn 1: 104/1', 'try 0: 105/1']);
+    driver.candidateUp().retireeEnds(102);
+    expect(driver.take().at(-1)).toBe('rolled-back 2 ended');
+  });
+
+  test('and the settle time of a step that is over changes nothing', () => {
+    const driver = new Driver(1).reload().candidateUp().retireeEnds(100);
+    driver.slotEnds(0);
+    driver.take();
+    expect(driver.settle().take()).toStrictEqual([]);
+  });
+
+  test('and more new workers end on the way back: each emptied slot is filled with the old generation at once', () => {
+    const driver = new Driver(3).reload().candidateUp().retireeEnds(100).candidateUp().retireeEnds(101);
+    driver.slotEnds(0);
+    driver.take();
+    expect(driver.slotEnds(1).take()).toStrictEqual(['report-end', 'spawn 1: 108/1']);
+    driver.candidateUp();
+    expect(driver.pool.livePids().filter((pid) => pid === 104)).toStrictEqual([]);
+  });
+
+  test('for good when the old program is gone too: what lives stays', () => {
+    const driver = new Driver(2).reload().candidateUp().retireeEnds(100).candidateUp().retireeEnds(101);
+    driver.execFails.add(1);
+    driver.take();
+    expect(driver.slotEnds(1).take()).toStrictEqual([
+      'report-end',
+      'exec of 1 fails',
+      'report-end',
+      'retry-after',
+      'exec of a candidate fails',
+      'partly 2 ended',
+    ]);
+    expect(driver.slots[0]).toBe('102/2');
+    expect(driver.pool.generation).toBe(2);
+    // What is tried from now on is the program that still is there.
+    expect(driver.run(driver.pool.handle(1, { kind: 'retry-due' })).take()).toStrictEqual(['spawn 1: 104/2']);
+  });
+});
+
+describe('a planned exit of a new worker', () => {
+  test('fails a reload where nobody recycled before and it was short', () => {
+    const driver = new Driver(1).reload().candidateUp().retireeEnds(100);
+    expect(driver.slotEnds(0, exit(0)).take()).toContain('rolled-back 2 ended');
+  });
+
+  test('is replaced by its own generation once it has lived for --min-uptime', () => {
+    const driver = new Driver(1).reload().candidateUp().retireeEnds(100);
+    driver.take();
+    driver.nowMs += testPolicy.minUptimeMs;
+    expect(driver.slotEnds(0, exit(0)).take()).toStrictEqual(['report-end', 'spawn 0: 102/2']);
+    expect(driver.settle().take()).toStrictEqual(['reloaded 2']);
+  });
+
+  test('is replaced by its own generation in a pool whose workers recycle', () => {
+    const driver = new Driver(1).slotEnds(0, exit(0)).slotUp(0).reload();
+    driver.candidateUp().retireeEnds(101);
+    driver.take();
+    expect(driver.slotEnds(0, exit(0)).take()).toStrictEqual(['report-end', 'spawn 0: 103/2']);
+  });
+});
+
+describe('a stop during a reload', () => {
+  test('ends workers of both generations, the candidate too, and waits for all', () => {
+    const driver = new Driver(2).reload().candidateUp().retireeEnds(100);
+    driver.take();
+    driver.run(driver.pool.stop());
+    expect(driver.take().toSorted()).toStrictEqual(['end 101', 'end 102', 'end 103']);
+    driver.retireeEnds(103);
+    driver.slotEnds(0);
+    expect(driver.take()).toStrictEqual([]);
+    driver.slotEnds(1);
+    expect(driver.take()).toStrictEqual(['stopped']);
+  });
+
+  test('waits for an old worker that is ending already', () => {
+    const driver = new Driver(1).reload().candidateUp();
+    driver.run(driver.pool.stop());
+    driver.slotEnds(0);
+    expect(driver.take()).not.toContain('stopped');
+    expect(driver.retireeEnds(100).take()).toContain('stopped');
+  });
+
+  test('forgets the reload that was asked for', () => {
+    const driver = new Driver(1).reload().reload();
+    driver.run(driver.pool.stop());
+    driver.retireeEnds(101);
+    driver.slotEnds(0);
+    expect(driver.take().filter((line) => line === 'reload-begun')).toHaveLength(1);
+    expect(driver.reload().take()).toStrictEqual([]);
+  });
+
+  test('ends a candidate that is being started', () => {
+    const pool = new Pool(1, testPolicy);
+    pool.start();
+    pool.handle(0, { kind: 'spawned', pid: 100, atMs: 1 });
+    pool.handle(0, { kind: 'up', atMs: 2 });
+    pool.requestReload();
+    pool.stop();
+    expect(pool.candidateSpawned(1, 101, 3)).toStrictEqual([{ kind: 'terminate', slot: 0, pid: 101 }]);
+    pool.handle(0, { kind: 'ended', exit: exit(0), atMs: 4, random: 0 });
+    expect(pool.phase).toBe('stopping');
+    expect(pool.retireeEnded(101)).toStrictEqual([{ kind: 'stopped' }]);
+  });
+});
+
+describe('a restart', () => {
+  test('ends all workers, then starts all of a new generation, and is done when they are up', () => {
+    const driver = new Driver(2);
+    expect(driver.run(driver.pool.requestRestart()).take()).toStrictEqual([
+      'restart-begun',
+      'end 100',
+      'end 101',
+    ]);
+    expect(driver.retireeEnds(100).take()).toStrictEqual([]);
+    expect(driver.retireeEnds(101).take()).toStrictEqual(['spawn 0: 102/2', 'spawn 1: 103/2']);
+    expect(driver.slotUp(0).take()).toStrictEqual([]);
+    expect(driver.slotUp(1).take()).toStrictEqual(['restarted 2 true']);
+    expect(driver.pool).toMatchObject({ generation: 2, operation: undefined });
+  });
+
+  test('whose workers do not come up says so, and the slots back off', () => {
+    const driver = new Driver(1);
+    driver.execFails.add(2);
+    driver.run(driver.pool.requestRestart()).retireeEnds(100);
+    expect(driver.take()).toStrictEqual([
+      'restart-begun',
+      'end 100',
+      'exec of 0 fails',
+      'report-end',
+      'retry-after',
+      'restarted 2 false',
+    ]);
+  });
+
+  test('is refused while something else is under way', () => {
+    const driver = new Driver(1).reload();
+    driver.take();
+    expect(driver.run(driver.pool.requestRestart()).take()).toStrictEqual([]);
+  });
+
+  test('lets a reload wait that is asked for meanwhile', () => {
+    const driver = new Driver(1);
+    driver.run(driver.pool.requestRestart()).reload();
+    driver.retireeEnds(100);
+    expect(driver.take()).not.toContain('reload-begun');
+    expect(driver.slotUp(0).take()).toStrictEqual(['restarted 2 true', 'reload-begun', 'try 0: 102/3']);
+  });
+
+  test('is over when the pool stops', () => {
+    const driver = new Driver(1);
+    driver.run(driver.pool.requestRestart());
+    driver.run(driver.pool.stop());
+    driver.take();
+    expect(driver.retireeEnds(100).take()).toStrictEqual(['stopped']);
+  });
+});
+
+describe('scaling', () => {
+  test('up starts workers in new slots, of the generation in service', () => {
+    const driver = new Driver(1).reload().complete();
+    driver.take();
+    expect(driver.run(driver.pool.scale(3)).take()).toStrictEqual([
+      'spawn 1: 102/2',
+      'spawn 2: 103/2',
+      'scaled 3',
+    ]);
+  });
+
+  test('down ends the workers of the highest slots', () => {
+    const driver = new Driver(3);
+    expect(driver.run(driver.pool.scale(1)).take()).toStrictEqual(['end 102', 'end 101', 'scaled 1']);
+    expect(driver.slots).toStrictEqual(['100/1']);
+    driver.run(driver.pool.stop());
+    driver.slotEnds(0);
+    expect(driver.take()).not.toContain('stopped');
+    driver.retireeEnds(101).retireeEnds(102);
+    expect(driver.take()).toContain('stopped');
+  });
+
+  test('down calls off the retry of a slot that waits', () => {
+    const driver = new Driver(2).slotEnds(1);
+    driver.slotEnds(1);
+    driver.take();
+    expect(driver.run(driver.pool.scale(1)).take()).toStrictEqual(['cancel-retry', 'scaled 1']);
+    expect(driver.run(driver.pool.handle(1, { kind: 'retry-due' })).take()).toStrictEqual([]);
+  });
+
+  test('during a reload is applied at its end', () => {
+    const driver = new Driver(1).reload();
+    driver.take();
+    expect(driver.run(driver.pool.scale(2)).take()).toStrictEqual([]);
+    expect(driver.pool.wanted).toBe(2);
+    driver.complete();
+    expect(driver.take().slice(-3)).toStrictEqual(['reloaded 2', 'spawn 1: 102/2', 'scaled 2']);
+  });
+
+  test('to the number that there is changes nothing', () => {
+    const driver = new Driver(2);
+    expect(driver.run(driver.pool.scale(2)).take()).toStrictEqual([]);
+  });
+
+  test('of a pool that stops is ignored', () => {
+    const driver = new Driver(1);
+    driver.run(driver.pool.stop());
+    driver.take();
+    expect(driver.run(driver.pool.scale(4)).take()).toStrictEqual([]);
+  });
+});
+
+describe('a handover', () => {
+  test('holds reloads and scaling back, but replaces workers', () => {
+    const driver = new Driver(1);
+    driver.run(driver.pool.setHandingOver(true));
+    expect(driver.reload().run(driver.pool.scale(2)).take()).toStrictEqual([]);
+    expect(driver.slotEnds(0).take()).toStrictEqual(['report-end', 'spawn 0: 101/1']);
+    expect(driver.run(driver.pool.setHandingOver(false)).take()).toStrictEqual([
+      'spawn 1: 102/1',
+      'scaled 2',
+      'reload-begun',
+      'try 1: 103/2',
+    ]);
+  });
+});

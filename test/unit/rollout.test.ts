@@ -1,0 +1,39 @@
+// The table of a rolling reload: one test for each cell, those where nothing happens included.
+import { expect, test } from 'vitest';
+import {
+  decideRollout,
+  isReturning,
+  reloadStatus,
+  type RolloutAction,
+  type RolloutEvent,
+  type RolloutStage,
+} from '../../src/core/rollout.ts';
+
+const events = ['answered', 'up', 'lost', 'late', 'gone', 'fell', 'settled'] as const;
+
+/** Only what is not ignored. */
+const cells: Record<RolloutStage, Partial<Record<RolloutEvent, RolloutAction>>> = {
+  probing: { answered: 'next', lost: 'fail', late: 'fail' },
+  trying: { up: 'promote', lost: 'fail', late: 'fail', fell: 'fail' },
+  replacing: { gone: 'next', fell: 'fail' },
+  settling: { fell: 'fail', settled: 'finish' },
+  reverting: { up: 'promote', lost: 'give-up', late: 'give-up', fell: 'refill' },
+  restoring: { gone: 'next', fell: 'refill' },
+};
+
+const rows = Object.entries(cells).flatMap(([stage, row]) =>
+  events.map((event) => [stage as RolloutStage, event, row[event] ?? 'ignore'] as const),
+);
+
+test.each(rows)('%s: after %s the reload does: %s', (stage, event, action) => {
+  expect(decideRollout(stage, event)).toBe(action);
+});
+
+test('only reverting and restoring are the way back', () => {
+  const back = (Object.keys(cells) as RolloutStage[]).filter(isReturning);
+  expect(back).toStrictEqual(['reverting', 'restoring']);
+});
+
+test('the results have the statuses that spawn-fcgictl documents', () => {
+  expect(reloadStatus).toStrictEqual({ reloaded: 0, 'rolled-back': 1, partly: 2, 'timed-out': 3 });
+});
