@@ -36,5 +36,5 @@ test('a failed system call names the call and the number', () => {
 });
 
 test('the exit statuses with a meaning are those that users were promised', () => {
-  expect(exitStatus).toStrictEqual({ ok: 0, failed: 1, startLimit: 75, refused: 255 });
+  expect(exitStatus).toStrictEqual({ ok: 0, failed: 1, startLimit: 75, notReady: 75, refused: 255 });
 });
