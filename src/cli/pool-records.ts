@@ -17,6 +17,8 @@ export class PoolRecords implements WorkerRecords {
   readonly #named = new Map<number, number>();
   #phase: PoolState['phase'] = 'starting';
   #isWriteDue = false;
+  /** Nothing is written: the files are, or may be, another supervisor's. */
+  #isSilent = false;
 
   constructor(config: Config, prepared: PreparedPool) {
     this.#config = config;
@@ -39,8 +41,19 @@ export class PoolRecords implements WorkerRecords {
     this.#workers.delete(pid);
     if (this.#named.get(slot) === pid) {
       this.#named.delete(slot);
-      this.#prepared.workerPidFiles[slot]?.write('');
+      if (!this.#isSilent) this.#prepared.workerPidFiles[slot]?.write('');
     }
+    this.#writeSoon();
+  }
+
+  /** Workers of another supervisor that are still there: the next start must know of them, too. */
+  adopted(workers: readonly WorkerRecord[]): void {
+    for (const worker of workers) this.#workers.set(worker.pid, worker);
+    this.#writeSoon();
+  }
+
+  adoptedEnded(pid: number): void {
+    this.#workers.delete(pid);
     this.#writeSoon();
   }
 
@@ -50,8 +63,33 @@ export class PoolRecords implements WorkerRecords {
     this.#write();
   }
 
+  /** The files are another supervisor's until further notice. */
+  silence(): void {
+    this.#isSilent = true;
+  }
+
+  /** The other supervisor did not take them: they say again what is. */
+  takeBack(): void {
+    this.#isSilent = false;
+    this.#prepared.pidFile?.write(String(process.pid));
+    for (const [slot, pid] of this.#named) this.#prepared.workerPidFiles[slot]?.write(String(pid));
+    this.#write();
+  }
+
+  /** Every file but those that the new supervisor has open is removed; nothing is touched any more. */
+  handOver(taken: readonly string[]): void {
+    this.#isSilent = true;
+    const { pidFile, workerPidFiles, files, socket } = this.#prepared;
+    for (const file of pidFile ? [pidFile, ...workerPidFiles] : workerPidFiles) {
+      if (!taken.includes(file.identity)) file.release();
+    }
+    files?.abandon();
+    closeSync(socket.descriptor);
+  }
+
   /** At a clean end: socket file, PID files, state and lock are removed as far as we may. */
   release(): void {
+    if (this.#isSilent) return;
     const { socket, pidFile, workerPidFiles, files } = this.#prepared;
     if (socket.file) removeIfSame(socket.file.at, socket.file.identity);
     // Before the lock is free: the start that waits for it binds at once.
@@ -68,7 +106,7 @@ export class PoolRecords implements WorkerRecords {
 
   #name(slot: number, pid: number): void {
     this.#named.set(slot, pid);
-    this.#prepared.workerPidFiles[slot]?.write(String(pid));
+    if (!this.#isSilent) this.#prepared.workerPidFiles[slot]?.write(String(pid));
   }
 
   /** Many workers change at once: one write for all of them. */
@@ -82,6 +120,7 @@ export class PoolRecords implements WorkerRecords {
   }
 
   #write(): void {
+    if (this.#isSilent) return;
     this.#prepared.files?.writeState(this.#state(this.workers()));
   }
 

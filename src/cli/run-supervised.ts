@@ -17,10 +17,11 @@ import { Releases } from '../sys/release.ts';
 import { SessionFreezer } from '../sys/session-freeze.ts';
 import { commandLineOf, workerEnvironment } from '../sys/spawn-worker.ts';
 import { readinessOf } from '../sys/waiting.ts';
-import { workerSessions } from '../sys/worker-sessions.ts';
+import { adoptedSessions, workerSessions } from '../sys/worker-sessions.ts';
 import { askWorker } from './ask-worker.ts';
 import { ControlDesk } from './control-desk.ts';
-import { ExtraWorkers } from './extra-worker.ts';
+import { SocketState } from './socket-state.ts';
+import { TrialWorkers } from './trial-worker.ts';
 import { PoolRecords } from './pool-records.ts';
 import { describeFirstEnd, explainStartFailure } from './start-failure.ts';
 import type { PreparedPool } from './prepare-pool.ts';
@@ -52,7 +53,7 @@ class SupervisedRun {
   readonly #prepared: PreparedPool;
   readonly #journal: StartJournal;
   readonly #records: PoolRecords;
-  readonly #extraWorkers: ExtraWorkers;
+  readonly #trials: TrialWorkers;
   readonly #freezer: SessionFreezer;
   readonly #log: EventLog;
   readonly #supervisor: Supervisor;
@@ -79,7 +80,7 @@ class SupervisedRun {
     this.#log = this.#createLog();
     const releases = this.#createReleases(caller);
     const sessions = workerSessions(prepared.proc, this.#freezer);
-    this.#extraWorkers = new ExtraWorkers(releases, prepared.socket.descriptor, sessions, libc.strerror);
+    this.#trials = this.#createTrials(releases, sessions);
     this.#supervisor = this.#createSupervisor(releases, sessions);
     this.#desk = new ControlDesk({
       config,
@@ -95,7 +96,7 @@ class SupervisedRun {
     forbidInspection();
     this.#records.setPhase('starting');
     watchChildren((pid, exit) => {
-      if (!this.#extraWorkers.childEnded(pid)) this.#supervisor.childEnded(pid, exit);
+      if (!this.#trials.childEnded(pid)) this.#supervisor.childEnded(pid, exit);
     });
     watchSignals({
       stop: (signal) => this.#stop(signal),
@@ -137,6 +138,23 @@ class SupervisedRun {
     });
   }
 
+  #createTrials(releases: Releases, sessions: ReturnType<typeof workerSessions>): TrialWorkers {
+    const { proc, socket } = this.#prepared;
+    const { ready, restart, settleMs, readyTimeoutMs } = this.#config;
+    return new TrialWorkers({
+      releases,
+      poolSocket: socket,
+      sessions,
+      evidenceOn: (pid, trialSocket) => readinessOf(proc, pid, { ...trialSocket, file: undefined }),
+      describeErrno: libc.strerror,
+      asks: ready === 'probe',
+      trialMs: Math.min(restart.minUptimeMs, settleMs),
+      settleMs,
+      timeoutMs: readyTimeoutMs,
+      warn: (message) => this.#log.write({ event: 'warning', message }),
+    });
+  }
+
   #createSupervisor(releases: Releases, sessions: ReturnType<typeof workerSessions>): Supervisor {
     const { proc, socket } = this.#prepared;
     const config = this.#config;
@@ -144,11 +162,13 @@ class SupervisedRun {
       clock: systemClock,
       spawner: releases,
       sessions,
+      adoptedSessions: adoptedSessions(proc, this.#freezer),
       readiness: {
         evidenceOf: (pid: number) => readinessOf(proc, pid, socket),
         hasEnded: (pid: number) => proc?.stat(pid)?.state === 'Z',
       },
-      prober: this.#extraWorkers,
+      trials: this.#trials,
+      sharedSocket: new SocketState(socket, config.backlog),
       log: this.#log,
       records: this.#records,
       random: () => Math.random(),
@@ -163,7 +183,8 @@ class SupervisedRun {
       settleMs: config.settleMs,
       readyTimeoutMs: config.readyTimeoutMs,
       isNotified: false,
-      isProbed: config.ready === 'probe',
+      isTriedFirst: true,
+      isTakingOver: false,
     };
     return new Supervisor(machine, settings, {
       stopping: () => this.#records.setPhase('stopping'),

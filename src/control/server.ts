@@ -23,6 +23,8 @@ export interface ControlClient {
   answer(result: ControlResult): void;
   /** For the handover, which sends descriptors on the connection itself. */
   readonly socket: Socket;
+  /** Takes the lines that follow the request; without it they are dropped. */
+  onLine: ((line: string) => void) | undefined;
 }
 
 const requestTimeoutMs = 10_000;
@@ -62,21 +64,24 @@ export class ControlServer {
       requestTimeoutMs,
     );
     socket.on('close', () => clearTimeout(timer));
-    const onData = (chunk: Buffer): void => {
-      const [line] = reader.push(chunk);
-      if (line === undefined && !reader.isTooLong) return;
+    let client: ControlClient | undefined;
+    let isOver = false;
+    socket.on('data', (chunk: Buffer) => {
+      for (const line of reader.push(chunk)) {
+        if (client) client.onLine?.(line);
+        else if (!isOver) {
+          isOver = true;
+          clearTimeout(timer);
+          client = this.#serve(socket, line);
+        }
+      }
+      if (!reader.isTooLong || isOver) return;
+      isOver = true;
       clearTimeout(timer);
-      socket.off('data', onData);
-      // Whatever follows the request is read and dropped, so that the client's end is seen.
-      socket.resume();
-      if (line === undefined)
-        this.#refuse(socket, 'too-long', `a request has at most ${limits.requestBytes} bytes`);
-      else this.#serve(socket, line);
-    };
-    socket.on('data', onData);
+      this.#refuse(socket, 'too-long', `a request has at most ${limits.requestBytes} bytes`);
+    });
     socket.on('end', () => {
-      if (!reader.isTooLong && reader.hasRest)
-        this.#refuse(socket, 'malformed', 'the request has no end of line');
+      if (!isOver && reader.hasRest) this.#refuse(socket, 'malformed', 'the request has no end of line');
     });
   }
 
@@ -84,15 +89,16 @@ export class ControlServer {
     finish(socket, formatResult(refusal(error, message)));
   }
 
-  #serve(socket: Socket, line: string): void {
+  #serve(socket: Socket, line: string): ControlClient | undefined {
     const request = parseRequest(line);
     if ('error' in request) {
       this.#refuse(socket, request.error, request.message);
-      return;
+      return undefined;
     }
     let isAnswered = false;
-    this.#actions.carryOut(request, {
+    const client: ControlClient = {
       socket,
+      onLine: undefined,
       progress: (text) => {
         if (!isAnswered) write(socket, formatProgress(text));
       },
@@ -101,7 +107,9 @@ export class ControlServer {
         isAnswered = true;
         finish(socket, formatResult(result));
       },
-    });
+    };
+    this.#actions.carryOut(request, client);
+    return client;
   }
 }
 

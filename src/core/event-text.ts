@@ -45,6 +45,10 @@ export type PoolEvent =
   | { readonly event: 'restart-started'; readonly generation: number }
   | { readonly event: 'restart-finished'; readonly generation: number; readonly isUp: boolean }
   | { readonly event: 'scaled'; readonly workers: number }
+  | { readonly event: 'handover-started'; readonly to: number }
+  | { readonly event: 'handover-failed'; readonly reason: string }
+  | { readonly event: 'handed-over'; readonly to: number }
+  | { readonly event: 'taken-over'; readonly from: number; readonly workerPids: readonly number[] }
   | { readonly event: 'start-limit-reached'; readonly count: number; readonly withinMs: number }
   | { readonly event: 'signal-ignored'; readonly signal: string }
   | { readonly event: 'logs-reopened' }
@@ -62,6 +66,7 @@ export function severityOf(event: PoolEvent): Severity {
       return event.class === 'planned' ? 'info' : 'warning';
     case 'session-left':
     case 'killed':
+    case 'handover-failed':
     case 'warning':
       return 'warning';
     case 'reload-finished':
@@ -114,6 +119,14 @@ function describe(event: PoolEvent): string {
       return event.isUp
         ? `restart finished: generation ${event.generation}`
         : `restart finished, but not every worker of generation ${event.generation} came up`;
+    case 'handover-started':
+      return `handing the pool over to PID ${event.to}`;
+    case 'handover-failed':
+      return `handover failed, this supervisor goes on: ${event.reason}`;
+    case 'handed-over':
+      return `handed over to PID ${event.to}, ending the workers of this supervisor`;
+    case 'taken-over':
+      return `took the pool over from PID ${event.from}; ending its workers: PID ${event.workerPids.join(' ')}`;
     case 'scaled':
       return `scaled to ${plural(event.workers, 'worker')}`;
     case 'start-limit-reached':

@@ -32,7 +32,7 @@ export type PoolOrder =
   | { readonly kind: 'stopped' }
   /** Start a candidate for the slot; `late` after `--ready-timeout`. */
   | { readonly kind: 'try'; readonly slot: number; readonly generation: number; readonly step: number }
-  /** Start one worker on a private socket and ask it. */
+  /** Try one worker on a private socket. */
   | { readonly kind: 'probe'; readonly generation: number; readonly step: number }
   /** The candidate has the slot now. */
   | { readonly kind: 'promoted'; readonly slot: number; readonly pid: number }
@@ -45,6 +45,8 @@ export type PoolOrder =
       readonly failure: ReloadFailure | undefined;
     }
   | { readonly kind: 'restart-begun'; readonly generation: number }
+  /** No worker is left, and another program may follow. */
+  | { readonly kind: 'reset-socket' }
   | { readonly kind: 'restart-ended'; readonly isUp: boolean; readonly generation: number }
   | { readonly kind: 'scaled'; readonly workers: number };
 
@@ -333,7 +335,8 @@ export class Pool {
       if (this.#retirees.size > 0) return [];
       restart.verdicts = this.#slots.map(() => 'pending');
       this.#generation = restart.generation;
-      return this.#slots.flatMap((_slot, index) => this.#fill(index, restart.generation));
+      const spawns = this.#slots.flatMap((_slot, index) => this.#fill(index, restart.generation));
+      return [{ kind: 'reset-socket' }, ...spawns];
     }
     if (restart.verdicts.includes('pending')) return [];
     this.#restart = undefined;

@@ -1,5 +1,5 @@
-// Ends live workers without cutting a request: TERM for programs known to finish on
-// it, idle stop for all others, deadlines for those that never are idle
+// Ends live workers without cutting a request: idle stop, and for those that are not
+// seen idle TERM where the program is known to finish on it, else a deadline
 // (docs/reload.md). One timer for all of them, none when nobody is being ended.
 import type { StopMethod } from '../core/config.ts';
 import type { Clock, EventLog, IdleVerdict, Sessions } from './interfaces.ts';
@@ -8,12 +8,19 @@ import type { Clock, EventLog, IdleVerdict, Sessions } from './interfaces.ts';
 export interface Deadline {
   readonly termAtMs: number;
   readonly killAtMs: number;
+  /** Others serve on: nothing may be accepted any more that would be lost. Else the whole pool ends. */
+  readonly isReplaced: boolean;
 }
 
 interface Ending {
-  /** `told` it finishes by itself; `busy` not seen idle yet; `termed` it got TERM when idle; `killed`. */
-  stage: 'told' | 'busy' | 'termed' | 'killed';
+  /**
+   * `busy` not seen idle yet; `told` it finishes by itself; `termed` the same, but it may be
+   * killed when idle; `killed`; `stuck` not even KILL ends it.
+   */
+  stage: 'busy' | 'told' | 'termed' | 'killed' | 'stuck';
   deadline: Deadline;
+  /** From then on TERM is as good as it gets: the program is known to finish its request on it. */
+  tellAtMs: number;
   /** Next look whether it is idle. */
   lookAtMs: number;
   isWarned: boolean;
@@ -23,35 +30,49 @@ const firstPauseMs = 2;
 const longestPauseMs = 50;
 /** A worker that is still there this long after its TERM is killed when idle. */
 const patienceAfterTermMs = 1000;
+/** TERM in the middle of a request body cuts it short even in programs that finish on TERM: idle is better. */
+const patienceWithKnownMs = 2000;
+/** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
+const afterKillMs = 2000;
 
 export class GracefulEnd {
   readonly #clock: Clock;
   readonly #sessions: Sessions;
   readonly #log: EventLog;
   readonly #method: StopMethod;
+  readonly #onStuck: (leader: number) => void;
   readonly #endings = new Map<number, Ending>();
   #pauseMs = firstPauseMs;
   #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
 
-  constructor(clock: Clock, sessions: Sessions, log: EventLog, method: StopMethod) {
+  constructor(
+    clock: Clock,
+    sessions: Sessions,
+    log: EventLog,
+    method: StopMethod,
+    onStuck: (leader: number) => void,
+  ) {
     this.#clock = clock;
     this.#sessions = sessions;
     this.#log = log;
     this.#method = method;
+    this.#onStuck = onStuck;
   }
 
   /** Asks these workers to end, each the way its program needs; a second call only moves the deadline. */
   end(leaders: readonly number[], deadline: Deadline): void {
     const fresh = leaders.filter((leader) => !this.#endings.has(leader));
     for (const leader of leaders) this.#note(leader, deadline);
-    const finishing = fresh.filter((leader) => this.#finishesWhenTold(leader));
-    const signal = this.#method === 'auto' || this.#method === 'idle-kill' ? 'SIGTERM' : this.#method;
-    if (finishing.length > 0) this.#sessions.signalWorkers(finishing, signal);
-    for (const leader of finishing) this.#setStage(leader, 'told');
-    if (fresh.length > finishing.length) {
+    if (this.#method === 'auto' || this.#method === 'idle-kill') {
       this.#pauseMs = firstPauseMs;
-      this.#tick();
-    } else this.#arm();
+      if (fresh.length > 0) this.#tick();
+      else this.#arm();
+      return;
+    }
+    // The user knows the signal on which the program finishes its request.
+    if (fresh.length > 0) this.#sessions.signalWorkers(fresh, this.#method);
+    for (const leader of fresh) this.#setStage(leader, 'told');
+    this.#arm();
   }
 
   /** Those that are being ended get a new, earlier, deadline. */
@@ -70,13 +91,15 @@ export class GracefulEnd {
 
   #note(leader: number, deadline: Deadline): void {
     const known = this.#endings.get(leader);
-    if (known) known.deadline = deadline;
-    else this.#endings.set(leader, { stage: 'busy', deadline, lookAtMs: 0, isWarned: false });
-  }
-
-  #finishesWhenTold(leader: number): boolean {
-    if (this.#method === 'idle-kill') return false;
-    return this.#method !== 'auto' || this.#sessions.finishesOnTerm(leader);
+    if (known) {
+      known.deadline = deadline;
+      return;
+    }
+    const nowMs = this.#clock.nowMs();
+    const isKnown = this.#method === 'auto' && this.#sessions.finishesOnTerm(leader);
+    const patienceMs = Math.min(patienceWithKnownMs, Math.max(0, deadline.termAtMs - nowMs) / 2);
+    const tellAtMs = isKnown ? nowMs + patienceMs : Number.POSITIVE_INFINITY;
+    this.#endings.set(leader, { stage: 'busy', deadline, tellAtMs, lookAtMs: 0, isWarned: false });
   }
 
   #setStage(leader: number, stage: Ending['stage']): void {
@@ -99,18 +122,20 @@ export class GracefulEnd {
 
   #tick(): void {
     const nowMs = this.#clock.nowMs();
+    this.#giveUpStuck(nowMs);
     this.#killOverdue(nowMs);
     this.#termOverdue(nowMs);
-    const isDue = (ending: Ending): boolean => ending.lookAtMs <= nowMs;
-    const ends = this.#method === 'idle-kill' ? 'SIGKILL' : 'SIGTERM';
-    this.#tryIdle(
-      ends,
-      this.#leadersWhere((ending) => ending.stage === 'busy' && isDue(ending)),
-    );
-    this.#tryIdle(
-      'SIGKILL',
-      this.#leadersWhere((ending) => ending.stage === 'termed' && isDue(ending)),
-    );
+    const due = (wanted: 'busy' | 'termed', isReplaced?: boolean): number[] =>
+      this.#leadersWhere(
+        ({ stage, lookAtMs, deadline }) =>
+          stage === wanted &&
+          lookAtMs <= nowMs &&
+          (isReplaced ?? deadline.isReplaced) === deadline.isReplaced,
+      );
+    const killsOnly = this.#method === 'idle-kill';
+    this.#tryIdle(killsOnly ? 'kill' : 'replace', due('busy', true));
+    this.#tryIdle(killsOnly ? 'kill' : 'ask', due('busy', false));
+    this.#tryIdle('kill', due('termed'));
     this.#pauseMs = Math.min(this.#pauseMs * 1.5, longestPauseMs);
     this.#arm();
   }
@@ -121,39 +146,65 @@ export class GracefulEnd {
 
   #killOverdue(nowMs: number): void {
     const overdue = this.#leadersWhere(
-      ({ stage, deadline }) => stage !== 'killed' && deadline.killAtMs <= nowMs,
+      ({ stage, deadline }) => stage !== 'killed' && stage !== 'stuck' && deadline.killAtMs <= nowMs,
     );
     if (overdue.length === 0) return;
     this.#sessions.signalWorkers(overdue, 'SIGKILL');
-    for (const leader of overdue) this.#setStage(leader, 'killed');
+    for (const leader of overdue) this.#noteKilled(leader);
     this.#log.write({ event: 'killed', reason: '--stop-timeout', pids: overdue });
   }
 
-  /** Never seen idle: a kept-alive connection, or saturation. */
+  #noteKilled(leader: number): void {
+    const ending = this.#endings.get(leader);
+    if (!ending) return;
+    ending.stage = 'killed';
+    ending.lookAtMs = this.#clock.nowMs() + afterKillMs;
+  }
+
+  /** Uninterruptible sleep, on a dead file server for example: nobody can do more than go on without it. */
+  #giveUpStuck(nowMs: number): void {
+    for (const leader of this.#leadersWhere(
+      ({ stage, lookAtMs }) => stage === 'killed' && lookAtMs <= nowMs,
+    )) {
+      this.#setStage(leader, 'stuck');
+      this.#log.write({ event: 'warning', message: `worker PID ${leader} does not even end on KILL` });
+      this.#onStuck(leader);
+    }
+  }
+
+  /** Never seen idle: saturation, or a connection that is kept alive. */
   #termOverdue(nowMs: number): void {
     const overdue = this.#leadersWhere(
-      ({ stage, deadline }) => stage === 'busy' && deadline.termAtMs <= nowMs,
+      ({ stage, deadline, tellAtMs }) => stage === 'busy' && Math.min(tellAtMs, deadline.termAtMs) <= nowMs,
     );
     if (overdue.length === 0) return;
     if (this.#method !== 'idle-kill') this.#sessions.signalWorkers(overdue, 'SIGTERM');
-    for (const leader of overdue) this.#setStage(leader, 'told');
+    for (const leader of overdue) this.#noteTold(leader, nowMs);
   }
 
-  #tryIdle(signal: 'SIGTERM' | 'SIGKILL', leaders: readonly number[]): void {
+  #noteTold(leader: number, nowMs: number): void {
+    const ending = this.#endings.get(leader);
+    if (!ending) return;
+    // In the end of the whole pool nobody waits for the place, and its cleaning up may take until the deadline.
+    ending.stage = ending.deadline.isReplaced ? 'termed' : 'told';
+    ending.lookAtMs = nowMs + patienceAfterTermMs;
+  }
+
+  #tryIdle(how: 'ask' | 'replace' | 'kill', leaders: readonly number[]): void {
     if (leaders.length === 0) return;
-    const verdicts = this.#sessions.endIdle(leaders, signal);
-    for (const leader of leaders) this.#judge(leader, signal, verdicts.get(leader) ?? 'gone');
+    const verdicts = this.#sessions.endIdle(leaders, how);
+    for (const leader of leaders) this.#judge(leader, how, verdicts.get(leader) ?? 'gone');
   }
 
-  #judge(leader: number, signal: 'SIGTERM' | 'SIGKILL', verdict: IdleVerdict): void {
+  #judge(leader: number, how: 'ask' | 'replace' | 'kill', verdict: IdleVerdict): void {
     const ending = this.#endings.get(leader);
     if (!ending) return;
     const nowMs = this.#clock.nowMs();
     ending.lookAtMs = nowMs + this.#pauseMs;
     if (verdict === 'gone') ending.stage = 'told';
     if (verdict === 'signalled') {
-      ending.stage = signal === 'SIGKILL' ? 'killed' : 'termed';
-      ending.lookAtMs = nowMs + patienceAfterTermMs;
+      if (how === 'kill') this.#noteKilled(leader);
+      else this.#noteTold(leader, nowMs);
     }
     if (verdict === 'unknown' && !ending.isWarned) {
       ending.isWarned = true;
@@ -164,15 +215,17 @@ export class GracefulEnd {
 }
 
 /** When the ending next needs a look. */
-function dueOf({ stage, deadline, lookAtMs }: Ending): number {
+function dueOf({ stage, deadline, tellAtMs, lookAtMs }: Ending): number {
   switch (stage) {
     case 'busy':
-      return Math.min(lookAtMs, deadline.termAtMs, deadline.killAtMs);
+      return Math.min(lookAtMs, tellAtMs, deadline.termAtMs, deadline.killAtMs);
     case 'termed':
       return Math.min(lookAtMs, deadline.killAtMs);
     case 'told':
       return deadline.killAtMs;
     case 'killed':
+      return lookAtMs;
+    case 'stuck':
       return Number.POSITIVE_INFINITY;
   }
 }

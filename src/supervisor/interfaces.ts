@@ -33,13 +33,29 @@ export interface Sessions {
   signalWorkers(leaders: readonly number[], signal: `SIG${string}`): void;
   /** Whether the worker's program is known to finish its request on TERM. */
   finishesOnTerm(leader: number): boolean;
-  /** Sends the signal to the sessions of those live workers that hold no accepted connection. */
-  endIdle(leaders: readonly number[], signal: EndSignal): ReadonlyMap<number, IdleVerdict>;
+  /**
+   * Ends those live workers that hold no accepted connection, while they are stopped: `ask` with
+   * TERM; `replace` with TERM only where the program acts on it before it could accept again,
+   * else with KILL; `kill`.
+   */
+  endIdle(leaders: readonly number[], how: 'ask' | 'replace' | 'kill'): ReadonlyMap<number, IdleVerdict>;
   /** Signals what is left of the sessions of these dead workers, and names it. */
   signalLeftovers(leaders: readonly number[], signal: EndSignal): SessionMember[];
   leftovers(leaders: readonly number[]): SessionMember[];
   /** Whether the process group of a dead worker still has members: a quick first look. */
   hasGroup(leader: number): boolean;
+}
+
+/** A worker that another supervisor started; the start time (clock ticks since boot) proves that it still is that one. */
+export interface AdoptedWorker {
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+/** Sessions of workers that are not our children; each call proves first who they are. */
+export interface AdoptedSessions extends Sessions {
+  adopt(worker: AdoptedWorker): void;
+  isAlive(leader: number): boolean;
 }
 
 /** `yes`: it waits for connections on our socket, or serves one; `no`: it plainly does not; `unknown`: we may not look. */
@@ -64,12 +80,27 @@ export interface WorkerRecords {
   started(slot: number, pid: number, role: 'member' | 'candidate'): void;
   promoted(slot: number, pid: number): void;
   ended(slot: number, pid: number): void;
+  /** A worker of another supervisor is gone. */
+  adoptedEnded(pid: number): void;
 }
 
-/** Asks one extra worker on a private socket, for `--ready probe`. */
-export interface Prober {
-  /** Tells undefined for an answer, else why there was none; the extra worker is gone by then. */
-  probe(generation: number, timeoutMs: number, done: (refusal: string | undefined) => void): void;
-  /** Ends a probe that is under way; its `done` is not called any more. */
+/** Tries one worker of a generation on a socket that nobody else can reach. */
+export interface Trials {
+  /**
+   * Tells undefined when it came up and lived, else why not; the worker is gone by then. `looksWork`
+   * says whether workers in service are seen waiting: only then not being seen means anything.
+   */
+  run(generation: number, looksWork: () => boolean, done: (refusal: string | undefined) => void): void;
+  /** Ends a trial that is under way; its `done` is not called any more. */
   cancel(): void;
+}
+
+/** What all workers share with the listening socket: O_NONBLOCK and backlog. */
+export interface SharedSocket {
+  /** The workers in service are up: their program has it as it wants it. */
+  remember(): void;
+  /** A worker ended, and may have changed it under the others. */
+  restore(): void;
+  /** No worker is left: another program may follow. */
+  reset(): void;
 }

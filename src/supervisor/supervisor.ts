@@ -7,8 +7,20 @@ import { Pool, type PoolOrder, type PoolPhase, type WorkerEnd } from '../core/po
 import type { ReloadResult } from '../core/rollout.ts';
 import type { SlotEvent } from '../core/slot-state.ts';
 import type { WorkerExit } from '../core/worker-exit.ts';
-import { GracefulEnd } from './graceful-end.ts';
-import type { Clock, EventLog, Prober, Readiness, Sessions, Spawner, WorkerRecords } from './interfaces.ts';
+import { AdoptedWorkers } from './adopted-workers.ts';
+import { GracefulEnd, type Deadline } from './graceful-end.ts';
+import type {
+  AdoptedSessions,
+  AdoptedWorker,
+  Clock,
+  EventLog,
+  Readiness,
+  Sessions,
+  SharedSocket,
+  Spawner,
+  Trials,
+  WorkerRecords,
+} from './interfaces.ts';
 import { SessionSweep } from './session-sweep.ts';
 import { memberRule, UpWatch, type StartingWorker } from './up-watch.ts';
 import { WorkerFacts } from './worker-facts.ts';
@@ -17,8 +29,10 @@ export interface Machine {
   readonly clock: Clock;
   readonly spawner: Spawner;
   readonly sessions: Sessions;
+  readonly adoptedSessions: AdoptedSessions;
   readonly readiness: Readiness;
-  readonly prober: Prober;
+  readonly trials: Trials;
+  readonly sharedSocket: SharedSocket;
   readonly log: EventLog;
   readonly records: WorkerRecords;
   readonly random: () => number;
@@ -36,8 +50,10 @@ export interface PoolSettings {
   readonly readyTimeoutMs: number;
   /** `--ready notify`: every worker says itself when it is up. */
   readonly isNotified: boolean;
-  /** `--ready probe`: a reload asks one extra worker first. */
-  readonly isProbed: boolean;
+  /** A reload tries one worker of the new generation beside the pool first. */
+  readonly isTriedFirst: boolean;
+  /** Old workers serve on until ours are up: living alone proves nothing, and all of ours must be up. */
+  readonly isTakingOver: boolean;
 }
 
 /** What the supervisor tells whoever runs it; each at most once. */
@@ -77,6 +93,7 @@ export class Supervisor {
   readonly #upWatch: UpWatch;
   readonly #sweep: SessionSweep;
   readonly #gracefulEnd: GracefulEnd;
+  readonly #adopted: AdoptedWorkers;
   readonly #facts: WorkerFacts;
   readonly #retries = new Map<number, () => void>();
   /** Sessions of workers that ended while the pool was stopping. */
@@ -86,6 +103,8 @@ export class Supervisor {
   #isStopping = false;
   #isAskedToStop = false;
   #isKilling = false;
+  /** Another supervisor's workers serve on the socket. */
+  #isDraining = false;
   #giveUpAtMs = Number.POSITIVE_INFINITY;
   #cancelDeadline: (() => void) | undefined;
   #operation: { readonly sinceMs: number; readonly listeners: Listener[] } | undefined;
@@ -98,10 +117,16 @@ export class Supervisor {
     this.#machine = machine;
     this.#settings = settings;
     this.#outcome = outcome;
-    this.#pool = new Pool(settings.workers, settings.restart, { probes: settings.isProbed });
+    this.#pool = new Pool(settings.workers, settings.restart, { probes: settings.isTriedFirst });
     this.#facts = new WorkerFacts();
     this.#sweep = new SessionSweep(clock, sessions, log, settings.stopTimeoutMs);
-    this.#gracefulEnd = new GracefulEnd(clock, sessions, log, settings.stopMethod);
+    this.#gracefulEnd = new GracefulEnd(clock, sessions, log, settings.stopMethod, (pid) =>
+      // Nothing ends it: what waits for its end goes on without.
+      this.#carryOut(this.#pool.retireeEnded(pid)),
+    );
+    this.#adopted = new AdoptedWorkers(clock, machine.adoptedSessions, log, settings.stopMethod, (pid) =>
+      this.#forgetAdopted(pid),
+    );
     this.#upWatch = new UpWatch(
       clock,
       machine.readiness,
@@ -145,15 +170,23 @@ export class Supervisor {
     if (!worker) return;
     const { slot } = worker;
     const atMs = this.#machine.clock.nowMs();
+    this.#machine.sharedSocket.restore();
     this.#facts.noteEnd(slot, exit);
     this.#machine.records.ended(slot, pid);
     this.#gracefulEnd.leaderEnded(pid);
     // Replace first, clean up behind it afterwards: the respawn is what users wait for.
     if (this.#pool.reload?.candidate?.pid === pid) this.#carryOut(this.#pool.candidateEnded(exit), worker);
     else if (this.#pool.retirees.has(pid)) this.#carryOut(this.#pool.retireeEnded(pid), worker);
-    else this.#feed(slot, { kind: 'ended', exit, atMs, random: this.#machine.random() }, 0, worker);
+    else if (this.#isIn(slot, pid))
+      this.#feed(slot, { kind: 'ended', exit, atMs, random: this.#machine.random() }, 0, worker);
     if (this.#isStopping) this.#endedSessions.push(pid);
     else this.#sweep.add(pid);
+  }
+
+  /** Whether the slot's worker is this one; one that was given up may end at any time. */
+  #isIn(slot: number, pid: number): boolean {
+    const state = this.#pool.slots[slot]?.state;
+    return state !== undefined && 'pid' in state && state.pid === pid;
   }
 
   /** Ends the pool; asked a second time, with KILL at once. */
@@ -198,30 +231,49 @@ export class Supervisor {
     this.#carryOut(this.#pool.setHandingOver(isHandingOver));
   }
 
+  /** Workers of another supervisor are ended gracefully; they are part of the pool until then. */
+  endAdopted(workers: readonly AdoptedWorker[]): void {
+    if (workers.length > 0) this.#adopted.end(workers, this.#deadline());
+  }
+
+  #forgetAdopted(pid: number): void {
+    this.#machine.records.adoptedEnded(pid);
+    if (this.#isStopping) this.#endedSessions.push(pid);
+    else this.#sweep.add(pid);
+  }
+
+  /** Another supervisor has the pool now: our workers end, and nothing else. */
+  drain(): void {
+    if (this.#isStopping) return;
+    this.#isDraining = true;
+    this.#beginStop();
+    this.#carryOut(this.#pool.stop());
+  }
+
   #beginStop(): void {
     this.#isStopping = true;
     this.#outcome.stopping();
     const { clock } = this.#machine;
     for (const cancel of this.#retries.values()) cancel();
     this.#retries.clear();
-    this.#machine.prober.cancel();
+    this.#machine.trials.cancel();
     this.#sweep.cancel();
     this.#endedSessions.push(...this.#sweep.pending);
     this.#machine.sessions.signalLeftovers(this.#endedSessions, 'SIGTERM');
     this.#cancelDeadline ??= clock.after(this.#settings.stopTimeoutMs, () => this.#kill('--stop-timeout'));
     this.#gracefulEnd.hurry(this.#deadline());
+    this.#adopted.hurry(this.#deadline());
     this.#endOperation({ kind: 'stopped' });
     for (const listener of this.#nextListeners.splice(0)) listener({ kind: 'stopped' });
   }
 
   /** In a stop the KILL is the pool's own, at the stop timeout; one worker gets a TERM then, and KILL a second later. */
-  #deadline(): { termAtMs: number; killAtMs: number } {
+  #deadline(): Deadline {
     const endMs = this.#machine.clock.nowMs() + this.#settings.stopTimeoutMs;
-    if (!this.#isStopping) return { termAtMs: endMs, killAtMs: endMs + lastTermMs };
-    return {
-      termAtMs: endMs - Math.min(lastTermMs, this.#settings.stopTimeoutMs / 2),
-      killAtMs: Number.POSITIVE_INFINITY,
-    };
+    if (!this.#isStopping && this.#pool.phase !== 'stopping')
+      return { termAtMs: endMs, killAtMs: endMs + lastTermMs, isReplaced: true };
+    const termAtMs = endMs - Math.min(lastTermMs, this.#settings.stopTimeoutMs / 2);
+    return { termAtMs, killAtMs: Number.POSITIVE_INFINITY, isReplaced: this.#isDraining };
   }
 
   #kill(reason: string): void {
@@ -230,8 +282,9 @@ export class Supervisor {
     this.#giveUpAtMs = this.#machine.clock.nowMs() + afterKillMs;
     const live = this.#facts.livePids();
     this.#machine.sessions.signalWorkers(live, 'SIGKILL');
+    this.#adopted.kill();
     const left = this.#machine.sessions.signalLeftovers(this.#endedSessions, 'SIGKILL');
-    const pids = [...live, ...left.map((member) => member.pid)];
+    const pids = [...live, ...this.#adopted.pids, ...left.map((member) => member.pid)];
     if (pids.length > 0) this.#machine.log.write({ event: 'killed', reason, pids });
   }
 
@@ -247,6 +300,7 @@ export class Supervisor {
   #carryOut(orders: readonly PoolOrder[], ended?: EndedWorker): void {
     const doomed = orders.filter((order) => order.kind === 'terminate').map((order) => order.pid);
     if (doomed.length > 0 && !this.#isKilling) this.#gracefulEnd.end(doomed, this.#deadline());
+    if (orders.some((order) => order.kind === 'reset-socket')) this.#machine.sharedSocket.reset();
     // The respawn goes first: reports may have to wait for a slow log.
     const failures = orders.flatMap((order) => (order.kind === 'spawn' ? this.#spawn(order.slot) : []));
     for (const order of orders) this.#carryOutOne(order, ended);
@@ -266,6 +320,7 @@ export class Supervisor {
         return this.#reportEnd(order, ended);
       case 'report-up':
         this.#isStartDecided = true;
+        this.#machine.sharedSocket.remember();
         return this.#outcome.up(order.firstEnds);
       case 'start-failed':
         return this.#failStart(order.firstEnds);
@@ -277,6 +332,8 @@ export class Supervisor {
         return this.#try(order);
       case 'probe':
         return this.#probe(order);
+      case 'reset-socket':
+        return;
       case 'promoted':
         return this.#promote(order.slot, order.pid);
       case 'settle':
@@ -326,7 +383,12 @@ export class Supervisor {
   }
 
   #probe({ generation, step }: Extract<PoolOrder, { kind: 'probe' }>): void {
-    this.#machine.prober.probe(generation, this.#settings.readyTimeoutMs, (refusal) => {
+    const { trials, readiness } = this.#machine;
+    const looksWork = (): boolean =>
+      this.#pool.slots.some(
+        ({ state }) => state.kind === 'running' && readiness.evidenceOf(state.pid) === 'yes',
+      );
+    trials.run(generation, looksWork, (refusal) => {
       this.#carryOut(this.#pool.probed(step, refusal));
     });
   }
@@ -357,6 +419,7 @@ export class Supervisor {
     const { log, clock, spawner } = this.#machine;
     const message = failure ? this.#describeFailure(failure, generation) : '';
     this.#lastReload = { result, atMs: clock.nowMs(), message };
+    if (result === 'reloaded') this.#machine.sharedSocket.remember();
     log.write({ event: 'reload-finished', result, generation, ...(failure ? { reason: message } : {}) });
     spawner.keepOnly([...new Set([this.#pool.generation, ...this.#facts.generations()])]);
     this.#endOperation({ kind: 'reload', result, generation, message });
@@ -384,6 +447,7 @@ export class Supervisor {
 
   #endRestart({ isUp, generation }: Extract<PoolOrder, { kind: 'restart-ended' }>): void {
     this.#machine.log.write({ event: 'restart-finished', generation, isUp });
+    this.#machine.sharedSocket.remember();
     this.#machine.spawner.keepOnly([generation]);
     this.#endOperation({ kind: 'restart', isUp, generation });
   }
@@ -453,7 +517,7 @@ export class Supervisor {
   #awaitEmptySessions(done: () => void): void {
     const { clock, sessions } = this.#machine;
     const look = (): void => {
-      const left = sessions.leftovers(this.#endedSessions);
+      const left = [...this.#adopted.pids, ...sessions.leftovers(this.#endedSessions)];
       if (left.length === 0 || clock.nowMs() >= this.#giveUpAtMs) {
         this.#cancelDeadline?.();
         done();
@@ -469,16 +533,16 @@ export class Supervisor {
   }
 
   #startingWorkers(): StartingWorker[] {
-    const { settleMs, isNotified } = this.#settings;
+    const { settleMs, isNotified, isTakingOver } = this.#settings;
     // A worker that tells itself when it is ready is not ready by living.
-    const rule = isNotified ? { upByAgeMs: Number.POSITIVE_INFINITY, needsEvidence: true } : memberRule;
+    const careful = { upByAgeMs: isNotified ? Number.POSITIVE_INFINITY : settleMs, needsEvidence: true };
+    const rule = isNotified || (isTakingOver && !this.#isStartDecided) ? careful : memberRule;
     const members = this.#pool.slots.flatMap(({ state }, slot) =>
       state.kind === 'starting' ? [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...rule }] : [],
     );
-    const candidate = this.#pool.reload?.candidate;
-    if (!candidate) return members;
-    const upByAgeMs = isNotified ? Number.POSITIVE_INFINITY : settleMs;
-    return [...members, { slot: this.#pool.reload?.slot ?? 0, ...candidate, upByAgeMs, needsEvidence: true }];
+    const { reload } = this.#pool;
+    const candidate = reload?.candidate;
+    return candidate ? [...members, { slot: reload?.slot ?? 0, ...candidate, ...careful }] : members;
   }
 }
 

@@ -80,7 +80,7 @@ export class PoolFiles {
   readonly #lock: HeldFile;
   readonly #state: HeldFile;
   readonly #id: string;
-  #control: { readonly descriptor: number; readonly at: NameAt; readonly identity: string } | undefined;
+  #control: HeldFile | undefined;
 
   private constructor(lock: HeldFile, state: HeldFile, id: string) {
     this.#lock = lock;
@@ -135,7 +135,12 @@ export class PoolFiles {
     attempt(() => libc.unlinkat(at.directory, name, 0));
     try {
       const descriptor = withUmask(0o177, () => bindUnix(join(base, name)));
-      this.#control = { descriptor, at, identity: statAt(at.directory, name)?.identity ?? '' };
+      this.#control = {
+        wasCreated: true,
+        descriptor,
+        at,
+        identity: statAt(at.directory, name)?.identity ?? '',
+      };
       return undefined;
     } catch (error) {
       closeSync(at.directory);
@@ -181,9 +186,42 @@ export class PoolFiles {
     closeHeld(this.#lock);
   }
 
+  /** Lets go of the files without touching them: another supervisor has them. */
+  abandon(): void {
+    closeHeld(this.#state);
+    closeHeld(this.#lock);
+    if (!this.#control) return;
+    closeSync(this.#control.descriptor);
+    closeSync(this.#control.at.directory);
+  }
+
+  /** What another supervisor needs to have these files: lock, state, control socket. */
+  get descriptors(): readonly [lock: number, state: number, control: number] | undefined {
+    return this.#control && [this.#lock.descriptor, this.#state.descriptor, this.#control.descriptor];
+  }
+
+  /** The files of a running pool, from descriptors that its supervisor gave: the lock is held by them too. */
+  static adopt(
+    base: string,
+    address: BoundAddress,
+    [lock, state, control]: readonly [lock: number, state: number, control: number],
+    controlName: string,
+  ): PoolFiles {
+    const paths = PoolFiles.paths(base, address);
+    const files = new PoolFiles(hold(paths.lock, lock), hold(paths.state, state), paths.id);
+    const at = openParent(join(base, controlName));
+    files.#control = {
+      wasCreated: false,
+      descriptor: control,
+      at,
+      identity: statAt(at.directory, at.name)?.identity ?? '',
+    };
+    return files;
+  }
+
   /** The files that this start created, to be removed when it fails. */
   created(): readonly { readonly at: NameAt; readonly identity: string }[] {
-    const control = this.#control ? [this.#control] : [];
+    const control = this.#control?.wasCreated ? [this.#control] : [];
     return [...control, ...[this.#lock, this.#state].filter((file) => file.wasCreated)];
   }
 
@@ -208,6 +246,11 @@ function openHeld(path: string): HeldFile {
     throw new Error(`${path} is not a regular file of ours`);
   }
   return { wasCreated, descriptor, at, identity: facts.identity };
+}
+
+function hold(path: string, descriptor: number): HeldFile {
+  const { identity } = statDescriptor(descriptor);
+  return { wasCreated: false, descriptor, at: openParent(path), identity };
 }
 
 /** The state file of a lock just taken; a lock that we created does not stay behind a failure. */

@@ -1,22 +1,77 @@
-// Sockets for asking a worker: one that only we know, for a worker beside the pool,
-// and connections to a listening socket of ours, whatever its path is by now.
-import { closeSync } from 'node:fs';
+// Sockets for asking a worker: one that nobody else can reach, for a worker beside the
+// pool, and connections to a listening socket of ours, whatever its path is by now.
+import { closeSync, mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
+import { withUmask } from './file-at.ts';
+import { statDescriptor } from './file-at.ts';
 import { check, libc } from './libc.ts';
+import { unixAddress } from './unix-socket.ts';
 
 const AF_UNIX = 1;
 const AF_INET = 2;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
 const loopback4 = 0x7f000001;
+const F_GETFL = 3;
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
+const backlog = 16;
 
-/** A listening socket of the same family: an abstract name that the kernel chose, or a port of the loopback interface. */
-export function listenPrivately(like: number): number {
+export interface PrivateSocket {
+  readonly descriptor: number;
+  readonly inode: string;
+  /** One connection that waits in its queue, where it was asked for. */
+  readonly connection: number | undefined;
+}
+
+/**
+ * A listening socket of the same family. A Unix one has lost its name already, so that nobody can
+ * connect: programs run code for whoever does. For a pool on TCP it is a port of the
+ * loopback interface, which is no more open than the pool's own.
+ */
+export function listenPrivately(like: number, connects: boolean): PrivateSocket {
   const family = localAddress(like).readUInt16LE(0);
   const descriptor = check('socket', () => libc.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  try {
+    const connection =
+      family === AF_UNIX
+        ? listenUnseen(descriptor, connects)
+        : listenOnLoopback(descriptor, family, connects);
+    const inode = statDescriptor(descriptor).identity.split(':')[2] ?? '';
+    return { descriptor, inode, connection };
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+}
+
+function listenOnLoopback(descriptor: number, family: number, connects: boolean): number | undefined {
   const address = loopbackAddress(family);
   check('bind', () => libc.bind(descriptor, address, address.length));
-  check('listen', () => libc.listen(descriptor, 16));
-  return descriptor;
+  check('listen', () => libc.listen(descriptor, backlog));
+  return connects ? connectTo(descriptor) : undefined;
+}
+
+/** In a directory of our own for the moment that it takes, then unlinked. */
+function listenUnseen(descriptor: number, connects: boolean): number | undefined {
+  const directory = withUmask(0o077, () => mkdtempSync('/tmp/spawn-fcgi-trial-'));
+  const path = `${directory}/socket`;
+  try {
+    const address = unixAddress(path);
+    withUmask(0o077, () => check('bind', () => libc.bind(descriptor, address, address.length)));
+    check('listen', () => libc.listen(descriptor, backlog));
+    return connects ? connectTo(descriptor) : undefined;
+  } finally {
+    removeQuietly(() => unlinkSync(path));
+    removeQuietly(() => rmdirSync(directory));
+  }
+}
+
+function removeQuietly(remove: () => void): void {
+  try {
+    remove();
+  } catch {
+    // It was not made.
+  }
 }
 
 /** A connection to that listening socket, close-on-exec; waits in its queue until somebody accepts it. */
@@ -33,6 +88,16 @@ export function connectTo(listening: number): number {
   return descriptor;
 }
 
+/** Whether O_NONBLOCK is set on the open file description, which all who inherited it share. */
+export function isNonBlocking(descriptor: number): boolean {
+  return (libc.fcntl(descriptor, F_GETFL, 'int', 0) & O_NONBLOCK) !== 0;
+}
+
+export function setNonBlocking(descriptor: number, isOn: boolean): void {
+  const flags = libc.fcntl(descriptor, F_GETFL, 'int', 0);
+  libc.fcntl(descriptor, F_SETFL, 'int', isOn ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
+}
+
 /** getsockname(2). */
 function localAddress(descriptor: number): Buffer {
   const bytes = Buffer.alloc(128);
@@ -43,8 +108,6 @@ function localAddress(descriptor: number): Buffer {
 }
 
 function loopbackAddress(family: number): Buffer {
-  // Only the family: the kernel chooses an abstract name (unix(7), "autobind").
-  if (family === AF_UNIX) return Buffer.of(AF_UNIX, 0);
   const bytes = Buffer.alloc(family === AF_INET ? 16 : 28);
   bytes.writeUInt16LE(family, 0);
   if (family === AF_INET) bytes.writeUInt32BE(loopback4, 4);

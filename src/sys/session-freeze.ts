@@ -8,12 +8,14 @@ import type { ListenSocket } from './listen-socket.ts';
 import type { ProcFs } from './proc-fs.ts';
 import { SessionScan } from './session-scan.ts';
 
+export type EndOfIdleSession = 'ask' | 'replace' | 'kill';
+
 export type Activity = 'idle' | 'busy' | 'unknown';
 
 /** 'unknown': we may not look, or may not stop it; 'gone': no process is left. */
 export type EndOfIdle = 'signalled' | 'busy' | 'unknown' | 'gone';
 
-const { SIGSTOP, SIGCONT } = constants.signals;
+const { SIGSTOP, SIGCONT, SIGTERM, SIGKILL } = constants.signals;
 /** How long one attempt may take to stop a session. A thread in an uninterruptible call cannot be stopped. */
 const stopWithinMs = 20;
 const firstPauseUs = 10;
@@ -34,15 +36,16 @@ export class SessionFreezer {
   }
 
   /**
-   * Sends the signal to every process of the worker's session if none of them holds a
-   * connection that it has accepted. Takes at most some 20 ms; afterwards nobody is
+   * Ends every process of the worker's session if none of them holds a connection that it
+   * has accepted: `ask` by TERM, `kill` by KILL, `replace` by TERM only where the program can
+   * act on it before one of its threads could accept again. Takes at most some 20 ms; afterwards nobody is
    * stopped. A worker that is not our child must just have been proven to be the one
    * that is meant, by its start time.
    */
   endIfIdle(
     leader: number,
     isOurChild: boolean,
-    signal: 'SIGTERM' | 'SIGKILL',
+    how: EndOfIdleSession,
     scan = this.scan([leader]),
   ): EndOfIdle {
     const proc = this.#proc;
@@ -56,7 +59,7 @@ export class SessionFreezer {
       if (stop !== 'stopped') return stop;
       const held = this.#heldBy(frozen.members);
       if (held !== 'none') return held === 'some' ? 'busy' : 'unknown';
-      return frozen.signal(constants.signals[signal]) ? 'signalled' : 'gone';
+      return frozen.end(how) ? 'signalled' : 'gone';
     } finally {
       frozen.signal(SIGCONT);
     }
@@ -132,6 +135,16 @@ class FrozenSession {
     return this.members.length > 0 ? 'stopped' : 'gone';
   }
 
+  /** Whether anybody got its signal. The leader comes last: its end would wake those in groups of their own. */
+  end(how: EndOfIdleSession): boolean {
+    const order = [...this.members].sort((a, b) => Number(a === this.#leader) - Number(b === this.#leader));
+    const deliveries = order.map((pid) => {
+      const isAsked = how === 'ask' || (how === 'replace' && actsOnTermAlone(this.#proc, pid));
+      return signalMember(this.#proc, this.#leader, pid, isAsked ? SIGTERM : SIGKILL);
+    });
+    return deliveries.includes('sent');
+  }
+
   /** Whether anybody got it. */
   signal(signal: number): boolean {
     const deliveries = this.members.map((pid) => signalMember(this.#proc, this.#leader, pid, signal));
@@ -161,6 +174,22 @@ class FrozenSession {
     const told = this.#isOurChild && pid === this.#leader ? childIsStopped(pid) : undefined;
     return told ?? everyThreadIsStopped(this.#proc, pid);
   }
+}
+
+/**
+ * Whether TERM reaches the program before it could accept again. With several threads one runs the
+ * handler while the others go on accepting, and what they accept is lost when the process
+ * exits; with TERM at its default nothing of the program would run, so KILL takes nothing from it.
+ */
+function actsOnTermAlone(proc: ProcFs, pid: number): boolean {
+  const status = proc.readText(`${pid}/status`) ?? '';
+  const hasTerm = (set: string): boolean =>
+    ((BigInt(`0x${new RegExp(`^${set}:\\s*([0-9a-f]+)`, 'm').exec(status)?.[1] ?? '0'}`) >>
+      BigInt(SIGTERM - 1)) &
+      1n) ===
+    1n;
+  const isSingle = /^Threads:\s*1$/m.test(status);
+  return isSingle && (hasTerm('SigCgt') || hasTerm('SigIgn') || hasTerm('SigBlk'));
 }
 
 const P_PID = 1;

@@ -2,7 +2,7 @@
 // while its leader is our own unreaped child; any other PID only right after its
 // session was read.
 import { constants } from 'node:os';
-import type { Sessions } from '../supervisor/interfaces.ts';
+import type { AdoptedSessions, Sessions } from '../supervisor/interfaces.ts';
 import { finishesOnTerm } from './known-programs.ts';
 import { libc } from './libc.ts';
 import type { ProcessStat, ProcFs } from './proc-fs.ts';
@@ -31,9 +31,9 @@ export function workerSessions(proc: ProcFs | undefined, freezer: SessionFreezer
       }
     },
     finishesOnTerm: (leader) => proc !== undefined && finishesOnTerm(proc, leader),
-    endIdle(leaders, signal) {
+    endIdle(leaders, how) {
       const scan = freezer.scan(leaders);
-      return new Map(leaders.map((leader) => [leader, freezer.endIfIdle(leader, true, signal, scan)]));
+      return new Map(leaders.map((leader) => [leader, freezer.endIfIdle(leader, true, how, scan)]));
     },
     signalLeftovers(leaders, signal) {
       const number = numberOf(signal);
@@ -43,6 +43,36 @@ export function workerSessions(proc: ProcFs | undefined, freezer: SessionFreezer
     },
     leftovers: (leaders) => leftovers(leaders).map(({ pid, session }) => ({ pid, session })),
     hasGroup: (leader) => libc.kill(-leader, 0) === 0,
+  };
+}
+
+/**
+ * Sessions of workers that are not our children: their numbers may be somebody else's by
+ * now, so each call proves them by their start time, and no group is signalled.
+ */
+export function adoptedSessions(proc: ProcFs | undefined, freezer: SessionFreezer): AdoptedSessions {
+  const startTimes = new Map<number, string>();
+  const isAlive = (pid: number): boolean =>
+    proc !== undefined && startTimes.has(pid) && proc.isAlive({ pid, startTime: startTimes.get(pid) });
+  const own = workerSessions(proc, freezer);
+  return {
+    ...own,
+    adopt: ({ pid, startTime }) => void startTimes.set(pid, startTime),
+    isAlive,
+    signalWorkers(leaders, signal) {
+      const live = new Set(leaders.filter(isAlive));
+      for (const { pid, session } of proc?.sessionMembers(live) ?? []) {
+        if (proc?.stat(pid)?.session !== session) continue;
+        libc.kill(pid, numberOf(signal));
+        libc.kill(pid, constants.signals.SIGCONT);
+      }
+    },
+    finishesOnTerm: (leader) => isAlive(leader) && own.finishesOnTerm(leader),
+    endIdle(leaders, how) {
+      const live = leaders.filter(isAlive);
+      const scan = freezer.scan(live);
+      return new Map(live.map((leader) => [leader, freezer.endIfIdle(leader, false, how, scan)]));
+    },
   };
 }
 

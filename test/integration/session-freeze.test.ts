@@ -31,7 +31,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     const { socket, freezer } = await place(kind);
     const worker = await startIdle(socket, ['serve']);
     expect(freezer.activity(worker)).toBe('idle');
-    expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('signalled');
+    expect(freezer.endIfIdle(worker, true, 'ask')).toBe('signalled');
     expect(await waitForExit(worker)).toEqual({ signal: SIGTERM, status: 0 });
   });
 
@@ -40,11 +40,11 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     const worker = await startIdle(socket, ['serve']);
     const client = new Client(socket);
     await waitFor('the connection', () => freezer.activity(worker) === 'busy');
-    expect(freezer.endIfIdle(worker, true, 'SIGKILL')).toBe('busy');
+    expect(freezer.endIfIdle(worker, true, 'kill')).toBe('busy');
     client.ask();
     expect(await client.answer()).toBe(`${worker}\n`);
     await waitFor('the end of its work', () => freezer.activity(worker) === 'idle');
-    expect(freezer.endIfIdle(worker, true, 'SIGKILL')).toBe('signalled');
+    expect(freezer.endIfIdle(worker, true, 'kill')).toBe('signalled');
     expect((await waitForExit(worker)).signal).toBe(SIGKILL);
   });
 
@@ -54,7 +54,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     const client = new Client(socket);
     await waitFor('the connection', () => freezer.activity(worker) === 'busy');
     client.close();
-    expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('busy');
+    expect(freezer.endIfIdle(worker, true, 'ask')).toBe('busy');
     expect(isAlive(worker)).toBe(true);
   });
 
@@ -64,7 +64,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     const path = other.address.kind === 'unix' ? other.address.path : '';
     // It is a client of its own pool as well: that connection waits in the queue and must stay there.
     const worker = await startIdle(socket, [`connect=${path}`, 'client', 'sleep']);
-    expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('signalled');
+    expect(freezer.endIfIdle(worker, true, 'ask')).toBe('signalled');
     await waitForExit(worker);
   });
 
@@ -99,7 +99,7 @@ describe.for(Object.entries(shapes))('%s', ([, shape]) => {
     const worker = await startIdle(socket, actions('hold'), 2);
     const client = new Client(socket);
     await waitFor('the connection', () => freezer.activity(worker) === 'busy');
-    expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('busy');
+    expect(freezer.endIfIdle(worker, true, 'ask')).toBe('busy');
     await expectRunning(worker, 2);
     client.close();
   });
@@ -107,7 +107,7 @@ describe.for(Object.entries(shapes))('%s', ([, shape]) => {
   test('ends with its worker', async () => {
     const { socket, freezer } = await place('unix');
     const worker = await startIdle(socket, actions('serve'), 2);
-    expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('signalled');
+    expect(freezer.endIfIdle(worker, true, 'ask')).toBe('signalled');
     await waitFor('the end of the session', () => sessionMembers(worker).length === 0);
   });
 });
@@ -119,9 +119,9 @@ test('what is left of the session of a dead leader is ended as well', async () =
     'the end of the leader',
     () => stateOf(worker) === 'Z' && sessionMembers(worker).length === 1,
   );
-  expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('signalled');
+  expect(freezer.endIfIdle(worker, true, 'ask')).toBe('signalled');
   await waitFor('the end of the session', () => sessionMembers(worker).length === 0);
-  expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('gone');
+  expect(freezer.endIfIdle(worker, true, 'ask')).toBe('gone');
 });
 
 test('a worker that is not a child of ours is looked at by /proc', async () => {
@@ -129,21 +129,21 @@ test('a worker that is not a child of ours is looked at by /proc', async () => {
   const worker = await startIdle(socket, ['threads=3', 'spin=2', 'serve']);
   const client = new Client(socket);
   await waitFor('the connection', () => freezer.activity(worker) === 'busy');
-  expect(freezer.endIfIdle(worker, false, 'SIGTERM')).toBe('busy');
+  expect(freezer.endIfIdle(worker, false, 'ask')).toBe('busy');
   client.ask();
   await client.answer();
-  await waitFor('the end', () => freezer.endIfIdle(worker, false, 'SIGTERM') === 'signalled');
+  await waitFor('the end', () => freezer.endIfIdle(worker, false, 'ask') === 'signalled');
   expect((await waitForExit(worker)).signal).toBe(SIGTERM);
 });
 
 test('a worker that catches TERM goes on, and is ended by KILL', async () => {
   const { socket, freezer } = await place('unix');
   const worker = await startIdle(socket, ['catch-term', 'serve']);
-  expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('signalled');
+  expect(freezer.endIfIdle(worker, true, 'ask')).toBe('signalled');
   const client = new Client(socket);
   client.ask();
   expect(await client.answer()).toBe(`${worker}\n`);
-  await waitFor('KILL', () => freezer.endIfIdle(worker, true, 'SIGKILL') === 'signalled');
+  await waitFor('KILL', () => freezer.endIfIdle(worker, true, 'kill') === 'signalled');
   expect((await waitForExit(worker)).signal).toBe(SIGKILL);
 });
 
@@ -154,7 +154,7 @@ test('a thread that cannot be stopped makes the worker busy, and nobody stays st
   await waitFor('the uninterruptible wait', () => stateOf(worker) === 'D');
   for (const isOurChild of [true, false]) {
     const beganMs = performance.now();
-    expect(freezer.endIfIdle(worker, isOurChild, 'SIGTERM')).toBe('busy');
+    expect(freezer.endIfIdle(worker, isOurChild, 'ask')).toBe('busy');
     expect(performance.now() - beganMs).toBeLessThan(200);
     await waitFor('its going on', () => sessionMembers(worker).every((pid) => stateOf(pid) !== 'T'));
   }
@@ -165,13 +165,13 @@ test('a process that forks and ends all the time does not keep anybody stopped',
   const worker = await startIdle(socket, ['fork', 'runner', 'then'], 1);
   const results = new Set<string>();
   await waitFor('the end', () => {
-    const result = freezer.endIfIdle(worker, true, 'SIGKILL');
+    const result = freezer.endIfIdle(worker, true, 'kill');
     results.add(result);
     return result === 'signalled';
   });
   expect([...results].filter((result) => result !== 'busy' && result !== 'signalled')).toEqual([]);
   await waitFor('the end of the session', () => {
-    freezer.endIfIdle(worker, true, 'SIGKILL');
+    freezer.endIfIdle(worker, true, 'kill');
     return sessionMembers(worker).length === 0;
   });
 });
@@ -181,7 +181,7 @@ test('a worker whose first thread has ended cannot be looked into', async () => 
   const worker = startWorker(socket, [program, 'threads=1', 'main-exits']);
   await waitFor('the end of the thread', () => stateOf(worker) === 'Z');
   expect(freezer.activity(worker)).toBe('unknown');
-  expect(freezer.endIfIdle(worker, true, 'SIGTERM')).toBe('unknown');
+  expect(freezer.endIfIdle(worker, true, 'ask')).toBe('unknown');
   process.kill(worker, 'SIGKILL');
 });
 
@@ -192,7 +192,7 @@ test('a program without read permission cannot be looked into by a supervisor th
   const worker = asUser(NOBODY, () => startWorker(socket, [hidden, 'serve']));
   await waitFor('the start', () => stateOf(worker) === 'S');
   expect(asUser(NOBODY, () => freezer.activity(worker))).toBe('unknown');
-  expect(asUser(NOBODY, () => freezer.endIfIdle(worker, true, 'SIGTERM'))).toBe('unknown');
+  expect(asUser(NOBODY, () => freezer.endIfIdle(worker, true, 'ask'))).toBe('unknown');
   await expectRunning(worker);
 });
 
@@ -200,7 +200,7 @@ test('a worker of another user is neither looked into nor stopped', async (ctx) 
   needRoot(ctx);
   const { socket, freezer } = await place('unix');
   const worker = await startIdle(socket, ['serve']);
-  expect(asUser(NOBODY, () => freezer.endIfIdle(worker, true, 'SIGKILL'))).toBe('unknown');
+  expect(asUser(NOBODY, () => freezer.endIfIdle(worker, true, 'kill'))).toBe('unknown');
   await expectRunning(worker);
 });
 
@@ -211,12 +211,12 @@ test('a supervisor that is not root ends its own', async (ctx) => {
   const worker = asUser(NOBODY, () => startWorker(socket, [own, 'fork-group', 'serve', 'then']));
   const client = new Client(socket);
   await waitFor('the connection', () => asUser(NOBODY, () => freezer.activity(worker)) === 'busy');
-  expect(asUser(NOBODY, () => freezer.endIfIdle(worker, true, 'SIGTERM'))).toBe('busy');
+  expect(asUser(NOBODY, () => freezer.endIfIdle(worker, true, 'ask'))).toBe('busy');
   client.ask();
   await client.answer();
   await waitFor(
     'the end',
-    () => asUser(NOBODY, () => freezer.endIfIdle(worker, true, 'SIGTERM')) === 'signalled',
+    () => asUser(NOBODY, () => freezer.endIfIdle(worker, true, 'ask')) === 'signalled',
   );
   await waitFor('the end of the session', () => sessionMembers(worker).length === 0);
 });
@@ -226,7 +226,7 @@ test('without /proc nothing is known, and nobody is stopped', async () => {
   const worker = await startIdle(socket, ['serve']);
   const blind = new SessionFreezer(undefined, socket);
   expect(blind.activity(worker)).toBe('unknown');
-  expect(blind.endIfIdle(worker, true, 'SIGTERM')).toBe('unknown');
+  expect(blind.endIfIdle(worker, true, 'ask')).toBe('unknown');
   blind.thaw(worker);
   await expectRunning(worker);
 });
@@ -235,7 +235,7 @@ test('numbers that kill(2) understands otherwise, and our own session, are refus
   const { freezer } = await place('unix');
   const own = Number(proc.stat(process.pid)?.session);
   for (const leader of [-1, 0, 1, own, Number.NaN, 2.5]) {
-    expect(freezer.endIfIdle(leader, true, 'SIGKILL')).toBe('unknown');
+    expect(freezer.endIfIdle(leader, true, 'kill')).toBe('unknown');
     freezer.thaw(leader);
   }
 });
@@ -253,7 +253,7 @@ test('an error in the middle leaves nobody stopped', async () => {
       return socket.inode;
     },
   };
-  expect(() => new SessionFreezer(proc, broken).endIfIdle(worker, true, 'SIGTERM')).toThrow('broken');
+  expect(() => new SessionFreezer(proc, broken).endIfIdle(worker, true, 'ask')).toThrow('broken');
   expect(looks).toBeGreaterThan(0);
   await expectRunning(worker, 2);
 });
@@ -267,7 +267,7 @@ test('thaw lets a whole session go on that was left stopped', async () => {
   await expectRunning(worker, 2);
 });
 
-describe.for(['SIGTERM', 'SIGKILL'] as const)('under load, ended by %s', (signal) => {
+describe.for(['ask', 'replace', 'kill'] as const)('under load, ended by %s', (signal) => {
   test.for([
     ['one thread', ['serve']],
     ['four threads', ['threads=3', 'serve']],
@@ -297,7 +297,7 @@ test('many workers are looked at with one walk through /proc', async () => {
   await waitFor('the sessions', () => workers.every((worker) => sessionMembers(worker).length === 2));
   const scan = freezer.scan(workers);
   expect(workers.map((worker) => freezer.activity(worker, scan))).toEqual(workers.map(() => 'idle'));
-  expect(workers.map((worker) => freezer.endIfIdle(worker, true, 'SIGTERM', scan))).toEqual(
+  expect(workers.map((worker) => freezer.endIfIdle(worker, true, 'ask', scan))).toEqual(
     workers.map(() => 'signalled'),
   );
   await waitFor('the end', () => workers.every((worker) => sessionMembers(worker).length === 0));

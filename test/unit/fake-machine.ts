@@ -5,15 +5,16 @@ import type { PoolEvent } from '../../src/core/event-text.ts';
 import type { WorkerEnd } from '../../src/core/pool.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import type {
+  AdoptedSessions,
   Clock,
   Evidence,
   IdleVerdict,
   Sessions,
   SessionMember,
+  SharedSocket,
+  Trials,
 } from '../../src/supervisor/interfaces.ts';
 import { Supervisor, type Machine } from '../../src/supervisor/supervisor.ts';
-
-type EndSignal = 'SIGTERM' | 'SIGKILL';
 
 export const testPolicy: RestartPolicy = {
   minUptimeMs: 1000,
@@ -117,16 +118,21 @@ export class FakeMachine implements Machine {
       this.kept = generations;
     },
   };
-  /** What probes were told; each waits for its answer. */
-  readonly probes: { generation: number; done: (refusal: string | undefined) => void }[] = [];
-  probesCancelled = 0;
-  readonly prober = {
-    probe: (generation: number, _timeoutMs: number, done: (refusal: string | undefined) => void): void => {
-      this.probes.push({ generation, done });
-    },
-    cancel: (): void => {
-      this.probesCancelled++;
-    },
+  /** Trials that were asked for; each waits for its verdict. */
+  readonly trialsRun: {
+    generation: number;
+    looksWork: () => boolean;
+    done: (refusal: string | undefined) => void;
+  }[] = [];
+  trialsCancelled = 0;
+  readonly trials: Trials = {
+    run: (generation, looksWork, done) => void this.trialsRun.push({ generation, looksWork, done }),
+    cancel: () => void this.trialsCancelled++,
+  };
+  readonly sharedSocket: SharedSocket = {
+    remember: () => undefined,
+    restore: () => undefined,
+    reset: () => void this.journal.push('reset socket'),
   };
   /** Workers that may not be looked into. */
   readonly hidden = new Set<number>();
@@ -150,6 +156,7 @@ export class FakeMachine implements Machine {
       void this.journal.push(`record ${slot} ${role === 'member' ? 'started' : 'tries'} ${pid}`),
     promoted: (slot: number, pid: number): void => void this.journal.push(`record ${slot} is ${pid}`),
     ended: (slot: number): void => void this.journal.push(`record ${slot} ended`),
+    adoptedEnded: (pid: number): void => void this.journal.push(`record adopted ${pid} ended`),
   };
   /** Workers of programs that are not known to finish on TERM: idle stop is for them. */
   readonly needIdleStop = new Set<number>();
@@ -157,8 +164,7 @@ export class FakeMachine implements Machine {
   readonly busy = new Set<number>();
   readonly sessions: Sessions = {
     finishesOnTerm: (leader) => !this.needIdleStop.has(leader),
-    endIdle: (leaders, signal) =>
-      new Map(leaders.map((leader): [number, IdleVerdict] => [leader, this.#endIdle(leader, signal)])),
+    endIdle: (leaders, how) => this.#endIdle(leaders, how),
     signalWorkers: (leaders, signal) => {
       this.#note(leaders, signal);
       for (const [pid, { session }] of this.#processes) {
@@ -177,6 +183,12 @@ export class FakeMachine implements Machine {
     leftovers: (leaders) => this.#leftovers(leaders),
     hasGroup: (leader) =>
       [...this.#processes.values()].some(({ session, hasOwnGroup }) => session === leader && !hasOwnGroup),
+  };
+
+  readonly adoptedSessions: AdoptedSessions = {
+    ...this.sessions,
+    adopt: () => undefined,
+    isAlive: (leader) => this.#processes.get(leader)?.isZombie === false,
   };
 
   readonly random = (): number => this.randomNumber;
@@ -222,14 +234,21 @@ export class FakeMachine implements Machine {
     return this.journal.splice(0);
   }
 
-  #endIdle(leader: number, signal: EndSignal): IdleVerdict {
+  #endIdle(leaders: readonly number[], how: string): Map<number, IdleVerdict> {
+    const verdicts = new Map(leaders.map((leader) => [leader, this.#judgeIdle(leader)]));
+    const idle = leaders.filter((leader) => verdicts.get(leader) === 'signalled');
+    this.#note(idle, how === 'ask' ? 'SIGTERM' : `idle ${how}`);
+    for (const [pid, { session }] of this.#processes) {
+      if (idle.includes(session)) this.#deliver(pid, how === 'kill' ? 'SIGKILL' : 'SIGTERM');
+    }
+    return verdicts;
+  }
+
+  #judgeIdle(leader: number): IdleVerdict {
     const process = this.#processes.get(leader);
     if (!process || process.isZombie) return 'gone';
     if (this.hidden.has(leader)) return 'unknown';
-    if (this.busy.has(leader)) return 'busy';
-    this.#note([leader], `idle ${signal}`);
-    this.#deliver(leader, signal);
-    return 'signalled';
+    return this.busy.has(leader) ? 'busy' : 'signalled';
   }
 
   #spawn(generation: number): { pid: number } | { errno: number } {
@@ -275,8 +294,9 @@ interface FakePoolOptions {
   readonly restart?: Partial<RestartPolicy>;
   readonly stopTimeoutMs?: number;
   readonly stopMethod?: StopMethod;
-  readonly isProbed?: boolean;
+  readonly isTriedFirst?: boolean;
   readonly isNotified?: boolean;
+  readonly isTakingOver?: boolean;
   readonly machine?: FakeMachine;
 }
 
@@ -306,7 +326,8 @@ export function createFakePool(options: FakePoolOptions = {}): FakePool {
     settleMs: 5000,
     readyTimeoutMs: 60_000,
     isNotified: options.isNotified ?? false,
-    isProbed: options.isProbed ?? false,
+    isTriedFirst: options.isTriedFirst ?? false,
+    isTakingOver: options.isTakingOver ?? false,
   };
   const supervisor = new Supervisor(machine, settings, {
     up(ends) {

@@ -407,7 +407,11 @@ describe('a restart', () => {
       'end 101',
     ]);
     expect(driver.retireeEnds(100).take()).toStrictEqual([]);
-    expect(driver.retireeEnds(101).take()).toStrictEqual(['spawn 0: 102/2', 'spawn 1: 103/2']);
+    expect(driver.retireeEnds(101).take()).toStrictEqual([
+      'reset-socket',
+      'spawn 0: 102/2',
+      'spawn 1: 103/2',
+    ]);
     expect(driver.slotUp(0).take()).toStrictEqual([]);
     expect(driver.slotUp(1).take()).toStrictEqual(['restarted 2 true']);
     expect(driver.pool).toMatchObject({ generation: 2, operation: undefined });
@@ -420,6 +424,7 @@ describe('a restart', () => {
     expect(driver.take()).toStrictEqual([
       'restart-begun',
       'end 100',
+      'reset-socket',
       'exec of 0 fails',
       'report-end',
       'retry-after',

@@ -1,0 +1,71 @@
+// Workers of another supervisor, which was killed or gave its pool away unfinished:
+// ended gracefully, watched by PID and start time, never waited for.
+import type { StopMethod } from '../core/config.ts';
+import { GracefulEnd, type Deadline } from './graceful-end.ts';
+import type { AdoptedSessions, AdoptedWorker, Clock, EventLog } from './interfaces.ts';
+
+const firstLookMs = 10;
+const longestLookMs = 200;
+
+export class AdoptedWorkers {
+  readonly #clock: Clock;
+  readonly #sessions: AdoptedSessions;
+  readonly #gracefulEnd: GracefulEnd;
+  readonly #onGone: (pid: number) => void;
+  readonly #pids = new Set<number>();
+  #look: (() => void) | undefined;
+
+  constructor(
+    clock: Clock,
+    sessions: AdoptedSessions,
+    log: EventLog,
+    method: StopMethod,
+    onGone: (pid: number) => void,
+  ) {
+    this.#clock = clock;
+    this.#sessions = sessions;
+    this.#gracefulEnd = new GracefulEnd(clock, sessions, log, method, () => undefined);
+    this.#onGone = onGone;
+  }
+
+  /** Those that are still there. */
+  get pids(): readonly number[] {
+    return [...this.#pids];
+  }
+
+  end(workers: readonly AdoptedWorker[], deadline: Deadline): void {
+    for (const worker of workers) {
+      this.#sessions.adopt(worker);
+      this.#pids.add(worker.pid);
+    }
+    this.#gracefulEnd.end(
+      workers.map(({ pid }) => pid),
+      deadline,
+    );
+    this.#look?.();
+    this.#lookIn(firstLookMs);
+  }
+
+  /** The pool stops: patience ends earlier. */
+  hurry(deadline: Deadline): void {
+    this.#gracefulEnd.hurry(deadline);
+  }
+
+  kill(): void {
+    this.#sessions.signalWorkers(this.pids, 'SIGKILL');
+  }
+
+  #lookIn(delayMs: number): void {
+    this.#look = this.#clock.after(delayMs, () => {
+      this.#look = undefined;
+      for (const pid of this.#pids) if (!this.#sessions.isAlive(pid)) this.#forget(pid);
+      if (this.#pids.size > 0) this.#lookIn(Math.min(delayMs * 2, longestLookMs));
+    });
+  }
+
+  #forget(pid: number): void {
+    this.#pids.delete(pid);
+    this.#gracefulEnd.leaderEnded(pid);
+    this.#onGone(pid);
+  }
+}
