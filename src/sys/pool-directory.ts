@@ -104,7 +104,7 @@ function readState(path: string): string | undefined {
  * Whether the process lives and is the one that was recorded (ticks since boot, proc(5)).
  * Where /proc is missing or another PID namespace's, the control socket has to tell.
  */
-function isRunning(pid: number, startTime: string): boolean {
+export function isRunning(pid: number, startTime: string): boolean {
   if (!isOwnProc()) return true;
   const fields = statFields(pid);
   return fields?.[19] === startTime && fields[0] !== 'Z' && fields[0] !== 'X';

@@ -109,7 +109,6 @@ describe('status', () => {
         connection.end(formatResult(answerTo(request, { name: 'other', address: '/run/app.sock' }))),
     });
     writeState(stateDir, '127.0.0.1:9002', { startTime: '1' });
-    writeState(stateDir, '127.0.0.1:9003');
     writeFileSync(join(stateDir, '127.0.0.1:9004.state'), 'garbage');
     writeFileSync(join(stateDir, '127.0.0.1:9005.state'), '');
     const result = await ctl(stateDir, ['status']);
@@ -118,6 +117,14 @@ describe('status', () => {
       'other on /run/app.sock:',
       'php-cgi on 127.0.0.1:9000:',
     ]);
+  });
+
+  test('without a target names a pool that runs and cannot be asked, and ends with 4', async () => {
+    const stateDir = makeStateDir();
+    writeState(stateDir, target);
+    const result = await ctl(stateDir, ['status']);
+    expect(result).toMatchObject({ status: 4, stdout: '' });
+    expect(result.stderr).toContain(`no control socket; signals to PID ${process.pid} still work`);
   });
 
   test.each([

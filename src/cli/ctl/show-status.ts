@@ -2,6 +2,7 @@
 import { ask, type Outcome } from '../../control/client.ts';
 import { hasWorkers, type PoolStatus } from '../../control/protocol.ts';
 import { SpawnFcgiError } from '../../core/errors.ts';
+import { isRunning } from '../../sys/pool-directory.ts';
 import { measureProcesses, type Usage } from '../../sys/process-usage.ts';
 import { explainFailure } from './explain-outcome.ts';
 import { type Pool, type PoolFinder } from './find-pool.ts';
@@ -25,8 +26,7 @@ export async function showStatus(
       outcome: await ask(pool.controlPath, { command: 'status' }, { timeoutMs: answerMs }),
     })),
   );
-  // Of all pools, one that has ended since is none.
-  const current = answers.filter(({ outcome }) => target !== undefined || outcome.kind !== 'absent');
+  const current = answers.filter(({ pool, outcome }) => target !== undefined || !hasEnded(pool, outcome));
   const [statuses, failures] = separate(current);
   const measured = await measurePools(statuses);
   printText(
@@ -37,6 +37,11 @@ export async function showStatus(
     printError(`not shown: ${finder.hiddenCount} of other users`);
   }
   return failures[0]?.exitCode ?? ctlStatus.ok;
+}
+
+/** Of all pools, one that has ended since is none. */
+function hasEnded({ state }: Pool, outcome: Outcome): boolean {
+  return outcome.kind === 'absent' && !isRunning(state.pid, state.startTime);
 }
 
 function separate(
