@@ -19,6 +19,7 @@ import { parsePoolState, type PoolState } from '../core/pool-state.ts';
 export interface PoolEntry {
   /** The address in its file name; of a very long one only the end (core/pool-id.ts). */
   readonly address: string;
+  /** The control socket; of a pool that has none, or is not ours, where it would be. */
   readonly controlPath: string;
   /** The owner of the state file. */
   readonly uid: number;
@@ -72,7 +73,9 @@ function readEntry(base: string, id: string): PoolEntry | undefined {
     const text = readState(path);
     if (text === undefined) return { ...entry, state: undefined };
     const state = parsePoolState(text);
-    return state && isRunning(state.pid, state.startTime) ? { ...entry, state } : undefined;
+    if (!state || !isRunning(state.pid, state.startTime)) return undefined;
+    const controlPath = state.control === undefined ? entry.controlPath : join(base, state.control);
+    return { ...entry, controlPath, state };
   } catch {
     return undefined;
   }

@@ -123,6 +123,8 @@ export function writeState(stateDir: string, id: string, changes: Partial<PoolSt
     address: id,
     pid,
     startTime: String(readStat(pid)?.startTime),
+    workerUid: 0,
+    control: `${id}.ctl`,
     stopTimeoutMs: 9000,
     pidFile: undefined,
     workers: [],

@@ -1,6 +1,6 @@
 // spawn-fcgictl against a supervisor that behaves as the test says: every command, every exit status, every way in
 // which an answer may be missing or wrong.
-import { chmodSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -230,7 +230,9 @@ describe('ping', () => {
     [{ ...saturated, queue: { length: 0, backlog: 128 } }, ['--strict'], 0, 'serving: '],
     [{ ...saturated, queue: null }, ['--strict'], 0, 'serving: '],
     [{ ...saturated, idle: 1 }, ['--strict'], 0, 'serving: '],
-    [{ idle: 0, busy: 0 }, [], 1, 'no worker is running: '],
+    [{ idle: 0, busy: 0, workers: [exampleWorker({ activity: 'unknown' })] }, [], 0, 'serving: '],
+    [{ idle: 0, busy: 0, workers: [exampleWorker({ state: 'starting' })] }, [], 1, 'no worker is running: '],
+    [{ idle: 0, busy: 0, workers: [] }, [], 1, 'no worker is running: '],
     [{ phase: 'starting' as const }, [], 1, 'starting: '],
     [{ phase: 'stopping' as const }, [], 1, 'stopping: '],
   ])('of a pool with %j %j is %i', async (changes, options, status, text) => {
@@ -317,7 +319,7 @@ describe('a long wait', () => {
     const script = findCommand('script') ?? 'script';
     const { stdout, status } = await runCommand(script, ['-qec', command, '/dev/null'], { input: '' });
     expect(status).toBe(0);
-    expect(stdout).toContain("\r\x1b[Kreload of pool 'php-cgi' on 127.0.0.1:9000");
+    expect(stdout).toContain('\r\x1b[Kreload of php-cgi: slot 0: worker PID 812 is up');
     expect(stdout).not.toContain('\x1b[31m');
     expect(stdout.endsWith('\r\x1b[Kreload is done\r\n')).toBe(true);
     expect(stdout.split('\n')).toHaveLength(2);
@@ -562,16 +564,16 @@ describe('a target may be', () => {
     }
   });
 
-  test('a socket whose control socket has a name too long for the kernel', async () => {
+  test('a socket whose control socket has another name than the state, or one too long for the kernel', async () => {
     const stateDir = makeStateDir();
     const address = `/run/${'x'.repeat(95)}.sock`;
     const id = address.replaceAll('/', '%2F');
-    const pool = await startFake(stateDir, { address, id: 'short' });
-    // As a supervisor has to do it: bound by a short name, then renamed.
-    const script = 'mv short.ctl "$1.ctl" && mv short.state "$1.state"';
-    await runCommand('/bin/sh', ['-c', script, 'sh', id], { cwd: stateDir });
-    expect(readdirSync(stateDir).toSorted()).toEqual([`${id}.ctl`, `${id}.state`]);
-    expect((await ctl(stateDir, ['ping', pool.address])).status).toBe(0);
+    await startFake(stateDir, { address, id: 'short' });
+    renameSync(join(stateDir, 'short.state'), join(stateDir, `${id}.state`));
+    expect((await ctl(stateDir, ['ping', address])).status).toBe(0);
+    renameSync(join(stateDir, 'short.ctl'), join(stateDir, `${id}.ctl`));
+    writeState(stateDir, id, { address });
+    expect((await ctl(stateDir, ['ping', address])).status).toBe(0);
   });
 
   test('ambiguous: then nothing is asked, all are named, and the status is 255', async () => {

@@ -2,9 +2,14 @@
 // printed, its exit status returned.
 import { askPatiently } from '../../control/ask-patiently.ts';
 import { ask, type Outcome } from '../../control/client.ts';
-import type { ControlRequest, ControlResult, PoolSummary } from '../../control/protocol.ts';
+import {
+  hasWorkers,
+  type ControlRequest,
+  type ControlResult,
+  type PoolSummary,
+} from '../../control/protocol.ts';
 import { explainFailure } from './explain-outcome.ts';
-import { describeEntry, type Pool } from './find-pool.ts';
+import type { Pool } from './find-pool.ts';
 import { printError, printText } from './print-ctl.ts';
 import { printable } from './printable.ts';
 import type { CtlRequest } from './program.ts';
@@ -19,16 +24,23 @@ export async function pingPool(pool: Pool, isStrict: boolean, answerMs: number):
   if (outcome.kind !== 'result' || !outcome.result.ok) return reportOther(outcome, pool);
   const { pool: summary } = outcome.result;
   if (!summary) throw explainFailure({ kind: 'malformed' }, pool);
-  const health = judge(summary);
+  const health = judge(summary, summary.idle + summary.busy > 0 || (await hasRunningWorker(pool, answerMs)));
   printText(`${health}: ${describeLoad(summary)}\n`);
   if (health === 'saturated') return isStrict ? ctlStatus.notServing : ctlStatus.ok;
   return health === 'serving' ? ctlStatus.ok : ctlStatus.notServing;
 }
 
-function judge({ phase, idle, busy, queue }: PoolSummary): string {
+/** Workers that nobody may look into are neither idle nor busy. */
+async function hasRunningWorker(pool: Pool, answerMs: number): Promise<boolean> {
+  const outcome = await ask(pool.controlPath, { command: 'status' }, { timeoutMs: answerMs });
+  if (outcome.kind !== 'result' || !outcome.result.ok || !hasWorkers(outcome.result.pool)) return false;
+  return outcome.result.pool.workers.some(({ state }) => state === 'running');
+}
+
+function judge({ phase, idle, busy, queue }: PoolSummary, isRunning: boolean): string {
   if (phase !== 'serving') return phase;
-  if (idle + busy === 0) return 'no worker is running';
-  return idle === 0 && queue !== null && queue.length > 0 ? 'saturated' : 'serving';
+  if (!isRunning) return 'no worker is running';
+  return idle === 0 && busy > 0 && queue !== null && queue.length > 0 ? 'saturated' : 'serving';
 }
 
 function describeLoad({ name, address, pid, idle, busy, queue }: PoolSummary): string {
@@ -40,7 +52,7 @@ type LongRequest = Extract<CtlRequest, { command: 'stop' | 'reload' | 'restart' 
 
 /** Waits for the result as long as the supervisor answers, or for `timeoutMs`. */
 export async function changePool(pool: Pool, request: LongRequest, answerMs: number): Promise<number> {
-  const progress = new ProgressLine(`${request.command} of ${describeEntry(pool)}`);
+  const progress = new ProgressLine(`${request.command} of ${printable(pool.state.name)}`);
   try {
     const outcome = await askPatiently(pool.controlPath, toControlRequest(request), {
       answerMs,
