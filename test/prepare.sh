@@ -21,7 +21,7 @@ if [ ! -e "$installed" ] || [ package-lock.json -nt "$installed" ] || [ package.
 fi
 
 bundle=dist/spawn-fcgi.cjs
-if [ ! -e "$bundle" ] || [ -n "$(find src package.json package-lock.json -newer "$bundle" -print -quit)" ]; then
+if [ ! -e "$bundle" ] || [ ! -e dist/spawn-fcgictl.cjs ] || [ -n "$(find src package.json package-lock.json -newer "$bundle" -print -quit)" ]; then
   echo 'prepare: building (npm run build)' >&2
   npm run --silent build >&2
 fi

@@ -5,7 +5,8 @@ import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
-import { baseDirectories, PoolFiles, prepareBaseDirectory } from '../sys/pool-files.ts';
+import { baseDirectories } from '../sys/base-directories.ts';
+import { PoolFiles, prepareBaseDirectory } from '../sys/pool-files.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 
 export interface Claim {

@@ -19,8 +19,6 @@ export type ControlRequest =
   /** Its fields are those of docs/handover.md; whoever serves it judges them. */
   | { readonly command: 'handover'; readonly fields: Readonly<Record<string, unknown>> };
 
-export type ControlCommand = ControlRequest['command'];
-
 export const controlErrors = [
   'version',
   'malformed',

@@ -31,15 +31,6 @@ import { bindUnix } from './unix-socket.ts';
 
 const LOCK_EX_NB = 2 | 4;
 
-/** Where pool files live for this user, in the order to try (spec section 7). */
-export function baseDirectories(stateDir: string | undefined, runtimeDir: string | undefined): string[] {
-  if (stateDir !== undefined) return [stateDir];
-  const uid = process.getuid?.() ?? 0;
-  if (uid === 0) return ['/run/spawn-fcgi'];
-  const own = `/tmp/spawn-fcgi-${uid}`;
-  return runtimeDir ? [join(runtimeDir, 'spawn-fcgi'), own] : [own];
-}
-
 /**
  * Creates the base directory if need be and checks that nobody else could put
  * files there: a directory, ours, not a link, writable by its owner only.

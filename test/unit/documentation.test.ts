@@ -2,7 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { specs } from '../../src/cli/options.ts';
+import { parseArguments } from '../../src/cli/ctl/program.ts';
+import { ctlStatus } from '../../src/cli/ctl/statuses.ts';
 import { usageText } from '../../src/cli/usage.ts';
+import { statusOfError, statusOfReload } from '../../src/control/protocol.ts';
 import { defaults } from '../../src/core/config.ts';
 import { exitStatus } from '../../src/core/errors.ts';
 
@@ -38,3 +41,24 @@ test('-h states the defaults that the program has', () => {
     `longest delay of the backoff (default: ${defaults.restartMaxDelayMs / 1000}s)`,
   );
 });
+
+test('the README has a row for every exit status of spawn-fcgictl, and its -h names them', () => {
+  const rows = tableUnder('Exit statuses of spawn-fcgictl').map((row) => row[1]);
+  const used = [ctlStatus, statusOfError, statusOfReload].flatMap((statuses) =>
+    Object.values<number>(statuses),
+  );
+  expect(new Set(rows)).toEqual(new Set(used.map(String)));
+  const [, help] = usageOfCtl().split('Exit status:');
+  for (const status of used) expect(help).toMatch(new RegExp(`\\b${status}\\b`));
+});
+
+test('the README has a row for every command of spawn-fcgictl', () => {
+  const rows = tableUnder('spawn-fcgictl').map((row) => /`(\w+)/.exec(row[1] ?? '')?.[1]);
+  const commands = [...usageOfCtl().matchAll(/^ {2}(\w+) [<[]/gm)].map((match) => match[1]);
+  expect(rows).toEqual(commands.filter((command) => command !== 'help'));
+});
+
+function usageOfCtl(): string {
+  const parsed = parseArguments(['-h']);
+  return parsed.kind === 'text' ? parsed.text : '';
+}

@@ -1,0 +1,90 @@
+// `ping`, `stop`, `reload`, `restart` and `scale`: one request to one pool, its result
+// printed, its exit status returned.
+import { askPatiently } from '../../control/ask-patiently.ts';
+import { ask, type Outcome } from '../../control/client.ts';
+import {
+  hasWorkers,
+  type ControlRequest,
+  type ControlResult,
+  type PoolSummary,
+} from '../../control/protocol.ts';
+import { explainFailure } from './explain-outcome.ts';
+import type { Pool } from './find-pool.ts';
+import { printError, printText } from './print-ctl.ts';
+import { printable } from './printable.ts';
+import type { CtlRequest } from './program.ts';
+import { ProgressLine } from './progress-line.ts';
+import { ctlStatus } from './statuses.ts';
+
+/** A supervisor says that it has ended before it does. */
+const stopLingerMs = 2000;
+
+export async function pingPool(pool: Pool, isStrict: boolean, answerMs: number): Promise<number> {
+  const outcome = await ask(pool.controlPath, { command: 'ping' }, { timeoutMs: answerMs });
+  if (outcome.kind !== 'result' || !outcome.result.ok) return reportOther(outcome, pool);
+  const { pool: summary } = outcome.result;
+  if (!summary) throw explainFailure({ kind: 'malformed' }, pool);
+  const health = judge(summary, summary.idle + summary.busy > 0 || (await hasRunningWorker(pool, answerMs)));
+  printText(`${health}: ${describeLoad(summary)}\n`);
+  if (health === 'saturated') return isStrict ? ctlStatus.notServing : ctlStatus.ok;
+  return health === 'serving' ? ctlStatus.ok : ctlStatus.notServing;
+}
+
+/** Workers that nobody may look into are neither idle nor busy. */
+async function hasRunningWorker(pool: Pool, answerMs: number): Promise<boolean> {
+  const outcome = await ask(pool.controlPath, { command: 'status' }, { timeoutMs: answerMs });
+  if (outcome.kind !== 'result' || !outcome.result.ok || !hasWorkers(outcome.result.pool)) return false;
+  return outcome.result.pool.workers.some(({ state }) => state === 'running');
+}
+
+function judge({ phase, idle, busy, queue }: PoolSummary, isRunning: boolean): string {
+  if (phase !== 'serving') return phase;
+  if (!isRunning) return 'no worker is running';
+  return idle === 0 && busy > 0 && queue !== null && queue.length > 0 ? 'saturated' : 'serving';
+}
+
+function describeLoad({ name, address, pid, idle, busy, queue }: PoolSummary): string {
+  const waiting = queue ? `, ${queue.length} of ${queue.backlog} waiting` : '';
+  return `${printable(name)} on ${printable(address)}, PID ${pid}, ${idle} idle, ${busy} busy${waiting}`;
+}
+
+type LongRequest = Extract<CtlRequest, { command: 'stop' | 'reload' | 'restart' | 'scale' }>;
+
+/** Waits for the result as long as the supervisor answers, or for `timeoutMs`. */
+export async function changePool(pool: Pool, request: LongRequest, answerMs: number): Promise<number> {
+  const progress = new ProgressLine(`${request.command} of ${printable(pool.state.name)}`);
+  try {
+    const outcome = await askPatiently(pool.controlPath, toControlRequest(request), {
+      answerMs,
+      timeoutMs: request.timeoutMs,
+      onProgress: (text) => progress.show(text),
+      ...(request.command === 'stop' ? { lingerMs: stopLingerMs } : {}),
+    });
+    progress.end();
+    return outcome.kind === 'result' ? reportResult(outcome.result) : reportOther(outcome, pool);
+  } finally {
+    progress.end();
+  }
+}
+
+function toControlRequest(request: LongRequest): ControlRequest {
+  return request.command === 'scale'
+    ? { command: request.command, workers: request.workers }
+    : { command: request.command };
+}
+
+function reportOther(outcome: Outcome, pool: Pool): number {
+  if (outcome.kind === 'result') return reportResult(outcome.result);
+  throw explainFailure(outcome, pool);
+}
+
+/** The server's line and status; a refusal is never a success. */
+function reportResult(result: ControlResult): number {
+  const line = printable(result.message);
+  if (result.ok && result.status === 0) {
+    if (line !== '') printText(`${line}\n`);
+    return ctlStatus.ok;
+  }
+  printError(line === '' ? (result.ok ? 'failed' : result.error) : line);
+  return result.status || ctlStatus.noAnswer;
+}

@@ -1,0 +1,214 @@
+// From a TARGET to the one living pool that it names, by the base directories. What is
+// found in a PID file is only a name to look a pool up by.
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { SpawnFcgiError } from '../../core/errors.ts';
+import type { PoolState } from '../../core/pool-state.ts';
+import { baseDirectories } from '../../sys/base-directories.ts';
+import {
+  isProcess,
+  readPath,
+  readPoolDirectory,
+  type PoolDirectory,
+  type PoolEntry,
+} from '../../sys/pool-directory.ts';
+import { canonicalIp, parseEndpoint, parseTarget } from './parse-target.ts';
+import { printable } from './printable.ts';
+import { ctlStatus } from './statuses.ts';
+
+/** A pool that lives and that we may read. */
+export type Pool = PoolEntry & { readonly state: PoolState };
+
+/** The pools of this machine as far as the caller may look. */
+export class PoolFinder {
+  readonly #directories: readonly PoolDirectory[];
+  readonly #entries: readonly PoolEntry[];
+
+  constructor(stateDir: string | undefined, runtimeDir: string | undefined) {
+    const isNamed = stateDir !== undefined;
+    const paths = baseDirectories(stateDir, runtimeDir);
+    // Root's pools are not ours to control, but ours to name.
+    const all = isNamed || process.getuid?.() === 0 ? paths : [...paths, '/run/spawn-fcgi'];
+    this.#directories = all.map((path) => readPoolDirectory(path, isNamed));
+    this.#entries = this.#directories.flatMap((one) => (one.kind === 'found' ? one.entries : []));
+    const [first] = this.#directories;
+    if (isNamed && first?.kind === 'not-permitted') throw refuseDirectory(first.path, first.reason);
+  }
+
+  /** Every pool that we may read. */
+  all(): Pool[] {
+    return this.#entries.filter(isReadable);
+  }
+
+  /** Living or dead pools of other users. */
+  get hiddenCount(): number {
+    return this.#entries.length - this.all().length;
+  }
+
+  /** The pool that the target names; throws the reason why there is none. */
+  async find(text: string): Promise<Pool> {
+    const target = parseTarget(text);
+    switch (target?.kind) {
+      case undefined:
+        throw refuseUsage(
+          `'${printable(text)}' is no target; give a PID file, a socket, address:port or a PID`,
+        );
+      case 'number':
+        return this.#findNumber(text, target.number);
+      case 'tcp':
+        return this.#only(text, await this.#listeningOn(target.host, target.port));
+      case 'path':
+        return this.#findPath(target.path);
+    }
+  }
+
+  #findNumber(text: string, number: number): Pool {
+    const found = [...this.#ofPid(number), ...this.#onPort(number)];
+    if (found.length === 0) this.#refusePid(text, number);
+    return this.#only(text, [...new Set(found)]);
+  }
+
+  #findPath(path: string): Pool {
+    const content = readPath(path);
+    if (content.kind === 'pid-file') return this.#findPidFile(path, content.text);
+    const names = new Set([nameSocket(path), resolveLinks(path)]);
+    const found = this.#entries.filter((entry) => names.has(addressOf(entry)));
+    if (found.length > 0) return this.#only(path, found);
+    if (content.kind === 'not-permitted') throw refusePermission(`'${printable(path)}' cannot be read`);
+    const what = content.kind === 'absent' ? 'is not there, and no' : 'is no PID file, and no';
+    throw this.#refuse(path, `it ${what} pool has it as its socket`);
+  }
+
+  #findPidFile(path: string, text: string): Pool {
+    if (text.trim() === '') throw this.#refuse(path, 'the PID file is empty');
+    const pid = /^\s*(\d{1,10})\s*$/.exec(text)?.[1];
+    if (pid === undefined) throw this.#refuse(path, 'the file does not hold one PID');
+    const found = this.#ofPid(Number(pid));
+    if (found.length === 0) this.#refusePid(path, Number(pid));
+    return this.#only(path, found);
+  }
+
+  #ofPid(pid: number): PoolEntry[] {
+    return this.#entries.filter(({ state }) => state?.pid === pid);
+  }
+
+  #onPort(port: number): PoolEntry[] {
+    return this.#entries.filter((entry) => parseEndpoint(addressOf(entry))?.port === port);
+  }
+
+  /** Pools on the port that the host leads to: on that very address, else on all addresses. */
+  async #listeningOn(host: string, port: number): Promise<PoolEntry[]> {
+    const onPort = this.#onPort(port);
+    if (host === '' || onPort.length === 0) return onPort;
+    const ips = await addressesOf(host);
+    for (const ip of ips) {
+      const exact = onPort.filter((entry) => ipOf(entry) === ip);
+      if (exact.length > 0) return exact;
+    }
+    const takesFour = ips.some((ip) => !ip.includes(':'));
+    const takesSix = ips.some((ip) => ip.includes(':'));
+    return onPort.filter(
+      (entry) => (takesFour && ipOf(entry) === '0.0.0.0') || (takesSix && ipOf(entry) === '::'),
+    );
+  }
+
+  #only(text: string, found: readonly PoolEntry[]): Pool {
+    const [first, ...others] = found;
+    if (!first) throw this.#refuse(text);
+    if (others.length > 0) {
+      const names = found.map((entry) => describeEntry(entry)).join(', ');
+      throw refuseUsage(`'${printable(text)}' is ambiguous: ${names}`);
+    }
+    if (isReadable(first)) return first;
+    throw refusePermission(`the pool on ${printable(first.address)} belongs to ${describeUser(first.uid)}`);
+  }
+
+  #refusePid(text: string, pid: number): never {
+    const owner = this.all().find(({ state }) => state.workers.some((worker) => worker.pid === pid));
+    if (owner) throw this.#refuse(text, `PID ${pid} is a worker of ${describeEntry(owner)}`);
+    if (!isProcess(pid)) throw this.#refuse(text, `there is no process ${pid}`);
+    if (this.hiddenCount > 0)
+      throw refusePermission(`PID ${pid} is no pool of yours, and those of other users are hidden`);
+    throw this.#refuse(text, `PID ${pid} is no supervisor that is known here`);
+  }
+
+  #refuse(text: string, reason?: string): SpawnFcgiError {
+    const unread = this.#directories.flatMap((one) =>
+      one.kind === 'not-permitted' ? [`${one.path} was not searched: ${one.reason}`] : [],
+    );
+    const reasons = [...(reason === undefined ? [] : [reason]), ...unread].map(
+      (one) => `; ${printable(one)}`,
+    );
+    return new SpawnFcgiError(`no such pool: '${printable(text)}'${reasons.join('')}`, {
+      exitCode: ctlStatus.noSuchPool,
+    });
+  }
+}
+
+function isReadable(entry: PoolEntry): entry is Pool {
+  return entry.state !== undefined;
+}
+
+function addressOf(entry: PoolEntry): string {
+  return entry.state?.address ?? entry.address;
+}
+
+function ipOf(entry: PoolEntry): string | undefined {
+  return parseEndpoint(addressOf(entry))?.ip;
+}
+
+/** A pool in a message. */
+export function describeEntry(entry: PoolEntry): string {
+  const { state } = entry;
+  return state
+    ? `pool '${printable(state.name)}' on ${printable(state.address)} (supervisor PID ${state.pid})`
+    : `the pool on ${printable(entry.address)} of ${describeUser(entry.uid)}`;
+}
+
+function describeUser(uid: number): string {
+  return uid === 0 ? 'root' : `uid ${uid}`;
+}
+
+function refuseUsage(message: string): SpawnFcgiError {
+  return new SpawnFcgiError(message, { exitCode: ctlStatus.usage });
+}
+
+function refusePermission(message: string): SpawnFcgiError {
+  return new SpawnFcgiError(`not permitted: ${message}`, { exitCode: ctlStatus.notPermitted });
+}
+
+function refuseDirectory(path: string, reason: string): SpawnFcgiError {
+  return refusePermission(`--state-dir ${printable(path)} cannot be used: ${printable(reason)}`);
+}
+
+/** The socket's path as pools name themselves (nameAddress): links of the directory part resolved, the name as given. */
+function nameSocket(path: string): string {
+  const absolute = resolve(path);
+  return join(resolveLinks(dirname(absolute)), basename(absolute));
+}
+
+function resolveLinks(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+/** IP addresses of a host, IPv4 first; empty for a name that is none. */
+async function addressesOf(host: string): Promise<string[]> {
+  if (host === 'localhost') return ['127.0.0.1', '::1'];
+  const literal = canonicalIp(host);
+  return literal === undefined ? lookUp(host) : [literal];
+}
+
+function lookUp(host: string): Promise<string[]> {
+  return new Promise((done) => {
+    // Loaded for names only: it costs 4 ms.
+    process
+      .getBuiltinModule('node:dns')
+      .lookup(host, { all: true, order: 'ipv4first' }, (error, addresses) => {
+        done(error ? [] : addresses.map(({ address }) => address));
+      });
+  });
+}

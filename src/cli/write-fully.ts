@@ -1,0 +1,18 @@
+// Bytes to stdout or stderr by writeSync only, since process.stdout would make a
+// caller's pipe non-blocking for everybody.
+import { writeSync } from 'node:fs';
+
+/** A reader that went away must not turn a success into a failure. */
+export function writeFully(descriptor: number, text: string): void {
+  const bytes = Buffer.from(text);
+  let patience = 400;
+  for (let sent = 0; sent < bytes.length;) {
+    try {
+      sent += writeSync(descriptor, bytes, sent);
+    } catch (error) {
+      // The caller's pipe may be non-blocking and full: wait for its reader.
+      if ((error as { code?: string }).code !== 'EAGAIN' || patience-- === 0) return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}

@@ -1,0 +1,185 @@
+// The control protocol: what one side writes the other reads, and anything else is refused by its name.
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  controlErrors,
+  formatProgress,
+  formatRequest,
+  formatResult,
+  hasWorkers,
+  limits,
+  parseAnswer,
+  parseRequest,
+  refusal,
+  scaledTo,
+  statusOfError,
+  statusOfReload,
+  type ControlRequest,
+  type ControlResult,
+  type PoolStatus,
+} from '../../src/control/protocol.ts';
+import { examplePool, exampleWorker } from '../helpers/example-pool.ts';
+
+const requests: ControlRequest[] = [
+  { command: 'ping' },
+  { command: 'status' },
+  { command: 'stop' },
+  { command: 'reload' },
+  { command: 'restart' },
+  { command: 'scale', workers: 8 },
+  { command: 'scale', workers: '+1' },
+  { command: 'scale', workers: '-12' },
+  { command: 'handover', fields: { version: '2.0.0', pids: [1, 2] } },
+];
+
+describe('a request', () => {
+  test.each(requests)('%j comes back, as one short line', (request) => {
+    const line = formatRequest(request);
+    expect(line).toMatch(/^\{"v":1,"command":[^\n]*\}\n$/);
+    expect(Buffer.byteLength(line)).toBeLessThan(limits.requestBytes);
+    expect(parseRequest(line)).toStrictEqual(request);
+  });
+
+  test('with fields that nobody knows is read all the same', () => {
+    expect(parseRequest('{"v":1,"command":"ping","later":true}')).toStrictEqual({ command: 'ping' });
+  });
+
+  test.each([
+    ['', 'malformed'],
+    ['{', 'malformed'],
+    ['null', 'malformed'],
+    ['[]', 'malformed'],
+    ['"ping"', 'malformed'],
+    ['GET / HTTP/1.1', 'malformed'],
+    ['{}', 'malformed'],
+    ['{"command":"ping"}', 'malformed'],
+    ['{"v":"1","command":"ping"}', 'malformed'],
+    ['{"v":1}', 'malformed'],
+    ['{"v":1,"command":7}', 'malformed'],
+    ['{"v":2}', 'version'],
+    ['{"v":0,"command":"ping"}', 'version'],
+    ['{"v":1,"command":"Ping"}', 'unknown-command'],
+    ['{"v":1,"command":"__proto__"}', 'unknown-command'],
+    ['{"v":1,"command":"scale"}', 'invalid'],
+    ['{"v":1,"command":"scale","workers":0}', 'invalid'],
+    ['{"v":1,"command":"scale","workers":-1}', 'invalid'],
+    ['{"v":1,"command":"scale","workers":1.5}', 'invalid'],
+    ['{"v":1,"command":"scale","workers":65536}', 'invalid'],
+    ['{"v":1,"command":"scale","workers":"8"}', 'invalid'],
+    ['{"v":1,"command":"scale","workers":"+"}', 'invalid'],
+    ['{"v":1,"command":"scale","workers":"+1e9"}', 'invalid'],
+    ['{"v":1,"command":"scale","workers":null}', 'invalid'],
+  ])('%s is refused as %s', (line, error) => {
+    expect(parseRequest(line)).toMatchObject({ error, message: expect.any(String) as string });
+  });
+
+  test('is never read from garbage, and reading never throws', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.json(), fc.string()), (text) => {
+        expect(parseRequest(text)).toHaveProperty('error');
+        expect(['malformed', 'version']).toContain(parseAnswer(text).kind);
+      }),
+    );
+  });
+});
+
+describe('an answer', () => {
+  const pool: PoolStatus = { ...examplePool(), workers: [exampleWorker()] };
+  const results: ControlResult[] = [
+    { ok: true, status: 0, message: 'reloaded: generation 2, 4 workers' },
+    { ok: true, status: 3, message: '' },
+    { ok: true, status: 0, message: '', pool: examplePool() },
+    { ok: true, status: 0, message: '', pool },
+    ...controlErrors.map((error) => refusal(error, 'no\nsuch thing')),
+  ];
+
+  test.each(results)('%j comes back, as one line', (result) => {
+    const line = formatResult(result);
+    expect(line.indexOf('\n')).toBe(line.length - 1);
+    expect(parseAnswer(line)).toStrictEqual({ kind: 'result', result });
+  });
+
+  test('of progress comes back', () => {
+    expect(parseAnswer(formatProgress('slot 0: up\n'))).toStrictEqual({
+      kind: 'progress',
+      text: 'slot 0: up\n',
+    });
+  });
+
+  test('of another version says which, whatever else it holds', () => {
+    expect(parseAnswer('{"v":2,"result":{"fine":true}}')).toStrictEqual({ kind: 'version', version: 2 });
+  });
+
+  test('has workers or not', () => {
+    expect([hasWorkers(pool), hasWorkers(examplePool()), hasWorkers(undefined)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  });
+
+  test.each([
+    { status: 256 },
+    { status: -1 },
+    { status: '0' },
+    { message: 7 },
+    { ok: 'yes' },
+    { ok: false },
+    { ok: false, error: 'unheard-of' },
+    { pool: null },
+    { pool: [] },
+  ])('with %j is malformed', (changes) => {
+    const line = JSON.stringify({ v: 1, ok: true, status: 0, message: '', ...changes });
+    expect(parseAnswer(line)).toStrictEqual({ kind: 'malformed' });
+  });
+
+  test.each(Object.keys(examplePool()))('with a pool whose %s is of another type is malformed', (name) => {
+    for (const wrong of [undefined, {}, [7], -1, true])
+      expect(kindWithPool({ ...pool, [name]: wrong })).toBe('malformed');
+  });
+
+  test.each(Object.keys(exampleWorker()))(
+    'with a worker whose %s is of another type is malformed',
+    (name) => {
+      for (const wrong of [undefined, {}, ['x'], -1, true]) {
+        expect(kindWithPool({ ...pool, workers: [{ ...exampleWorker(), [name]: wrong }] })).toBe('malformed');
+      }
+    },
+  );
+
+  test.each([{ operation: null }, { lastReload: null }, { queue: null }, { pidFile: null }, { workers: [] }])(
+    'with a pool of %j is one',
+    (changes) => {
+      expect(kindWithPool({ ...pool, ...changes })).toBe('result');
+    },
+  );
+
+  test.each([
+    { operation: { kind: 'reload' } },
+    { lastReload: { result: 'perhaps', agoMs: 1, message: '' } },
+    { queue: { length: 1 } },
+    { workers: {} },
+    { workers: [null] },
+  ])('with a pool of %j is malformed', (changes) => {
+    expect(kindWithPool({ ...pool, ...changes })).toBe('malformed');
+  });
+
+  function kindWithPool(changed: object): string {
+    return parseAnswer(JSON.stringify({ v: 1, ok: true, status: 0, message: '', pool: changed })).kind;
+  }
+});
+
+test('every error and every end of a reload has an exit status that spawn-fcgictl documents', () => {
+  expect(Object.values(statusOfReload)).toEqual([0, 1, 2, 3]);
+  for (const error of controlErrors) expect([1, 6, 7, 255]).toContain(statusOfError[error]);
+});
+
+test.each([
+  [8, 4, 8],
+  ['+1', 4, 5],
+  ['-1', 4, 3],
+  ['-9', 4, 1],
+  ['+65535', 4, 65_535],
+] as const)('scale %s of %i workers gives %i', (workers, current, wanted) => {
+  expect(scaledTo(workers, current)).toBe(wanted);
+});

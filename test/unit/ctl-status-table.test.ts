@@ -1,0 +1,155 @@
+// The table of `spawn-fcgictl status`: what it says, that it is aligned, and how it is cut to a terminal's width.
+import { describe, expect, test } from 'vitest';
+import {
+  formatBytes,
+  formatDuration,
+  formatPool,
+  type MeasuredPool,
+  type MeasuredWorker,
+} from '../../src/cli/ctl/status-table.ts';
+import { cutEnd, cutStart, printable, printableJson, widthOf } from '../../src/cli/ctl/printable.ts';
+import { examplePool, exampleWorker } from '../helpers/example-pool.ts';
+
+function makeWorker(changes: Partial<MeasuredWorker> = {}): MeasuredWorker {
+  return { ...exampleWorker(), rssBytes: 12_582_912, cpuPercent: 1.5, ...changes };
+}
+
+function makePool(changes: Partial<MeasuredPool> = {}): MeasuredPool {
+  return { ...examplePool(), operation: null, lastReload: null, workers: [makeWorker()], ...changes };
+}
+
+describe('the table of a pool', () => {
+  test('has a heading, and a row a worker', () => {
+    const workers = [
+      makeWorker({ activity: 'busy', lastExit: null, restarts: 0 }),
+      makeWorker({ slot: 1, pid: 12_345, generation: 1, state: 'stopping', uptimeMs: 93_784_000 }),
+      makeWorker({
+        slot: 2,
+        pid: null,
+        state: 'backoff',
+        uptimeMs: null,
+        rssBytes: null,
+        cpuPercent: null,
+        nextTryMs: 1250,
+        pids: [],
+      }),
+    ];
+    expect(formatPool(makePool({ workers }))).toBe(
+      [
+        'php-cgi on /run/php.sock: PID 501, serving, gen 2, up 1d, 3 idle 1 busy, queue 0/1024',
+        '  SLOT   PID GEN STATE    DOES   UP RSS CPU% RESTARTS NEXT LAST EXIT',
+        '     0   640   2 running  busy   5s 12M  1.5        0    - -',
+        '     1 12345   1 stopping idle 1d2h 12M  1.5        3    - killed by SIGKILL',
+        '     2     -   2 backoff  -       -   -    -        3 1.3s killed by SIGKILL',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  test('says which operation is under way, and not how the last reload ended then', () => {
+    const { operation } = examplePool();
+    const lastReload = { result: 'rolled-back', agoMs: 61_000, message: 'slot 0: exit 1' } as const;
+    const lines = formatPool(makePool({ operation, lastReload })).split('\n');
+    expect(lines[1]).toBe('  reload since 3s: slot 2 of 4');
+    expect(lines[2]).toMatch(/^ {2}SLOT/);
+  });
+
+  test('says how the last reload ended if it failed, and only then', () => {
+    const lastReload = { result: 'rolled-back', agoMs: 61_000, message: 'slot 0: exit 1' } as const;
+    expect(formatPool(makePool({ lastReload }))).toContain(
+      '\n  last reload rolled-back 1m1s ago: slot 0: exit 1\n',
+    );
+    const { lastReload: good } = examplePool();
+    expect(formatPool(makePool({ lastReload: good }))).not.toContain('last reload');
+  });
+
+  test('keeps the end of an address that is too long', () => {
+    const address = `/srv/${'sites/'.repeat(20)}app.sock`;
+    const [heading] = formatPool(makePool({ address })).split('\n');
+    expect(heading).toMatch(/^php-cgi on \.\.[a-z/]*sites\/app\.sock: PID 501/);
+    expect(heading?.length).toBeLessThanOrEqual(100);
+  });
+
+  test('without a queue that the kernel tells says so', () => {
+    expect(formatPool(makePool({ queue: null }))).toContain('queue unknown');
+  });
+
+  test('keeps control characters of others off the terminal', () => {
+    const text = formatPool(
+      makePool({
+        name: 'a\nb',
+        address: '/run/\x1b[2J.sock',
+        operation: { kind: 'x\r', sinceMs: 0, step: 'y\x07' },
+        workers: [makeWorker({ lastExit: '\u009b31m' })],
+      }),
+    );
+    expect(text).toMatch(/^[ -~\n]*$/);
+    expect(text.split('\n')).toHaveLength(5);
+  });
+
+  test('stays within 80 columns a row, whatever a worker has to tell', () => {
+    const lastExit = 'could not be executed: no such file or directory, and more';
+    for (const line of formatPool(makePool({ workers: [makeWorker({ lastExit })] }))
+      .split('\n')
+      .slice(1)) {
+      expect(line.length).toBeLessThanOrEqual(80);
+    }
+  });
+});
+
+test.each([
+  [0, '0s'],
+  [999, '0s'],
+  [59_999, '59s'],
+  [60_000, '1m'],
+  [3_599_000, '59m59s'],
+  [3_605_000, '1h'],
+  [90_000_000, '1d1h'],
+  [8_640_000_000, '100d'],
+])('%i ms are %s', (ms, text) => {
+  expect(formatDuration(ms)).toBe(text);
+});
+
+test.each([
+  [0, '0K'],
+  [422_000, '412K'],
+  [1_048_576, '1M'],
+  [1_610_612_736, '1.5G'],
+])('%i bytes are %s', (bytes, text) => {
+  expect(formatBytes(bytes)).toBe(text);
+});
+
+describe('text of others', () => {
+  test.each([
+    ['plain, ä, 漢', 'plain, ä, 漢'],
+    ['\x1b]0;title\x07', String.raw`\x1b]0;title\x07`],
+    ['line\nline\r', String.raw`line\x0aline\x0d`],
+    ['\u009b31m\x7f', String.raw`\x9b31m\x7f`],
+    ['\u202eabc\u2028', String.raw`\u{202e}abc\u{2028}`],
+    ['\ud800', String.raw`\u{d800}`],
+  ])('%j is printed as %s', (text, shown) => {
+    expect(printable(text)).toBe(shown);
+  });
+
+  test('as JSON comes back as it was, and is harmless', () => {
+    const value = { text: '\x1b\u009b\x7f\u202e\u{e0001}\n' };
+    expect(printableJson(value)).toMatch(/^[ -~\n]*$/);
+    expect(JSON.parse(printableJson(value))).toEqual(value);
+  });
+
+  test.each([
+    ['abc', 3],
+    ['漢字', 4],
+    ['e\u0301', 1],
+  ])('%s is %i columns wide', (text, width) => {
+    expect(widthOf(text)).toBe(width);
+  });
+
+  test.each([
+    ['abcdef', 6, 'abcdef', 'abcdef'],
+    ['abcdef', 5, 'abc..', '..def'],
+    ['漢字漢字', 7, '漢字..', '..漢字'],
+  ])('%s in %i columns is %s or %s', (text, columns, end, start) => {
+    expect([cutEnd(text, columns), cutStart(text, columns)]).toEqual([end, start]);
+  });
+});
