@@ -1,8 +1,8 @@
 // What each command of the control socket does to the pool.
-import { reloadStatus } from '../core/rollout.ts';
 import {
   refusal,
   scaledTo,
+  statusOfReload,
   type ControlRequest,
   type ControlResult,
   type PoolStatus,
@@ -150,7 +150,7 @@ function resultOf(end: OperationEnd, pool: PoolSummary): ControlResult {
           }
         : { ok: true, status: 1, message: 'restarted, but not every new worker came up', pool };
     case 'reload':
-      return { ok: true, status: reloadStatus[end.result], message: describeReload(end, pool), pool };
+      return { ok: true, status: statusOfReload[end.result], message: describeReload(end, pool), pool };
   }
 }
 

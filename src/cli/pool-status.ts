@@ -8,6 +8,7 @@ import type { Config } from '../core/config.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { acceptQueue } from '../sys/accept-queue.ts';
 import type { SessionFreezer } from '../sys/session-freeze.ts';
+import type { SessionScan } from '../sys/session-scan.ts';
 import type { PreparedPool } from './prepare-pool.ts';
 
 export interface StatusSource {
@@ -21,12 +22,26 @@ export interface StatusSource {
   readonly signalName: (signal: number) => string | undefined;
 }
 
-/** The whole status; `busy` and `idle` count running workers. */
+/** The whole status; `busy` and `idle` count running workers, and who may not be looked into counts as busy. */
 export function describePool(source: StatusSource): PoolStatus {
-  const { config, prepared, supervisor } = source;
   const workers = describeWorkers(source);
-  const count = (activity: WorkerStatus['activity']): number =>
-    workers.filter((worker) => worker.state === 'running' && worker.activity === activity).length;
+  return { ...summarize(source, workers), workers };
+}
+
+/** The same without the workers. */
+export function summarizePool(source: StatusSource): PoolSummary {
+  return summarize(source, runningWorkers(source));
+}
+
+interface Active {
+  readonly state: WorkerStatus['state'];
+  readonly activity: WorkerStatus['activity'];
+}
+
+function summarize(source: StatusSource, workers: readonly Active[]): PoolSummary {
+  const { config, prepared, supervisor } = source;
+  const running = workers.filter(({ state }) => state === 'running');
+  const idle = running.filter(({ activity }) => activity === 'idle').length;
   const { pool } = supervisor;
   return {
     name: config.name,
@@ -37,22 +52,21 @@ export function describePool(source: StatusSource): PoolStatus {
     generation: pool.generation,
     uptimeMs: Math.round(source.nowMs() - source.upAtMs),
     wanted: pool.wanted,
-    idle: count('idle'),
-    busy: count('busy'),
+    idle,
+    busy: running.length - idle,
     queue: acceptQueue(prepared.socket) ?? null,
     operation: describeOperation(source),
     lastReload: describeLastReload(source),
     command: source.command,
     pidFile: prepared.pidFile?.absolutePath ?? null,
     stopTimeoutMs: config.stopTimeoutMs,
-    workers,
   };
 }
 
-/** The same without the workers. */
-export function summarizePool(source: StatusSource): PoolSummary {
-  const { workers: _workers, ...summary } = describePool(source);
-  return summary;
+function runningWorkers({ supervisor, freezer }: StatusSource): Active[] {
+  const pids = supervisor.pool.slots.flatMap(({ state }) => (state.kind === 'running' ? [state.pid] : []));
+  const scan = freezer.scan(pids);
+  return pids.map((pid) => ({ state: 'running', activity: freezer.activity(pid, scan) }));
 }
 
 function describeOperation({ supervisor, nowMs }: StatusSource): PoolStatus['operation'] {
@@ -73,18 +87,19 @@ function describeLastReload({ supervisor, nowMs }: StatusSource): PoolStatus['la
 
 function describeWorkers(source: StatusSource): WorkerStatus[] {
   const { pool, facts } = source.supervisor;
+  const scan = source.freezer.scan(facts.livePids());
   const slots = pool.slots.map((slot, index) => {
     const pid = livePid(slot);
     const nextTryMs =
       slot.state.kind === 'backoff' ? Math.max(0, Math.round(slot.state.retryAtMs - source.nowMs())) : null;
-    return describeWorker(source, { slot: index, pid, state: slot.state.kind, nextTryMs });
+    return describeWorker(source, scan, { slot: index, pid, state: slot.state.kind, nextTryMs });
   });
   const candidate = pool.reload?.candidate;
   const others = [
     ...(candidate ? [{ slot: pool.reload?.slot ?? 0, pid: candidate.pid, state: 'starting' as const }] : []),
     ...[...pool.retirees].map(([pid, slot]) => ({ slot, pid, state: 'stopping' as const })),
   ];
-  const further = others.map((worker) => describeWorker(source, { ...worker, nextTryMs: null }));
+  const further = others.map((worker) => describeWorker(source, scan, { ...worker, nextTryMs: null }));
   return [...slots, ...further].map((worker) => ({ ...worker, restarts: facts.slot(worker.slot).restarts }));
 }
 
@@ -95,7 +110,11 @@ interface Place {
   readonly nextTryMs: number | null;
 }
 
-function describeWorker(source: StatusSource, { slot, pid, state, nextTryMs }: Place): WorkerStatus {
+function describeWorker(
+  source: StatusSource,
+  scan: SessionScan | undefined,
+  { slot, pid, state, nextTryMs }: Place,
+): WorkerStatus {
   const { supervisor, freezer, nowMs, signalName } = source;
   const fact = pid === undefined ? undefined : supervisor.facts.get(pid);
   const { restarts, lastExit } = supervisor.facts.slot(slot);
@@ -105,10 +124,10 @@ function describeWorker(source: StatusSource, { slot, pid, state, nextTryMs }: P
     generation: fact?.generation ?? supervisor.pool.generationOf(slot),
     state,
     uptimeMs: fact ? Math.round(nowMs() - fact.startedAtMs) : null,
-    activity: pid === undefined ? 'unknown' : freezer.activity(pid),
+    activity: pid === undefined ? 'unknown' : freezer.activity(pid, scan),
     restarts,
     lastExit: lastExit ? describeChildEnd(lastExit, signalName) : null,
     nextTryMs,
-    pids: pid === undefined ? [] : (source.prepared.proc?.family(pid) ?? [pid]),
+    pids: pid === undefined ? [] : (scan?.membersOf(pid) ?? [pid]),
   };
 }

@@ -1,6 +1,8 @@
 // The words of the control socket (docs/control-protocol.md), for both sides: types,
 // limits, and parsers that take any bytes. Opens no socket, knows no clock.
 
+import type { ReloadResult } from '../core/rollout.ts';
+
 export const protocolVersion = 1;
 
 export const limits = {
@@ -44,8 +46,12 @@ export const statusOfError: Readonly<Record<ControlError, number>> = {
 };
 
 /** How a reload ended, and its exit status. */
-export const statusOfReload = { reloaded: 0, 'rolled-back': 1, partly: 2, 'timed-out': 3 } as const;
-export type ReloadResult = keyof typeof statusOfReload;
+export const statusOfReload: Readonly<Record<ReloadResult, number>> = {
+  reloaded: 0,
+  'rolled-back': 1,
+  partly: 2,
+  'timed-out': 3,
+};
 
 const phases = ['starting', 'serving', 'stopping'] as const;
 const workerStates = ['starting', 'running', 'stopping', 'backoff', 'exited'] as const;

@@ -30,7 +30,10 @@ export interface ControlClient {
 const requestTimeoutMs = 10_000;
 const unreadTimeoutMs = 30_000;
 const maxUnreadBytes = 1024 * 1024;
-const maxClients = 64;
+/** Of clients that have not sent their request yet; more are refused by a closed connection. */
+const maxConnections = 1024;
+/** Of clients that wait for an operation to end. */
+const maxWaiting = 64;
 
 export class ControlServer {
   readonly #server: Server;
@@ -43,7 +46,7 @@ export class ControlServer {
     // Loaded only now: no start waits for it.
     const { createServer } = process.getBuiltinModule('node:net');
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#welcome(socket));
-    this.#server.maxConnections = maxClients;
+    this.#server.maxConnections = maxConnections;
     // An accept that fails (EMFILE) is the client's trouble, not the pool's.
     this.#server.on('error', () => undefined);
     this.#server.listen({ fd: descriptor });
@@ -95,6 +98,10 @@ export class ControlServer {
       this.#refuse(socket, request.error, request.message);
       return undefined;
     }
+    if (this.#clients.size > maxWaiting && isLong(request.command)) {
+      this.#refuse(socket, 'busy', `busy: ${this.#clients.size - 1} clients wait already`);
+      return undefined;
+    }
     let isAnswered = false;
     const client: ControlClient = {
       socket,
@@ -111,6 +118,11 @@ export class ControlServer {
     this.#actions.carryOut(request, client);
     return client;
   }
+}
+
+/** Commands that keep their client waiting; a stop, a status and a ping always get through. */
+function isLong(command: ControlRequest['command']): boolean {
+  return command === 'reload' || command === 'restart' || command === 'handover';
 }
 
 /** A client that reads nothing loses its connection before it costs us memory. */

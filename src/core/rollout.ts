@@ -91,12 +91,5 @@ export function isReturning(stage: RolloutStage): boolean {
   return stage === 'reverting' || stage === 'restoring';
 }
 
-/** How a reload ended; the statuses are those of `spawn-fcgictl reload`. */
+/** How a reload ended. */
 export type ReloadResult = 'reloaded' | 'rolled-back' | 'partly' | 'timed-out';
-
-export const reloadStatus: Readonly<Record<ReloadResult, number>> = {
-  reloaded: 0,
-  'rolled-back': 1,
-  partly: 2,
-  'timed-out': 3,
-};

@@ -171,7 +171,6 @@ export class Supervisor {
     const { slot } = worker;
     const atMs = this.#machine.clock.nowMs();
     this.#machine.sharedSocket.restore();
-    this.#facts.noteEnd(slot, exit);
     this.#machine.records.ended(slot, pid);
     this.#gracefulEnd.leaderEnded(pid);
     // Replace first, clean up behind it afterwards: the respawn is what users wait for.
@@ -395,7 +394,6 @@ export class Supervisor {
 
   #promote(slot: number, pid: number): void {
     this.#machine.records.promoted(slot, pid);
-    this.#facts.countReplacement(slot);
     const generation = this.#facts.get(pid)?.generation ?? 0;
     this.#machine.log.write({ event: 'worker-replaced', slot, workerPid: pid, generation });
   }
@@ -488,7 +486,7 @@ export class Supervisor {
     }
     const uptimeMs = Math.round(clock.nowMs() - (ended?.startedAtMs ?? clock.nowMs()));
     const name = end.kind === 'signaled' ? signalName(end.signal) : undefined;
-    this.#facts.countReplacement(slot);
+    this.#facts.noteEnd(slot, end);
     log.write({
       event: 'worker-ended',
       slot,

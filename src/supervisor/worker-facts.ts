@@ -9,6 +9,7 @@ export interface WorkerFact {
   readonly startedAtMs: number;
 }
 
+/** Of workers that ended unasked. */
 export interface SlotFact {
   restarts: number;
   lastExit: WorkerExit | undefined;
@@ -51,12 +52,10 @@ export class WorkerFacts {
     return fact;
   }
 
+  /** The slot's worker ended unasked; the slot gets another one. */
   noteEnd(slot: number, exit: WorkerExit): void {
-    this.slot(slot).lastExit = exit;
-  }
-
-  /** The slot got, or will get, another worker. */
-  countReplacement(slot: number): void {
-    this.slot(slot).restarts += 1;
+    const fact = this.slot(slot);
+    fact.lastExit = exit;
+    fact.restarts += 1;
   }
 }

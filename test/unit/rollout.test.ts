@@ -3,7 +3,6 @@ import { expect, test } from 'vitest';
 import {
   decideRollout,
   isReturning,
-  reloadStatus,
   type RolloutAction,
   type RolloutEvent,
   type RolloutStage,
@@ -32,8 +31,4 @@ test.each(rows)('%s: after %s the reload does: %s', (stage, event, action) => {
 test('only reverting and restoring are the way back', () => {
   const back = (Object.keys(cells) as RolloutStage[]).filter(isReturning);
   expect(back).toStrictEqual(['reverting', 'restoring']);
-});
-
-test('the results have the statuses that spawn-fcgictl documents', () => {
-  expect(reloadStatus).toStrictEqual({ reloaded: 0, 'rolled-back': 1, partly: 2, 'timed-out': 3 });
 });
