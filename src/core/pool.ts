@@ -167,7 +167,8 @@ export class Pool {
     if (endClass === 'planned' && this.#generations[index] === this.#generation) this.#recycles = true;
     if (this.#reload?.concerns(index) && !this.#isRecycling(slot, endClass, event)) {
       this.#slots[index] = emptySlot;
-      return [{ ...report, delayMs: 0 }, ...this.#reload.fell(index, pid, end), ...this.#settle()];
+      const answer = this.#advanceReload((reload) => reload.fell(index, pid, end));
+      return [{ ...report, delayMs: 0 }, ...answer];
     }
     if (this.#exceedsStartLimit(endClass, event))
       return [{ ...report, delayMs: undefined }, ...this.#giveUp()];
