@@ -174,10 +174,7 @@ class TinyMachine {
       case 'reload-begun':
         return this.#beginReload(order.generation);
       case 'reload-ended':
-        if (this.#openReload?.generation !== order.generation) this.broken.push('ends a reload that is not');
-        this.#openReload = undefined;
-        this.lastResult = order.result;
-        return;
+        return this.#endReload(order);
       case 'restart-begun':
         this.#noteGeneration(order.generation);
         if (this.#openRestart || this.#openReload) this.broken.push('two operations at once');
@@ -208,6 +205,17 @@ class TinyMachine {
     if (this.#openRestart || this.#openReload) this.broken.push('two operations at once');
     const lingering = new Set([...this.live].filter(([, { isTold }]) => isTold).map(([pid]) => pid));
     this.#openReload = { generation, lingering };
+  }
+
+  /** After "partly" workers of both generations are in service, else those of one only. */
+  #endReload({ result, generation }: Extract<PoolOrder, { kind: 'reload-ended' }>): void {
+    if (this.#openReload?.generation !== generation) this.broken.push('ends a reload that is not');
+    this.#openReload = undefined;
+    this.lastResult = result;
+    const isNew = [...this.live.values()]
+      .filter(({ isTold }) => !isTold)
+      .map((worker) => worker.generation === generation);
+    if (result !== 'partly' && isNew.includes(result !== 'reloaded')) this.broken.push(`${result} too early`);
   }
 
   #noteGeneration(generation: number): void {
