@@ -149,6 +149,8 @@ export class Pool {
     if (!slot) return event.kind === 'spawned' ? this.#retire(index, event.pid) : [];
     if (this.#phase === 'stopped') return [];
     if (event.kind === 'spawned' && this.#phase === 'stopping') return this.#endLatecomer(index, event.pid);
+    // Starts are ordered together: the first failure may have reached the start limit.
+    if (event.kind === 'spawn-failed' && this.#phase === 'stopping') return [];
     if (event.kind === 'retry-due' && this.#isWithheld(index)) return [];
     const pid = livePid(slot) ?? 0;
     const step = advance(slot, event, this.#policy);
@@ -167,7 +169,8 @@ export class Pool {
     if (endClass === 'planned' && this.#generations[index] === this.#generation) this.#recycles = true;
     if (this.#reload?.concerns(index) && !this.#isRecycling(slot, endClass, event)) {
       this.#slots[index] = emptySlot;
-      return [{ ...report, delayMs: 0 }, ...this.#reload.fell(index, pid, end), ...this.#settle()];
+      const answer = this.#advanceReload((reload) => reload.fell(index, pid, end));
+      return [{ ...report, delayMs: 0 }, ...answer];
     }
     if (this.#exceedsStartLimit(endClass, event))
       return [{ ...report, delayMs: undefined }, ...this.#giveUp()];

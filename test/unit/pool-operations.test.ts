@@ -289,6 +289,27 @@ describe('a reload fails', () => {
     expect(driver.slotEnds(0).take()).toStrictEqual(['report-end', 'spawn 0: 102/1', 'rolled-back 2 ended']);
   });
 
+  test('because the only new worker ended: it is over, and what was asked for meanwhile begins', () => {
+    const driver = new Driver(1).reload().candidateUp().retireeEnds(100).reload();
+    driver.run(driver.pool.scale(2)).take();
+    expect(driver.slotEnds(0).take()).toStrictEqual([
+      'report-end',
+      'spawn 0: 102/1',
+      'rolled-back 2 ended',
+      'spawn 1: 103/1',
+      'scaled 2',
+      'reload-begun',
+      'try 0: 104/3',
+    ]);
+  });
+
+  test('and it is over then: the next one can be asked for', () => {
+    const driver = new Driver(1).reload().candidateUp().retireeEnds(100).slotEnds(0);
+    expect(driver.pool).toMatchObject({ generation: 1, operation: undefined });
+    driver.take();
+    expect(driver.reload().take()).toStrictEqual(['reload-begun', 'try 0: 103/3']);
+  });
+
   test('when a new worker ends within the settle time', () => {
     const driver = new Driver(2).reload().candidateUp().retireeEnds(100).candidateUp().retireeEnds(101);
     driver.take();

@@ -12,41 +12,61 @@ type Happening =
   | { readonly kind: 'time-passes'; readonly ms: number }
   | { readonly kind: 'exec-breaks'; readonly times: number }
   | { readonly kind: 'stray'; readonly slot: number }
+  | { readonly kind: 'reload' }
+  | { readonly kind: 'restart' }
+  | { readonly kind: 'scale'; readonly workers: number }
+  | { readonly kind: 'hands-over'; readonly isHandingOver: boolean }
+  /** What the operation under way waits for: its candidate, the end of old workers, an answer, a timer. */
+  | { readonly kind: 'goes-on' }
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'late' }
+  | { readonly kind: 'stray-timer'; readonly timer: 'late' | 'settled' | 'probed'; readonly ago: number }
   | { readonly kind: 'stop' };
+
+/** A live worker, as the machine's own books have it. */
+interface Worker {
+  readonly slot: number;
+  readonly generation: number;
+  isTold: boolean;
+  isCandidate: boolean;
+}
 
 /** Carries out a pool's orders as the supervisor does, and keeps the books that the promises are checked against. */
 class TinyMachine {
   readonly pool: Pool;
-  readonly workers: number;
   nowMs = 0;
   stopOrdered = false;
   readonly spawned: number[] = [];
   readonly terminated: number[] = [];
   readonly reaped: number[] = [];
   readonly verdicts: string[] = [];
-  readonly liveSlots = new Map<number, number>();
+  readonly live = new Map<number, Worker>();
   readonly retries = new Set<number>();
+  /** How the latest reload ended. */
+  lastResult: string | undefined;
   /** Promises that were broken on the way. */
   readonly broken: string[] = [];
   #brokenExecs = 0;
   #nextPid = 100;
+  #depth = 0;
+  /** The latest step that a timer or a probe was asked for. */
+  #step = 0;
+  #openReload: { readonly generation: number; readonly lingering: ReadonlySet<number> } | undefined;
+  #openRestart = false;
+  #lastGeneration = 1;
 
-  constructor(workers: number, startLimit: number | undefined) {
-    this.workers = workers;
+  constructor({ workers, startLimit, probes }: Beginning) {
     const limit = startLimit === undefined ? undefined : { count: startLimit, withinMs: 5000 };
-    this.pool = new Pool(workers, { ...testPolicy, startLimit: limit });
+    this.pool = new Pool(workers, { ...testPolicy, startLimit: limit }, { probes });
     this.carryOut(this.pool.start());
   }
 
   happen(happening: Happening): void {
     switch (happening.kind) {
       case 'ends':
-        return this.#end(pick([...this.liveSlots.keys()], happening.which), happening.exit);
-      case 'is-up': {
-        const slot = pick([...this.liveSlots.values()], happening.which);
-        if (slot !== undefined) this.carryOut(this.pool.handle(slot, { kind: 'up', atMs: this.nowMs }));
-        return;
-      }
+        return this.#end(pick([...this.live.keys()], happening.which), happening.exit);
+      case 'is-up':
+        return this.#up(pick([...this.live.keys()], happening.which));
       case 'retry-due': {
         const slot = pick([...this.retries], happening.which);
         if (slot === undefined) return;
@@ -61,6 +81,22 @@ class TinyMachine {
         return;
       case 'stray':
         return this.carryOut(this.pool.handle(happening.slot, { kind: 'retry-due' }));
+      case 'reload':
+        return this.carryOut(this.pool.requestReload());
+      case 'restart':
+        return this.carryOut(this.pool.requestRestart());
+      case 'scale':
+        return this.carryOut(this.pool.scale(happening.workers));
+      case 'hands-over':
+        return this.carryOut(this.pool.setHandingOver(happening.isHandingOver));
+      case 'goes-on':
+        return this.goOn();
+      case 'refused':
+        return this.carryOut(this.pool.probed(this.#step, 'no answer'));
+      case 'late':
+        return this.carryOut(this.pool.late(this.#step));
+      case 'stray-timer':
+        return this.#strayTimer(happening.timer, this.#step - 1 - happening.ago);
       case 'stop':
         return this.stop();
     }
@@ -74,67 +110,260 @@ class TinyMachine {
 
   /** The machine's end of a stop: every worker dies of its TERM. */
   reapAll(): void {
-    for (const pid of this.liveSlots.keys()) this.#end(pid, { kind: 'signaled', signal: 15 });
+    for (const pid of this.live.keys()) this.#end(pid, { kind: 'signaled', signal: 15 });
   }
 
+  repairExec(): void {
+    this.#brokenExecs = 0;
+  }
+
+  /** Each worker that was told to end ends, the candidate is up, the probe is answered, the timer fires. */
+  goOn(): void {
+    const told = [...this.live].find(([, { isTold }]) => isTold);
+    if (told) return this.#end(told[0], { kind: 'exited', status: 0 });
+    const { reload } = this.pool;
+    if (reload?.candidate) return this.#up(reload.candidate.pid);
+    if (reload?.stage === 'probing') return this.carryOut(this.pool.probed(this.#step, undefined));
+    if (reload?.stage === 'settling') return this.carryOut(this.pool.settled(this.#step));
+    return this.#up([...this.live].find(([pid]) => !this.#isRunning(pid))?.[0]);
+  }
+
+  /** Nothing is under way, and nothing waits. */
+  get isAtRest(): boolean {
+    return (
+      this.pool.operation === undefined &&
+      this.retries.size === 0 &&
+      [...this.live].every(([pid, { isTold }]) => !isTold && this.#isRunning(pid))
+    );
+  }
+
+  /** As the supervisor does: ends first, then starts, and failures of starts after what led to them. */
   carryOut(orders: readonly PoolOrder[]): void {
-    for (const order of orders) {
-      switch (order.kind) {
-        case 'spawn':
-          this.#spawn(order.slot);
-          break;
-        case 'retry-after':
-          this.retries.add(order.slot);
-          break;
-        case 'terminate':
-          if (this.liveSlots.get(order.pid) !== order.slot) this.broken.push(`terminates ${order.pid}`);
-          this.terminated.push(order.pid);
-          break;
-        case 'start-limit-reached':
-          this.stopOrdered = true;
-          this.retries.clear();
-          break;
-        case 'report-end':
-          break;
-        default:
-          this.verdicts.push(order.kind);
-      }
-    }
-    this.#check();
+    this.#depth++;
+    for (const order of orders) if (order.kind === 'terminate') this.#terminate(order.pid, order.slot);
+    const failed = orders.flatMap((order) => (order.kind === 'spawn' ? this.#spawn(order.slot) : []));
+    for (const order of orders) this.#carryOutOne(order);
+    for (const slot of failed) this.#failSpawn(slot);
+    this.#depth--;
+    if (this.#depth === 0) this.#check();
   }
 
-  #spawn(slot: number): void {
-    if (this.stopOrdered) this.broken.push(`spawn of slot ${slot} after the stop`);
+  #carryOutOne(order: PoolOrder): void {
+    switch (order.kind) {
+      case 'spawn':
+      case 'terminate':
+      case 'report-end':
+        return;
+      case 'try':
+        return this.#try(order);
+      case 'retry-after':
+        this.retries.add(order.slot);
+        return;
+      case 'cancel-retry':
+        this.retries.delete(order.slot);
+        return;
+      case 'promoted':
+        return this.#promote(order.pid, order.slot);
+      case 'probe':
+        this.#noteStart('a probe');
+        this.#step = order.step;
+        return;
+      case 'settle':
+        this.#step = order.step;
+        return;
+      case 'reload-begun':
+        return this.#beginReload(order.generation);
+      case 'reload-ended':
+        return this.#endReload(order);
+      case 'restart-begun':
+        this.#noteGeneration(order.generation);
+        if (this.#openRestart || this.#openReload) this.broken.push('two operations at once');
+        this.#openRestart = true;
+        return;
+      case 'restart-ended':
+        if (!this.#openRestart) this.broken.push('ends a restart that is not');
+        this.#openRestart = false;
+        this.lastResult = undefined;
+        return;
+      case 'start-limit-reached':
+        this.stopOrdered = true;
+        this.retries.clear();
+        this.verdicts.push(order.kind);
+        return;
+      case 'scaled':
+        if (order.workers !== this.pool.slots.length) this.broken.push(`scaled ${order.workers}`);
+        return;
+      case 'report-up':
+      case 'start-failed':
+      case 'stopped':
+        this.verdicts.push(order.kind);
+    }
+  }
+
+  #beginReload(generation: number): void {
+    this.#noteGeneration(generation);
+    if (this.#openRestart || this.#openReload) this.broken.push('two operations at once');
+    const lingering = new Set([...this.live].filter(([, { isTold }]) => isTold).map(([pid]) => pid));
+    this.#openReload = { generation, lingering };
+  }
+
+  /** After "partly" workers of both generations are in service, else those of one only. */
+  #endReload({ result, generation }: Extract<PoolOrder, { kind: 'reload-ended' }>): void {
+    if (this.#openReload?.generation !== generation) this.broken.push('ends a reload that is not');
+    this.#openReload = undefined;
+    this.lastResult = result;
+    const isNew = [...this.live.values()]
+      .filter(({ isTold }) => !isTold)
+      .map((worker) => worker.generation === generation);
+    if (result !== 'partly' && isNew.includes(result !== 'reloaded')) this.broken.push(`${result} too early`);
+  }
+
+  #noteGeneration(generation: number): void {
+    if (generation <= this.#lastGeneration) this.broken.push(`generation ${generation} again`);
+    this.#lastGeneration = generation;
+  }
+
+  #noteStart(what: string): void {
+    if (this.stopOrdered) this.broken.push(`${what} after the stop`);
+  }
+
+  #terminate(pid: number, slot: number): void {
+    const worker = this.live.get(pid);
+    if (worker?.slot !== slot || worker.isTold) {
+      this.broken.push(`terminates ${pid} of slot ${slot}`);
+      return;
+    }
+    const { reload, slots } = this.pool;
+    const successor = slots[slot]?.state;
+    const isSucceeded = !successor || ('pid' in successor && successor.pid !== pid);
+    if (reload && !worker.isCandidate && !isSucceeded) this.broken.push(`ends ${pid} too early`);
+    worker.isTold = true;
+    this.terminated.push(pid);
+  }
+
+  #promote(pid: number, slot: number): void {
+    const worker = this.live.get(pid);
+    if (!worker?.isCandidate || worker.slot !== slot) this.broken.push(`promotes ${pid}`);
+    else worker.isCandidate = false;
+  }
+
+  #up(pid: number | undefined): void {
+    const worker = pid === undefined ? undefined : this.live.get(pid);
+    if (!worker || worker.isTold) return;
+    const event = { kind: 'up', atMs: this.nowMs } as const;
+    this.carryOut(
+      worker.isCandidate ? this.pool.candidateUp(this.nowMs) : this.pool.handle(worker.slot, event),
+    );
+  }
+
+  #strayTimer(timer: 'late' | 'settled' | 'probed', step: number): void {
+    const before = this.#describe();
+    const orders = timer === 'probed' ? this.pool.probed(step, 'late answer') : this.pool[timer](step);
+    if (orders.length > 0 || this.#describe() !== before) this.broken.push(`heeds a stray ${timer}`);
+  }
+
+  #describe(): string {
+    const { slots, reload, generation, phase } = this.pool;
+    return JSON.stringify([slots, reload?.stage, reload?.slot, reload?.candidate, generation, phase]);
+  }
+
+  #exec(worker: Worker): number | undefined {
     if (this.#brokenExecs > 0) {
       this.#brokenExecs--;
-      this.carryOut(this.pool.handle(slot, { kind: 'spawn-failed', atMs: this.nowMs, random: 0.5 }, 2));
-      return;
+      return undefined;
     }
     const pid = this.#nextPid++;
     this.spawned.push(pid);
-    this.liveSlots.set(pid, slot);
+    this.live.set(pid, worker);
+    return pid;
+  }
+
+  /** The slot, if its worker could not be executed. */
+  #spawn(slot: number): number[] {
+    this.#noteStart(`spawn of slot ${slot}`);
+    const generation = this.pool.generationOf(slot);
+    const pid = this.#exec({ slot, generation, isTold: false, isCandidate: false });
+    if (pid === undefined) return [slot];
     this.carryOut(this.pool.handle(slot, { kind: 'spawned', pid, atMs: this.nowMs }));
+    return [];
+  }
+
+  #failSpawn(slot: number): void {
+    const event = { kind: 'spawn-failed', atMs: this.nowMs, random: 0.5 } as const;
+    const orders = this.pool.handle(slot, event, 2);
+    if (this.stopOrdered) this.carryOut(orders);
+    else this.#reportOnce(orders, slot);
+  }
+
+  #try({ slot, generation, step }: Extract<PoolOrder, { kind: 'try' }>): void {
+    this.#noteStart(`candidate for slot ${slot}`);
+    this.#step = step;
+    const pid = this.#exec({ slot, generation, isTold: false, isCandidate: true });
+    if (pid === undefined) this.carryOut(this.pool.candidateFailed(step, 2));
+    else this.carryOut(this.pool.candidateSpawned(step, pid, this.nowMs));
   }
 
   #end(pid: number | undefined, exit: WorkerExit): void {
-    const slot = pid === undefined ? undefined : this.liveSlots.get(pid);
-    if (pid === undefined || slot === undefined) return;
-    this.liveSlots.delete(pid);
+    const worker = pid === undefined ? undefined : this.live.get(pid);
+    if (pid === undefined || worker === undefined) return;
+    this.live.delete(pid);
     this.reaped.push(pid);
-    this.carryOut(this.pool.handle(slot, { kind: 'ended', exit, atMs: this.nowMs, random: 0.5 }));
+    if (this.pool.reload?.candidate?.pid === pid) return this.carryOut(this.pool.candidateEnded(exit));
+    if (this.pool.retirees.has(pid)) return this.carryOut(this.pool.retireeEnded(pid));
+    const event = { kind: 'ended', exit, atMs: this.nowMs, random: 0.5 } as const;
+    const orders = this.pool.handle(worker.slot, event);
+    if (worker.isTold) this.carryOut(orders);
+    else this.#reportOnce(orders, worker.slot);
+  }
+
+  /** Of a worker that ended unasked, or could not be executed, there is one report. */
+  #reportOnce(orders: readonly PoolOrder[], slot: number): void {
+    const reports = orders.filter((order) => order.kind === 'report-end');
+    if (reports.length !== 1 || reports[0]?.slot !== slot) this.broken.push(`reports of slot ${slot}`);
+    this.carryOut(orders);
+  }
+
+  #isRunning(pid: number): boolean {
+    return this.pool.slots.some(({ state }) => state.kind === 'running' && state.pid === pid);
   }
 
   #check(): void {
-    const slots = [...this.liveSlots.values()];
-    if (slots.length > this.workers) this.broken.push(`${slots.length} live workers`);
-    if (new Set(slots).size < slots.length) this.broken.push(`two workers in a slot: ${slots.join(' ')}`);
-    const known = this.pool.livePids();
-    if (new Set(known).size < known.length) this.broken.push(`a PID in two slots: ${known.join(' ')}`);
-    const live = ascending(this.liveSlots.keys());
+    const { pool } = this;
+    const known = pool.livePids();
+    if (new Set(known).size < known.length) this.broken.push(`a PID in two places: ${known.join(' ')}`);
+    const live = ascending(this.live.keys());
     if (ascending(known).join(' ') !== live.join(' ')) {
       this.broken.push(`live: ${live.join(' ')}, known: ${known.join(' ')}`);
     }
+    if (
+      (this.#openReload !== undefined || this.#openRestart) !== isRollingOrRestarting(pool) &&
+      !this.stopOrdered
+    )
+      this.broken.push(`operation ${pool.operation}`);
+    if (pool.phase === 'serving' && pool.operation === undefined && pool.slots.length !== pool.wanted)
+      this.broken.push(`${pool.slots.length} slots, ${pool.wanted} wanted`);
+    this.#checkNumbers();
   }
+
+  /** One worker a slot, one candidate; and on the way there not more than one too many, whatever their state. */
+  #checkNumbers(): void {
+    const { pool } = this;
+    const workers = [...this.live];
+    const members = workers.filter(([, { isTold, isCandidate }]) => !isTold && !isCandidate);
+    const slots = members.map(([, { slot }]) => slot);
+    if (new Set(slots).size < slots.length || slots.some((slot) => slot >= pool.slots.length))
+      this.broken.push(`members of slots ${slots.join(' ')}`);
+    const candidates = workers.filter(([, { isTold, isCandidate }]) => isCandidate && !isTold);
+    if (candidates.length > (pool.reload ? 1 : 0)) this.broken.push(`${candidates.length} candidates`);
+    const stage = pool.reload?.stage;
+    if (stage === undefined || stage === 'reverting' || stage === 'restoring') return;
+    const reloading = workers.filter(([pid]) => !this.#openReload?.lingering.has(pid));
+    if (reloading.length > pool.slots.length + 1) this.broken.push(`${reloading.length} live workers`);
+  }
+}
+
+function isRollingOrRestarting({ operation }: Pool): boolean {
+  return operation === 'reload' || operation === 'restart';
 }
 
 function ascending(numbers: Iterable<number>): number[] {
@@ -145,80 +374,98 @@ function pick<T>(from: readonly T[], which: number): T | undefined {
   return from[which % Math.max(1, from.length)];
 }
 
+interface Beginning {
+  readonly workers: number;
+  readonly startLimit: number | undefined;
+  readonly probes: boolean;
+}
+
 const exits: fc.Arbitrary<WorkerExit> = fc.oneof(
   fc.record({ kind: fc.constant('exited' as const), status: fc.constantFrom(0, 0, 1, 255) }),
   fc.record({ kind: fc.constant('signaled' as const), signal: fc.constantFrom(9, 11) }),
 );
+const which = fc.nat(9);
+
+function happening<K extends Happening['kind']>(
+  weight: number,
+  kind: K,
+  fields: { [F in Exclude<keyof Extract<Happening, { kind: K }>, 'kind'>]: fc.Arbitrary<unknown> },
+): { weight: number; arbitrary: fc.Arbitrary<Happening> } {
+  return { weight, arbitrary: fc.record({ kind: fc.constant(kind), ...fields }) as fc.Arbitrary<Happening> };
+}
+
 const happenings: fc.Arbitrary<Happening> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('ends' as const), which: fc.nat(9), exit: exits }) },
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('is-up' as const), which: fc.nat(9) }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('retry-due' as const), which: fc.nat(9) }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant('time-passes' as const),
-      ms: fc.integer({ min: 1, max: 12_000 }),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant('exec-breaks' as const),
-      times: fc.integer({ min: 1, max: 4 }),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('stray' as const), slot: fc.nat(5) }) },
-  { weight: 1, arbitrary: fc.constant<Happening>({ kind: 'stop' }) },
+  happening(6, 'ends', { which, exit: exits }),
+  happening(6, 'is-up', { which }),
+  happening(4, 'retry-due', { which }),
+  happening(3, 'time-passes', { ms: fc.integer({ min: 1, max: 12_000 }) }),
+  happening(2, 'exec-breaks', { times: fc.integer({ min: 1, max: 4 }) }),
+  happening(1, 'stray', { slot: fc.nat(5) }),
+  happening(4, 'reload', {}),
+  happening(1, 'restart', {}),
+  happening(2, 'scale', { workers: fc.integer({ min: 1, max: 6 }) }),
+  happening(1, 'hands-over', { isHandingOver: fc.boolean() }),
+  happening(16, 'goes-on', {}),
+  happening(1, 'refused', {}),
+  happening(1, 'late', {}),
+  happening(1, 'stray-timer', { timer: fc.constantFrom('late', 'settled', 'probed'), ago: fc.nat(3) }),
+  happening(1, 'stop', {}),
 );
-const histories = fc.tuple(
-  fc.integer({ min: 1, max: 5 }),
-  fc.option(fc.integer({ min: 1, max: 6 }), { nil: undefined }),
-  fc.array(happenings, { maxLength: 60 }),
-);
+const beginnings: fc.Arbitrary<Beginning> = fc.record({
+  workers: fc.integer({ min: 1, max: 5 }),
+  startLimit: fc.option(fc.integer({ min: 1, max: 6 }), { nil: undefined }),
+  probes: fc.boolean(),
+});
+const histories = fc.tuple(beginnings, fc.array(happenings, { maxLength: 80 }));
 
 test('a pool never has two workers in a slot, ends every worker once and stops once, whatever happens', () => {
   fc.assert(
-    fc.property(histories, ([workers, startLimit, history]) => {
-      const machine = new TinyMachine(workers, startLimit);
-      for (const happening of history) machine.happen(happening);
+    fc.property(histories, ([beginning, history]) => {
+      const machine = new TinyMachine(beginning);
+      for (const event of history) machine.happen(event);
       machine.stop();
-      const survivors = [...machine.liveSlots.keys()];
+      const survivors = [...machine.live.keys()];
       machine.reapAll();
 
       expect(machine.broken).toStrictEqual([]);
-      expect(machine.liveSlots.size).toBe(0);
+      expect(machine.live.size).toBe(0);
       expect(ascending(machine.reaped)).toStrictEqual(machine.spawned);
       expect(new Set(machine.terminated).size, 'told once to end').toBe(machine.terminated.length);
       expect(machine.terminated).toEqual(expect.arrayContaining(survivors));
-      expect(machine.pool.phase).toBe('stopped');
-      const ends = machine.verdicts.filter((verdict) => verdict !== 'report-up');
+      expect(machine.pool).toMatchObject({ phase: 'stopped', reload: undefined });
+      const ends = machine.verdicts.filter((verdict) => verdict === 'stopped' || verdict === 'start-failed');
       expect(ends, 'one end').toHaveLength(1);
+      expect(machine.verdicts.at(-1)).toBe(ends[0]);
       expect(machine.verdicts.filter((verdict) => verdict === 'report-up').length).toBeLessThanOrEqual(1);
       if (ends[0] === 'start-failed') expect(machine.verdicts).toStrictEqual(['start-failed']);
     }),
-    { numRuns: 500 },
+    { numRuns: 1000 },
   );
 });
 
-test('a serving pool that is left alone fills every slot again', () => {
+test('a serving pool that is left alone ends what it began, and fills every slot with the generation in service', () => {
   fc.assert(
-    fc.property(histories, ([workers, , history]) => {
-      const machine = new TinyMachine(workers, undefined);
-      for (const happening of history) if (happening.kind !== 'stop') machine.happen(happening);
-      if (machine.pool.phase === 'stopped') return;
-      for (let round = 0; round < 400 && machine.liveSlots.size + machine.retries.size > 0; round++) {
-        for (const slot of new Set(machine.liveSlots.values())) {
-          machine.carryOut(machine.pool.handle(slot, { kind: 'up', atMs: machine.nowMs }));
-        }
-        if (machine.retries.size === 0) break;
+    fc.property(histories, ([beginning, history]) => {
+      const machine = new TinyMachine({ ...beginning, startLimit: undefined });
+      for (const event of history) if (event.kind !== 'stop') machine.happen(event);
+      const { pool } = machine;
+      if (pool.phase === 'stopped') return;
+      machine.repairExec();
+      machine.happen({ kind: 'hands-over', isHandingOver: false });
+      for (let round = 0; round < 400 && !machine.isAtRest; round++) {
+        machine.goOn();
         machine.happen({ kind: 'retry-due', which: 0 });
       }
       expect(machine.broken).toStrictEqual([]);
-      expect(machine.liveSlots.size).toBe(workers);
-      expect(machine.pool.slots.map(({ state }) => state.kind)).toStrictEqual(
-        Array.from({ length: workers }, () => 'running'),
+      expect(machine.isAtRest).toBe(true);
+      expect(pool).toMatchObject({ phase: 'serving', isReloadDue: false });
+      expect(pool.slots.map(({ state }) => state.kind)).toStrictEqual(
+        Array.from({ length: pool.wanted }, () => 'running'),
       );
+      const generations = [...machine.live.values()].map(({ generation }) => generation);
+      if (machine.lastResult !== 'partly')
+        expect(new Set(generations)).toStrictEqual(new Set([pool.generation]));
     }),
-    { numRuns: 300 },
+    { numRuns: 600 },
   );
 });

@@ -264,6 +264,18 @@ describe('--start-limit', () => {
     expect(kinds(ended(pool, 1, exit(1), 70))).toContain('start-limit-reached');
   });
 
+  test('reached by one of several starts that fail together: the others keep nobody waiting', () => {
+    const pool = servingPool(1, { ...testPolicy, startLimit: { count: 1, withinMs: 10_000 } });
+    expect(kinds(pool.scale(3))).toStrictEqual(['spawn', 'spawn', 'scaled']);
+    expect(kinds(spawnFailed(pool, 1, 2, 20))).toStrictEqual([
+      'report-end',
+      'start-limit-reached',
+      'terminate',
+    ]);
+    expect(spawnFailed(pool, 2, 2, 20)).toStrictEqual([]);
+    expect(kinds(ended(pool, 0, exit(0), 30))).toStrictEqual(['stopped']);
+  });
+
   test('is off by default', () => {
     const pool = servingPool(1);
     for (let at = 2000; at < 200_000; at += 1500)
