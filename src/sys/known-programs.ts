@@ -9,6 +9,10 @@ const library = /\/(libfcgi(\+\+)?\.so|auto\/FCGI\/FCGI\.so)/;
 /**
  * Whether the worker's leader is php-cgi or has such a library mapped. fcgiwrap has libfcgi, and
  * dies of TERM in the middle of a request. False where we may not look: it is not known then.
+ *
+ * php-cgi may get TERM at any time. libfcgi's read and poll take TERM for a broken connection: it drops a
+ * request that it has accepted but not read yet (and then spins, on a Unix socket), and its
+ * other threads never hear of TERM. Such a program should be asked while it is idle, as any other.
  */
 export function finishesOnTerm(proc: ProcFs | undefined, leader: number): boolean {
   const file = proc?.readLink(`${leader}/exe`);
