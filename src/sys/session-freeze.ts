@@ -126,13 +126,14 @@ class FrozenSession {
   /** Stops everybody, then looks for what was forked meanwhile, until nothing new is found. */
   stop(scan: SessionScan): 'stopped' | 'busy' | 'unknown' | 'gone' {
     let found = scan.membersOf(this.#leader);
-    do {
+    for (;;) {
       const deliveries = found.map((pid) => this.#stopMember(pid));
       if (deliveries.includes('refused')) return 'unknown';
-      if (!found.every((pid) => this.#waitUntilStopped(pid)) || this.#isLate()) return 'busy';
+      if (!found.every((pid) => this.#waitUntilStopped(pid))) return 'busy';
       found = scan.newMembersOf(this.#leader);
-    } while (found.length > 0 || !scan.isComplete);
-    return this.members.length > 0 ? 'stopped' : 'gone';
+      if (found.length === 0 && scan.isComplete) return this.members.length > 0 ? 'stopped' : 'gone';
+      if (this.#isLate()) return 'busy';
+    }
   }
 
   /** Whether anybody got its signal. The leader comes last: its end would wake those in groups of their own. */

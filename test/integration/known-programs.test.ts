@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { finishesOnTerm } from '../../src/sys/known-programs.ts';
 import { readinessOf } from '../../src/sys/waiting.ts';
 import { workerSessions } from '../../src/sys/worker-sessions.ts';
+import { SessionFreezer } from '../../src/sys/session-freeze.ts';
 import { asUser } from '../helpers/as-user.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { fastcgiRequest } from '../helpers/fastcgi-client.ts';
@@ -75,7 +76,7 @@ describe.for(programs)('$name', (program) => {
 
     const request = holdRequest(socket, script);
     const release = await waitFor('the program to work on it', () => request.inFlight());
-    workerSessions(proc).signalWorkers([worker], 'SIGTERM');
+    workerSessions(proc, new SessionFreezer(proc, socket)).signalWorkers([worker], 'SIGTERM');
     release();
     expect(await request.isAnswered).toBe(program.isKnown);
     await waitForExit(worker);

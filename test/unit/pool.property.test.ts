@@ -153,6 +153,7 @@ class TinyMachine {
       case 'spawn':
       case 'terminate':
       case 'report-end':
+      case 'reset-socket':
         return;
       case 'try':
         return this.#try(order);
@@ -386,7 +387,7 @@ const exits: fc.Arbitrary<WorkerExit> = fc.oneof(
 );
 const which = fc.nat(9);
 
-function happening<K extends Happening['kind']>(
+function weighted<K extends Happening['kind']>(
   weight: number,
   kind: K,
   fields: { [F in Exclude<keyof Extract<Happening, { kind: K }>, 'kind'>]: fc.Arbitrary<unknown> },
@@ -395,21 +396,21 @@ function happening<K extends Happening['kind']>(
 }
 
 const happenings: fc.Arbitrary<Happening> = fc.oneof(
-  happening(6, 'ends', { which, exit: exits }),
-  happening(6, 'is-up', { which }),
-  happening(4, 'retry-due', { which }),
-  happening(3, 'time-passes', { ms: fc.integer({ min: 1, max: 12_000 }) }),
-  happening(2, 'exec-breaks', { times: fc.integer({ min: 1, max: 4 }) }),
-  happening(1, 'stray', { slot: fc.nat(5) }),
-  happening(4, 'reload', {}),
-  happening(1, 'restart', {}),
-  happening(2, 'scale', { workers: fc.integer({ min: 1, max: 6 }) }),
-  happening(1, 'hands-over', { isHandingOver: fc.boolean() }),
-  happening(16, 'goes-on', {}),
-  happening(1, 'refused', {}),
-  happening(1, 'late', {}),
-  happening(1, 'stray-timer', { timer: fc.constantFrom('late', 'settled', 'probed'), ago: fc.nat(3) }),
-  happening(1, 'stop', {}),
+  weighted(6, 'ends', { which, exit: exits }),
+  weighted(6, 'is-up', { which }),
+  weighted(4, 'retry-due', { which }),
+  weighted(3, 'time-passes', { ms: fc.integer({ min: 1, max: 12_000 }) }),
+  weighted(2, 'exec-breaks', { times: fc.integer({ min: 1, max: 4 }) }),
+  weighted(1, 'stray', { slot: fc.nat(5) }),
+  weighted(4, 'reload', {}),
+  weighted(1, 'restart', {}),
+  weighted(2, 'scale', { workers: fc.integer({ min: 1, max: 6 }) }),
+  weighted(1, 'hands-over', { isHandingOver: fc.boolean() }),
+  weighted(16, 'goes-on', {}),
+  weighted(1, 'refused', {}),
+  weighted(1, 'late', {}),
+  weighted(1, 'stray-timer', { timer: fc.constantFrom('late', 'settled', 'probed'), ago: fc.nat(3) }),
+  weighted(1, 'stop', {}),
 );
 const beginnings: fc.Arbitrary<Beginning> = fc.record({
   workers: fc.integer({ min: 1, max: 5 }),
