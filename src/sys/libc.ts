@@ -121,6 +121,10 @@ export const libc = {
   setgid: declare<[number], number>('int setgid(uint)'),
   setgroups: declare<[number, Ptr], number>('int setgroups(ulong, const void *)'),
   getgroups: declare<[number, Ptr], number>('int getgroups(int, void *)'),
+  recv: declare<[number, Buffer, number, number], number>('long recv(int, void *, ulong, int)'),
+  recvmsg: declare<[number, Buffer, number], number>('long recvmsg(int, void *, int)'),
+  send: declare<[number, Buffer, number, number], number>('long send(int, const void *, ulong, int)'),
+  sendmsg: declare<[number, Buffer, number], number>('long sendmsg(int, const void *, int)'),
   seteuid: declare<[number], number>('int seteuid(uint)'),
   setrlimit: declare<[number, Buffer], number>('int setrlimit(int, const void *)'),
   setsid: declare<[], number>('int setsid(void)'),
@@ -169,9 +173,11 @@ export const E = {
   ISDIR: 21,
   NOEXEC: 8,
   NOSPC: 28,
+  PIPE: 32,
   LOOP: 40,
   ADDRINUSE: 98,
   ADDRNOTAVAIL: 99,
+  CONNRESET: 104,
   CONNREFUSED: 111,
 } as const;
 
