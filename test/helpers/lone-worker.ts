@@ -45,11 +45,23 @@ export async function listenSomewhere(kind: 'unix' | 'tcp', backlog = 16): Promi
   return { ...socket, address, target: kind === 'unix' ? { path } : { port, host: '127.0.0.1' } };
 }
 
+export interface WorkerOptions {
+  /** A descriptor; /dev/null without it. */
+  stdout?: number;
+  env?: Record<string, string>;
+}
+
 /** Starts a program as a worker, in a session of its own with the socket as descriptor 0; its PID. */
-export function startWorker(socket: ListenSocket, argv: readonly string[]): number {
+export function startWorker(
+  socket: ListenSocket,
+  argv: readonly string[],
+  { stdout, env = {} }: WorkerOptions = {},
+): number {
   const nowhere = openSync('/dev/null', 'r+');
-  const streams = { stdin: socket.descriptor, stdout: nowhere, stderr: 2 };
-  const environment = Object.entries(process.env).map(([name, value]) => Buffer.from(`${name}=${value}`));
+  const streams = { stdin: socket.descriptor, stdout: stdout ?? nowhere, stderr: 2 };
+  const environment = Object.entries({ ...process.env, ...env }).map(([name, value]) =>
+    Buffer.from(`${name}=${value}`),
+  );
   const started = new ProcessTemplate({ path: argv[0] ?? '', argv }, environment, streams, undefined).spawn();
   closeSync(nowhere);
   if ('errno' in started) throw new Error(`${argv[0]}: ${libc.strerror(started.errno)}`);

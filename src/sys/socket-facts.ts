@@ -1,0 +1,24 @@
+// What a socket says of itself: its own address, and its numeric options.
+import { attempt, libc } from './libc.ts';
+
+export const AF_UNIX = 1;
+const SOL_SOCKET = 1;
+/** Options of SOL_SOCKET that are read here (asm-generic/socket.h). */
+const option = { type: 3, isListening: 30, domain: 39 } as const;
+
+/** getsockname(2): an accepted socket has the name of the one it came from. Empty for what is no socket. */
+export function localAddress(descriptor: number): Buffer {
+  const bytes = Buffer.alloc(128);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(bytes.length);
+  const result = attempt(() => libc.getsockname(descriptor, bytes, length));
+  return result < 0 ? Buffer.alloc(0) : bytes.subarray(0, Math.min(bytes.length, length.readUInt32LE()));
+}
+
+/** An int of getsockopt(2); undefined for what is no socket. */
+export function socketOption(descriptor: number, name: keyof typeof option): number | undefined {
+  const value = Buffer.alloc(4);
+  const length = Buffer.of(4, 0, 0, 0);
+  const result = libc.getsockopt(descriptor, SOL_SOCKET, option[name], value, length);
+  return result === 0 ? value.readInt32LE() : undefined;
+}
