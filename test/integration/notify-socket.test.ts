@@ -1,0 +1,176 @@
+// The socket of `--ready notify` (src/sys/notify-socket.ts), with senders as sd_notify is: blocking ones.
+import { expect, test } from 'vitest';
+import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { NotifySocket, type Notification } from '../../src/sys/notify-socket.ts';
+import { asUser } from '../helpers/as-user.ts';
+import { atEnd } from '../helpers/cleanup.ts';
+import { compileC, fixture } from '../helpers/compile-c.ts';
+import { listenSomewhere, openProc, startWorker, stateOf, waitForExit } from '../helpers/lone-worker.ts';
+import { needCommands, needRoot } from '../helpers/requirements.ts';
+import { runCommand } from '../helpers/run-command.ts';
+import { makeTempDir } from '../helpers/temp-dir.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { NOBODY } from './place.ts';
+
+const proc = openProc();
+const program = compileC(fixture('notify-sender.c'), { static: true });
+
+test('a worker is named by the kernel, and READY=1 is found in any line', async () => {
+  const { notify, worker } = await startSender(['send=STATUS=loading', 'send=STATUS=done/READY=1/X=2']);
+  expect(await receive(notify, 2)).toEqual([
+    { pid: worker, session: worker, ready: false },
+    { pid: worker, session: worker, ready: true },
+  ]);
+  expect(notify.receive()).toEqual([]);
+});
+
+test('a child of the worker speaks for its session', async () => {
+  const { notify, worker } = await startSender(['fork', 'send=READY=1']);
+  const [{ pid, session, ready } = never] = await receive(notify, 1);
+  expect(pid).not.toBe(worker);
+  expect({ session, ready }).toEqual({ session: worker, ready: true });
+});
+
+test('a sender that has gone has no session any more', async () => {
+  const { notify, worker } = await startSender(['send=READY=1', 'exit']);
+  await waitForExit(worker);
+  expect(notify.receive()).toEqual([{ pid: worker, session: undefined, ready: true }]);
+});
+
+test('what resembles READY=1 is not', async () => {
+  const { notify } = await startSender([
+    'send=READY=0',
+    'send=NOT_READY=1',
+    'send=READY=10',
+    'send=STATUS=READY=1',
+  ]);
+  expect((await receive(notify, 4)).map(({ ready }) => ready)).toEqual([false, false, false, false]);
+});
+
+test('descriptors that come along do not stay open', async () => {
+  const before = readdirSync('/proc/self/fd').length;
+  const { notify } = await startSender(['give=FDSTORE=1', 'give=READY=1']);
+  expect((await receive(notify, 2)).map(({ ready }) => ready)).toEqual([false, true]);
+  // The notify socket, and the listening socket with its directory.
+  expect(readdirSync('/proc/self/fd').length).toBe(before + 3);
+});
+
+test('a worker of another user in a chroot reaches it', async (ctx) => {
+  needRoot(ctx);
+  needCommands(ctx, 'chroot');
+  const root = makeTempDir();
+  mkdirSync(join(root, 'bin'));
+  const notify = openNotify();
+  const socket = await listenSomewhere('unix');
+  const copy = [
+    '/bin/sh',
+    '-c',
+    'cp "$1" "$2" && exec chroot --userspec=65534:65534 "$3" /bin/sender send=READY=1',
+  ];
+  const argv = [...copy, 'sh', program, join(root, 'bin/sender'), root];
+  const worker = startWorker(socket, argv, { env: { NOTIFY_SOCKET: notify.address } });
+  expect(await receive(notify, 1)).toEqual([{ pid: worker, session: worker, ready: true }]);
+});
+
+test('a supervisor without privileges receives', async (ctx) => {
+  needRoot(ctx);
+  needCommands(ctx, 'systemd-notify');
+  const notify = openNotify();
+  const socket = await listenSomewhere('unix');
+  const worker = asUser(NOBODY, () =>
+    startWorker(socket, ['/bin/sh', '-c', 'exec systemd-notify --ready'], {
+      env: { NOTIFY_SOCKET: notify.address },
+    }),
+  );
+  const found = await waitFor('READY=1', () =>
+    asUser(NOBODY, () => notify.receive()).find(({ ready }) => ready),
+  );
+  // It waits for its barrier until the next message is taken: its session is known.
+  expect(found.session).toBe(worker);
+  expect((await waitForExit(worker)).status).toBe(0);
+});
+
+test('once muted, a worker sends for ever without waiting, and nothing is kept', async () => {
+  const report = join(makeTempDir(), 'report');
+  const notify = openNotify();
+  notify.mute();
+  const { worker } = await startSender(['repeat=20000', `report=${report}`], notify);
+  await waitFor('20000 messages', () => existsSync(report) && stateOf(worker) === 'S');
+  expect(readFileSync(report, 'utf8')).toBe('0\n');
+  expect(notify.receive()).toEqual([]);
+  // Newcomers can be heard again.
+  notify.unmute();
+  const { worker: next } = await startSender(['send=READY=1'], notify);
+  expect(await receive(notify, 1)).toEqual([{ pid: next, session: next, ready: true }]);
+});
+
+test('a worker that waits for room goes on when the socket is muted', async () => {
+  const report = join(makeTempDir(), 'report');
+  const notify = openNotify();
+  const { worker } = await startSender(['send=READY=1', 'repeat=20000', `report=${report}`], notify);
+  const sendmsg = process.arch === 'arm64' ? '211 ' : '46 ';
+  await waitFor(
+    'a full queue',
+    () => (proc.readText(`${worker}/syscall`) ?? '').startsWith(sendmsg) && isBlocked(worker),
+  );
+  expect(notify.receive()[0]).toEqual({ pid: worker, session: worker, ready: true });
+  notify.mute();
+  await waitFor('all messages', () => existsSync(report));
+  expect(readFileSync(report, 'utf8')).toBe('0\n');
+  // Muting again, and unmuting what is not muted, is harmless.
+  notify.mute();
+  notify.unmute();
+  notify.unmute();
+});
+
+test('systemd-notify is satisfied by a muted socket', async (ctx) => {
+  needCommands(ctx, 'systemd-notify');
+  const notify = openNotify();
+  notify.mute();
+  const env = { ...process.env, NOTIFY_SOCKET: notify.address };
+  const { status, stderr } = await runCommand('systemd-notify', ['--status=working'], {
+    env,
+    timeoutMs: 4000,
+  });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+});
+
+test('a flood of messages does not hold the receiver', async () => {
+  const { notify } = await startSender(['repeat=1000000000']);
+  await waitFor('the flood', () => notify.receive().length > 0);
+  for (let count = 0; count < 5; count += 1) expect(notify.receive().length).toBeLessThanOrEqual(1000);
+  notify.mute();
+  expect(notify.receive()).toEqual([]);
+});
+
+const never: Notification = { pid: 0, session: undefined, ready: false };
+
+function openNotify(): NotifySocket {
+  const notify = new NotifySocket(proc);
+  expect(notify.address).toMatch(/^@[0-9a-f]{5}$/);
+  atEnd(() => notify.close());
+  return notify;
+}
+
+async function startSender(actions: readonly string[], notify = openNotify()) {
+  const socket = await listenSomewhere('unix');
+  const worker = startWorker(socket, [program, ...actions], { env: { NOTIFY_SOCKET: notify.address } });
+  return { notify, worker };
+}
+
+async function receive(notify: NotifySocket, count: number): Promise<Notification[]> {
+  const all: Notification[] = [];
+  await waitFor(`${count} messages`, () => {
+    all.push(...notify.receive());
+    return all.length >= count;
+  });
+  return all;
+}
+
+/** Asleep in the same call, twice in a row with nothing done in between. */
+function isBlocked(worker: number): boolean {
+  const switches = (): string | undefined =>
+    proc.readText(`${worker}/status`)?.split('\nvoluntary_ctxt_switches')[1];
+  return stateOf(worker) === 'S' && switches() === switches();
+}
