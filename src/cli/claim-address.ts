@@ -1,6 +1,8 @@
-// One pool an address: takes the pool's lock, waits for a pool that is stopping,
-// refuses beside one that runs, and says which. Knows nothing of binding.
+// One pool an address: takes the pool's lock, waits for a pool that is stopping, asks
+// one that runs for what it has (--replace) or refuses beside it, and says which.
+// Knows nothing of binding.
 import { setTimeout as pause } from 'node:timers/promises';
+import { join } from 'node:path';
 import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
@@ -8,57 +10,106 @@ import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { baseDirectories } from '../sys/base-directories.ts';
 import { PoolFiles, prepareBaseDirectory } from '../sys/pool-files.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
+import { PoolGiver } from './pool-giver.ts';
 
 export interface Claim {
-  /** Whether a PID is that of the supervisor of a running pool of this user. */
+  /** Whether a PID is that of the supervisor of a running pool of this user, other than one that is being replaced. */
   readonly isRunningPool: (pid: number) => boolean;
   /** Undefined where no base directory can be used: the pool runs without lock and state. */
   readonly files: PoolFiles | undefined;
   readonly hints: readonly string[];
   /** Workers of a supervisor that was killed, still alive. */
   readonly orphans: readonly WorkerRecord[];
+  /** Whom the recorded workers run as. */
+  readonly workerUid: number | undefined;
+  /** The supervisor that gives its pool to us. */
+  readonly giver: { readonly connection: PoolGiver; readonly state: PoolState } | undefined;
+}
+
+export interface ClaimOptions {
+  readonly config: Pick<Config, 'stateDir' | 'replace' | 'readyTimeoutMs'>;
+  readonly runtimeDir: string | undefined;
+  readonly address: BoundAddress;
+  readonly proc: ProcFs | undefined;
 }
 
 const pollMs = 5;
 /** A pool that just got its TERM may not have said so yet; a short-lived start may hold the lock. */
 const patienceMs = { serving: 60, unknown: 2000, afterDeadline: 5000 } as const;
 
-export async function claimAddress(
-  config: Pick<Config, 'stateDir'>,
-  runtimeDir: string | undefined,
-  address: BoundAddress,
-  proc: ProcFs | undefined,
-): Promise<Claim> {
+export async function claimAddress(options: ClaimOptions): Promise<Claim> {
+  const { config, runtimeDir, proc } = options;
   const problems: string[] = [];
   for (const base of baseDirectories(config.stateDir, runtimeDir)) {
     const problem = prepareBaseDirectory(base);
-    if (problem !== undefined) {
-      if (config.stateDir !== undefined) throw new SpawnFcgiError(`--state-dir cannot be used: ${problem}`);
-      problems.push(problem);
-      continue;
-    }
-    const files = await takeLock(base, address, proc);
-    const left = files.readOwnState()?.workers ?? [];
+    if (problem === undefined) return claimIn(base, options);
+    if (config.stateDir !== undefined) throw new SpawnFcgiError(`--state-dir cannot be used: ${problem}`);
+    problems.push(problem);
+  }
+  const why = problems.join('; ');
+  if (config.replace) throw new SpawnFcgiError(`--replace needs a state directory: ${why}`);
+  const hint = `no lock and no state file for this pool: ${why}; --state-dir names another directory`;
+  return {
+    files: undefined,
+    isRunningPool: () => false,
+    hints: [hint],
+    orphans: [],
+    workerUid: undefined,
+    giver: undefined,
+  };
+
+  async function claimIn(base: string, wanted: ClaimOptions): Promise<Claim> {
+    const { files, giver } = await takeLock(base, wanted);
     const isRunningPool = (pid: number): boolean => {
+      if (pid === giver?.state.pid) return false;
       const state = PoolFiles.findByPid(base, pid);
       return state !== undefined && proc?.isAlive(state) === true;
     };
-    return { files, isRunningPool, hints: [], orphans: left.filter((worker) => proc?.isAlive(worker)) };
+    const left = giver ? undefined : files.readOwnState();
+    const orphans = left?.workers.filter((worker) => proc?.isAlive(worker)) ?? [];
+    return { files, giver, isRunningPool, hints: [], orphans, workerUid: left?.workerUid };
   }
-  const hint = `no lock and no state file for this pool: ${problems.join('; ')}; --state-dir names another directory`;
-  return { files: undefined, isRunningPool: () => false, hints: [hint], orphans: [] };
 }
 
-async function takeLock(base: string, address: BoundAddress, proc: ProcFs | undefined): Promise<PoolFiles> {
+interface Lock {
+  readonly files: PoolFiles;
+  readonly giver: Claim['giver'];
+}
+
+async function takeLock(base: string, { config, address, proc }: ClaimOptions): Promise<Lock> {
   const startedMs = performance.now();
   for (;;) {
     const files = openLock(base, address);
-    if (files) return files;
+    if (files) return { files, giver: undefined };
     const holder = PoolFiles.readState(base, address);
     const live = holder && proc?.isAlive(holder) ? holder : undefined;
+    if (config.replace && live?.phase === 'serving') {
+      const lock = await askHolder(base, address, live, config.readyTimeoutMs);
+      if (lock) return lock;
+    }
     if (performance.now() - startedMs > patienceFor(live)) throw refuse(address, live);
     await pause(pollMs);
   }
+}
+
+/** Undefined when the holder ended meanwhile: the lock is, or will be, free. */
+async function askHolder(
+  base: string,
+  address: BoundAddress,
+  holder: PoolState,
+  busyPatienceMs: number,
+): Promise<Lock | undefined> {
+  const where = formatAddress(address);
+  if (holder.control === undefined) {
+    throw new SpawnFcgiError(`cannot take over the pool on ${where}: it has no control socket`);
+  }
+  const connection = await PoolGiver.ask(join(base, holder.control), where, busyPatienceMs);
+  if (!connection) return undefined;
+  const { lock, state, control } = connection.offer;
+  const files = PoolFiles.adopt(base, address, [lock, state, control], holder.control);
+  if (files) return { files, giver: { connection, state: holder } };
+  connection.close();
+  throw new SpawnFcgiError(`cannot take over the pool on ${where}: its files in ${base} were replaced`);
 }
 
 function openLock(base: string, address: BoundAddress): PoolFiles | undefined {
@@ -85,7 +136,7 @@ function refuse(address: BoundAddress, holder: PoolState | undefined): SpawnFcgi
   const stop = holder.pidFile === undefined ? `kill ${holder.pid}` : `kill $(cat ${holder.pidFile})`;
   return new SpawnFcgiError(line, {
     hints: [
-      `pool '${holder.name}' (supervisor PID ${holder.pid}) ${what} on ${holder.address}; stop it first: ${stop}`,
+      `pool '${holder.name}' (supervisor PID ${holder.pid}) ${what} on ${holder.address}; stop it first: ${stop}; new workers of it: kill -HUP ${holder.pid}; take it over: --replace`,
     ],
   });
 }

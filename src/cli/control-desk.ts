@@ -1,11 +1,16 @@
 // Opens the control socket once the pool is up (its code is loaded only then: nobody
 // waits for it), and answers those who still wait when the pool has ended.
 import type { Config } from '../core/config.ts';
+import type { ControlClient } from '../control/server.ts';
+import type { EventLog } from '../supervisor/interfaces.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/clock.ts';
+import { duplicate } from '../sys/descriptor-passing.ts';
 import type { SessionFreezer } from '../sys/session-freeze.ts';
 import { PoolActions } from './control-actions.ts';
 import { describePool, summarizePool, type StatusSource } from './pool-status.ts';
+import { Handover } from './hand-over.ts';
+import type { PoolRecords } from './pool-records.ts';
 import type { PreparedPool } from './prepare-pool.ts';
 import { ControlServer } from '../control/server.ts';
 
@@ -14,10 +19,14 @@ export interface DeskOptions {
   readonly prepared: PreparedPool;
   readonly supervisor: Supervisor;
   readonly freezer: SessionFreezer;
+  readonly records: PoolRecords;
+  readonly log: EventLog;
   readonly stop: (reason: string) => void;
   readonly signalName: (signal: number) => string | undefined;
 }
 
+const longestHandoverMs = 600_000;
+const answerMs = 5000;
 /** How long the last answers may take to leave us. */
 const farewellMs = 50;
 
@@ -25,6 +34,7 @@ export class ControlDesk {
   readonly #options: DeskOptions;
   #actions: PoolActions | undefined;
   #server: ControlServer | undefined;
+  #handover: Handover | undefined;
 
   constructor(options: DeskOptions) {
     this.#options = options;
@@ -32,8 +42,7 @@ export class ControlDesk {
 
   open(): void {
     const { config, prepared, supervisor, freezer, stop, signalName } = this.#options;
-    const descriptor = prepared.files?.control;
-    if (descriptor === undefined) return;
+    if (prepared.files?.control === undefined) return;
     const source: StatusSource = {
       config,
       prepared,
@@ -50,11 +59,41 @@ export class ControlDesk {
       status: () => describePool(source),
       summary: () => summarizePool(source),
       stop,
-      handOver: (_fields, client) =>
-        client.answer({ ok: false, status: 1, error: 'failed', message: 'handover is not supported' }),
+      handOver: (fields, client) => this.#handOver(fields, client),
       nowMs: () => systemClock.nowMs(),
     });
-    this.#server = new ControlServer(descriptor, this.#actions);
+    this.#serve();
+  }
+
+  /** The pool was told to stop. */
+  stopping(): void {
+    this.#handover?.stop();
+  }
+
+  /** On a copy of the socket: a handover closes the server, and may open it again. */
+  #serve(): void {
+    const descriptor = this.#options.prepared.files?.control;
+    if (descriptor === undefined || !this.#actions) return;
+    this.#server = new ControlServer(duplicate(descriptor), this.#actions);
+  }
+
+  #handOver(fields: Readonly<Record<string, unknown>>, client: ControlClient): void {
+    const { config, prepared, supervisor, records, log } = this.#options;
+    const wished = Number(fields['patienceMs']) || config.readyTimeoutMs;
+    this.#handover = Handover.begin(
+      {
+        prepared,
+        supervisor,
+        records,
+        log,
+        clock: systemClock,
+        patienceMs: Math.min(wished + config.settleMs, longestHandoverMs) + answerMs,
+        closeDesk: () => this.#server?.close(),
+        openDesk: () => this.#serve(),
+      },
+      client,
+      fields,
+    );
   }
 
   tell(text: string): void {

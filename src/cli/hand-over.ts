@@ -1,12 +1,12 @@
 // The old supervisor's side of --replace (docs/handover.md): gives copies of the
 // sockets and files, goes on serving until the new one has taken everything, and takes
-// all back when the new one disappears.
+// all back when the new one disappears or takes too long.
 import type { ControlClient } from '../control/server.ts';
 import { protocolVersion, refusal } from '../control/protocol.ts';
+import type { Clock, EventLog } from '../supervisor/interfaces.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
-import type { EventLog } from '../supervisor/interfaces.ts';
 import { sendWithDescriptors } from '../sys/descriptor-passing.ts';
-import { parseTakerLine, type Taker, type TakerLine } from './handover-lines.ts';
+import { parseTakerLine, type TakerLine, type TakerWorker } from './handover-lines.ts';
 import type { PoolRecords } from './pool-records.ts';
 import type { PreparedPool } from './prepare-pool.ts';
 
@@ -15,61 +15,79 @@ export interface HandoverOptions {
   readonly supervisor: Supervisor;
   readonly records: PoolRecords;
   readonly log: EventLog;
-  /** Ends workers of a new supervisor that is gone. */
-  readonly endOrphans: (workers: readonly Taker[]) => void;
+  readonly clock: Clock;
+  /** Until the new supervisor must be ready. */
+  readonly patienceMs: number;
   /** Stops and starts serving the control socket. */
   readonly closeDesk: () => void;
   readonly openDesk: () => void;
 }
 
+/** The new supervisor answers within milliseconds once it has the files. */
+const doneWithinMs = 5000;
+
 /** One handover: `offered` it has our descriptors; `yielded` it may write the files; `over`. */
 export class Handover {
   readonly #options: HandoverOptions;
   readonly #client: ControlClient;
-  readonly #takerWorkers: Taker[] = [];
+  readonly #takerPid: number;
+  readonly #takerWorkers: TakerWorker[] = [];
   #stage: 'offered' | 'yielded' | 'over' = 'offered';
-  #takerPid = 0;
   #takenFiles: readonly string[] = [];
+  #cancelDeadline: () => void = () => undefined;
 
-  private constructor(options: HandoverOptions, client: ControlClient) {
+  private constructor(options: HandoverOptions, client: ControlClient, takerPid: number) {
     this.#options = options;
     this.#client = client;
+    this.#takerPid = takerPid;
   }
 
+  /** Offers the pool to the client; undefined when it was refused. */
   static begin(
     options: HandoverOptions,
     client: ControlClient,
     fields: Readonly<Record<string, unknown>>,
-  ): void {
+  ): Handover | undefined {
     const descriptors = options.prepared.files?.descriptors;
     if (!descriptors) {
       client.answer(refusal('failed', 'this pool has no state directory'));
-      return;
+      return undefined;
     }
-    new Handover(options, client).#offer(descriptors, Number(fields['pid']) || 0);
+    const handover = new Handover(options, client, Number(fields['pid']) || 0);
+    handover.#offer(descriptors);
+    return handover;
   }
 
-  #offer(files: readonly number[], takerPid: number): void {
-    const { prepared, supervisor, log } = this.#options;
-    this.#takerPid = takerPid;
+  /** The pool was told to stop: so is the new supervisor, unless everything is its already. */
+  stop(): void {
+    if (this.#stage !== 'offered') return;
+    this.#say({ handover: 'stopping' });
+    this.#end();
+  }
+
+  #offer(files: readonly number[]): void {
+    const { prepared, supervisor, log, patienceMs } = this.#options;
     supervisor.setHandingOver(true);
-    log.write({ event: 'handover-started', to: takerPid });
+    log.write({ event: 'handover-started', to: this.#takerPid });
     this.#client.onLine = (line) => this.#take(line);
-    this.#client.socket.on('close', () => this.#loseTaker());
-    try {
-      this.#send('offer', [prepared.socket.descriptor, ...files]);
-    } catch (error) {
-      this.#client.socket.destroy(error as Error);
-    }
+    const { socket } = this.#client;
+    socket.on('end', () => this.#loseTaker('the new supervisor is gone'));
+    socket.on('close', () => this.#loseTaker('the new supervisor is gone'));
+    this.#expectWithin(patienceMs);
+    this.#say({ handover: 'offer' }, [prepared.socket.descriptor, ...files]);
+  }
+
+  #expectWithin(ms: number): void {
+    this.#cancelDeadline();
+    this.#cancelDeadline = this.#options.clock.after(ms, () =>
+      this.#loseTaker('the new supervisor took too long'),
+    );
   }
 
   #take(line: string): void {
     const message = parseTakerLine(line);
-    if (!message || this.#stage === 'over') {
-      this.#client.socket.destroy();
-      return;
-    }
-    this.#follow(message);
+    if (message && this.#stage !== 'over') this.#follow(message);
+    else this.#client.socket.destroy();
   }
 
   #follow(message: TakerLine): void {
@@ -78,47 +96,63 @@ export class Handover {
         this.#takerWorkers.push(message);
         return;
       case 'ready':
-        if (this.#stage !== 'offered') return;
-        this.#stage = 'yielded';
-        this.#takenFiles = message.pidFiles;
-        this.#options.records.silence();
-        this.#options.closeDesk();
-        this.#send('yours', []);
+        if (this.#stage === 'offered') this.#yield(message.pidFiles);
         return;
       case 'done':
         if (this.#stage === 'yielded') this.#leave();
     }
   }
 
+  #yield(pidFiles: readonly string[]): void {
+    const { records, closeDesk, supervisor } = this.#options;
+    this.#stage = 'yielded';
+    this.#takenFiles = pidFiles;
+    records.silence();
+    closeDesk();
+    this.#expectWithin(doneWithinMs);
+    this.#say({ handover: 'yours', reload: supervisor.pool.isReloadDue });
+  }
+
   /** Everything is the new supervisor's: only our workers are left to us. */
   #leave(): void {
     const { records, supervisor, log } = this.#options;
-    this.#stage = 'over';
+    this.#end();
     log.write({ event: 'handed-over', to: this.#takerPid });
     records.handOver(this.#takenFiles);
     supervisor.drain();
-    this.#client.socket.destroy();
   }
 
-  /** The connection's end is the one sign that the new supervisor is gone, or has given up. */
-  #loseTaker(): void {
+  /** The connection's end is the sign that the new supervisor is gone, or has given up. */
+  #loseTaker(reason: string): void {
     if (this.#stage === 'over') return;
-    const { records, supervisor, log, endOrphans, openDesk } = this.#options;
+    const { records, supervisor, log, openDesk } = this.#options;
     const wasYielded = this.#stage === 'yielded';
-    this.#stage = 'over';
-    log.write({ event: 'handover-failed', reason: 'the new supervisor is gone' });
+    this.#end();
+    log.write({ event: 'handover-failed', reason });
     if (wasYielded) {
       records.takeBack();
       openDesk();
     }
-    endOrphans(this.#takerWorkers);
+    supervisor.endAdopted(this.#takerWorkers);
     supervisor.setHandingOver(false);
   }
 
+  #end(): void {
+    this.#stage = 'over';
+    this.#cancelDeadline();
+    this.#client.socket.destroy();
+  }
+
   /** Past the stream: descriptors can only go with the bytes of one sendmsg(2). */
-  #send(word: 'offer' | 'yours', descriptors: readonly number[]): void {
-    const line = `${JSON.stringify({ v: protocolVersion, handover: word })}\n`;
-    const { fd } = (this.#client.socket as unknown as { _handle: { fd: number } })._handle;
-    sendWithDescriptors(fd, Buffer.from(line), descriptors);
+  #say(message: object, descriptors: readonly number[] = []): void {
+    const line = `${JSON.stringify({ v: protocolVersion, ...message })}\n`;
+    // Node tells the number nowhere else.
+    // oxlint-disable-next-line no-underscore-dangle
+    const handle = (this.#client.socket as unknown as { _handle: { fd: number } | null })._handle;
+    try {
+      if (handle) sendWithDescriptors(handle.fd, Buffer.from(line), descriptors);
+    } catch (error) {
+      this.#client.socket.destroy(error as Error);
+    }
   }
 }

@@ -1,16 +1,27 @@
 // The lines of a handover after its request, for both supervisors.
 
 /** A worker of the new supervisor, which the old one ends if the new one dies. */
-export interface Taker {
+export interface TakerWorker {
   readonly pid: number;
   readonly startTime: string;
 }
 
-/** What the new supervisor says: a worker started, all are up (with the files it writes), everything is taken. */
+/** What was asked of the old supervisor during the handover, for the new one to carry out. */
+export interface Pending {
+  readonly reload: boolean;
+}
+
+/** What the new supervisor says: a worker started, all are up (with the files that it writes), everything is taken. */
 export type TakerLine =
-  | ({ readonly handover: 'started' } & Taker)
+  | ({ readonly handover: 'started' } & TakerWorker)
   | { readonly handover: 'ready'; readonly pidFiles: readonly string[] }
   | { readonly handover: 'done' };
+
+export type GiverLine =
+  | { readonly handover: 'offer' }
+  | { readonly handover: 'yours'; readonly pending: Pending }
+  | { readonly handover: 'stopping' }
+  | { readonly handover: 'refused'; readonly message: string };
 
 export function parseTakerLine(line: string): TakerLine | undefined {
   const fields = parseObject(line);
@@ -32,13 +43,23 @@ export function parseTakerLine(line: string): TakerLine | undefined {
   }
 }
 
-/** What the old supervisor says; `refused` for everything else. */
-export function parseGiverLine(line: string): 'offer' | 'yours' | { readonly refused: string } {
+/** Everything that is no line of a handover is a refusal, as a result line of the protocol is. */
+export function parseGiverLine(line: string): GiverLine {
   const fields = parseObject(line);
-  const word = fields?.['handover'];
-  if (word === 'offer' || word === 'yours') return word;
-  const message = fields?.['message'];
-  return { refused: typeof message === 'string' ? message : 'it does not answer as expected' };
+  switch (fields?.['handover']) {
+    case 'offer':
+    case 'stopping':
+      return { handover: fields['handover'] };
+    case 'yours':
+      return { handover: 'yours', pending: { reload: fields['reload'] === true } };
+    default: {
+      const message = fields?.['message'];
+      return {
+        handover: 'refused',
+        message: typeof message === 'string' ? message : 'it does not answer as expected',
+      };
+    }
+  }
 }
 
 function parseObject(line: string): Record<string, unknown> | undefined {

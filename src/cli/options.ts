@@ -23,6 +23,7 @@ export interface RawOptions {
   user?: string;
   group?: string;
   supervise?: boolean;
+  replace?: boolean;
   name?: string;
   stateDir?: string;
   stopTimeout?: string;
@@ -47,6 +48,7 @@ export type Request =
 /** Options that only a supervisor can honour, by the name of their value in RawOptions. */
 export const supervisorOptions: readonly (readonly [keyof RawOptions, string])[] = [
   ['name', '--name'],
+  ['replace', '--replace'],
   ['stateDir', '--state-dir'],
   ['stopTimeout', '--stop-timeout'],
   ['stopSignal', '--stop-signal'],
@@ -90,7 +92,7 @@ export const specs: readonly (OptionSpec & { readonly key: keyof RawOptions | 'v
     key,
     short: undefined,
     long: flag.slice(2),
-    takesValue: true,
+    takesValue: key !== 'replace',
   })),
 ];
 

@@ -41,6 +41,7 @@ export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot
     pidFile: raw.pidFile,
     workerPidFile: parsePattern(raw.workerPidFile, workers),
     stateDir: raw.stateDir,
+    replace: raw.replace ?? false,
     stopTimeoutMs: parseDuration('--stop-timeout', raw.stopTimeout) ?? defaults.stopTimeoutMs,
     stopMethod: parseStopSignal(raw.stopSignal),
     ready: parseReady(raw.ready),

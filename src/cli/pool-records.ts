@@ -4,6 +4,7 @@ import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { closeSync } from 'node:fs';
 import { removeIfSame } from '../sys/file-at.ts';
 import type { WorkerRecords } from '../supervisor/interfaces.ts';
+import type { PoolGiver } from './pool-giver.ts';
 import type { PreparedPool } from './prepare-pool.ts';
 
 export class PoolRecords implements WorkerRecords {
@@ -19,6 +20,8 @@ export class PoolRecords implements WorkerRecords {
   #isWriteDue = false;
   /** Nothing is written: the files are, or may be, another supervisor's. */
   #isSilent = false;
+  /** Must know each worker of ours, for the case that we die. */
+  #giver: PoolGiver | undefined;
 
   constructor(config: Config, prepared: PreparedPool) {
     this.#config = config;
@@ -30,7 +33,28 @@ export class PoolRecords implements WorkerRecords {
   started(slot: number, pid: number, role: 'member' | 'candidate'): void {
     this.#workers.set(pid, { slot, pid, startTime: '' });
     if (role === 'member') this.#name(slot, pid);
+    if (this.#giver) this.#giver.noteWorker(pid, this.#startTimeOf(pid));
     this.#writeSoon();
+  }
+
+  /** The pool is being taken over: nothing is written before its supervisor has let go. */
+  awaitFiles(giver: PoolGiver): void {
+    this.#isSilent = true;
+    this.#giver = giver;
+  }
+
+  /** The old supervisor has let go: everything is said now. */
+  takeFiles(phase: PoolState['phase']): void {
+    this.#isSilent = false;
+    this.#giver = undefined;
+    this.#phase = phase;
+    this.takeBack();
+  }
+
+  /** Device and inode of every PID file that is ours to write. */
+  get fileIdentities(): string[] {
+    const { pidFile, workerPidFiles } = this.#prepared;
+    return [...(pidFile ? [pidFile] : []), ...workerPidFiles].map(({ identity }) => identity);
   }
 
   promoted(slot: number, pid: number): void {
@@ -101,7 +125,7 @@ export class PoolRecords implements WorkerRecords {
 
   /** After a failed start: no worker is left to name. PID files are the journal's. */
   undo(): void {
-    this.#prepared.files?.writeState(this.#state([]));
+    if (!this.#isSilent) this.#prepared.files?.writeState(this.#state(this.#prepared.orphans));
   }
 
   #name(slot: number, pid: number): void {
@@ -127,10 +151,13 @@ export class PoolRecords implements WorkerRecords {
   /** All live workers; start times are looked up once, when somebody asks. */
   workers(): WorkerRecord[] {
     for (const [pid, record] of this.#workers) {
-      if (record.startTime !== '') continue;
-      this.#workers.set(pid, { ...record, startTime: this.#prepared.proc?.stat(pid)?.startTime ?? '' });
+      if (record.startTime === '') this.#workers.set(pid, { ...record, startTime: this.#startTimeOf(pid) });
     }
     return [...this.#workers.values()];
+  }
+
+  #startTimeOf(pid: number): string {
+    return this.#prepared.proc?.stat(pid)?.startTime ?? '';
   }
 
   #state(workers: readonly WorkerRecord[]): PoolState {

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
-import type { WorkerRecord } from '../core/pool-state.ts';
+import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { readVariable, type Caller } from '../sys/caller.ts';
 import { attempt, libc } from '../sys/libc.ts';
 import { requireGroup, resolveIdentity, setGroups, setUser, type Identity } from '../sys/identity.ts';
@@ -21,7 +21,9 @@ import type { EventLog } from '../supervisor/interfaces.ts';
 import { isInUse, withBindHints } from './bind-hints.ts';
 import { claimAddress, type Claim } from './claim-address.ts';
 import { nameAddress, resolveListenAddress } from './listen-address.ts';
+import { findSocket, holdSocket, refuseInUse } from './inherit-socket.ts';
 import { describeLogProblem, openEventLog } from './open-event-log.ts';
+import type { PoolGiver } from './pool-giver.ts';
 import { printHint } from './print.ts';
 import type { StartJournal } from './start-journal.ts';
 
@@ -43,6 +45,13 @@ export interface PreparedPool {
   readonly readyProbe: number | undefined;
   /** -d as an absolute path, inside the chroot. */
   readonly directory: string | undefined;
+  /** The supervisor that gives its pool to us, and what it last said of itself. */
+  readonly giver: PoolGiver | undefined;
+  readonly giverState: PoolState | undefined;
+  /** Workers of a supervisor that was killed: they serve until ours are up. */
+  readonly orphans: readonly WorkerRecord[];
+  /** The socket was another supervisor's, and its workers still accept on it. */
+  readonly isTakingOver: boolean;
   /** As the caller typed it, for people. */
   readonly commandLine: readonly string[];
 }
@@ -73,14 +82,12 @@ export async function preparePool({
 
   const target = await resolveListenAddress(config.listen);
   const address = nameAddress(target, config.socketBeforeChroot ? undefined : config.chroot);
-  const claim = await claimAddress(
-    config,
-    readVariable(caller.environment, 'XDG_RUNTIME_DIR'),
-    address,
-    proc,
-  );
   const isSupervised = config.model === 'background' || config.model === 'foreground';
-  const controlProblem = isSupervised ? claim.files?.openControl() : undefined;
+  const runtimeDir = readVariable(caller.environment, 'XDG_RUNTIME_DIR');
+  const claim = await claimAddress({ config, runtimeDir, address, proc });
+  const { giver } = claim;
+  if (giver) journal.changed(() => giver.connection.close());
+  const controlProblem = isSupervised && !giver ? claim.files?.openControl() : undefined;
   claim.files
     ?.created()
     .forEach(({ at, identity: file }) => journal.made(at.path, file, () => removeIfSame(at, file)));
@@ -97,8 +104,20 @@ export async function preparePool({
   }
 
   const owner = socketOwner(config, identity, socketIdentity, proc?.descriptor);
-  const bind = (): Promise<ListenSocket> =>
-    bindAddress(target, address, config.backlog, owner, claim, proc, journal);
+  let isInherited = false;
+  const bind = async (): Promise<ListenSocket> => {
+    const found = isSupervised ? findSocket(claim, target, proc, identity) : undefined;
+    if (found && 'hint' in found) throw refuseInUse(address, found.hint);
+    if (!found) return bindAddress(target, address, config.backlog, owner, claim, proc, journal);
+    isInherited = true;
+    const held = holdSocket(found.descriptor, target);
+    if (held.file && address.kind === 'unix') {
+      // What a socket that is bound now would get.
+      const [uid, gid] = [owner.uid || (process.getuid?.() ?? 0), owner.gid || (process.getgid?.() ?? 0)];
+      journal.adjust(address.path, held.file, { uid, gid, mode: owner.mode });
+    }
+    return held;
+  };
   const before = config.socketBeforeChroot ? await bind() : undefined;
   setGroups(identity);
   enterChroot(config.chroot);
@@ -124,6 +143,10 @@ export async function preparePool({
     proc,
     readyProbe,
     directory,
+    giver: giver?.connection,
+    giverState: giver?.state,
+    orphans: isSupervised ? claim.orphans : [],
+    isTakingOver: isInherited,
     commandLine: ['spawn-fcgi', ...process.argv.slice(2)],
   };
 }

@@ -5,6 +5,7 @@ import type { Config } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
 import { describeEvent, type PoolEvent } from '../core/event-text.ts';
 import type { WorkerEnd } from '../core/pool.ts';
+import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import type { Caller } from '../sys/caller.ts';
@@ -15,6 +16,7 @@ import { forbidInspection, releaseStartMemory } from '../sys/process-self.ts';
 import { watchChildren } from '../sys/reaper.ts';
 import { Releases } from '../sys/release.ts';
 import { SessionFreezer } from '../sys/session-freeze.ts';
+import { sessionsHolding } from '../sys/socket-holders.ts';
 import { commandLineOf, workerEnvironment } from '../sys/spawn-worker.ts';
 import { readinessOf } from '../sys/waiting.ts';
 import { adoptedSessions, workerSessions } from '../sys/worker-sessions.ts';
@@ -22,6 +24,7 @@ import { askWorker } from './ask-worker.ts';
 import { ControlDesk } from './control-desk.ts';
 import { SocketState } from './socket-state.ts';
 import { TrialWorkers } from './trial-worker.ts';
+import type { PoolGiver } from './pool-giver.ts';
 import { PoolRecords } from './pool-records.ts';
 import { describeFirstEnd, explainStartFailure } from './start-failure.ts';
 import type { PreparedPool } from './prepare-pool.ts';
@@ -35,6 +38,7 @@ const frontLookMs = 10;
 const frontReadLookMs = 1;
 /** Lets the command return before the collection takes the processor. */
 const releaseMemoryAfterMs = 300;
+const giverLookMs = 200;
 
 /** Runs the pool; ends the process by itself when the pool has ended. */
 export function runSupervised(
@@ -60,6 +64,8 @@ class SupervisedRun {
   readonly #desk: ControlDesk;
   readonly #isBackground: boolean;
   #isUp = false;
+  /** HUP came to the old supervisor while it gave the pool to us. */
+  #isReloadPending = false;
   /** Why a start that was not up yet is being undone. */
   #abandoned: { readonly reason: string; readonly status: number } | undefined;
 
@@ -87,6 +93,8 @@ class SupervisedRun {
       prepared,
       supervisor: this.#supervisor,
       freezer: this.#freezer,
+      records: this.#records,
+      log: this.#log,
       stop: (reason) => this.#supervisor.stop(reason),
       signalName,
     });
@@ -94,6 +102,11 @@ class SupervisedRun {
 
   start(): void {
     forbidInspection();
+    const { giver, orphans } = this.#prepared;
+    if (giver) this.#records.awaitFiles(giver);
+    // A supervisor that died while it looked at a worker may have left it stopped.
+    for (const { pid } of orphans) this.#freezer.thaw(pid);
+    this.#records.adopted(orphans);
     this.#records.setPhase('starting');
     watchChildren((pid, exit) => {
       if (!this.#trials.childEnded(pid)) this.#supervisor.childEnded(pid, exit);
@@ -184,11 +197,14 @@ class SupervisedRun {
       readyTimeoutMs: config.readyTimeoutMs,
       isNotified: false,
       isTriedFirst: true,
-      isTakingOver: false,
+      isTakingOver: this.#prepared.isTakingOver,
     };
     return new Supervisor(machine, settings, {
-      stopping: () => this.#records.setPhase('stopping'),
-      up: (firstEnds) => this.#whenAnswered(() => this.#reportUp(firstEnds)),
+      stopping: () => {
+        this.#desk.stopping();
+        this.#records.setPhase('stopping');
+      },
+      up: (firstEnds) => this.#whenAnswered(() => this.#takeOver(firstEnds)),
       startFailed: (firstEnds) => this.#failStart(firstEnds),
       stopped: (status) => this.#end(status),
     });
@@ -196,7 +212,7 @@ class SupervisedRun {
 
   /** With --ready, a start that is not up in time has failed. */
   #watchReadiness(): void {
-    if (this.#config.ready === 'evidence') return;
+    if (this.#config.ready === 'evidence' && !this.#prepared.isTakingOver) return;
     systemClock.after(this.#config.readyTimeoutMs, () => {
       if (this.#isUp) return;
       this.#abandon(`the pool was not ready within --ready-timeout`, exitStatus.notReady);
@@ -252,6 +268,67 @@ class SupervisedRun {
     }
   }
 
+  /** Old workers still serve: ours must all be up, and the old supervisor must let go. */
+  #takeOver(firstEnds: readonly (WorkerEnd | undefined)[]): void {
+    const { isTakingOver, giver } = this.#prepared;
+    const dead = firstEnds.find((end) => end !== undefined);
+    if (isTakingOver && dead) {
+      this.#abandon(`${describeFirstEnd(dead)}; the old pool stays in service`, statusOf(dead));
+      return;
+    }
+    if (giver && !this.#askForFiles(giver)) return;
+    this.#reportUp(firstEnds);
+  }
+
+  #askForFiles(giver: PoolGiver): boolean {
+    try {
+      const taken = giver.takeFiles(this.#records.fileIdentities);
+      if (taken.answer === 'stopping') this.#abandon('the pool was told to stop', exitStatus.refused);
+      else if (taken.answer === 'yours') this.#isReloadPending = taken.pending.reload;
+      return taken.answer !== 'stopping';
+    } catch (error) {
+      this.#abandon((error as Error).message, exitStatus.refused);
+      return false;
+    }
+  }
+
+  /** False: the old supervisor has taken everything back. */
+  #finishHandover(): boolean {
+    const { giver, giverState, proc } = this.#prepared;
+    if (!giver || !giverState) return true;
+    const isBack = giver.look() === 'gone' && proc?.isAlive(giverState) === true;
+    if (isBack) {
+      this.#abandon('the old supervisor took the pool back', exitStatus.refused);
+      return false;
+    }
+    const old = this.#prepared.files?.readOwnState()?.workers ?? giverState.workers;
+    this.#records.takeFiles('serving');
+    giver.finish();
+    this.#log.write({ event: 'taken-over', from: giverState.pid, workerPids: old.map(({ pid }) => pid) });
+    this.#watchGiver(giverState, old);
+    return true;
+  }
+
+  /** The old supervisor ends its workers; should it die over that, we do. */
+  #watchGiver(state: PoolState, workers: readonly WorkerRecord[]): void {
+    systemClock.after(giverLookMs, () => {
+      const { proc } = this.#prepared;
+      if (proc?.isAlive(state)) this.#watchGiver(state, workers);
+      else this.#supervisor.endAdopted(workers.filter((worker) => proc?.isAlive(worker)));
+    });
+  }
+
+  /** Workers of a supervisor that was killed, and whoever else of it holds the socket. */
+  #endOrphans(): void {
+    const { orphans, proc, socket, isTakingOver, giver } = this.#prepared;
+    if (giver || orphans.length === 0) return;
+    const known = new Set([...orphans.map(({ pid }) => pid), ...this.#supervisor.facts.livePids()]);
+    const others = isTakingOver && proc ? sessionsHolding(proc, socket.inode, known) : [];
+    const all = [...orphans.filter((worker) => proc?.isAlive(worker)), ...others];
+    this.#log.write({ event: 'taken-over', from: 0, workerPids: all.map(({ pid }) => pid) });
+    this.#supervisor.endAdopted(all);
+  }
+
   #reportUp(firstEnds: readonly (WorkerEnd | undefined)[]): void {
     try {
       this.#prepared.pidFile?.write(String(process.pid));
@@ -274,6 +351,7 @@ class SupervisedRun {
   }
 
   #announce(firstEnds: readonly (WorkerEnd | undefined)[]): void {
+    if (!this.#finishHandover()) return;
     this.#isUp = true;
     this.#journal.keep();
     this.#records.setPhase('serving');
@@ -291,7 +369,9 @@ class SupervisedRun {
       address: this.#prepared.address,
       workers: this.#config.workers,
     });
+    this.#endOrphans();
     this.#desk.open();
+    if (this.#isReloadPending) this.#supervisor.reload();
     systemClock.after(releaseMemoryAfterMs, releaseStartMemory);
   }
 

@@ -8,7 +8,7 @@ import { Front, leaveSession, tellFront } from '../sys/front.ts';
 import { libc } from '../sys/libc.ts';
 import { ProcFs } from '../sys/proc-fs.ts';
 import { setProcessName } from '../sys/process-self.ts';
-import { undoArgument, undoStart } from '../sys/undo-guard.ts';
+import { adjustArgument, adjustSocket, undoArgument, undoStart } from '../sys/undo-guard.ts';
 import { readCommandLine, type Request } from './options.ts';
 import { parseConfig } from './parse-config.ts';
 import { preparePool } from './prepare-pool.ts';
@@ -21,7 +21,9 @@ import { usageText, versionText } from './usage.ts';
 import { watchInterruption } from './watch-interruption.ts';
 
 // The guard of a start runs us without the front; users cannot.
-if (process.argv[2] === undoArgument && process.env['SPAWN_FCGI_GUARD'] !== undefined) undoStart();
+const guardsWork = process.env['SPAWN_FCGI_GUARD'] === undefined ? undefined : process.argv[2];
+if (guardsWork === undoArgument) undoStart();
+else if (guardsWork === adjustArgument) adjustSocket();
 else void main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<void> {

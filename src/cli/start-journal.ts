@@ -1,6 +1,7 @@
 // What a start has made so far, so that a start that fails leaves none of it:
 // undone by ourselves where we may, else by the guard, who still is root.
 import { resolve } from 'node:path';
+import { adjustSocketFile, type Adjustment, type SocketFile } from '../sys/listen-socket.ts';
 import type { UndoGuard } from '../sys/undo-guard.ts';
 
 interface Step {
@@ -12,6 +13,7 @@ export class StartJournal {
   readonly #steps: Step[] = [];
   readonly #noted: { path: string; identity: string }[] = [];
   #guard: UndoGuard | undefined;
+  #adjustment: (() => boolean) | undefined;
 
   /** From now on the guard learns of every step, and of those before. */
   setGuard(guard: UndoGuard): void {
@@ -37,19 +39,26 @@ export class StartJournal {
     });
   }
 
+  /** Records what a file must become once the start has succeeded; changed by us where we may, else by the guard. */
+  adjust(path: string, file: SocketFile, wanted: Adjustment): void {
+    this.#adjustment = () => adjustSocketFile(file, wanted);
+    this.#guard?.noteAdjustment({ path: resolve(path), identity: file.identity, ...wanted });
+  }
+
   /** The start failed: everything that was made goes, in reverse. */
   undo(): void {
     const failures = this.#steps.toReversed().filter((step) => !step.undo());
     this.#steps.length = 0;
     if (failures.length > 0) this.#guard?.undo();
-    else this.#guard?.keep();
+    else this.#guard?.keep(false);
     this.#guard = undefined;
   }
 
   /** The start succeeded: everything stays. */
   keep(): void {
     this.#steps.length = 0;
-    this.#guard?.keep();
+    const isAdjusted = this.#adjustment?.() ?? true;
+    this.#guard?.keep(!isAdjusted);
     this.#guard = undefined;
   }
 }

@@ -37,6 +37,8 @@ Options:
 Who supervises:
      --supervise          with -n: stay in the foreground as the supervisor
      --no-supervise       start the workers and leave nothing behind (as 1.6)
+     --replace            take over the pool that runs on the address, with these
+                          options and this program; no connection is refused
      --name <name>        process name of the supervisor (default: the
                           program's base name)
 Supervision (TIME is a number with ms, s, m or h; bare: seconds):

@@ -52,6 +52,8 @@ export interface Config {
   readonly pidFile: string | undefined;
   readonly workerPidFile: string | undefined;
   readonly stateDir: string | undefined;
+  /** Take a running pool on the address over. */
+  readonly replace: boolean;
   readonly stopTimeoutMs: number;
   readonly stopMethod: StopMethod;
   readonly ready: ReadyRule;

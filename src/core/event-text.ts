@@ -126,7 +126,7 @@ function describe(event: PoolEvent): string {
     case 'handed-over':
       return `handed over to PID ${event.to}, ending the workers of this supervisor`;
     case 'taken-over':
-      return `took the pool over from PID ${event.from}; ending its workers: PID ${event.workerPids.join(' ')}`;
+      return describeTakeOver(event.from, event.workerPids);
     case 'scaled':
       return `scaled to ${plural(event.workers, 'worker')}`;
     case 'start-limit-reached':
@@ -138,6 +138,11 @@ function describe(event: PoolEvent): string {
     case 'warning':
       return event.message;
   }
+}
+
+function describeTakeOver(from: number, workerPids: readonly number[]): string {
+  const whom = from === 0 ? 'a supervisor that was killed' : `PID ${from}`;
+  return `took the pool over from ${whom}; ending its workers: PID ${workerPids.join(' ')}`;
 }
 
 const reloadText: Readonly<Record<ReloadResult, string>> = {

@@ -141,7 +141,15 @@ export class Supervisor {
 
   get pool(): Pick<
     Pool,
-    'phase' | 'generation' | 'wanted' | 'slots' | 'operation' | 'reload' | 'retirees' | 'generationOf'
+    | 'phase'
+    | 'isReloadDue'
+    | 'generation'
+    | 'wanted'
+    | 'slots'
+    | 'operation'
+    | 'reload'
+    | 'retirees'
+    | 'generationOf'
   > {
     return this.#pool;
   }

@@ -26,6 +26,13 @@ export function sendWithDescriptors(socket: number, bytes: Buffer, descriptors: 
   return check('sendmsg', () => libc.sendmsg(socket, header.bytes, MSG_NOSIGNAL | MSG_DONTWAIT));
 }
 
+const F_DUPFD_CLOEXEC = 1030;
+
+/** Another descriptor of the same open file description, close-on-exec, above the standard streams. */
+export function duplicate(descriptor: number): number {
+  return check('fcntl', () => libc.fcntl(descriptor, F_DUPFD_CLOEXEC, 'int', 3));
+}
+
 export interface Received {
   /** Empty: the other side has closed. */
   readonly bytes: Buffer;

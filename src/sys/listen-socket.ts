@@ -111,6 +111,32 @@ export interface SocketOwner {
   readonly proc: number | undefined;
 }
 
+/** What mode and owner a socket file shall have; ids of 0 are root's. */
+export type Adjustment = Pick<SocketOwner, 'uid' | 'gid' | 'mode'>;
+
+/**
+ * Gives a socket file that was bound by an earlier start the mode and owner of this one, by a
+ * descriptor of the file itself. False: we may not, or it is another file by now.
+ */
+export function adjustSocketFile({ at, identity }: SocketFile, wanted: Adjustment): boolean {
+  const file = attempt(() =>
+    libc.openat(at.directory, at.name, O_PATH | O_CLOEXEC | constants.O_NOFOLLOW, 0),
+  );
+  if (file < 0) return false;
+  try {
+    const facts = statDescriptor(file);
+    if (facts.identity !== identity) return false;
+    const isOwned = facts.uid === wanted.uid && facts.gid === wanted.gid;
+    const owner = (): number => libc.fchownat(file, '', wanted.uid, wanted.gid, AT_EMPTY_PATH);
+    const mode = (): number => libc.fchmodat(-100, `/proc/self/fd/${file}`, wanted.mode, 0);
+    const isDone = isOwned || attempt(owner) === 0;
+    // A change of owner may clear bits of the mode.
+    return isDone && ((statDescriptor(file).mode & 0o7777) === wanted.mode || attempt(mode) === 0);
+  } finally {
+    libc.close(file);
+  }
+}
+
 /** 1.6's rule for who owns the socket: -U/-G, else -u/-g; 0 leaves it. */
 export function socketOwner(
   config: Pick<Config, 'socketMode'>,

@@ -191,22 +191,26 @@ export class PoolFiles {
     return this.#control && [this.#lock.descriptor, this.#state.descriptor, this.#control.descriptor];
   }
 
-  /** The files of a running pool, from descriptors that its supervisor gave: the lock is held by them too. */
+  /**
+   * The files of a running pool, from descriptors that its supervisor gave: the lock is held by them
+   * too. Undefined when they are not those in the directory.
+   */
   static adopt(
     base: string,
     address: BoundAddress,
     [lock, state, control]: readonly [lock: number, state: number, control: number],
     controlName: string,
-  ): PoolFiles {
+  ): PoolFiles | undefined {
     const paths = PoolFiles.paths(base, address);
-    const files = new PoolFiles(hold(paths.lock, lock), hold(paths.state, state), paths.id);
+    const held = [hold(paths.lock, lock), hold(paths.state, state)] as const;
     const at = openParent(join(base, controlName));
-    files.#control = {
-      wasCreated: false,
-      descriptor: control,
-      at,
-      identity: statAt(at.directory, at.name)?.identity ?? '',
-    };
+    const identity = statAt(at.directory, at.name)?.identity;
+    const areThere = held.every(
+      (file) => statAt(file.at.directory, file.at.name)?.identity === file.identity,
+    );
+    if (!areThere || identity === undefined) return undefined;
+    const files = new PoolFiles(held[0], held[1], paths.id);
+    files.#control = { wasCreated: false, descriptor: control, at, identity };
     return files;
   }
 

@@ -5,6 +5,7 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { openParent, removeIfSame, type NameAt } from './file-at.ts';
 import { attempt, check, libc } from './libc.ts';
+import { adjustSocketFile, type Adjustment } from './listen-socket.ts';
 import { ProcessTemplate } from './spawn-worker.ts';
 
 const O_CLOEXEC = 0o2000000;
@@ -17,14 +18,22 @@ export interface Made {
 
 /** The word that turns the guard away. */
 const kept = 'keep';
+/** The same, once a socket file has got the mode and owner of this start. */
+const keptAdjusted = 'adjust';
 export const undoArgument = '--undo-start';
+export const adjustArgument = '--adjust-socket';
 
 // Reads lines until the verdict; a JSON line cannot be the bare word.
 const script = `made=
+adjust=
 while IFS= read -r line; do
-  [ "$line" = ${kept} ] && exit 0
-  made="$made$line
-"
+  case $line in
+    ${kept}) exit 0 ;;
+    ${keptAdjusted}) printf '%s\n' "$adjust" | SPAWN_FCGI_GUARD=1 "$@" ${adjustArgument}; exit 0 ;;
+    +*) adjust=\${line#+} ;;
+    *) made="$made$line
+" ;;
+  esac
 done
 [ -z "$made" ] && exit 0
 printf '%s' "$made" | SPAWN_FCGI_GUARD=1 "$@" ${undoArgument}`;
@@ -66,10 +75,16 @@ export class UndoGuard {
     this.#tell(JSON.stringify(made));
   }
 
-  /** The start succeeded: nothing is to be undone. */
-  keep(): void {
-    this.#tell(kept);
+  /** What the socket file that was taken over must become when the start succeeds. */
+  noteAdjustment(adjustment: Made & Adjustment): void {
+    this.#tell(`+${JSON.stringify(adjustment)}`);
+  }
+
+  /** The start succeeded: nothing is to be undone; `adjusts` waits until mode and owner are set. */
+  keep(adjusts: boolean): void {
+    this.#tell(adjusts ? keptAdjusted : kept);
     closeSync(this.#pipe);
+    if (adjusts) attempt(() => libc.waitpid(this.pid, null, 0));
   }
 
   /** The start failed: lets the guard do its work and waits for it. */
@@ -86,6 +101,12 @@ export class UndoGuard {
       // EPIPE: nobody is there to undo anything.
     }
   }
+}
+
+/** The guard's work after a success: mode and owner of the socket file. */
+export function adjustSocket(): void {
+  const { path, identity, ...wanted } = JSON.parse(readFileSync(0, 'utf8')) as Made & Adjustment;
+  adjustSocketFile({ at: openParent(path), identity }, wanted);
 }
 
 /** The guard's work, in the process that it started: removes what is still what was made. */
