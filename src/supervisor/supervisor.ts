@@ -79,6 +79,9 @@ export type OperationEnd =
   | { readonly kind: 'stopped' };
 type Listener = (end: OperationEnd) => void;
 
+/** Orders that come to nothing once the pool stops. */
+const beginnings: ReadonlySet<PoolOrder['kind']> = new Set(['reload-begun', 'probe', 'try', 'settle']);
+
 /** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
 const afterKillMs = 2000;
 const leftoverPollMs = 10;
@@ -302,7 +305,10 @@ export class Supervisor {
     if (orders.some((order) => order.kind === 'reset-socket')) this.#machine.sharedSocket.reset();
     // The respawn goes first: reports may have to wait for a slow log.
     const failures = orders.flatMap((order) => (order.kind === 'spawn' ? this.#spawn(order.slot) : []));
-    for (const order of orders) this.#carryOutOne(order, ended);
+    for (const order of orders) {
+      // Whoever is told something on the way may stop the pool: then nothing begins any more.
+      if (!this.#isStopping || !beginnings.has(order.kind)) this.#carryOutOne(order, ended);
+    }
     for (const { slot, event, errno } of failures) this.#feed(slot, event, errno);
   }
 
