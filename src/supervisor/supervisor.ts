@@ -111,6 +111,7 @@ export class Supervisor {
   #giveUpAtMs = Number.POSITIVE_INFINITY;
   #cancelDeadline: (() => void) | undefined;
   #operation: { readonly sinceMs: number; readonly listeners: Listener[] } | undefined;
+  #handingOverSinceMs: number | undefined;
   /** Who waits for the reload that comes next. */
   #nextListeners: Listener[] = [];
   #lastReload: { readonly result: ReloadResult; readonly atMs: number; readonly message: string } | undefined;
@@ -154,7 +155,7 @@ export class Supervisor {
   }
 
   get operationSinceMs(): number | undefined {
-    return this.#operation?.sinceMs;
+    return this.#operation?.sinceMs ?? this.#handingOverSinceMs;
   }
 
   get lastReload():
@@ -229,7 +230,7 @@ export class Supervisor {
   }
 
   setHandingOver(isHandingOver: boolean): void {
-    this.#operation = isHandingOver ? { sinceMs: this.#machine.clock.nowMs(), listeners: [] } : undefined;
+    this.#handingOverSinceMs = isHandingOver ? this.#machine.clock.nowMs() : undefined;
     this.#carryOut(this.#pool.setHandingOver(isHandingOver));
   }
 

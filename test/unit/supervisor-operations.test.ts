@@ -698,4 +698,15 @@ describe('a handover', () => {
     completeReload(pool);
     expect(ends).toMatchObject([{ result: 'reloaded', generation: 2 }]);
   });
+
+  test('that begins during a reload takes the result from nobody', () => {
+    const pool = startFakePool();
+    const { ends, listener } = listen();
+    pool.supervisor.reload(listener);
+    pool.supervisor.setHandingOver(true);
+    completeReload(pool);
+    expect(ends).toMatchObject([{ result: 'reloaded' }]);
+    expect(pool.supervisor.pool.operation).toBe('handover');
+    expect(pool.supervisor.operationSinceMs).toBeDefined();
+  });
 });
