@@ -373,6 +373,13 @@ describe('a planned exit of a new worker', () => {
     driver.take();
     expect(driver.slotEnds(0, exit(0)).take()).toStrictEqual(['report-end', 'spawn 0: 103/2']);
   });
+
+  test('fails a reload of a pool whose workers recycled under another program only', () => {
+    const driver = new Driver(1).slotEnds(0, exit(0)).slotUp(0);
+    driver.run(driver.pool.requestRestart()).retireeEnds(101).slotUp(0).reload();
+    driver.candidateUp().retireeEnds(102);
+    expect(driver.slotEnds(0, exit(0)).take()).toContain('rolled-back 3 ended');
+  });
 });
 
 describe('a stop during a reload', () => {
