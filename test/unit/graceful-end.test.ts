@@ -313,7 +313,7 @@ describe('haste', () => {
     ending.end(spawn(1, { ignoresTerm: true }), within(3000));
     machine.clock.advance(1000);
     ending.hurry(stopWithin(8000));
-    expect(watch(8000)).toStrictEqual(['2000: SIGTERM 101', '3000: SIGKILL 101', '3000: log killed']);
+    expect(watch(4000)).toStrictEqual(['2000: SIGTERM 101', '3000: SIGKILL 101', '3000: log killed']);
   });
 
   test('without anybody who is being ended arms no timer', () => {

@@ -148,11 +148,13 @@ describe('a reload', () => {
     expect(pool.supervisor.lastReload).toStrictEqual({ result: 'reloaded', atMs, message: '' });
   });
 
-  test('counts the replacement as a restart of the slot', () => {
+  test('counts neither its replacements nor their ends as restarts of a slot, but whoever ended unasked', () => {
     const pool = startFakePool();
     pool.supervisor.reload();
     completeReload(pool);
-    expect(pool.supervisor.facts.slot(0).restarts).toBe(1);
+    expect(pool.supervisor.facts.slot(0)).toStrictEqual({ restarts: 0, lastExit: undefined });
+    pool.machine.end(102, exit3);
+    expect(pool.supervisor.facts.slot(0)).toStrictEqual({ restarts: 1, lastExit: exit3 });
   });
 
   test('does not wait for an old worker that not even KILL ends', () => {
