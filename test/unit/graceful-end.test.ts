@@ -58,7 +58,7 @@ function watch(ms: number): string[] {
 function looksWithin(ms: number): number[] {
   const startMs = machine.clock.nowMs();
   const looks: number[] = [];
-  const { endIdle } = machine.sessions;
+  const endIdle = machine.sessions.endIdle.bind(machine.sessions);
   machine.sessions.endIdle = (leaders, how) => {
     looks.push(Math.round(machine.clock.nowMs() - startMs));
     return endIdle(leaders, how);

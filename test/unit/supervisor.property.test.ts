@@ -198,7 +198,7 @@ test('a supervisor leaves nothing behind, whatever happened before and during it
         'each who asked is told once',
       ).toBe(true);
     }),
-    { numRuns: 500 },
+    { numRuns: 600 },
   );
 });
 
@@ -239,6 +239,6 @@ test('a supervisor that is left alone ends what it began, and arms no timer once
         'each who asked is told once',
       ).toBe(true);
     }),
-    { numRuns: 300 },
+    { numRuns: 400 },
   );
 });
