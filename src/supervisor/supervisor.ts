@@ -310,7 +310,7 @@ export class Supervisor {
       // Whoever is told something on the way may stop the pool: then nothing begins any more.
       if (!this.#isStopping || !beginnings.has(order.kind)) this.#carryOutOne(order, ended);
     }
-    for (const { slot, event, errno } of failures) this.#feed(slot, event, errno);
+    for (const { slot, event, errno, tried } of failures) this.#feed(slot, event, errno, tried);
   }
 
   #carryOutOne(order: PoolOrder, ended: EndedWorker | undefined): void {
@@ -358,13 +358,14 @@ export class Supervisor {
   }
 
   /** Starts the slot's worker; a failure is returned, to be told after what led to it. */
-  #spawn(slot: number): { slot: number; event: SlotEvent; errno: number }[] {
+  #spawn(slot: number): { slot: number; event: SlotEvent; errno: number; tried: EndedWorker }[] {
     const { clock, spawner, records, random } = this.#machine;
     const generation = this.#pool.generationOf(slot);
     const result = spawner.spawn(generation);
     const atMs = clock.nowMs();
     if ('errno' in result) {
-      return [{ slot, event: { kind: 'spawn-failed', atMs, random: random() }, errno: result.errno }];
+      const tried = { pid: 0, startedAtMs: atMs, generation };
+      return [{ slot, event: { kind: 'spawn-failed', atMs, random: random() }, errno: result.errno, tried }];
     }
     this.#facts.add({ pid: result.pid, slot, generation, startedAtMs: atMs });
     this.#feed(slot, { kind: 'spawned', pid: result.pid, atMs });
@@ -486,7 +487,7 @@ export class Supervisor {
     const { clock, log, describeErrno, signalName, spawner } = this.#machine;
     const { slot, end, delayMs } = order;
     if (end.kind === 'not-executed') {
-      const path = spawner.pathOf(this.#pool.generationOf(slot));
+      const path = spawner.pathOf(ended?.generation ?? this.#pool.generationOf(slot));
       const error = describeErrno(end.errno);
       log.write({ event: 'exec-failed', slot, path, errno: end.errno, error, delayMs });
       return;
@@ -551,8 +552,9 @@ export class Supervisor {
   }
 }
 
-/** What is known of a worker at its end. */
+/** What is known of a worker at its end; PID 0 could not be executed. */
 interface EndedWorker {
   readonly pid: number;
+  readonly generation: number;
   readonly startedAtMs: number;
 }

@@ -420,6 +420,21 @@ describe('the way back', () => {
     expect(pool.machine.generations.get(newest(pool.machine))).toBe(2);
   });
 
+  test('names the file of the release that could not be executed, whichever is tried next', () => {
+    const pool = startFakePool({ workers: 2 });
+    pool.machine.end(101, exit0);
+    pool.supervisor.reload();
+    pool.machine.waiting.add(103);
+    comesUp(pool);
+    pool.machine.reap();
+    // A new worker recycles, as the old ones did, but its file is gone: its slot gets the old release back.
+    pool.machine.spawnErrnos = [2];
+    pool.machine.end(104, exit0);
+    const failure = pool.machine.events.find(({ event }) => event === 'exec-failed');
+    expect(failure).toMatchObject({ slot: 0, path: '/srv/2/app' });
+    expect(pool.supervisor.pool.generationOf(0)).toBe(1);
+  });
+
   test('is over when an old worker is late, too', () => {
     const pool = startFakePool({ workers: 2 });
     pool.supervisor.reload();
