@@ -270,13 +270,18 @@ export class Pool {
     if (!end || !this.#reload) return orders;
     const { from, to } = this.#reload;
     // "partly": whatever is started from now on comes from the path that still is there.
-    this.#generation = end.result === 'reloaded' || end.result === 'partly' ? to : from;
-    if (end.result === 'reloaded') this.#recycles = false;
+    this.#serve(end.result === 'reloaded' || end.result === 'partly' ? to : from);
     this.#reload = undefined;
     this.#slots.forEach((slot, index) => {
       if (livePid(slot) === undefined) this.#generations[index] = this.#generation;
     });
     return orders;
+  }
+
+  /** What workers of another generation used to do says nothing of this one. */
+  #serve(generation: number): void {
+    if (generation !== this.#generation) this.#recycles = false;
+    this.#generation = generation;
   }
 
   /** The slot's first worker died and the start is not decided: nothing may be started there. */
@@ -337,7 +342,7 @@ export class Pool {
     if (restart.verdicts === undefined) {
       if (this.#retirees.size > 0) return [];
       restart.verdicts = this.#slots.map(() => 'pending');
-      this.#generation = restart.generation;
+      this.#serve(restart.generation);
       const spawns = this.#slots.flatMap((_slot, index) => this.#fill(index, restart.generation));
       return [{ kind: 'reset-socket' }, ...spawns];
     }

@@ -50,6 +50,7 @@ export class Reload {
   /** The worker whose end is waited for. */
   #old: number | undefined;
   #failure: ReloadFailure | undefined;
+  /** Timers carry the step that they were armed in; those of an earlier one are late. */
   #step = 0;
 
   constructor(slots: SlotKeeper, generations: { from: number; to: number }, probes: boolean) {
@@ -70,15 +71,6 @@ export class Reload {
   /** The worker that has no slot yet. */
   get candidate(): Candidate | undefined {
     return this.#candidate;
-  }
-
-  /** Timers carry the step that they were armed in; those of an earlier one are late. */
-  get step(): number {
-    return this.#step;
-  }
-
-  get failure(): ReloadFailure | undefined {
-    return this.#failure;
   }
 
   /** The generation that fills a slot whose worker ended: its own, on the way back the old one. */

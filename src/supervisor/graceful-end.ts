@@ -75,11 +75,15 @@ export class GracefulEnd {
     this.#arm();
   }
 
-  /** Those that are being ended get a new, earlier, deadline. */
+  /** Those that are being ended get a new deadline where it is an earlier one. */
   hurry(deadline: Deadline): void {
     for (const ending of this.#endings.values()) {
-      const { termAtMs } = ending.deadline;
-      ending.deadline = { ...deadline, termAtMs: Math.min(termAtMs, deadline.termAtMs) };
+      const { termAtMs, killAtMs } = ending.deadline;
+      ending.deadline = {
+        ...deadline,
+        termAtMs: Math.min(termAtMs, deadline.termAtMs),
+        killAtMs: Math.min(killAtMs, deadline.killAtMs),
+      };
     }
     this.#arm();
   }

@@ -79,6 +79,9 @@ export type OperationEnd =
   | { readonly kind: 'stopped' };
 type Listener = (end: OperationEnd) => void;
 
+/** Orders that come to nothing once the pool stops. */
+const beginnings: ReadonlySet<PoolOrder['kind']> = new Set(['reload-begun', 'probe', 'try', 'settle']);
+
 /** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
 const afterKillMs = 2000;
 const leftoverPollMs = 10;
@@ -108,6 +111,7 @@ export class Supervisor {
   #giveUpAtMs = Number.POSITIVE_INFINITY;
   #cancelDeadline: (() => void) | undefined;
   #operation: { readonly sinceMs: number; readonly listeners: Listener[] } | undefined;
+  #handingOverSinceMs: number | undefined;
   /** Who waits for the reload that comes next. */
   #nextListeners: Listener[] = [];
   #lastReload: { readonly result: ReloadResult; readonly atMs: number; readonly message: string } | undefined;
@@ -159,7 +163,7 @@ export class Supervisor {
   }
 
   get operationSinceMs(): number | undefined {
-    return this.#operation?.sinceMs;
+    return this.#operation?.sinceMs ?? this.#handingOverSinceMs;
   }
 
   get lastReload():
@@ -234,7 +238,7 @@ export class Supervisor {
   }
 
   setHandingOver(isHandingOver: boolean): void {
-    this.#operation = isHandingOver ? { sinceMs: this.#machine.clock.nowMs(), listeners: [] } : undefined;
+    this.#handingOverSinceMs = isHandingOver ? this.#machine.clock.nowMs() : undefined;
     this.#carryOut(this.#pool.setHandingOver(isHandingOver));
   }
 
@@ -310,8 +314,11 @@ export class Supervisor {
     if (orders.some((order) => order.kind === 'reset-socket')) this.#machine.sharedSocket.reset();
     // The respawn goes first: reports may have to wait for a slow log.
     const failures = orders.flatMap((order) => (order.kind === 'spawn' ? this.#spawn(order.slot) : []));
-    for (const order of orders) this.#carryOutOne(order, ended);
-    for (const { slot, event, errno } of failures) this.#feed(slot, event, errno);
+    for (const order of orders) {
+      // Whoever is told something on the way may stop the pool: then nothing begins any more.
+      if (!this.#isStopping || !beginnings.has(order.kind)) this.#carryOutOne(order, ended);
+    }
+    for (const { slot, event, errno, tried } of failures) this.#feed(slot, event, errno, tried);
   }
 
   #carryOutOne(order: PoolOrder, ended: EndedWorker | undefined): void {
@@ -359,13 +366,14 @@ export class Supervisor {
   }
 
   /** Starts the slot's worker; a failure is returned, to be told after what led to it. */
-  #spawn(slot: number): { slot: number; event: SlotEvent; errno: number }[] {
+  #spawn(slot: number): { slot: number; event: SlotEvent; errno: number; tried: EndedWorker }[] {
     const { clock, spawner, records, random } = this.#machine;
     const generation = this.#pool.generationOf(slot);
     const result = spawner.spawn(generation);
     const atMs = clock.nowMs();
     if ('errno' in result) {
-      return [{ slot, event: { kind: 'spawn-failed', atMs, random: random() }, errno: result.errno }];
+      const tried = { pid: 0, startedAtMs: atMs, generation };
+      return [{ slot, event: { kind: 'spawn-failed', atMs, random: random() }, errno: result.errno, tried }];
     }
     this.#facts.add({ pid: result.pid, slot, generation, startedAtMs: atMs });
     this.#feed(slot, { kind: 'spawned', pid: result.pid, atMs });
@@ -487,7 +495,7 @@ export class Supervisor {
     const { clock, log, describeErrno, signalName, spawner } = this.#machine;
     const { slot, end, delayMs } = order;
     if (end.kind === 'not-executed') {
-      const path = spawner.pathOf(this.#pool.generationOf(slot));
+      const path = spawner.pathOf(ended?.generation ?? this.#pool.generationOf(slot));
       const error = describeErrno(end.errno);
       log.write({ event: 'exec-failed', slot, path, errno: end.errno, error, delayMs });
       return;
@@ -552,8 +560,9 @@ export class Supervisor {
   }
 }
 
-/** What is known of a worker at its end. */
+/** What is known of a worker at its end; PID 0 could not be executed. */
 interface EndedWorker {
   readonly pid: number;
+  readonly generation: number;
   readonly startedAtMs: number;
 }

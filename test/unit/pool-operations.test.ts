@@ -216,6 +216,16 @@ describe('a rolling reload', () => {
     expect(driver.take()).toStrictEqual(['try 0: 101/2']);
   });
 
+  test('that asks one worker first heeds nothing but its answer', () => {
+    const driver = new Driver(2, { probes: true }).reload();
+    driver.take();
+    driver.settle().candidateUp().candidateUp().retireeEnds(100);
+    driver.run(driver.pool.candidateFailed(0, 2)).run(driver.pool.probed(0, undefined));
+    expect(driver.take()).toStrictEqual([]);
+    expect(driver.pool.reload).toMatchObject({ stage: 'probing', to: 2 });
+    expect(driver.late().take()).toStrictEqual(['timed-out 2 late']);
+  });
+
   test('whose probe is not answered ends nobody', () => {
     const driver = new Driver(1, { probes: true }).reload();
     driver.run(driver.pool.probed(1, 'no answer'));
@@ -372,6 +382,13 @@ describe('a planned exit of a new worker', () => {
     driver.candidateUp().retireeEnds(101);
     driver.take();
     expect(driver.slotEnds(0, exit(0)).take()).toStrictEqual(['report-end', 'spawn 0: 103/2']);
+  });
+
+  test('fails a reload of a pool whose workers recycled under another program only', () => {
+    const driver = new Driver(1).slotEnds(0, exit(0)).slotUp(0);
+    driver.run(driver.pool.requestRestart()).retireeEnds(101).slotUp(0).reload();
+    driver.candidateUp().retireeEnds(102);
+    expect(driver.slotEnds(0, exit(0)).take()).toContain('rolled-back 3 ended');
   });
 });
 

@@ -440,7 +440,7 @@ test('a pool never has two workers in a slot, ends every worker once and stops o
       expect(machine.verdicts.filter((verdict) => verdict === 'report-up').length).toBeLessThanOrEqual(1);
       if (ends[0] === 'start-failed') expect(machine.verdicts).toStrictEqual(['start-failed']);
     }),
-    { numRuns: 1000 },
+    { numRuns: 1500 },
   );
 });
 
@@ -467,6 +467,6 @@ test('a serving pool that is left alone ends what it began, and fills every slot
       if (machine.lastResult !== 'partly')
         expect(new Set(generations)).toStrictEqual(new Set([pool.generation]));
     }),
-    { numRuns: 600 },
+    { numRuns: 800 },
   );
 });

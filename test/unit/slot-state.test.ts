@@ -136,6 +136,12 @@ describe('the end of a worker', () => {
     expect(result.slot.state).toStrictEqual({ kind: 'backoff', retryAtMs: 1459 });
   });
 
+  test('that exits 0 before anybody saw it up is planned in a slot that recycles its workers', () => {
+    const result = advance({ state: states.starting, memory }, { ...events.ended, exit: exit0 }, testPolicy);
+    expect(result.end).toStrictEqual({ class: 'planned', delayMs: 0, wasUp: false });
+    expect(result.orders).toStrictEqual([{ kind: 'spawn' }]);
+  });
+
   test('that nobody saw up is a failed start, however late it is noticed', () => {
     const event = { ...events.ended, exit: exit0, atMs: 11_100 };
     const result = advance(

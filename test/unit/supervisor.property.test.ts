@@ -14,9 +14,26 @@ type Happening =
     }
   | { readonly kind: 'exec-breaks'; readonly errnos: number[] }
   | { readonly kind: 'ignores-term'; readonly ignoresTerm: boolean }
+  | { readonly kind: 'is-busy'; readonly which: number }
+  | { readonly kind: 'is-idle' }
+  | { readonly kind: 'hides'; readonly which: number }
+  /** The parent hears of those that died of a signal. */
+  | { readonly kind: 'reaps' }
+  | { readonly kind: 'reload' }
+  | { readonly kind: 'restart' }
+  | { readonly kind: 'scale'; readonly workers: number }
+  | { readonly kind: 'hands-over'; readonly isHandingOver: boolean }
+  | { readonly kind: 'trial'; readonly refusal: string | undefined }
   | { readonly kind: 'time-passes'; readonly ms: number };
 
-function happen({ machine, clock }: FakePool, happening: Happening): void {
+/** How often who asked for a reload or restart was told how it ended, one number for each who asked. */
+type Told = number[];
+
+function happen({ machine, clock, supervisor }: FakePool, happening: Happening, told: Told): void {
+  const listener = (): ((end: unknown) => void) => {
+    const index = told.push(0) - 1;
+    return () => void (told[index] = (told[index] ?? 0) + 1);
+  };
   const { live } = machine;
   const worker = 'which' in happening ? live[happening.which % Math.max(1, live.length)] : undefined;
   switch (happening.kind) {
@@ -35,9 +52,51 @@ function happen({ machine, clock }: FakePool, happening: Happening): void {
     case 'ignores-term':
       machine.workerHabits = { ignoresTerm: happening.ignoresTerm };
       return;
+    case 'is-busy':
+      if (worker !== undefined) machine.busy.add(worker);
+      return;
+    case 'is-idle':
+      machine.busy.clear();
+      return;
+    case 'hides':
+      if (worker !== undefined) machine.hidden.add(worker);
+      return;
+    case 'reaps':
+      machine.reap();
+      return;
+    case 'reload':
+      supervisor.reload(listener());
+      return;
+    case 'restart':
+      if (!supervisor.restart(listener())) told.pop();
+      return;
+    case 'scale':
+      supervisor.scale(happening.workers);
+      return;
+    case 'hands-over':
+      supervisor.setHandingOver(happening.isHandingOver);
+      return;
+    case 'trial':
+      machine.trialsRun.shift()?.done(happening.refusal);
+      return;
     case 'time-passes':
       clock.advance(happening.ms);
   }
+}
+
+/** One worker a slot, and one candidate; whoever lives besides was told to end. */
+function checkNumbers({ machine, supervisor }: FakePool): void {
+  const { slots, reload, retirees } = supervisor.pool;
+  const members = slots.flatMap(({ state }) => ('pid' in state ? [state.pid] : []));
+  const candidate = reload?.candidate ? [reload.candidate.pid] : [];
+  const known = new Set([...members, ...candidate, ...retirees.keys()]);
+  expect(known.size).toBe(members.length + candidate.length + retirees.size);
+  // What not even KILL has ended is no part of the pool any more, but one of its processes.
+  const stuck = machine.events.filter(
+    ({ event, ...rest }) => event === 'warning' && JSON.stringify(rest).includes('does not even end on KILL'),
+  );
+  expect(machine.live.filter((pid) => !known.has(pid)).length).toBeLessThanOrEqual(stuck.length);
+  expect(supervisor.facts.livePids()).toEqual(expect.arrayContaining(machine.live));
 }
 
 const which = fc.nat(9);
@@ -67,11 +126,32 @@ const happenings: fc.Arbitrary<Happening> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('ignores-term' as const), ignoresTerm: fc.boolean() }),
   },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('is-busy' as const), which }) },
+  { weight: 1, arbitrary: fc.constant<Happening>({ kind: 'is-idle' }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('hides' as const), which }) },
+  { weight: 4, arbitrary: fc.constant<Happening>({ kind: 'reaps' }) },
+  { weight: 3, arbitrary: fc.constant<Happening>({ kind: 'reload' }) },
+  { weight: 1, arbitrary: fc.constant<Happening>({ kind: 'restart' }) },
   {
-    weight: 5,
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('scale' as const), workers: fc.integer({ min: -1, max: 5 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('hands-over' as const), isHandingOver: fc.boolean() }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('trial' as const),
+      refusal: fc.constantFrom(undefined, undefined, 'no answer'),
+    }),
+  },
+  {
+    weight: 6,
     arbitrary: fc.record({
       kind: fc.constant('time-passes' as const),
-      ms: fc.constantFrom(1, 30, 110, 1000, 12_000),
+      ms: fc.constantFrom(1, 30, 110, 1000, 5100, 12_000, 61_000),
     }),
   },
 );
@@ -79,25 +159,28 @@ const happenings: fc.Arbitrary<Happening> = fc.oneof(
 test('a supervisor leaves nothing behind, whatever happened before and during its stop', () => {
   const histories = fc.record({
     workers: fc.integer({ min: 1, max: 4 }),
+    isTriedFirst: fc.boolean(),
+    stopMethod: fc.constantFrom('auto', 'idle-kill', 'SIGQUIT'),
     startLimit: fc.option(fc.record({ count: fc.integer({ min: 1, max: 4 }), withinMs: fc.constant(5000) }), {
       nil: undefined,
     }),
-    before: fc.array(happenings, { maxLength: 40 }),
+    before: fc.array(happenings, { maxLength: 50 }),
     during: fc.array(happenings, { maxLength: 10 }),
     stops: fc.integer({ min: 1, max: 3 }),
   });
   fc.assert(
-    fc.property(histories, ({ workers, startLimit, before, during, stops }) => {
-      const pool = createFakePool({ workers, restart: { startLimit } });
+    fc.property(histories, ({ startLimit, before, during, stops, ...options }) => {
+      const pool = createFakePool({ ...options, restart: { startLimit } });
       const { machine, clock, supervisor, outcomes } = pool;
+      const told: Told = [];
       supervisor.start();
       for (const happening of before) {
-        happen(pool, happening);
-        expect(machine.live.length).toBeLessThanOrEqual(workers);
+        happen(pool, happening, told);
+        checkNumbers(pool);
       }
       for (let count = 0; count < stops; count++) supervisor.stop('SIGTERM');
       const spawned = machine.spawned.length;
-      for (const happening of during) happen(pool, happening);
+      for (const happening of during) happen(pool, happening, told);
       machine.reap();
       clock.advance(9000);
       machine.reap();
@@ -110,25 +193,52 @@ test('a supervisor leaves nothing behind, whatever happened before and during it
       expect(outcomes.filter((outcome) => outcome === 'up').length).toBeLessThanOrEqual(1);
       expect(outcomes).not.toStrictEqual(['up', 'start failed']);
       expect(pool.stoppings).toBe(1);
+      expect(
+        told.every((times) => times === 1),
+        'each who asked is told once',
+      ).toBe(true);
     }),
-    { numRuns: 400 },
+    { numRuns: 600 },
   );
 });
 
-test('a supervisor whose workers run for a minute has no timer armed, whatever happened before', () => {
-  const histories = fc.tuple(fc.integer({ min: 1, max: 4 }), fc.array(happenings, { maxLength: 40 }));
+test('a supervisor that is left alone ends what it began, and arms no timer once its workers run', () => {
+  const histories = fc.record({
+    workers: fc.integer({ min: 1, max: 4 }),
+    isTriedFirst: fc.boolean(),
+    history: fc.array(happenings, { maxLength: 50 }),
+  });
   fc.assert(
-    fc.property(histories, ([workers, history]) => {
-      const pool = createFakePool({ workers });
-      pool.supervisor.start();
-      for (const happening of history) happen(pool, happening);
-      pool.machine.spawnErrnos = [];
-      pool.clock.advance(60_000);
+    fc.property(histories, ({ history, ...options }) => {
+      const pool = createFakePool(options);
+      const { machine, clock, supervisor } = pool;
+      const told: Told = [];
+      supervisor.start();
+      for (const happening of history) happen(pool, happening, told);
+      machine.spawnErrnos = [];
+      supervisor.setHandingOver(false);
+      for (let round = 0; round < 60; round++) {
+        for (const pid of machine.live) machine.waiting.add(pid);
+        machine.busy.clear();
+        machine.trialsRun.shift()?.done(undefined);
+        clock.advance(5000);
+        machine.reap();
+        checkNumbers(pool);
+      }
       if (pool.outcomes.includes('start failed')) return;
       expect(pool.outcomes).toStrictEqual(['up']);
-      expect(pool.machine.live).toHaveLength(workers);
-      expect(pool.clock.pending).toBe(0);
+      expect(supervisor.pool.operation).toBeUndefined();
+      expect(machine.live).toHaveLength(supervisor.pool.wanted);
+      if (supervisor.lastReload?.result !== 'partly') {
+        const generations = machine.live.map((pid) => machine.generations.get(pid));
+        expect(new Set(generations)).toStrictEqual(new Set([supervisor.pool.generation]));
+      }
+      expect(clock.pending).toBe(0);
+      expect(
+        told.every((times) => times === 1),
+        'each who asked is told once',
+      ).toBe(true);
     }),
-    { numRuns: 300 },
+    { numRuns: 400 },
   );
 });
