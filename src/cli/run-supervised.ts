@@ -75,7 +75,9 @@ class SupervisedRun {
     this.#prepared = prepared;
     this.#journal = journal;
     this.#isBackground = config.model === 'background';
-    this.#records = new PoolRecords(config, prepared);
+    this.#records = new PoolRecords(config, prepared, (message) =>
+      this.#log.write({ event: 'warning', message }),
+    );
     this.#freezer = new SessionFreezer(prepared.proc, prepared.socket);
     this.#log = this.#createLog();
     const releases = this.#createReleases(caller);
