@@ -111,7 +111,12 @@ class SupervisedRun {
     if (this.#isBackground) this.#watchFront();
     process.on('uncaughtException', (error) => this.#survive(error));
     this.#watchReadiness();
-    this.#supervisor.start();
+    try {
+      this.#supervisor.start();
+    } catch (error) {
+      // The workers that run already are ours to end.
+      this.#survive(error as Error);
+    }
     // Signals and children alone do not keep Node's loop alive.
     setInterval(() => undefined, 2 ** 31 - 1);
   }

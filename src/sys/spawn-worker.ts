@@ -92,7 +92,8 @@ export class ProcessTemplate {
   spawn(): { readonly pid: number } | { readonly errno: number } {
     const pid = Buffer.alloc(4);
     const ours = this.#limit && getFileLimit();
-    if (this.#limit) setFileLimit(this.#limit);
+    // Somebody may have lowered ours since (prlimit(1)), below what the caller had.
+    if (this.#limit && ours) setFileLimit(withinHard(this.#limit, ours.hard));
     try {
       const error = libc.posixSpawn(
         pid,
@@ -107,4 +108,9 @@ export class ProcessTemplate {
       if (ours) setFileLimit(ours);
     }
   }
+}
+
+function withinHard(limit: Limit, most: bigint): Limit {
+  const hard = limit.hard < most ? limit.hard : most;
+  return { soft: limit.soft < hard ? limit.soft : hard, hard };
 }
