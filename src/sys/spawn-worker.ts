@@ -92,8 +92,8 @@ export class ProcessTemplate {
   spawn(): { readonly pid: number } | { readonly errno: number } {
     const pid = Buffer.alloc(4);
     const ours = this.#limit && getFileLimit();
-    // Somebody may have lowered ours since (prlimit(1)), below what the caller had.
-    if (this.#limit && ours) setFileLimit(withinHard(this.#limit, ours.hard));
+    // The hard limit may be lower than the caller's by now: somebody used prlimit(1).
+    if (this.#limit && ours) trySoftLimit(this.#limit.soft, ours.hard);
     try {
       const error = libc.posixSpawn(
         pid,
@@ -105,12 +105,16 @@ export class ProcessTemplate {
       );
       return error === 0 ? { pid: pid.readInt32LE() } : { errno: error };
     } finally {
-      if (ours) setFileLimit(ours);
+      if (ours) trySoftLimit(ours.soft, ours.hard);
     }
   }
 }
 
-function withinHard(limit: Limit, most: bigint): Limit {
-  const hard = limit.hard < most ? limit.hard : most;
-  return { soft: limit.soft < hard ? limit.soft : hard, hard };
+/** A limit that cannot be set keeps no worker from running. */
+function trySoftLimit(soft: bigint, hard: bigint): void {
+  try {
+    setFileLimit({ soft: soft < hard ? soft : hard, hard });
+  } catch {
+    // Lowered this very moment.
+  }
 }
