@@ -3,6 +3,7 @@ import type { Config } from '../core/config.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { closeSync } from 'node:fs';
 import { removeIfSame } from '../sys/file-at.ts';
+import type { PidFile } from '../sys/pid-file.ts';
 import type { WorkerRecords } from '../supervisor/interfaces.ts';
 import type { PoolGiver } from './pool-giver.ts';
 import type { PreparedPool } from './prepare-pool.ts';
@@ -16,6 +17,11 @@ export class PoolRecords implements WorkerRecords {
   readonly #workers = new Map<number, WorkerRecord>();
   /** Whom each slot's PID file names. */
   readonly #named = new Map<number, number>();
+  readonly #warn: (message: string) => void;
+  /** PID files whose last write failed. */
+  readonly #unwritable = new Set<PidFile>();
+  /** Slots whose worker ended, and whose PID file names it still. */
+  readonly #outdated = new Set<number>();
   #phase: PoolState['phase'] = 'starting';
   #isWriteDue = false;
   /** Nothing is written: the files are, or may be, another supervisor's. */
@@ -23,9 +29,11 @@ export class PoolRecords implements WorkerRecords {
   /** Must know each worker of ours, for the case that we die. */
   #giver: PoolGiver | undefined;
 
-  constructor(config: Config, prepared: PreparedPool) {
+  /** `warn` hears of files that cannot be written: none of that may reach the supervisor. */
+  constructor(config: Config, prepared: PreparedPool, warn: (message: string) => void) {
     this.#config = config;
     this.#prepared = prepared;
+    this.#warn = warn;
     this.#startTime = prepared.proc?.stat(process.pid)?.startTime ?? '';
     this.#pidFilePath = config.pidFile === undefined ? undefined : prepared.pidFile?.absolutePath;
   }
@@ -65,7 +73,7 @@ export class PoolRecords implements WorkerRecords {
     this.#workers.delete(pid);
     if (this.#named.get(slot) === pid) {
       this.#named.delete(slot);
-      if (!this.#isSilent) this.#prepared.workerPidFiles[slot]?.write('');
+      this.#outdated.add(slot);
     }
     this.#writeSoon();
   }
@@ -95,8 +103,8 @@ export class PoolRecords implements WorkerRecords {
   /** The other supervisor did not take them: they say again what is. */
   takeBack(): void {
     this.#isSilent = false;
-    this.#prepared.pidFile?.write(String(process.pid));
-    for (const [slot, pid] of this.#named) this.#prepared.workerPidFiles[slot]?.write(String(pid));
+    this.#writeFile(this.#prepared.pidFile, String(process.pid));
+    for (const [slot, pid] of this.#named) this.#writePidFile(slot, String(pid));
     this.#write();
   }
 
@@ -130,15 +138,37 @@ export class PoolRecords implements WorkerRecords {
 
   #name(slot: number, pid: number): void {
     this.#named.set(slot, pid);
-    if (!this.#isSilent) this.#prepared.workerPidFiles[slot]?.write(String(pid));
+    this.#outdated.delete(slot);
+    this.#writePidFile(slot, String(pid));
   }
 
-  /** Many workers change at once: one write for all of them. */
+  #writePidFile(slot: number, text: string): void {
+    this.#writeFile(this.#prepared.workerPidFiles[slot], text);
+  }
+
+  #writeFile(file: PidFile | undefined, text: string): void {
+    if (!file || this.#isSilent) return;
+    try {
+      file.write(text);
+      this.#unwritable.delete(file);
+    } catch (error) {
+      if (this.#unwritable.has(file)) return;
+      this.#unwritable.add(file);
+      this.#warn(`PID file '${file.absolutePath}' is not true any more: ${(error as Error).message}`);
+    }
+  }
+
+  /**
+   * Many workers change at once: one write for all of them. A PID file is emptied only if no
+   * successor was named meanwhile, so that a full disk cannot empty it for good.
+   */
   #writeSoon(): void {
     if (this.#isWriteDue) return;
     this.#isWriteDue = true;
     setImmediate(() => {
       this.#isWriteDue = false;
+      for (const slot of this.#outdated) this.#writePidFile(slot, '');
+      this.#outdated.clear();
       this.#write();
     });
   }

@@ -1,10 +1,11 @@
-// What users of spawn-fcgi see: lines on stdout and stderr.
+// What users of spawn-fcgi see: lines on stdout and stderr. Written by descriptor, since
+// process.stdout would make a caller's pipe non-blocking for everybody.
 import { SpawnFcgiError } from '../core/errors.ts';
-import { writeFully } from './write-fully.ts';
+import { writeWithin } from '../sys/bounded-write.ts';
 
 /** Prints 1.6's form of a line: `spawn-fcgi: TEXT`. */
 export function printError(text: string): void {
-  writeFully(2, `spawn-fcgi: ${text}\n`);
+  write(2, `spawn-fcgi: ${text}\n`);
 }
 
 export function printHint(text: string): void {
@@ -12,11 +13,11 @@ export function printHint(text: string): void {
 }
 
 export function printLine(text: string): void {
-  writeFully(1, `spawn-fcgi: ${text}\n`);
+  write(1, `spawn-fcgi: ${text}\n`);
 }
 
 export function printText(text: string): void {
-  writeFully(1, text);
+  write(1, text);
 }
 
 /** An error's line and hints. */
@@ -29,4 +30,18 @@ export function printFailure(error: unknown): void {
   }
   printError(error.message);
   error.hints.forEach(printHint);
+}
+
+const patienceMs = 1000;
+/** Whoever did not read for so long is not waited for a second time. */
+const stuck = new Set<number>();
+
+/**
+ * A reader that went away must not turn a success into a failure, and one that does not
+ * read must not keep a pool from running.
+ */
+function write(descriptor: number, text: string): void {
+  const bytes = Buffer.from(text);
+  const sent = writeWithin(descriptor, bytes, stuck.has(descriptor) ? 0 : patienceMs);
+  if (sent < bytes.length) stuck.add(descriptor);
 }

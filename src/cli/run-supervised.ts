@@ -81,7 +81,9 @@ class SupervisedRun {
     this.#prepared = prepared;
     this.#journal = journal;
     this.#isBackground = config.model === 'background';
-    this.#records = new PoolRecords(config, prepared);
+    this.#records = new PoolRecords(config, prepared, (message) =>
+      this.#log.write({ event: 'warning', message }),
+    );
     this.#freezer = new SessionFreezer(prepared.proc, prepared.socket);
     this.#log = this.#createLog();
     const releases = this.#createReleases(caller);
@@ -122,7 +124,12 @@ class SupervisedRun {
     if (this.#isBackground) this.#watchFront();
     process.on('uncaughtException', (error) => this.#survive(error));
     this.#watchReadiness();
-    this.#supervisor.start();
+    try {
+      this.#supervisor.start();
+    } catch (error) {
+      // The workers that run already are ours to end.
+      this.#survive(error as Error);
+    }
     // Signals and children alone do not keep Node's loop alive.
     setInterval(() => undefined, 2 ** 31 - 1);
   }

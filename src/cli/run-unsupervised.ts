@@ -3,12 +3,14 @@
 import { defaults, type Config } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
 import type { WorkerEnd } from '../core/pool.ts';
+import type { Sessions } from '../supervisor/interfaces.ts';
 import type { Caller } from '../sys/caller.ts';
 import { tellFront, type Front } from '../sys/front.ts';
-import { libc } from '../sys/libc.ts';
 import { watchChildren } from '../sys/reaper.ts';
+import { SessionFreezer } from '../sys/session-freeze.ts';
 import { commandLineOf, ProcessTemplate, workerEnvironment } from '../sys/spawn-worker.ts';
 import { servesConnections } from '../sys/waiting.ts';
+import { workerSessions } from '../sys/worker-sessions.ts';
 import type { PreparedPool } from './prepare-pool.ts';
 import { printError, printFailure, printHint, printLine } from './print.ts';
 import { describeFirstEnd, explainStartFailure } from './start-failure.ts';
@@ -20,8 +22,9 @@ interface Child {
   state: 'young' | 'up' | WorkerEnd;
 }
 
-const SIGKILL = 9;
 const lookMs = 2;
+/** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
+const afterKillMs = 2000;
 
 export function runUnsupervised(
   config: Config,
@@ -60,24 +63,55 @@ export function runUnsupervised(
     if (child) child.state = exit;
   });
 
+  const sessions = workerSessions(proc, new SessionFreezer(proc, socket));
+  const end = (doomed: readonly Child[], done: () => void): void => endAll(sessions, reap, doomed, done);
   const look = (): void => {
     // Before any verdict: a child may have died before SIGCHLD had a handler.
     reap();
-    if (interrupted || front?.isGone()) return abandon(children, journal);
+    if (interrupted || front?.isGone()) return end(children, () => abandon(journal));
     const isOver = performance.now() - startedMs >= defaults.upAfterMs;
     for (const child of children.filter((candidate) => candidate.state === 'young')) {
       if (isOver || (proc && servesConnections(proc, child.pid, socket))) child.state = 'up';
     }
     if (children.some((child) => child.state === 'young')) setTimeout(look, lookMs);
-    else finish(config, prepared, journal, children);
+    else {
+      // What a worker that died has left of its session is nobody's.
+      end(
+        children.filter((child) => !isAlive(child)),
+        () => (interrupted ? look() : finish(config, prepared, journal, children)),
+      );
+    }
   };
   setTimeout(look, 1);
 }
 
+function isAlive({ state }: Child): boolean {
+  return state === 'young' || state === 'up';
+}
+
+/** Ends these workers, those that live and what the others left, with everything in their sessions. */
+function endAll(
+  sessions: Sessions,
+  reap: () => void,
+  children: readonly Child[],
+  done: () => void,
+  deadlineMs = performance.now() + afterKillMs,
+): void {
+  reap();
+  const started = children.filter((child) => child.pid > 0);
+  const alive = started.filter(isAlive);
+  sessions.signalWorkers(
+    alive.map(({ pid }) => pid),
+    'SIGKILL',
+  );
+  const dead = started.filter((child) => !isAlive(child)).map(({ pid }) => pid);
+  const left = dead.length > 0 ? sessions.signalLeftovers(dead, 'SIGKILL') : [];
+  if ((alive.length === 0 && left.length === 0) || performance.now() >= deadlineMs) return done();
+  setTimeout(() => endAll(sessions, reap, children, done, deadlineMs), lookMs);
+}
+
 /** The command was interrupted: nothing that it started stays. */
-function abandon(children: readonly Child[], journal: StartJournal): void {
-  const alive = children.filter((child) => child.state === 'young' || child.state === 'up');
-  for (const { pid } of alive) libc.kill(-pid, SIGKILL);
+function abandon(journal: StartJournal): void {
   journal.undo();
   tellFront(exitStatus.failed);
   process.exit(exitStatus.failed);

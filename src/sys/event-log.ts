@@ -3,14 +3,13 @@
 import { closeSync, constants, fchownSync, writeSync } from 'node:fs';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { describeEvent, severityOf, type PoolEvent, type Severity } from '../core/event-text.ts';
+import { writeWithin } from './bounded-write.ts';
 import { openParent, statDescriptor, type NameAt } from './file-at.ts';
 import type { Identity } from './identity.ts';
-import { attempt, cString, E, libc } from './libc.ts';
+import { attempt, E, libc } from './libc.ts';
+import { Syslog } from './syslog.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
 
-const LOG_PID = 0x01;
-const LOG_NDELAY = 0x08;
-const LOG_DAEMON = 3 << 3;
 const syslogLevel: Readonly<Record<Severity, number>> = { err: 3, warning: 4, notice: 5, info: 6 };
 
 export interface LogOptions {
@@ -20,9 +19,37 @@ export interface LogOptions {
 
 /** Lines on standard error, for the foreground; time is left to whoever collects them, as journald does. */
 export function stderrLog(options: LogOptions): EventLog {
+  let isTorn = false;
+  let isStuck = false;
   return {
-    write: (event) => writeQuietly(2, formatLine(event, options, undefined)),
+    write: countLosses((event) => {
+      const line = Buffer.from(`${isTorn ? '\n' : ''}${formatLine(event, options, undefined)}`);
+      // Whoever did not read for so long is not waited for again until he does.
+      const sent = writeWithin(2, line, isStuck ? 0 : stderrPatienceMs);
+      isStuck = sent < line.length;
+      isTorn = sent > 0 ? isStuck : isTorn;
+      return !isStuck;
+    }),
     reopen: () => undefined,
+  };
+}
+
+/** What somebody who does not read our standard error costs the pool. */
+const stderrPatienceMs = 1000;
+
+/** Counts the events that `write` could not hand over, and says so with the next one that it can. */
+function countLosses(write: (event: PoolEvent) => boolean): EventLog['write'] {
+  let lost = 0;
+  return (event) => {
+    if (lost > 0) {
+      const message = `${lost} ${lost === 1 ? 'event was' : 'events were'} not logged: nobody took ${lost === 1 ? 'it' : 'them'}`;
+      if (!write({ event: 'warning', message })) {
+        lost++;
+        return;
+      }
+      lost = 0;
+    }
+    if (!write(event)) lost++;
   };
 }
 
@@ -31,7 +58,7 @@ export function fileLog(path: string, owner: Identity, options: LogOptions): Eve
   const at = openLogDirectory(path);
   let descriptor = openLogFile(at, owner);
   return {
-    write: (event) => writeQuietly(descriptor, formatLine(event, options, new Date())),
+    write: countLosses((event) => writeQuietly(descriptor, formatLine(event, options, new Date()))),
     reopen() {
       const next = openLogFile(at, noOwner);
       closeSync(descriptor);
@@ -80,18 +107,14 @@ function refuseLog(path: string, reason: string): SpawnFcgiError {
   return new SpawnFcgiError(`opening log file '${path}' failed: ${reason}`);
 }
 
-/** glibc keeps the pointer that openlog(3) is given. */
-let syslogIdent: Buffer | undefined;
-
-/** syslog(3) with facility daemon; connected at once, since /dev/log is out of reach after chroot. */
-export function syslogLog(options: LogOptions): EventLog {
-  syslogIdent = cString(`spawn-fcgi/${options.name}`);
-  libc.openlog(syslogIdent, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+/** To syslogd with facility daemon; connected at once, since /dev/log is out of reach after chroot. */
+export function syslogLog(options: LogOptions, path?: string): EventLog {
+  const syslog = new Syslog(`spawn-fcgi/${options.name}`, path);
   return {
-    write(event) {
+    write: countLosses((event) => {
       const text = options.format === 'json' ? JSON.stringify(event) : describeEvent(event);
-      libc.syslog(syslogLevel[severityOf(event)] | LOG_DAEMON, '%s', 'str', text);
-    },
+      return syslog.write(syslogLevel[severityOf(event)], text);
+    }),
     reopen: () => undefined,
   };
 }
@@ -107,10 +130,12 @@ function formatLine(event: PoolEvent, options: LogOptions, time: Date | undefine
 }
 
 /** A log that cannot be written must not end the pool. */
-function writeQuietly(descriptor: number, line: string): void {
+function writeQuietly(descriptor: number, line: string): boolean {
   try {
     writeSync(descriptor, line);
+    return true;
   } catch {
-    // Full disk or closed pipe: the event is lost, the workers are not.
+    // Full disk: the event is lost, the workers are not.
+    return false;
   }
 }

@@ -58,6 +58,7 @@ export const libc = {
   dup2: declare<[number, number], number>('int dup2(int, int)'),
   execve: declare<[Buffer, Buffer, Buffer], number>('int execve(const void *, const void *, const void *)'),
   fallocate: declare<[number, number, number, number], number>('int fallocate(int, int, int64_t, int64_t)'),
+  fchdir: declare<[number], number>('int fchdir(int)'),
   fchmodat: declare<[number, string, number, number], number>('int fchmodat(int, const char *, uint, int)'),
   fchownat: declare<[number, string, number, number, number], number>(
     'int fchownat(int, const char *, uint, uint, int)',
@@ -89,7 +90,6 @@ export const libc = {
   memcpy: declare<[bigint, Buffer, number], void>('void memcpy(uint64_t, const void *, ulong)'),
   mallocTrim: declare<[number], number>('int malloc_trim(ulong)'),
   openat: declare<[number, string, number, number], number>('int openat(int, const char *, int, int)'),
-  openlog: declare<[Buffer, number, number], void>('void openlog(const void *, int, int)'),
   pipe2: declare<[Buffer, number], number>('int pipe2(void *, int)'),
   poll: declare<[Buffer, number, number], number>('int poll(void *, ulong, int)'),
   posixSpawn: declare<[Buffer, Buffer, Buffer, Buffer, Buffer, Buffer], number>(
@@ -118,6 +118,7 @@ export const libc = {
   readlinkat: declare<[number, string, Buffer, number], number>(
     'long readlinkat(int, const char *, void *, ulong)',
   ),
+  send: declare<[number, Buffer, number, number], number>('long send(int, const void *, ulong, int)'),
   setgid: declare<[number], number>('int setgid(uint)'),
   setgroups: declare<[number, Ptr], number>('int setgroups(ulong, const void *)'),
   getgroups: declare<[number, Ptr], number>('int getgroups(int, void *)'),
@@ -145,7 +146,6 @@ export const libc = {
   syscall3: declare<[number, 'int', number, 'void *', Buffer, 'ulong', number], number>(
     'long syscall(long, ...)',
   ),
-  syslog: declare<[number, '%s', 'str', string], void>('void syslog(int, const char *, ...)'),
   unlinkat: declare<[number, string, number], number>('int unlinkat(int, const char *, int)'),
   usleep: declare<[number], number>('int usleep(uint)'),
   waitid: declare<[number, number, Buffer, number], number>('int waitid(int, uint, void *, int)'),
@@ -172,12 +172,17 @@ export const E = {
   NOTDIR: 20,
   ISDIR: 21,
   NOEXEC: 8,
+  FBIG: 27,
   NOSPC: 28,
   PIPE: 32,
+  NOSYS: 38,
   LOOP: 40,
+  MSGSIZE: 90,
+  OPNOTSUPP: 95,
   ADDRINUSE: 98,
   ADDRNOTAVAIL: 99,
   CONNRESET: 104,
+  NOBUFS: 105,
   CONNREFUSED: 111,
 } as const;
 

@@ -1,15 +1,18 @@
 // PID files: opened while privileged, written in place once the pool is up, removed
 // or emptied at the end. Never renamed, never through a symbolic link, never emptied
 // by a start that fails.
-import { closeSync, constants, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { fileType, openParent, removeIfSame, statAt, statDescriptor, type NameAt } from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
+import { getFileSizeLimit } from './resource-limit.ts';
 
 const FALLOC_FL_KEEP_SIZE = 1;
 /** More than any PID list of a supervised pool; asks the disk for a block. */
 const reservedBytes = 64;
+/** More than the PIDs of as many workers as `--no-supervise` can start. */
+const longestContent = 1024 * 1024;
 
 export class PidFile {
   readonly at: NameAt;
@@ -20,7 +23,7 @@ export class PidFile {
   readonly #descriptor: number;
   #content = '';
   /** What was there before our first text. */
-  #before: string | undefined;
+  #before: Buffer | undefined;
 
   private constructor(at: NameAt, descriptor: number, identity: string, wasCreated: boolean) {
     this.at = at;
@@ -57,6 +60,11 @@ export class PidFile {
   static #take(at: NameAt, descriptor: number, wasCreated: boolean): PidFile {
     const facts = statDescriptor(descriptor);
     if ((facts.mode & fileType.mask) !== fileType.regular) throw refuseIrregular(at.path);
+    if (fstatSync(descriptor).size > longestContent) {
+      throw new SpawnFcgiError(`PID-file is too long to be one: '${at.path}'`, {
+        hints: ['nothing was written; remove the file, or name another one for -P'],
+      });
+    }
     if (facts.links > 1) {
       throw new SpawnFcgiError(`PID-file has other names (hard links): '${at.path}'`, {
         hints: ['nothing was written; remove the file, or name another one for -P'],
@@ -70,14 +78,21 @@ export class PidFile {
    * pool, or a full disk. A lock would be anybody's to take, since anybody may read the file.
    */
   claim(isRunningPool: (pid: number) => boolean): void {
-    const pid = Number(this.read());
+    const pid = Number(this.#readText());
     if (Number.isInteger(pid) && pid > 0 && isRunningPool(pid)) {
       throw new SpawnFcgiError(`PID-file '${this.at.path}' belongs to a running pool (PID ${pid})`, {
         hints: ['nothing was changed; give each pool a PID file of its own'],
       });
     }
-    const reserved = attempt(() => libc.fallocate(this.#descriptor, FALLOC_FL_KEEP_SIZE, 0, reservedBytes));
-    if (reserved === -E.NOSPC) throw new SpawnFcgiError(`writing pid file failed: ${libc.strerror(E.NOSPC)}`);
+    const failure = getFileSizeLimit() < reservedBytes ? E.FBIG : this.#reserve();
+    if (failure !== undefined) throw refuseWrite(failure);
+  }
+
+  /** Asks the disk for a block; why it has none for us, or undefined. */
+  #reserve(): number | undefined {
+    const result = attempt(() => libc.fallocate(this.#descriptor, FALLOC_FL_KEEP_SIZE, 0, reservedBytes));
+    // Not every file system can reserve.
+    return result < 0 && result !== -E.OPNOTSUPP && result !== -E.NOSYS ? -result : undefined;
   }
 
   /** Whether the path still leads to this file: a pool that was stopping may have removed it since. */
@@ -85,24 +100,17 @@ export class PidFile {
     return statAt(this.at.directory, this.at.name)?.identity === this.identity;
   }
 
-  read(): string {
-    const buffer = Buffer.alloc(64);
-    return buffer.toString('latin1', 0, readSync(this.#descriptor, buffer, 0, 64, 0)).trim();
-  }
-
   /** Replaces the content. Readers see the old text, nothing, or the new text, never a mixture. */
   write(text: string): void {
-    const before = this.read();
-    this.#before ??= before;
+    let before: Buffer | undefined;
     try {
-      // Written over, the tail of a longer text would follow ours for a moment.
-      if (before.length > text.length) ftruncateSync(this.#descriptor, 0);
-      writeSync(this.#descriptor, text, 0);
-      ftruncateSync(this.#descriptor, text.length);
+      before = this.#readAll();
+      this.#before ??= before;
+      this.#replace(before.length, Buffer.from(text));
       this.#content = text;
     } catch (error) {
-      this.#putBack(before);
-      throw new SpawnFcgiError(`writing pid file failed: ${libc.strerror(errorNumber(error))}`);
+      if (before) this.#putBack(before);
+      throw refuseWrite(errorNumber(error));
     }
   }
 
@@ -111,18 +119,41 @@ export class PidFile {
     if (this.#before !== undefined) this.#putBack(this.#before);
   }
 
-  #putBack(text: string): void {
+  #putBack(content: Buffer): void {
     try {
-      ftruncateSync(this.#descriptor, 0);
-      writeSync(this.#descriptor, text, 0);
+      this.#replace(this.#readAll().length, content);
     } catch {
       // As full as a moment ago; the error that is reported says so.
     }
   }
 
+  /**
+   * Written over in place, so that a full disk cannot take the old content before the new one is
+   * there: the rest of a longer one becomes newlines, which are cut off afterwards.
+   */
+  #replace(oldLength: number, content: Buffer): void {
+    if (content.length > 0) writeAll(this.#descriptor, padWithNewlines(content, oldLength));
+    ftruncateSync(this.#descriptor, content.length);
+    // An empty file gives its block back.
+    if (content.length === 0) this.#reserve();
+  }
+
+  #readText(): string {
+    return this.#readAll().toString('latin1').trim();
+  }
+
+  #readAll(): Buffer {
+    const buffer = Buffer.alloc(Math.min(fstatSync(this.#descriptor).size, longestContent));
+    return buffer.subarray(0, readSync(this.#descriptor, buffer, 0, buffer.length, 0));
+  }
+
   /** At a clean end: removed if it is still ours and we may, else emptied through its descriptor. */
   release(): void {
-    if (this.read() === this.#content.trim()) this.#discard();
+    try {
+      if (this.#readText() === this.#content.trim()) this.#discard();
+    } catch {
+      // A disk that cannot even be read must not keep a pool from ending.
+    }
     closeSync(this.#descriptor);
   }
 
@@ -161,6 +192,22 @@ function refuseOpen(path: string, error: unknown): SpawnFcgiError {
   });
 }
 
+function refuseWrite(number: number): SpawnFcgiError {
+  return new SpawnFcgiError(`writing pid file failed: ${libc.strerror(number)}`);
+}
+
 function refuseIrregular(path: string): SpawnFcgiError {
   return new SpawnFcgiError(`PID-file exists and isn't regular file: '${path}'`);
+}
+
+function writeAll(descriptor: number, content: Buffer): void {
+  for (let written = 0; written < content.length;) {
+    written += writeSync(descriptor, content, written, content.length - written, written);
+  }
+}
+
+function padWithNewlines(content: Buffer, length: number): Buffer {
+  return content.length >= length
+    ? content
+    : Buffer.concat([content, Buffer.alloc(length - content.length, '\n')]);
 }

@@ -1,7 +1,8 @@
-// RLIMIT_NOFILE: Node raises the soft limit to the hard one before any JavaScript
-// runs; workers must get the caller's value back.
+// Resource limits. RLIMIT_NOFILE: Node raises the soft limit to the hard one before any
+// JavaScript runs; workers must get the caller's value back.
 import { check, libc } from './libc.ts';
 
+const RLIMIT_FSIZE = 1;
 const RLIMIT_NOFILE = 7;
 const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
 
@@ -17,8 +18,17 @@ export function parseLimit(text: string | undefined): bigint | undefined {
 }
 
 export function getFileLimit(): Limit {
+  return getLimit(RLIMIT_NOFILE);
+}
+
+/** How many bytes a file of ours may have. */
+export function getFileSizeLimit(): bigint {
+  return getLimit(RLIMIT_FSIZE).soft;
+}
+
+function getLimit(resource: number): Limit {
   const buffer = Buffer.alloc(16);
-  check('getrlimit', () => libc.getrlimit(RLIMIT_NOFILE, buffer));
+  check('getrlimit', () => libc.getrlimit(resource, buffer));
   return { soft: buffer.readBigUInt64LE(0), hard: buffer.readBigUInt64LE(8) };
 }
 

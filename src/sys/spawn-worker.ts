@@ -92,7 +92,8 @@ export class ProcessTemplate {
   spawn(): { readonly pid: number } | { readonly errno: number } {
     const pid = Buffer.alloc(4);
     const ours = this.#limit && getFileLimit();
-    if (this.#limit) setFileLimit(this.#limit);
+    // The hard limit may be lower than the caller's by now: somebody used prlimit(1).
+    if (this.#limit && ours) trySoftLimit(this.#limit.soft, ours.hard);
     try {
       const error = libc.posixSpawn(
         pid,
@@ -104,7 +105,16 @@ export class ProcessTemplate {
       );
       return error === 0 ? { pid: pid.readInt32LE() } : { errno: error };
     } finally {
-      if (ours) setFileLimit(ours);
+      if (ours) trySoftLimit(ours.soft, ours.hard);
     }
+  }
+}
+
+/** A limit that cannot be set keeps no worker from running. */
+function trySoftLimit(soft: bigint, hard: bigint): void {
+  try {
+    setFileLimit({ soft: soft < hard ? soft : hard, hard });
+  } catch {
+    // Lowered this very moment.
   }
 }

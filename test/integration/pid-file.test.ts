@@ -1,6 +1,7 @@
 // PID files: what is written when, what is refused, and what is left of them.
 import { describe, expect, test } from 'vitest';
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   existsSync,
@@ -13,14 +14,15 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { compileC, fixture } from '../helpers/compile-c.ts';
-import { oursPath } from '../helpers/command-under-test.ts';
+import { oursPath, startPool } from '../helpers/command-under-test.ts';
 import { isAlive } from '../helpers/processes.ts';
-import { isRoot, needRoot } from '../helpers/requirements.ts';
+import { isRoot, needCommands, needRoot } from '../helpers/requirements.ts';
 import { runCommand } from '../helpers/run-command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import {
   commandLine,
   endPool,
+  events,
   expectNoProcess,
   expectNothingLeft,
   fullPool,
@@ -296,6 +298,75 @@ describe('--worker-pid-file', () => {
     expect(read(file)).toBe('');
   });
 
+  test('that cannot be written any more keeps no slot from being filled, and is warned of once', async (ctx) => {
+    needRoot(ctx);
+    needCommands(ctx, 'chattr');
+    const place = makePlace();
+    const path = join(place.runDir, 'worker.pid');
+    const pool = await start(place, ['--min-uptime', '1ms', '--worker-pid-file', path]);
+    const first = await onlyWorker(pool);
+    const { status } = await runCommand('chattr', ['+i', path]);
+    ctx.skip(status !== 0, 'needs a file system with immutable files');
+    try {
+      process.kill(first, 'SIGKILL');
+      const second = await onlyWorker(pool, [first]);
+      process.kill(second, 'SIGKILL');
+      const third = await onlyWorker(pool, [first, second]);
+      await waitForEvents(place, 'worker-ended', 2);
+      const warnings = events(place, 'warning').map(({ message }) => message);
+      expect(warnings).toEqual([
+        `PID file '${path}' is not true any more: writing pid file failed: Operation not permitted`,
+      ]);
+      await runCommand('chattr', ['-i', path]);
+      process.kill(third, 'SIGKILL');
+      const fourth = await onlyWorker(pool, [first, second, third]);
+      await waitFor('the new PID', () => read(path) === String(fourth));
+    } finally {
+      await runCommand('chattr', ['-i', path]);
+    }
+    await endPool(place, pool);
+    await expectNothingLeft(place);
+  });
+
+  test('on a disk that became full is true after a restart all the same', async (ctx) => {
+    needRoot(ctx);
+    needCommands(ctx, 'unshare', 'mount');
+    const place = makePlace();
+    const disk = join(place.dir, 'disk');
+    mkdirSync(disk);
+    const script = `mount -t tmpfs -o size=16k tmpfs '${disk}' && exec "$@"`;
+    const options = ['--min-uptime', '1ms', '--worker-pid-file', join(disk, 'worker.pid')];
+    const args = ['--mount', '/bin/sh', '-c', script, 'sh', oursPath, ...commandLine(place, options)];
+    const pool = await startPool(args, { command: 'unshare', cwd: place.dir });
+    const first = await onlyWorker(pool);
+    const inside = join(`/proc/${pool.pid}/root`, disk);
+    // As long as the slot is being filled, everything that gets free is taken by somebody else.
+    fill(join(inside, 'filler'));
+    process.kill(first, 'SIGKILL');
+    const isRenamed = (): boolean => {
+      fill(join(inside, 'filler'));
+      return ![String(first), ''].includes(read(join(inside, 'worker.pid')));
+    };
+    await waitFor('the new PID', isRenamed, { intervalMs: 0 });
+    expect(read(join(inside, 'worker.pid'))).toBe(String(await onlyWorker(pool, [first])));
+    expect(events(place, 'warning')).toEqual([]);
+    await endPool(place, pool);
+  });
+
+  test('that may have no content (ulimit -f 0) fails the start, and no worker lives on', async () => {
+    const place = makePlace();
+    const path = join(place.runDir, 'worker.pid');
+    const options = ['-s', place.socket, '--state-dir', place.stateDir, '--worker-pid-file', path];
+    const result = await runCommand(
+      compileC(fixture('caller.c')),
+      ['fsize=0:0', '--', oursPath, ...options, '--', place.app, 'serve'],
+      { cwd: place.dir },
+    );
+    expect(result.status).toBe(255);
+    expect(withoutHints(result.stderr)).toBe('spawn-fcgi: writing pid file failed: File too large');
+    await expectNothingLeft(place);
+  });
+
   test('of a failed start leaves nothing', async () => {
     const place = makePlace();
     const path = join(place.runDir, 'worker-%i.pid');
@@ -314,6 +385,17 @@ describe('--worker-pid-file', () => {
     expect(existsSync(join(place.dir, 'elsewhere'))).toBe(false);
   });
 });
+
+/** Takes all room of a disk for this file. */
+function fill(path: string): void {
+  for (;;) {
+    try {
+      appendFileSync(path, 'x'.repeat(512));
+    } catch {
+      return;
+    }
+  }
+}
 
 async function expectRefusal(place: Place, line: string | RegExp, path = place.pidFile): Promise<void> {
   const result = await run(place, ['-P', path], ['serve'], { timeoutMs: 8_000 });

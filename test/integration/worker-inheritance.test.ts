@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { oursPath, printedPids, startForeground } from '../helpers/command-under-test.ts';
 import { readProcess, type ProcessFacts } from '../helpers/processes.ts';
+import { needCommands, needRoot } from '../helpers/requirements.ts';
 import { runCommand } from '../helpers/run-command.ts';
-import { commandLine, makePlace, onlyWorker, waitForEvents, type Place } from './place.ts';
+import { commandLine, makePlace, NOBODY, onlyWorker, start, waitForEvents, type Place } from './place.ts';
 
 const caller = (): string => compileC(fixture('caller.c'));
 
@@ -48,6 +49,20 @@ describe.for(['background', 'foreground'] as const)('in the %s', (where) => {
   test('priority of the caller', async () => {
     for (const { nice } of await twoWorkers(makePlace(), where, ['nice=7'])) expect(nice).toBe(7);
   });
+});
+
+test('a worker is replaced although the limits of its supervisor were lowered meanwhile', async (ctx) => {
+  needRoot(ctx);
+  needCommands(ctx, 'prlimit');
+  const place = makePlace();
+  const pool = await start(place, ['-u', 'nobody', '-g', 'nogroup', '--min-uptime', '1ms']);
+  const first = await onlyWorker(pool);
+  // As its workers could, too.
+  const asNobody = { uid: NOBODY, gid: NOBODY };
+  await runCommand('prlimit', ['--pid', String(pool.pid), '--nofile=200:200'], asNobody);
+  process.kill(first, 'SIGKILL');
+  const second = readProcess(await onlyWorker(pool, [first]));
+  expect(second?.limits['Max open files']).toMatchObject({ soft: '200' });
 });
 
 /** The first worker and, after its death, the second; both of a pool that a certain caller started. */

@@ -91,7 +91,7 @@ export class FakeMachine implements Machine {
   readonly events: PoolEvent[] = [];
   /** Every worker's PID ever spawned, oldest first. */
   readonly spawned: number[] = [];
-  /** The errno of each of the next spawns; 0 works. */
+  /** The errno of each of the next spawns; 0 works, a negative one throws. */
   spawnErrnos: number[] = [];
   /** How the next workers behave. */
   workerHabits: Habits = {};
@@ -253,6 +253,7 @@ export class FakeMachine implements Machine {
 
   #spawn(generation: number): { pid: number } | { errno: number } {
     const errno = this.spawnErrnos.shift() ?? 0;
+    if (errno < 0) throw new Error('spawn threw');
     if (errno !== 0) {
       this.journal.push(`spawn fails ${errno}`);
       return { errno };

@@ -3,6 +3,7 @@ import { linkSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { PidFile } from '../../src/sys/pid-file.ts';
+import { libc } from '../../src/sys/libc.ts';
 import { makeTempDir } from '../helpers/temp-dir.ts';
 
 const nobodyRuns = (): boolean => false;
@@ -13,18 +14,37 @@ function makePath(content?: string): string {
   return path;
 }
 
-test.each(['', '4711', '123456789\n'])(
-  'a start that fails after writing gives back what was there: %j',
-  (before) => {
-    const path = makePath(before);
-    const file = PidFile.open(path);
-    file.claim(nobodyRuns);
-    file.write('42');
-    expect(readFileSync(path, 'utf8')).toBe('42');
-    file.restore();
-    expect(readFileSync(path, 'utf8')).toBe(before.trim());
-  },
-);
+const RLIMIT_FSIZE = 1;
+
+/** Runs with a limit on the size of files, and takes it back. */
+function withFileSizeLimit(bytes: bigint, run: () => void): void {
+  const before = Buffer.alloc(16);
+  libc.getrlimit(RLIMIT_FSIZE, before);
+  const limit = Buffer.from(before);
+  limit.writeBigUInt64LE(bytes, 0);
+  libc.setrlimit(RLIMIT_FSIZE, limit);
+  try {
+    run();
+  } finally {
+    libc.setrlimit(RLIMIT_FSIZE, before);
+  }
+}
+
+test.each([
+  ['nothing', ''],
+  ['a PID', '4711'],
+  ['a longer one with a newline', '123456789\n'],
+  ['one between spaces', ' 4711 \n'],
+  ['a long list', '12345\n'.repeat(1000)],
+])('a start that fails after writing gives back what was there: %s', (_what, before) => {
+  const path = makePath(before);
+  const file = PidFile.open(path);
+  file.claim(nobodyRuns);
+  file.write('42');
+  expect(readFileSync(path, 'utf8')).toBe('42');
+  file.restore();
+  expect(readFileSync(path, 'utf8')).toBe(before);
+});
 
 test('a start that fails before writing touches nothing', () => {
   const path = makePath('4711\n');
@@ -38,6 +58,29 @@ test('a shorter PID leaves no digit of a longer one', () => {
   const path = makePath('123456789');
   PidFile.open(path).write('7');
   expect(readFileSync(path, 'utf8')).toBe('7');
+});
+
+test('a file that is too long to be a PID file is refused, and keeps its text', () => {
+  const path = makePath('x'.repeat(1024 * 1024 + 1));
+  expect(() => PidFile.open(path)).toThrow('too long');
+  expect(readFileSync(path, 'utf8')).toHaveLength(1024 * 1024 + 1);
+});
+
+test('a PID that cannot be written leaves the old text as it was', () => {
+  const path = makePath('4711\n');
+  const file = PidFile.open(path);
+  file.claim(nobodyRuns);
+  withFileSizeLimit(2n, () => {
+    expect(() => file.write('123456')).toThrow('writing pid file failed: File too large');
+  });
+  expect(readFileSync(path, 'utf8')).toBe('4711\n');
+});
+
+test('a file that may not grow to the length of a PID is refused before anything runs', () => {
+  const file = PidFile.open(makePath());
+  withFileSizeLimit(0n, () => {
+    expect(() => file.claim(nobodyRuns)).toThrow('writing pid file failed: File too large');
+  });
 });
 
 test('the file of a running pool is refused, and keeps its PID', () => {

@@ -15,7 +15,7 @@ function workerOf({ machine }: FakePool): number {
 }
 
 /** Lets the pool look at its sessions and say that it has stopped. */
-function settle({ machine, clock }: FakePool): void {
+function settle({ machine, clock }: Pick<FakePool, 'machine' | 'clock'>): void {
   machine.reap();
   clock.advance(0);
 }
@@ -54,6 +54,20 @@ describe('a start', () => {
       'record 1 started 102',
     ]);
   });
+
+  test.each([0, 2])(
+    'in which something unexpected is thrown can be stopped, with %i workers started',
+    (started) => {
+      const { supervisor, machine, clock, outcomes } = createFakePool({ workers: 3 });
+      machine.spawnErrnos = [...Array.from({ length: started }, () => 0), -1];
+      expect(() => supervisor.start()).toThrow('spawn threw');
+      expect(machine.live).toHaveLength(started);
+      supervisor.stop('test');
+      settle({ machine, clock });
+      expect(machine.live).toStrictEqual([]);
+      expect(outcomes).toStrictEqual(['stopped 0']);
+    },
+  );
 
   test('with some dead workers is up, names them, and logs nothing: the command prints them', () => {
     const { supervisor, machine, clock, outcomes, firstEnds } = createFakePool({ workers: 2 });

@@ -1,0 +1,191 @@
+// Events in syslog, and on a standard error that nobody reads: what arrives, and that nobody waits for who does not read.
+import { describe, expect, test } from 'vitest';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { syslogLog } from '../../src/sys/event-log.ts';
+import { atEnd } from '../helpers/cleanup.ts';
+import { oursPath, startForeground, startPool, type Pool } from '../helpers/command-under-test.ts';
+import { compileC, fixture } from '../helpers/compile-c.ts';
+import { needCommands, needRoot } from '../helpers/requirements.ts';
+import { runCommand } from '../helpers/run-command.ts';
+import { startSyslogd } from '../helpers/syslogd.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { endPool, makePlace, onlyWorker, type Place } from './place.ts';
+
+const daemon = { notice: 3 * 8 + 5, warning: 3 * 8 + 4 } as const;
+
+describe('events in the background', () => {
+  test('go to syslogd with facility daemon, time, tag and PID', async (ctx) => {
+    needNamespaces(ctx);
+    const { place, dev } = makeDev();
+    const syslogd = startSyslogd(join(dev, 'log'));
+    const pool = await startWithDev(place, dev);
+    const lines = await waitFor('the first event', () => nonEmpty(syslogd.take()));
+    const time = '[A-Z][a-z]{2} [ 1-3][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}';
+    const text = `pool up on ${place.socket} with 1 worker`;
+    expect(lines[0]).toMatch(
+      new RegExp(`^<${daemon.notice}>${time} spawn-fcgi/app\\[${pool.pid}\\]: ${text}$`),
+    );
+  });
+
+  test('go to a syslogd that came later, and to its successor', async (ctx) => {
+    needNamespaces(ctx);
+    const { place, dev } = makeDev();
+    const pool = await startWithDev(place, dev);
+    const killed: number[] = [];
+    for (let round = 0; round < 2; round++) {
+      const syslogd = startSyslogd(join(dev, 'log'));
+      killed.push(await onlyWorker(pool, killed));
+      process.kill(killed.at(-1) ?? 0, 'SIGKILL');
+      await waitFor('the event', () =>
+        syslogd.take().some((line) => line.includes(`(PID ${killed.at(-1)})`)),
+      );
+      syslogd.end();
+    }
+  });
+
+  test('under chroot and -u go there too, also when it is started again', async (ctx) => {
+    needNamespaces(ctx);
+    const { place, dev } = makeDev();
+    const first = startSyslogd(join(dev, 'log'));
+    const root = join(place.dir, 'root');
+    mkdirSync(root);
+    copyFileSync(compileC(fixture('scripted-worker.c'), { static: true }), join(root, 'app'));
+    const pool = await startWithDev(place, dev, ['-c', root, '-S', '-u', 'nobody', '-g', 'nogroup'], '/app');
+    await waitFor('the first event', () => first.take().some((line) => line.includes('pool up')));
+    first.end();
+    const second = startSyslogd(join(dev, 'log'));
+    const worker = await onlyWorker(pool);
+    process.kill(worker, 'SIGKILL');
+    const line = await waitFor('the event', () =>
+      second.take().find((one) => one.includes(`(PID ${worker})`)),
+    );
+    expect(line).toMatch(new RegExp(`^<${daemon.warning}>`));
+  });
+
+  test('that syslogd does not read keep nothing from working, and are counted', async (ctx) => {
+    needNamespaces(ctx);
+    const { place, dev } = makeDev();
+    const syslogd = startSyslogd(join(dev, 'log'));
+    const pool = await startWithDev(place, dev);
+    await waitFor('the first event', () => nonEmpty(syslogd.take()));
+    syslogd.fill();
+    const first = await onlyWorker(pool);
+    process.kill(first, 'SIGKILL');
+    const second = await onlyWorker(pool, [first]);
+    process.kill(second, 'SIGKILL');
+    const third = await onlyWorker(pool, [first, second]);
+    syslogd.take();
+    process.kill(third, 'SIGKILL');
+    const lines = await waitFor('the count', () => nonEmpty(syslogd.take()));
+    expect(lines[0]).toMatch(/\[\d+\]: [1-9] events? (was|were) not logged/);
+    syslogd.fill();
+    await endPool(place, pool);
+  });
+});
+
+test('a syslogd with a stream socket gets its lines ended by NUL', async () => {
+  const path = join(makePlace().dir, 'log');
+  let received = '';
+  const server = createServer((connection) => connection.on('data', (chunk) => (received += String(chunk))));
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  atEnd(() => void server.close());
+  const log = syslogLog({ format: 'human', name: 'app' }, path);
+  log.write({ event: 'stopped' });
+  log.write({ event: 'logs-reopened' });
+  await waitFor('both lines', () => received.split('\0').length === 3);
+  expect(received).toMatch(/^<29>[^\0]* spawn-fcgi\/app\[\d+\]: stopped\0<29>[^\0]*: logs reopened\0$/);
+});
+
+test('standard error that nobody reads keeps a pool in the foreground from nothing, and losses are counted', async (ctx) => {
+  needCommands(ctx, 'mkfifo');
+  const place = makePlace();
+  const fifo = join(place.dir, 'stderr');
+  await runCommand('mkfifo', [fifo]);
+  const reader = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  atEnd(() => closeSync(reader));
+  fill(reader);
+  const script = 'exec "$@" 2>"$0"';
+  const args = ['-c', script, fifo, oursPath, '-n', '--supervise', ...ownOptions(place)];
+  const pool = startForeground(args, { command: '/bin/sh', cwd: place.dir });
+  await waitFor('the announcement', () => pool.stdout().includes('successfully'));
+  const first = await onlyWorker(pool);
+  process.kill(first, 'SIGKILL');
+  const second = await onlyWorker(pool, [first]);
+  drain(reader);
+  process.kill(second, 'SIGKILL');
+  const third = await onlyWorker(pool, [first, second]);
+  expect(third).not.toBe(second);
+  await waitFor('the count', () => /events? (was|were) not logged/.test(drain(reader)));
+  fill(reader);
+  process.kill(pool.pid, 'SIGTERM');
+  expect((await pool.ended).status).toBe(0);
+});
+
+function ownOptions(place: Place, program = place.app): string[] {
+  const options = ['-s', place.socket, '--state-dir', place.stateDir, '--min-uptime', '1ms'];
+  return [...options, '--', program, 'serve'];
+}
+
+function needNamespaces(ctx: Parameters<typeof needRoot>[0]): void {
+  needRoot(ctx);
+  needCommands(ctx, 'unshare', 'mount');
+}
+
+/** A directory for the pool's namespace to have as /dev. */
+function makeDev(): { place: Place; dev: string } {
+  const place = makePlace();
+  const dev = join(place.dir, 'dev');
+  mkdirSync(dev);
+  for (const name of ['null', 'urandom']) writeFileSync(join(dev, name), '');
+  return { place, dev };
+}
+
+function startWithDev(
+  place: Place,
+  dev: string,
+  options: readonly string[] = [],
+  program?: string,
+): Promise<Pool> {
+  const devices = ['null', 'urandom'].map((name) => `mount --bind /dev/${name} '${dev}/${name}'`);
+  const script = `${devices.join(' && ')} && mount --rbind '${dev}' /dev && exec "$@"`;
+  const own = [...options, ...ownOptions(place, program)];
+  return startPool(['--mount', '/bin/sh', '-c', script, 'sh', oursPath, ...own], {
+    command: 'unshare',
+    cwd: place.dir,
+  });
+}
+
+function nonEmpty(lines: readonly string[]): readonly string[] | undefined {
+  return lines.length > 0 ? lines : undefined;
+}
+
+function fill(pipe: number): void {
+  for (const size of [4096, 1]) {
+    try {
+      for (;;) writeSync(pipe, 'x'.repeat(size));
+    } catch {
+      // Full.
+    }
+  }
+}
+
+/** Everything that is in the pipe now. */
+function drain(pipe: number): string {
+  const buffer = Buffer.alloc(1024 * 1024);
+  try {
+    return buffer.toString('utf8', 0, readSync(pipe, buffer));
+  } catch {
+    return '';
+  }
+}
