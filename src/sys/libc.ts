@@ -124,7 +124,6 @@ export const libc = {
   getgroups: declare<[number, Ptr], number>('int getgroups(int, void *)'),
   recv: declare<[number, Buffer, number, number], number>('long recv(int, void *, ulong, int)'),
   recvmsg: declare<[number, Buffer, number], number>('long recvmsg(int, void *, int)'),
-  send: declare<[number, Buffer, number, number], number>('long send(int, const void *, ulong, int)'),
   sendmsg: declare<[number, Buffer, number], number>('long sendmsg(int, const void *, int)'),
   seteuid: declare<[number], number>('int seteuid(uint)'),
   setrlimit: declare<[number, Buffer], number>('int setrlimit(int, const void *)'),

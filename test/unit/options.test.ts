@@ -78,7 +78,8 @@ describe('every option', () => {
   });
 
   test.each(supervisorOptions)('%s that needs a supervisor is called %s', (key, flag) => {
-    expect(read(`${flag} x`).options).toStrictEqual({ [key]: 'x' });
+    if (key === 'replace') expect(read(flag).options).toStrictEqual({ replace: true });
+    else expect(read(`${flag} x`).options).toStrictEqual({ [key]: 'x' });
   });
 });
 
