@@ -75,7 +75,7 @@ export async function preparePool({
 }: Start): Promise<PreparedPool> {
   const isRoot = process.getuid?.() === 0;
   const nowhere = openSync('/dev/null', 'r+');
-  const firstPidFile = openPidFile(config, journal);
+  const earlyPidFile = findPidFile(config);
   const identity = isRoot ? resolveIdentity(config.user, config.group) : noIdentity;
   const socketIdentity = isRoot ? resolveIdentity(config.socketUser, config.socketGroup) : noIdentity;
   requireGroup(identity);
@@ -93,7 +93,7 @@ export async function preparePool({
     .forEach(({ at, identity: file }) => journal.made(at.path, file, () => removeIfSame(at, file)));
   if (config.model !== 'exec') claim.hints.forEach(printHint);
   if (controlProblem !== undefined) printHint(`spawn-fcgictl cannot reach this pool: ${controlProblem}`);
-  const pidFile = firstPidFile?.isInPlace() === false ? openPidFile(config, journal) : firstPidFile;
+  const pidFile = openPidFile(config, journal, earlyPidFile);
   pidFile?.claim(claim.isRunningPool);
   const workerPidFiles = openWorkerPidFiles(config, journal, claim);
   const log = openEventLog(config, identity);
@@ -153,8 +153,17 @@ export async function preparePool({
 
 const noIdentity: Identity = { uid: 0, gid: 0, userName: undefined };
 
-function openPidFile(config: Config, journal: StartJournal): PidFile | undefined {
+/** Looked at first, as 1.6 does, so that its refusal comes before others. */
+function findPidFile(config: Config): PidFile | undefined {
   if (config.pidFile === undefined || config.model === 'exec') return undefined;
+  return PidFile.openIfThere(config.pidFile);
+}
+
+/** With the lock: a pool that was stopping may have removed the file that was there. */
+function openPidFile(config: Config, journal: StartJournal, early: PidFile | undefined): PidFile | undefined {
+  if (config.pidFile === undefined || config.model === 'exec') return undefined;
+  if (early?.isInPlace()) return notePidFile(early, journal);
+  early?.close();
   return notePidFile(PidFile.open(config.pidFile), journal);
 }
 

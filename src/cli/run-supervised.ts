@@ -6,7 +6,7 @@ import { exitStatus } from '../core/errors.ts';
 import { describeEvent, type PoolEvent } from '../core/event-text.ts';
 import type { WorkerEnd } from '../core/pool.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
-import type { EventLog } from '../supervisor/interfaces.ts';
+import type { EventLog, Spawner } from '../supervisor/interfaces.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import type { Caller } from '../sys/caller.ts';
 import { systemClock } from '../sys/clock.ts';
@@ -22,6 +22,7 @@ import { readinessOf } from '../sys/waiting.ts';
 import { adoptedSessions, workerSessions } from '../sys/worker-sessions.ts';
 import { askWorker } from './ask-worker.ts';
 import { ControlDesk } from './control-desk.ts';
+import { ReadyNotices } from './ready-notices.ts';
 import { SocketState } from './socket-state.ts';
 import { TrialWorkers } from './trial-worker.ts';
 import type { PoolGiver } from './pool-giver.ts';
@@ -59,6 +60,7 @@ class SupervisedRun {
   readonly #records: PoolRecords;
   readonly #trials: TrialWorkers;
   readonly #freezer: SessionFreezer;
+  readonly #notices: ReadyNotices | undefined;
   readonly #log: EventLog;
   readonly #supervisor: Supervisor;
   readonly #desk: ControlDesk;
@@ -85,6 +87,7 @@ class SupervisedRun {
       this.#log.write({ event: 'warning', message }),
     );
     this.#freezer = new SessionFreezer(prepared.proc, prepared.socket);
+    this.#notices = config.ready === 'notify' ? new ReadyNotices(prepared.proc) : undefined;
     this.#log = this.#createLog();
     const releases = this.#createReleases(caller);
     const sessions = workerSessions(prepared.proc, this.#freezer);
@@ -111,6 +114,7 @@ class SupervisedRun {
     this.#records.adopted(orphans);
     this.#records.setPhase('starting');
     watchChildren((pid, exit) => {
+      this.#notices?.ended(pid);
       if (!this.#trials.childEnded(pid)) this.#supervisor.childEnded(pid, exit);
     });
     watchSignals({
@@ -152,20 +156,32 @@ class SupervisedRun {
     return new Releases({
       command: commandLineOf(this.#config.program, caller),
       directory: this.#prepared.directory,
-      environment: workerEnvironment(caller.environment, this.#config.phpChildren),
+      environment: this.#environment(caller),
       streams: { stdin: socket.descriptor, stdout, stderr },
       fileLimit: caller.fileLimit,
     });
+  }
+
+  #environment(caller: Caller): Buffer[] {
+    const environment = workerEnvironment(caller.environment, this.#config.phpChildren);
+    if (!this.#notices) return environment;
+    const others = environment.filter((entry) => !entry.toString('latin1').startsWith('NOTIFY_SOCKET='));
+    return [...others, this.#notices.variable];
   }
 
   #createTrials(releases: Releases, sessions: ReturnType<typeof workerSessions>): TrialWorkers {
     const { proc, socket } = this.#prepared;
     const { ready, restart, settleMs, readyTimeoutMs } = this.#config;
     return new TrialWorkers({
-      releases,
+      spawnOn: (generation, socketDescriptor) => {
+        const spawn = (): ReturnType<Releases['spawnOn']> => releases.spawnOn(generation, socketDescriptor);
+        return this.#notices?.awaiting(spawn) ?? spawn();
+      },
+      pathOf: (generation) => releases.pathOf(generation),
       poolSocket: socket,
       sessions,
-      evidenceOn: (pid, trialSocket) => readinessOf(proc, pid, { ...trialSocket, file: undefined }),
+      evidenceOn: (pid, trialSocket) =>
+        this.#notices?.evidenceOf(pid) ?? readinessOf(proc, pid, { ...trialSocket, file: undefined }),
       describeErrno: libc.strerror,
       asks: ready === 'probe',
       trialMs: Math.min(restart.minUptimeMs, settleMs),
@@ -180,11 +196,11 @@ class SupervisedRun {
     const config = this.#config;
     const machine = {
       clock: systemClock,
-      spawner: releases,
+      spawner: this.#notices ? noticed(releases, this.#notices) : releases,
       sessions,
       adoptedSessions: adoptedSessions(proc, this.#freezer),
       readiness: {
-        evidenceOf: (pid: number) => readinessOf(proc, pid, socket),
+        evidenceOf: (pid: number) => this.#notices?.evidenceOf(pid) ?? readinessOf(proc, pid, socket),
         hasEnded: (pid: number) => proc?.stat(pid)?.state === 'Z',
       },
       trials: this.#trials,
@@ -202,7 +218,7 @@ class SupervisedRun {
       stopMethod: config.stopMethod,
       settleMs: config.settleMs,
       readyTimeoutMs: config.readyTimeoutMs,
-      isNotified: false,
+      isNotified: this.#notices !== undefined,
       isTriedFirst: true,
       isTakingOver: this.#prepared.isTakingOver,
     };
@@ -428,6 +444,15 @@ function statusOf(end: WorkerEnd): number {
     case 'signaled':
       return exitStatus.failed;
   }
+}
+
+/** Workers that say themselves when they are ready are listened to from their first moment. */
+function noticed(releases: Releases, notices: ReadyNotices): Spawner {
+  return {
+    spawn: (generation) => notices.awaiting(() => releases.spawn(generation)),
+    pathOf: (generation) => releases.pathOf(generation),
+    keepOnly: (generations) => releases.keepOnly(generations),
+  };
 }
 
 function signalName(number: number): string | undefined {

@@ -9,7 +9,8 @@ import type { Releases } from '../sys/release.ts';
 import { askWorker } from './ask-worker.ts';
 
 export interface TrialOptions {
-  readonly releases: Releases;
+  readonly spawnOn: Releases['spawnOn'];
+  readonly pathOf: Releases['pathOf'];
   readonly poolSocket: ListenSocket;
   readonly sessions: Pick<Sessions, 'signalWorkers' | 'signalLeftovers'>;
   readonly evidenceOn: (pid: number, socket: Pick<ListenSocket, 'descriptor' | 'inode'>) => Evidence;
@@ -49,7 +50,7 @@ export class TrialWorkers implements Trials {
   }
 
   run(generation: number, looksWork: () => boolean, done: (refusal: string | undefined) => void): void {
-    const { releases, poolSocket, describeErrno, warn, asks } = this.#options;
+    const { spawnOn, pathOf, poolSocket, describeErrno, warn, asks } = this.#options;
     let socket: PrivateSocket;
     try {
       socket = listenPrivately(poolSocket.descriptor, asks);
@@ -62,11 +63,11 @@ export class TrialWorkers implements Trials {
       }
       return;
     }
-    const result = releases.spawnOn(generation, socket.descriptor);
+    const result = spawnOn(generation, socket.descriptor);
     if ('errno' in result) {
       closeSync(socket.descriptor);
       if (socket.connection !== undefined) closeSync(socket.connection);
-      done(`exec of '${releases.pathOf(generation)}' failed: ${describeErrno(result.errno)}`);
+      done(`exec of '${pathOf(generation)}' failed: ${describeErrno(result.errno)}`);
       return;
     }
     this.#begin({

@@ -8,11 +8,17 @@ const getValuesResult = 10;
 const unknownType = 11;
 const question = 'FCGI_MPXS_CONNS';
 
-/** FCGI_GET_VALUES with one name and no value: every application must answer it in some way. */
+/**
+ * FCGI_GET_VALUES with one name and no value: every application must answer it in some way. An
+ * empty record follows, since libfcgi reads the names like a stream, up to its end.
+ */
 export function encodeGetValues(): Buffer {
   const pair = Buffer.concat([Buffer.of(question.length, 0), Buffer.from(question)]);
-  const header = Buffer.from([version, getValues, 0, 0, 0, pair.length, 0, 0]);
-  return Buffer.concat([header, pair]);
+  return Buffer.concat([header(pair.length), pair, header(0)]);
+}
+
+function header(contentLength: number): Buffer {
+  return Buffer.from([version, getValues, 0, 0, 0, contentLength, 0, 0]);
 }
 
 /** Whether the bytes so far are an answer; undefined: too few to say. */

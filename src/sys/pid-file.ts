@@ -9,6 +9,9 @@ import { attempt, E, libc } from './libc.ts';
 import { getFileSizeLimit } from './resource-limit.ts';
 
 const FALLOC_FL_KEEP_SIZE = 1;
+const AT_EACCESS = 0x200;
+const X_OK = 1;
+const W_OK = 2;
 /** More than any PID list of a supervised pool; asks the disk for a block. */
 const reservedBytes = 64;
 /** More than the PIDs of as many workers as `--no-supervise` can start. */
@@ -31,6 +34,19 @@ export class PidFile {
     this.#descriptor = descriptor;
     this.identity = identity;
     this.wasCreated = wasCreated;
+  }
+
+  /**
+   * Opens the file if it is there; undefined if it is not, but could be made. Throws 1.6's refusal. Made
+   * it is only by who has the pool's lock: another start would remove it when it fails.
+   */
+  static openIfThere(path: string): PidFile | undefined {
+    const at = openDirectory(path);
+    if (statAt(at.directory, at.name)) return PidFile.#openExisting(path, at);
+    const refusal = attempt(() => libc.accessAt(at.directory, '.', W_OK | X_OK, AT_EACCESS));
+    closeSync(at.directory);
+    if (refusal < 0) throw refuseOpen(path, { errno: refusal });
+    return undefined;
   }
 
   /** Opens or creates the file (0644 & ~umask); throws 1.6's refusal. Changes nothing in an existing file. */
@@ -157,9 +173,18 @@ export class PidFile {
     closeSync(this.#descriptor);
   }
 
+  /** Lets go of it, unchanged. */
+  close(): void {
+    closeSync(this.#descriptor);
+    closeSync(this.at.directory);
+  }
+
   /** After a start that failed: a file that we created goes, one that was there stays as it was. */
   undo(): boolean {
-    return this.wasCreated ? removeIfSame(this.at, this.identity) : true;
+    // A pool on another address may have found it, and be up already.
+    const text = this.#readText();
+    const isOurs = text === '' || text === this.#content.trim();
+    return this.wasCreated && isOurs ? removeIfSame(this.at, this.identity) : true;
   }
 
   #discard(): void {

@@ -2,7 +2,7 @@
 // resolved once, so that a deploy which switches a symbolic link reaches the workers of
 // the next generation only, whenever one of this generation is started again.
 import { closeSync, constants, openSync, realpathSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Spawner } from '../supervisor/interfaces.ts';
 import { O_PATH } from './file-at.ts';
 import { E } from './libc.ts';
@@ -82,7 +82,7 @@ export class Releases implements Spawner {
   #resolve(): Pick<Release, 'path' | 'directory'> {
     const typed = this.#source.command.path;
     const { directory } = this.#source;
-    if (directory === undefined) return { path: pinPath(typed, process.cwd()), directory };
+    if (directory === undefined) return { path: pinPath(typed, undefined), directory };
     for (let look = 1; ; look++) {
       const real = realpathSync(directory);
       const path = pinPath(typed, real);
@@ -107,15 +107,16 @@ export class Releases implements Spawner {
  * The program's path with links in its directory part resolved. Where there are none it stays as
  * typed, which is what a script sees as its own name; so it does where it cannot be resolved.
  */
-function pinPath(typed: string | Buffer, directory: string): string | Buffer {
+function pinPath(typed: string | Buffer, directory: string | undefined): string | Buffer {
   const path = typed.toString();
   // Not UTF-8: the bytes as they came.
   if (typeof typed !== 'string' && !Buffer.from(path).equals(typed)) return typed;
   if (!path.includes('/')) return typed;
-  const unresolved = resolve(directory, dirname(path));
   try {
+    // A working directory that was removed has no name, and needs none for an absolute path.
+    const unresolved = isAbsolute(path) ? dirname(path) : resolve(directory ?? process.cwd(), dirname(path));
     const real = realpathSync(unresolved);
-    return real === unresolved ? typed : join(real, basename(path));
+    return real === resolve(unresolved) ? typed : join(real, basename(path));
   } catch {
     return typed;
   }
