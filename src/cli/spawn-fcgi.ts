@@ -71,7 +71,8 @@ async function start(config: Config, caller: Caller, journal: StartJournal): Pro
   const stopWatching = watchInterruption(front, (reason) => {
     journal.undo();
     printError(reason);
-    exit(caller, exitStatus.failed);
+    // A supervisor in the foreground was asked to stop, and stops.
+    exit(caller, config.model === 'foreground' ? exitStatus.ok : exitStatus.failed);
   });
   // From now on killall finds this process, and its signals find handlers.
   if (config.model === 'background' || config.model === 'foreground') setProcessName(config.name);

@@ -163,6 +163,24 @@ function makeOpenFile(): string {
   return file;
 }
 
+test.for(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  '%s to a foreground start before its workers run ends it with 0',
+  async (signal) => {
+    const place = makePlace();
+    const first = await start(place, ['--stop-timeout', '1h'], ['slow-end=3000', 'serve']);
+    process.kill(first.pid, 'SIGTERM');
+    const second = startForeground(commandLine(place, ['-n', '--supervise', '-P', place.pidFile]), {
+      cwd: place.dir,
+    });
+    // It opens its PID file right before it waits for the first pool.
+    await waitFor('the second start', () => existsSync(place.pidFile));
+    process.kill(second.pid, signal);
+    expect(await second.ended).toEqual({ status: 0, signal: null });
+    expect(existsSync(place.pidFile)).toBe(false);
+    expect(second.stderr()).toContain(`start interrupted by ${signal}`);
+  },
+);
+
 interface HeldStart {
   place: Place;
   command: ForegroundPool;
