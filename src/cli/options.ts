@@ -115,6 +115,18 @@ export function readCommandLine(args: readonly string[], posixlyCorrect: boolean
   }
 }
 
+/** Refuses values that Node could not decode: it would use another path. -f goes to the shell in bytes. */
+export function requireUtf8(raw: RawOptions, encodeValue: (value: string) => Buffer): void {
+  for (const { key, short, long } of specs) {
+    if (key === 'version' || key === 'help' || key === 'command') continue;
+    const value = raw[key];
+    if (typeof value !== 'string' || encodeValue(value).equals(Buffer.from(value))) continue;
+    throw new SpawnFcgiError(
+      `value of ${short === undefined ? `--${long}` : `-${short}`} is not UTF-8: '${value}'`,
+    );
+  }
+}
+
 function refuse(text: string, args: readonly string[]): SpawnFcgiError {
   const lacksValue = text.includes('requires an argument');
   const hints = [...separatorHint(args), ...(lacksValue ? [] : ['spawn-fcgi -h lists the options'])];

@@ -129,24 +129,18 @@ function chooseModel(raw: RawOptions, workers: number): Model {
   return raw.supervise || workers > 1 || needed.length > 0 ? 'foreground' : 'exec';
 }
 
-/** The program's base name, as killall and pidof know it; of -f's first word that is not an assignment. */
+/** The program's base name, as killall and pidof know it; of -f's first word, which `exec` executes. */
 function nameOf(program: Program): string {
-  if (program.kind === 'argv') return cutName(basename(program.argv[0]) || 'spawn-fcgi');
-  const words = program.command.trim().split(/\s+/);
-  const word = words.find((candidate) => !/^[A-Za-z_]\w*=/.test(candidate) && candidate !== 'exec') ?? '';
-  return cutName(basename(word.replaceAll(/["']/g, '')) || 'spawn-fcgi');
+  const word =
+    program.kind === 'argv'
+      ? program.argv[0]
+      : (program.command.trim().split(/\s+/)[0] ?? '').replaceAll(/["']/g, '');
+  return basename(word) || 'spawn-fcgi';
 }
 
 function parseName(text: string | undefined): string | undefined {
   if (text === '') throw new SpawnFcgiError("invalid name for --name: ''");
-  return text === undefined ? undefined : cutName(text);
-}
-
-/** The kernel keeps 15 bytes of a process name. */
-function cutName(name: string): string {
-  let cut = name;
-  while (Buffer.byteLength(cut) > 15) cut = [...cut].slice(0, -1).join('');
-  return cut;
+  return text;
 }
 
 function parseMode(text: string | undefined): number | undefined {

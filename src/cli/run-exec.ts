@@ -33,7 +33,8 @@ export function checkProgram(config: Config, identity: Identity): void {
     if (chdirError !== undefined) {
       throw new SpawnFcgiError(`chdir('${directory}') failed: ${libc.strerror(chdirError)}`);
     }
-    const errno = findExecError(file);
+    // What is not UTF-8 is known to execve(2) alone.
+    const errno = file.includes('\ufffd') ? undefined : findExecError(file);
     if (errno !== undefined) throw refuse(path, errno, file);
   });
 }

@@ -10,7 +10,15 @@ import type { EventLog, Spawner } from '../supervisor/interfaces.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import type { Caller } from '../sys/caller.ts';
 import { systemClock } from '../sys/clock.ts';
-import { hasFrontRead, leaveStreams, letFrontGo, tellFront, tellFrontUp, type Front } from '../sys/front.ts';
+import {
+  hasFrontRead,
+  leaveStreams,
+  letFrontGo,
+  tellFront,
+  tellFrontSuccess,
+  tellFrontUp,
+  type Front,
+} from '../sys/front.ts';
 import { libc } from '../sys/libc.ts';
 import { forbidInspection, releaseStartMemory } from '../sys/process-self.ts';
 import { watchChildren } from '../sys/reaper.ts';
@@ -107,6 +115,7 @@ class SupervisedRun {
 
   start(): void {
     forbidInspection();
+    this.#journal.inherited(this.#prepared.socket.inode);
     const { giver, orphans } = this.#prepared;
     if (giver) this.#records.awaitFiles(giver);
     // A supervisor that died while it looked at a worker may have left it stopped.
@@ -159,6 +168,7 @@ class SupervisedRun {
       environment: this.#environment(caller),
       streams: { stdin: socket.descriptor, stdout, stderr },
       fileLimit: caller.fileLimit,
+      onSpawn: (pid) => this.#journal.started(pid, this.#prepared.proc),
     });
   }
 
@@ -361,7 +371,7 @@ class SupervisedRun {
       return;
     }
     if (!this.#isBackground) this.#announce(firstEnds);
-    else if (tellFrontUp(process.pid)) this.#awaitFront(firstEnds);
+    else if (tellFrontUp()) this.#awaitFront(firstEnds);
     else this.#abandon('the command was ended');
   }
 
@@ -377,6 +387,8 @@ class SupervisedRun {
     if (!this.#finishHandover()) return;
     this.#isUp = true;
     this.#journal.keep();
+    // Right behind it: a command that heard of success could find its start undone, and the other way round.
+    if (this.#isBackground) tellFrontSuccess(process.pid);
     this.#records.setPhase('serving');
     for (const end of firstEnds) if (end) printError(describeFirstEnd(end));
     if (this.#prepared.logProblem !== undefined) printHint(this.#prepared.logProblem);

@@ -52,11 +52,12 @@ export function runUnsupervised(
     ignored: () => undefined,
     hangupStops: true,
   });
+  journal.inherited(socket.inode);
   const children = Array.from({ length: config.workers }, (): Child => {
     const result = template.spawn();
-    return 'pid' in result
-      ? { pid: result.pid, state: 'young' }
-      : { pid: 0, state: { kind: 'not-executed', errno: result.errno } };
+    if ('errno' in result) return { pid: 0, state: { kind: 'not-executed', errno: result.errno } };
+    journal.started(result.pid, proc);
+    return { pid: result.pid, state: 'young' };
   });
   const reap = watchChildren((pid, exit) => {
     const child = children.find((candidate) => candidate.pid === pid);

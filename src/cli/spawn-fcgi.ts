@@ -9,7 +9,7 @@ import { libc } from '../sys/libc.ts';
 import { ProcFs } from '../sys/proc-fs.ts';
 import { setProcessName } from '../sys/process-self.ts';
 import { adjustArgument, adjustSocket, undoArgument, undoStart } from '../sys/undo-guard.ts';
-import { readCommandLine, type Request } from './options.ts';
+import { readCommandLine, requireUtf8, type Request } from './options.ts';
 import { parseConfig } from './parse-config.ts';
 import { preparePool } from './prepare-pool.ts';
 import { printError, printFailure, printHint, printText } from './print.ts';
@@ -46,6 +46,7 @@ async function run(args: readonly string[], caller: Caller, journal: StartJourna
   }
   const request = readCommandLine(args, readVariable(caller.environment, 'POSIXLY_CORRECT') !== undefined);
   if (request.kind !== 'start') return show(request, caller);
+  requireUtf8(request.options, caller.encodeValue);
   const config = parseConfig(request.options, request.program, process.getuid?.() === 0);
   if (process.getuid?.() !== 0 && process.getuid?.() !== process.geteuid?.()) {
     throw new SpawnFcgiError("Are you nuts? Don't apply a SUID bit to this binary");
@@ -71,7 +72,8 @@ async function start(config: Config, caller: Caller, journal: StartJournal): Pro
   const stopWatching = watchInterruption(front, (reason) => {
     journal.undo();
     printError(reason);
-    exit(caller, exitStatus.failed);
+    // A supervisor in the foreground was asked to stop, and stops.
+    exit(caller, config.model === 'foreground' ? exitStatus.ok : exitStatus.failed);
   });
   // From now on killall finds this process, and its signals find handlers.
   if (config.model === 'background' || config.model === 'foreground') setProcessName(config.name);

@@ -2,6 +2,7 @@
 // undone by ourselves where we may, else by the guard, who still is root.
 import { resolve } from 'node:path';
 import { adjustSocketFile, type Adjustment, type SocketFile } from '../sys/listen-socket.ts';
+import type { ProcFs } from '../sys/proc-fs.ts';
 import type { UndoGuard } from '../sys/undo-guard.ts';
 
 interface Step {
@@ -43,6 +44,17 @@ export class StartJournal {
   adjust(path: string, file: SocketFile, wanted: Adjustment): void {
     this.#adjustment = () => adjustSocketFile(file, wanted);
     this.#guard?.noteAdjustment({ path: resolve(path), identity: file.identity, ...wanted });
+  }
+
+  /** Workers will have this socket from now on. */
+  inherited(inode: string): void {
+    this.#guard?.noteWorker({ socket: inode });
+  }
+
+  /** A worker runs: should we be killed before the verdict, the guard ends it. */
+  started(pid: number, proc: ProcFs | undefined): void {
+    const startTime = this.#guard && proc?.stat(pid)?.startTime;
+    if (startTime !== undefined) this.#guard?.noteWorker({ pid, startTime });
   }
 
   /** The start failed: everything that was made goes, in reverse. */

@@ -51,11 +51,19 @@ export function tellFront(status: number): void {
 }
 
 /**
- * Tells the command that the pool is up, for it to print (a reader that does not read
- * must not block a supervisor). It acts on the last line, at end of file.
+ * Tells the command that the pool is up, without a verdict: the start can still be undone.
+ * The command acts on the last line, at end of file.
  */
-export function tellFrontUp(pid: number): boolean {
-  return writeLine(`0 ${pid}`);
+export function tellFrontUp(): boolean {
+  return writeLine('up');
+}
+
+/**
+ * The verdict, for the command to print (a reader that does not read must not block a
+ * supervisor). From here on nothing undoes the start.
+ */
+export function tellFrontSuccess(pid: number): void {
+  writeLine(`0 ${pid}`);
 }
 
 function writeLine(line: string): boolean {
@@ -67,7 +75,7 @@ function writeLine(line: string): boolean {
   }
 }
 
-/** Whether the command has read its status: from then on only its own exit is left. */
+/** Whether the command has read what it was told: from then on only its own exit is left. */
 export function hasFrontRead(): boolean {
   const unread = Buffer.alloc(4);
   return (

@@ -8,9 +8,10 @@ const PR_SET_DUMPABLE = 4;
 const PR_SET_NAME = 15;
 
 /**
- * Sets comm (15 bytes), which killall, pgrep and start-stop-daemon go by, and the
- * first argument, which Debian's pidof goes by: ps shows `NAME spawn-fcgi` and our
- * arguments where Node's path and flags were.
+ * Sets comm, which killall, pgrep and start-stop-daemon go by, and the first argument,
+ * which Debian's pidof goes by, and killall for names over 15 bytes: the kernel keeps no
+ * more of comm, ours as well as a worker's. ps shows `NAME spawn-fcgi` and our arguments
+ * where Node's path and flags were.
  */
 export function setProcessName(name: string): void {
   libc.prctlName(PR_SET_NAME, 'str', name);
@@ -18,9 +19,9 @@ export function setProcessName(name: string): void {
   if (!area) return;
   const kept = splitAtNul(area.bytes).slice(process.execArgv.length + 2);
   const text = Buffer.concat([name, 'spawn-fcgi', ...kept].map(cString));
-  if (text.length > area.bytes.length) return;
   const filled = Buffer.alloc(area.bytes.length);
-  text.copy(filled);
+  // A very long name leaves no room for the last arguments.
+  text.copy(filled, 0, 0, filled.length - 1);
   libc.memcpy(area.start, filled, filled.length);
 }
 

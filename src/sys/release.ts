@@ -19,6 +19,8 @@ export interface ReleaseSource {
   readonly environment: readonly Buffer[];
   readonly streams: Streams;
   readonly fileLimit: Limit;
+  /** Hears of every process at once. */
+  readonly onSpawn: (pid: number) => void;
 }
 
 interface Release {
@@ -43,14 +45,20 @@ export class Releases implements Spawner {
 
   spawn(generation: number): { readonly pid: number } | { readonly errno: number } {
     const release = this.#byGeneration.get(generation) ?? this.#pin(generation);
-    return typeof release === 'number' ? { errno: release } : release.template.spawn();
+    return typeof release === 'number' ? { errno: release } : this.#start(release.template);
   }
 
   /** One worker of the generation on another socket, for a probe. */
   spawnOn(generation: number, stdin: number): { readonly pid: number } | { readonly errno: number } {
     const release = this.#byGeneration.get(generation) ?? this.#pin(generation);
     if (typeof release === 'number') return { errno: release };
-    return this.#templateFor(release.path, release.directory, stdin).spawn();
+    return this.#start(this.#templateFor(release.path, release.directory, stdin));
+  }
+
+  #start(template: ProcessTemplate): ReturnType<ProcessTemplate['spawn']> {
+    const result = template.spawn();
+    if ('pid' in result) this.#source.onSpawn(result.pid);
+    return result;
   }
 
   pathOf(generation: number): string {

@@ -1,11 +1,13 @@
-// Removes what a start made when the start fails after privileges were dropped:
-// a shell that still is root waits on a pipe for the verdict and, at end of file
-// without one, runs us again with the list. It survives the command and the
-// supervisor, SIGKILL included.
+// Removes what a start made, and ends its workers, when the start fails after
+// privileges were dropped: a shell that still is root waits on a pipe for the verdict
+// and, at end of file without one, runs us again with the list. It survives the
+// command and the supervisor, SIGKILL included.
+import { constants } from 'node:os';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { openParent, removeIfSame, type NameAt } from './file-at.ts';
 import { attempt, check, libc } from './libc.ts';
 import { adjustSocketFile, type Adjustment } from './listen-socket.ts';
+import { ProcFs } from './proc-fs.ts';
 import { ProcessTemplate } from './spawn-worker.ts';
 
 const O_CLOEXEC = 0o2000000;
@@ -14,6 +16,17 @@ const O_CLOEXEC = 0o2000000;
 export interface Made {
   readonly path: string;
   readonly identity: string;
+}
+
+/** A worker of the start: its session is ended if that still is its own. */
+export interface StartedWorker {
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+/** The socket that workers inherit, by its inode: tells workers that nobody could tell of any more. */
+export interface Inherited {
+  readonly socket: string;
 }
 
 /** The word that turns the guard away. */
@@ -75,6 +88,11 @@ export class UndoGuard {
     this.#tell(JSON.stringify(made));
   }
 
+  /** Tells of a worker that was just started, or of the socket that the next ones inherit. */
+  noteWorker(worker: StartedWorker | Inherited): void {
+    this.#tell(JSON.stringify(worker));
+  }
+
   /** What the socket file that was taken over must become when the start succeeds. */
   noteAdjustment(adjustment: Made & Adjustment): void {
     this.#tell(`+${JSON.stringify(adjustment)}`);
@@ -109,17 +127,67 @@ export function adjustSocket(): void {
   adjustSocketFile({ at: openParent(path), identity }, wanted);
 }
 
-/** The guard's work, in the process that it started: removes what is still what was made. */
+/** The guard's work, in the process that it started: ends the workers, removes what is still what was made. */
 export function undoStart(): void {
-  const list = readFileSync(0, 'utf8').split('\n').filter(Boolean);
-  for (const line of list.toReversed()) {
-    const { path, identity } = JSON.parse(line) as Made;
-    let at: NameAt;
-    try {
-      at = openParent(path);
-    } catch {
-      continue;
-    }
-    removeIfSame(at, identity);
+  const list = readFileSync(0, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Made | StartedWorker | Inherited);
+  const proc = ProcFs.open();
+  if (proc) {
+    const untold = list.flatMap((one) => ('socket' in one ? findUntold(one.socket, proc) : []));
+    endSessions([...list.filter((one) => 'pid' in one), ...untold], proc);
   }
+  for (const made of list.toReversed()) if ('path' in made) remove(made);
+}
+
+function remove({ path, identity }: Made): void {
+  let at: NameAt;
+  try {
+    at = openParent(path);
+  } catch {
+    return;
+  }
+  removeIfSame(at, identity);
+}
+
+const pauseMs = 5;
+const mostLooks = 400;
+
+/**
+ * Workers of the moment between their start and the word of it: they came after the guard, lost the
+ * same parent, lead a session and have the socket. (Those of another supervisor on it have their parent.)
+ */
+function findUntold(inode: string, proc: ProcFs): StartedWorker[] {
+  const guard = proc.stat(process.ppid);
+  if (!guard) return [];
+  return proc
+    .pids()
+    .map((pid) => proc.stat(pid))
+    .filter((stat) => stat !== undefined)
+    .filter(({ pid, session, parent }) => session === pid && parent === guard.parent)
+    .filter(({ pid, startTime }) => pid !== guard.pid && BigInt(startTime) >= BigInt(guard.startTime))
+    .filter(({ pid }) =>
+      proc.list(`${pid}/fd`).some((fd) => proc.readLink(`${pid}/fd/${fd}`) === `socket:[${inode}]`),
+    );
+}
+
+/** KILL for what is left of the sessions, until nothing is: a fork may escape a look. */
+function endSessions(workers: readonly StartedWorker[], proc: ProcFs): void {
+  for (let look = 0; look < mostLooks; look++) {
+    const left = workers.flatMap((worker) => membersOf(worker, proc));
+    for (const pid of left) libc.kill(pid, constants.signals.SIGKILL);
+    if (left.length === 0) return;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
+  }
+}
+
+/** While a session has members, its number is given to no new process: another process under it means that all are gone. */
+function membersOf({ pid, startTime }: StartedWorker, proc: ProcFs): number[] {
+  const leader = proc.stat(pid);
+  if (leader && leader.startTime !== startTime) return [];
+  return proc
+    .sessionMembers(new Set([pid]))
+    .filter((member) => BigInt(member.startTime) >= BigInt(startTime))
+    .map((member) => member.pid);
 }

@@ -64,3 +64,22 @@ test('arguments reach the program byte for byte, also those that decode alike', 
   const result = await runCommand('/bin/sh', ['-c', line, oursPath, place.socket, program]);
   expect(result.stdout.trim()).toBe('e9 20 e8 20 78 e8 20');
 });
+
+test('a program whose name is not UTF-8 is executed', async () => {
+  const place = makePlace();
+  const line = `cp "$2" "$3/$(printf 'a\\351p')" && exec "$0" -n -s "$1" -- "$3/$(printf 'a\\351p')" exit=7`;
+  const result = await runCommand('/bin/sh', ['-c', line, oursPath, place.socket, place.app, place.dir]);
+  expect(result).toMatchObject({ status: 7, stderr: '' });
+});
+
+test.for(['-s', '-P', '-d', '--state-dir', '--log', '--worker-pid-file'])(
+  'a value of %s that is not UTF-8 is refused, and nothing is made under another name',
+  async (option) => {
+    const place = makePlace();
+    const line = `exec "$0" -s '${place.socket}' ${option} "$1/$(printf 'a\\351p')" -- "$2" serve`;
+    const result = await runCommand('/bin/sh', ['-c', line, oursPath, place.runDir, place.app]);
+    expect(result).toMatchObject({ status: 255, stdout: '' });
+    expect(result.stderr).toBe(`spawn-fcgi: value of ${option} is not UTF-8: '${place.runDir}/a\ufffdp'\n`);
+    expect(readdirSync(place.runDir)).toEqual([]);
+  },
+);

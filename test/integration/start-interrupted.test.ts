@@ -1,14 +1,16 @@
 // A start that is interrupted leaves nothing behind. The window is short (100 ms), so the worker itself holds it open:
 // it stops its supervisor, and the test lets that go on when the command has got its signal.
 import { describe, expect, test } from 'vitest';
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startForeground, type ForegroundPool } from '../helpers/command-under-test.ts';
 import { isAlive, readStat } from '../helpers/processes.ts';
 import { isRoot } from '../helpers/requirements.ts';
+import { makeTempDir } from '../helpers/temp-dir.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import {
   commandLine,
+  expectNoProcess,
   expectNothingLeft,
   filesOf,
   makePlace,
@@ -48,15 +50,33 @@ describe.for(users)('a start with workers as $who', { concurrent: false }, ({ op
     });
   });
 
-  // The guard is there as root with -u only; workers of a killed supervisor live on, as at any other time.
-  test('leaves no file when the supervisor gets KILL, and the command says so', async (ctx) => {
+  // The guard is there as root with -u only; without it, workers of a killed supervisor live on as at any other time.
+  test('leaves nothing where there is a guard when the supervisor gets KILL, and the command says so', async (ctx) => {
     ctx.skip(needed !== undefined, needed);
-    const { place, command, supervisor } = await heldStart(options, ['hang']);
+    const { place, command, supervisor } = await heldStart(options, ['hang'], [`child=${makeOpenFile()}`]);
     process.kill(supervisor, 'SIGKILL');
     expect((await command.ended).status).toBe(1);
     expect(command.stderr()).toContain('spawn-fcgi: ');
     if (options.length === 0) return;
+    await expectNoProcess(place);
     await waitFor('the removal of all files', () => filesOf(place).length === 0, { timeoutMs: 3_000 });
+  });
+
+  test('is no success for the command when the supervisor gets KILL before it knows that the command read it', async (ctx) => {
+    ctx.skip(needed !== undefined, needed);
+    const { place, command, supervisor } = await heldStart(options, ['serve']);
+    // Nobody reads what the supervisor has to tell.
+    const shells = processesOf(place).filter(({ comm }) => ['sh', 'spawn-fcgi'].includes(comm));
+    for (const { pid } of shells) process.kill(pid, 'SIGSTOP');
+    await waitFor('their stop', () => shells.every(({ pid }) => readStat(pid)?.state === 'T'));
+    process.kill(supervisor, 'SIGCONT');
+    await waitFor('the PID file', () => readFileSync(place.pidFile, 'utf8') === String(supervisor));
+    await waitFor('the supervisor to wait', () => readStat(supervisor)?.state === 'S');
+    process.kill(supervisor, 'SIGKILL');
+    for (const { pid } of shells) process.kill(pid, 'SIGCONT');
+    expect((await command.ended).status).toBe(1);
+    expect(command.stdout()).toBe('');
+    if (options.length > 0) await expectNothingLeft(place);
   });
 
   test.for(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)(
@@ -134,6 +154,32 @@ test.for(signals)('%s to a start that waits for a pool to stop leaves that pool 
   expect(existsSync(place.socket)).toBe(true);
   await expectNothingLeft(place);
 });
+
+/** A file that a worker of any user can write. */
+function makeOpenFile(): string {
+  const file = join(makeTempDir(), 'pids');
+  writeFileSync(file, '');
+  chmodSync(file, 0o666);
+  return file;
+}
+
+test.for(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  '%s to a foreground start before its workers run ends it with 0',
+  async (signal) => {
+    const place = makePlace();
+    const first = await start(place, ['--stop-timeout', '1h'], ['slow-end=3000', 'serve']);
+    process.kill(first.pid, 'SIGTERM');
+    const second = startForeground(commandLine(place, ['-n', '--supervise', '-P', place.pidFile]), {
+      cwd: place.dir,
+    });
+    // It opens its PID file right before it waits for the first pool.
+    await waitFor('the second start', () => existsSync(place.pidFile));
+    process.kill(second.pid, signal);
+    expect(await second.ended).toEqual({ status: 0, signal: null });
+    expect(existsSync(place.pidFile)).toBe(false);
+    expect(second.stderr()).toContain(`start interrupted by ${signal}`);
+  },
+);
 
 interface HeldStart {
   place: Place;
