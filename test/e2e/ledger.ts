@@ -1,6 +1,6 @@
 // Load with a ledger: a few clients that are never idle, and what became of each of their requests. Bounded in count
 // and time. Nothing is tried twice, here or in nginx, so that whatever the pool loses is on record.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { Agent } from 'node:http';
 import { readEcho, send, type Failure, type Message, type Reply } from './http-client.ts';
 
@@ -134,7 +134,7 @@ function failureOf(reply: Reply, { method = 'GET', query, body = '' }: Message):
 
 /** The line in nginx's error log about a request; each has a query of its own. */
 function complaintOfNginx(errorLog: string | undefined, { method = 'GET', query }: Message): string {
-  if (errorLog === undefined) return '';
+  if (errorLog === undefined || !existsSync(errorLog)) return '';
   const lines = readFileSync(errorLog, 'utf8').split('\n');
   return lines.findLast((line) => line.includes(`request: "${method} /?${query} HTTP`)) ?? '';
 }

@@ -35,7 +35,7 @@ describe.for(['TCP', 'a Unix socket'] as const)('php-cgi over %s', { timeout: 30
   });
 
   test('-C 2: stop leaves no child of PHP', async () => {
-    const site = await startSite(phpCgi, transport, { workers: 2, options: ['-C', String(CHILDREN)] });
+    const site = await startSite(phpCgi, transport, { workers: 2, options: () => ['-C', String(CHILDREN)] });
     for (const worker of workersOf(site.pool)) await fullSession(worker);
     const pid = await expectEcho(site.port, { query: 'who' });
     expect(workersOf(site.pool)).not.toContain(pid);
@@ -47,7 +47,7 @@ describe.for(['TCP', 'a Unix socket'] as const)('php-cgi over %s', { timeout: 30
   });
 
   test('-C 2: kill -9 of the parent ends its children, and a successor with new ones serves', async () => {
-    const site = await startSite(phpCgi, transport, { options: ['-C', String(CHILDREN)] });
+    const site = await startSite(phpCgi, transport, { options: () => ['-C', String(CHILDREN)] });
     const [parent = 0] = workersOf(site.pool);
     const before = await fullSession(parent);
     const load = startLoad(site.port);

@@ -21,7 +21,7 @@ const NOBODY = 65534;
 export interface SiteOptions {
   workers?: number;
   /** Further options of the command. */
-  options?: readonly string[];
+  options?: (dir: string) => readonly string[];
   /** Connections that nginx keeps open to the program (fastcgi_keep_conn). */
   keptConnections?: number;
   env?: Record<string, string>;
@@ -78,7 +78,7 @@ export async function startSite(
     eventLog,
     '--log-format',
     'json',
-    ...(wanted.options ?? []),
+    ...(wanted.options?.(dir) ?? []),
     '--',
     ...(wanted.commandLine?.(program, dir) ?? [program]),
   ];
