@@ -4,7 +4,8 @@ import { chmodSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { atEnd } from '../helpers/cleanup.ts';
-import { readProcess } from '../helpers/processes.ts';
+import { fastcgiRequest, type FastcgiTarget } from '../helpers/fastcgi-client.ts';
+import { readOpenFiles, readProcess, sessionMembers } from '../helpers/processes.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import {
   applications,
@@ -25,6 +26,8 @@ import { expectAnswers, startSite, workersOf, type Site, type SiteOptions } from
 const WORKERS = 4;
 /** On each of the two sockets, so that each application sees 50. */
 const RELOADS = 25;
+/** Connections that are kept end when nginx ends them, so that each takes longer. */
+const RELOADS_KEPT = 5;
 /** Long enough to notice a worker that ends after all, short enough for 400 reloads. */
 const SETTLE = ['--settle', '50ms'];
 const rows: LedgerRow[] = [];
@@ -40,6 +43,10 @@ describe.for(applications)('$name', { timeout: 240_000 }, (application) => {
     await onBoth((transport) => reloadAgainAndAgain(application, transport));
   });
 
+  test('a request that comes after the reload has begun, on a connection accepted before, is answered', async () => {
+    await onBoth((transport) => reloadBeforeRequest(application, transport));
+  });
+
   test('a request of 2 s that is in flight when a reload begins is answered by the old worker', async () => {
     await onBoth((transport) => reloadDuringRequest(application, transport));
   });
@@ -48,8 +55,9 @@ describe.for(applications)('$name', { timeout: 240_000 }, (application) => {
 describe(`${libfcgiProgram.name} behind fastcgi_keep_conn`, { timeout: 60_000 }, () => {
   beforeEach(({ skip }) => skip(libfcgiProgram.missing !== undefined, libfcgiProgram.missing));
 
-  test(`${RELOADS} reloads over TCP, and as many over a Unix socket, lose no request`, async () => {
-    await onBoth((transport) => reloadAgainAndAgain(libfcgiProgram, transport, { keptConnections: WORKERS }));
+  test(`${RELOADS_KEPT} reloads over TCP, and as many over a Unix socket, lose no request`, async () => {
+    const options = { reloads: RELOADS_KEPT, keptConnections: WORKERS };
+    await onBoth((transport) => reloadAgainAndAgain(libfcgiProgram, transport, options));
   });
 });
 
@@ -106,11 +114,11 @@ describe.for([plainProgram, perlScript])('$name, deployed by a link', { timeout:
     expect(await killOneOf(site)).toEqual(Array(WORKERS).fill('1'));
 
     await reload(site, () => releases.switchTo('3'));
-    expect(workersOf(site.pool).map(releaseOf)).toEqual(Array(WORKERS).fill('2'));
+    expect(workersIn(site).map(releaseOf)).toEqual(Array(WORKERS).fill('2'));
     expect(await killOneOf(site)).toEqual(Array(WORKERS).fill('2'));
 
     await reload(site);
-    expect(workersOf(site.pool).map(releaseOf)).toEqual(Array(WORKERS).fill('3'));
+    expect(workersIn(site).map(releaseOf)).toEqual(Array(WORKERS).fill('3'));
     await expectAnswers(site.port);
   });
 
@@ -121,7 +129,7 @@ describe.for([plainProgram, perlScript])('$name, deployed by a link', { timeout:
     releases.switchTo('2');
     await reload(site, () => releases.switchTo('3'));
     await killOneOf(site);
-    const directories = workersOf(site.pool).map((pid) => readProcess(pid)?.cwd);
+    const directories = workersIn(site).map((pid) => readProcess(pid)?.cwd);
     expect(directories).toEqual(Array(WORKERS).fill(dirname(releases.programOf('2'))));
     await expectAnswers(site.port);
   });
@@ -150,6 +158,7 @@ async function startReleases(
     ...options,
     options: (dir) => [
       ...SETTLE,
+      ...(application.options ?? []),
       ...(inRelease ? ['-d', join(dir, 'current')] : []),
       ...(options.options?.(dir) ?? []),
     ],
@@ -166,23 +175,23 @@ async function startReleases(
 async function reloadAgainAndAgain(
   application: Application,
   transport: Transport,
-  options: SiteOptions = {},
+  { reloads = RELOADS, ...options }: SiteOptions & { reloads?: number } = {},
 ) {
   const { site, releases } = await startReleases(application, transport, options);
   const load = loadOn(site, application);
   const what = `${application.name} over ${transport}${options.keptConnections === undefined ? '' : ', kept'}`;
   const row = { what, reloads: 0, ledger: load.ledger };
   rows.push(row);
-  const workersByRelease = new Map([['1', workersOf(site.pool)]]);
+  const workersByRelease = new Map([['1', workersIn(site)]]);
   releases.make('2');
   releases.switchTo('2');
-  for (let number = 2; row.reloads < RELOADS; number += 1) {
-    const before = workersOf(site.pool);
+  for (let number = 2; row.reloads < reloads; number += 1) {
+    const before = workersIn(site);
     const next = String(number + 1);
     releases.make(next);
     expect(await reload(site, () => releases.switchTo(next)), what).toMatchObject({ result: 'reloaded' });
-    expectAllNew(workersOf(site.pool), before, what);
-    workersByRelease.set(String(number), workersOf(site.pool));
+    expectAllNew(workersIn(site), before, what);
+    workersByRelease.set(String(number), workersIn(site));
     row.reloads += 1;
   }
   await load.stop();
@@ -226,11 +235,50 @@ function expectWhoAnswered(
   }
 }
 
+/** In the gap between accept and the request, which is short behind nginx but never nothing. */
+async function reloadBeforeRequest(application: Application, transport: Transport): Promise<void> {
+  const { site } = await startReleases(application, transport, { workers: 1 });
+  const what = `${application.name} over ${transport}`;
+  const [worker = 0] = workersIn(site);
+  const { promise: mayBeSent, resolve: sendNow } = Promise.withResolvers<void>();
+  const answer = fastcgiRequest(addressOf(site), cgiVariables(site), '', { sendAfter: mayBeSent });
+  await waitFor('the worker to accept', () => socketsOf(worker) > 1);
+
+  const end = await reload(site, () => void expectAnswers(site.port, 3).then(sendNow));
+  expect(end, what).toMatchObject({ result: 'reloaded' });
+  expect((await answer).stdout, what).toMatch(new RegExp(`GET late ${worker} 1\\n$`));
+}
+
+function addressOf({ socketPath, poolPort = 0 }: Site): FastcgiTarget {
+  return socketPath === undefined ? { host: '127.0.0.1', port: poolPort } : { socketPath };
+}
+
+/** What nginx would send. */
+function cgiVariables({ script }: Site): Record<string, string> {
+  return {
+    REQUEST_METHOD: 'GET',
+    REQUEST_URI: '/?late',
+    QUERY_STRING: 'late',
+    SCRIPT_NAME: '/',
+    SCRIPT_FILENAME: script,
+    SERVER_NAME: 'localhost',
+    SERVER_PORT: '80',
+    SERVER_PROTOCOL: 'HTTP/1.1',
+    GATEWAY_INTERFACE: 'CGI/1.1',
+  };
+}
+
+/** Of a worker's whole session; one of them listens. */
+function socketsOf(worker: number): number {
+  const files = sessionMembers(worker).flatMap(readOpenFiles);
+  return new Set(files.map(({ target }) => target).filter((target) => target.startsWith('socket:'))).size;
+}
+
 async function reloadDuringRequest(application: Application, transport: Transport): Promise<void> {
   const { site } = await startReleases(application, transport);
   const what = `${application.name} over ${transport}`;
   const load = loadOn(site, application, { clients: 1 });
-  const before = workersOf(site.pool);
+  const before = workersIn(site);
   const slow = { query: 'slow&sleep=2000' };
   let isInFlight = true;
   const reply = send(site.port, slow).finally(() => (isInFlight = false));
@@ -242,7 +290,7 @@ async function reloadDuringRequest(application: Application, transport: Transpor
   const ledger = await load.stop();
   const worker = readEcho(answer, slow)?.pid;
   expect(before, `${what}: ${answer.status} ${answer.body}`).toContain(worker);
-  expectAllNew(workersOf(site.pool), before, what);
+  expectAllNew(workersIn(site), before, what);
   expectNothingLost(ledger, what);
 }
 
@@ -263,20 +311,25 @@ async function reloadTo(bad: BadRelease, application: Application, transport: Tr
   expect(end, transport).toMatchObject({ result: bad.result });
   expectNothingLost(ledger, transport);
   // One that was about to be replaced may still be ending.
-  await waitFor('a full pool', () => workersOf(site.pool).length === WORKERS);
-  expect(workersOf(site.pool).map(releaseOf), transport).toEqual(Array(WORKERS).fill('1'));
+  await waitFor('a full pool', () => workersIn(site).length === WORKERS);
+  expect(workersIn(site).map(releaseOf), transport).toEqual(Array(WORKERS).fill('1'));
 }
 
 /** Returns the releases of all workers once there is a successor. */
 async function killOneOf(site: Site): Promise<(string | undefined)[]> {
-  const [victim = 0, ...others] = workersOf(site.pool);
+  const [victim = 0, ...others] = workersIn(site);
   process.kill(victim, 'SIGKILL');
   return waitFor('a successor', () => {
-    const workers = workersOf(site.pool);
+    const workers = workersIn(site);
     const releases = workers.map(releaseOf);
     const isFull = workers.length === WORKERS && !workers.includes(victim) && releases.every(Boolean);
     return isFull && others.every((pid) => workers.includes(pid)) && releases;
   });
+}
+
+/** Without a process that is no worker (yet), such as the guard of the start. */
+function workersIn(site: Site): number[] {
+  return workersOf(site.pool).filter((pid) => releaseOf(pid) !== undefined);
 }
 
 /** By the path that it was executed as; what it was called as is not resolved. */

@@ -36,6 +36,8 @@ export interface Site {
   pool: Pool;
   /** nginx listens here. */
   port: number;
+  /** SCRIPT_FILENAME. */
+  script: string;
   /** What nginx complains about. */
   nginxLog: string;
   pidFile: string;
@@ -99,7 +101,19 @@ export async function startSite(
     const alive = supervisors.map((one) => one.pid).filter((pid) => isAlive(pid));
     return [...new Set([...alive, ...markedProcesses(mark)])];
   };
-  return { dir, pool, port, nginxLog, pidFile, eventLog, socketPath, poolPort, startAgain: start, processes };
+  return {
+    dir,
+    pool,
+    port,
+    script,
+    nginxLog,
+    pidFile,
+    eventLog,
+    socketPath,
+    poolPort,
+    startAgain: start,
+    processes,
+  };
 }
 
 /** Living workers of a pool: the supervisor's children. */

@@ -7,7 +7,7 @@ export interface Backend {
   address: string;
   /** SCRIPT_FILENAME of every request. */
   script: string;
-  /** Keeps that many connections to the program open (fastcgi_keep_conn). */
+  /** Keeps that many connections to the program open (fastcgi_keep_conn), each for a few requests. */
   keptConnections?: number;
 }
 
@@ -53,7 +53,7 @@ function server([port, { address, script, keptConnections }]: [number, Backend])
   return `
   upstream pool-${port} {
     server ${address};
-    ${keptConnections === undefined ? '' : `keepalive ${keptConnections};`}
+    ${keptConnections === undefined ? '' : keep(keptConnections)}
   }
   server {
     listen 127.0.0.1:${port};
@@ -62,4 +62,9 @@ function server([port, { address, script, keptConnections }]: [number, Backend])
     location / { fastcgi_pass pool-${port}; }
     fastcgi_keep_conn ${keptConnections === undefined ? 'off' : 'on'};
   }`;
+}
+
+/** nginx ends them: a worker is busy for as long as it has one, and the program's own end could cross a request. */
+function keep(connections: number): string {
+  return `keepalive ${connections}; keepalive_requests 20; keepalive_timeout 200ms;`;
 }
