@@ -19,8 +19,6 @@ export interface Application {
   missing: string | undefined;
   /** It answers the request it is working on before it ends on TERM. */
   finishesOnTerm: boolean;
-  /** What it needs in order to lose nothing. */
-  options?: readonly string[];
   /** Puts the files into a directory that every user can read. */
   install(dir: string): Installed;
 }
@@ -110,8 +108,6 @@ const flupScript: Application = {
     missing({ commands: ['nginx'] }) ??
     (python === undefined ? "needs a Python 3 with venv that the workers' user can execute" : undefined),
   finishesOnTerm: true,
-  // On TERM, flup may still accept a connection and then forgets it.
-  options: ['--stop-signal', 'idle-kill'],
   install: (dir) => {
     const program = place(fixture('flup-echo.py'), dir, 'flup-echo.py');
     setInterpreter(program, python ?? 'python3');

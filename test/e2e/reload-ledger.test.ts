@@ -158,7 +158,6 @@ async function startReleases(
     ...options,
     options: (dir) => [
       ...SETTLE,
-      ...(application.options ?? []),
       ...(inRelease ? ['-d', join(dir, 'current')] : []),
       ...(options.options?.(dir) ?? []),
     ],
