@@ -89,7 +89,7 @@ const goProgram: Application = {
   install: (dir) => ({ program: place(compileGo(fixture('go-echo.go')), dir, 'go-echo'), script: '/' }),
 };
 
-const nodeScript: Application = {
+export const nodeScript: Application = {
   name: RESPONDER,
   missing: missing({ commands: ['nginx'] }),
   finishesOnTerm: true,

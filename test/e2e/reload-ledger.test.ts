@@ -1,6 +1,6 @@
 // The proof of the rolling reload: a ledger of requests through real nginx, for each kind of application over TCP and a
 // Unix socket, while the pool is reloaded again and again, also with releases that fail.
-import { chmodSync } from 'node:fs';
+import { chmodSync, constants, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { atEnd } from '../helpers/cleanup.ts';
@@ -10,6 +10,7 @@ import { waitFor } from '../helpers/wait-for.ts';
 import {
   applications,
   libfcgiProgram,
+  nodeScript,
   perlScript,
   plainProgram,
   transports,
@@ -58,6 +59,30 @@ describe(`${libfcgiProgram.name} behind fastcgi_keep_conn`, { timeout: 60_000 },
   test(`${RELOADS_KEPT} reloads over TCP, and as many over a Unix socket, lose no request`, async () => {
     const options = { reloads: RELOADS_KEPT, keptConnections: WORKERS };
     await onBoth((transport) => reloadAgainAndAgain(libfcgiProgram, transport, options));
+  });
+});
+
+describe(`${nodeScript.name} that takes its time to start`, { timeout: 30_000 }, () => {
+  beforeEach(({ skip }) => skip(nodeScript.missing !== undefined, nodeScript.missing));
+
+  // The pool is up by then, but the socket that all workers share is not yet non-blocking.
+  test.for(transports)('is reloaded over %s like any other', async (transport) => {
+    const site = await startSite(nodeScript, transport, {
+      workers: WORKERS,
+      options: () => SETTLE,
+      commandLine: (program, dir) => {
+        const late = join(dir, 'late.sh');
+        writeFileSync(late, `#!/bin/sh\nsleep 0.3\nexec ${program}\n`, { mode: 0o755 });
+        return [late];
+      },
+    });
+    await expectAnswers(site.port);
+    const load = loadOn(site, nodeScript);
+    for (const number of [1, 2]) {
+      expect(await reload(site), `reload ${number}`).toMatchObject({ result: 'reloaded' });
+      expect(workersOf(site.pool).map(isNonBlocking)).toEqual(Array(WORKERS).fill(true));
+    }
+    expectNothingLost(await load.stop(), transport);
   });
 });
 
@@ -329,6 +354,12 @@ async function killOneOf(site: Site): Promise<(string | undefined)[]> {
 /** Without a process that is no worker (yet), such as the guard of the start. */
 function workersIn(site: Site): number[] {
   return workersOf(site.pool).filter((pid) => releaseOf(pid) !== undefined);
+}
+
+/** Whether the socket that the worker listens on is. */
+function isNonBlocking(worker: number): boolean {
+  const flags = readOpenFiles(worker).find(({ fd }) => fd === 0)?.flags ?? 0;
+  return (flags & constants.O_NONBLOCK) !== 0;
 }
 
 /** By the path that it was executed as; what it was called as is not resolved. */
