@@ -66,7 +66,7 @@ describe(`${nodeScript.name} that takes its time to start`, { timeout: 30_000 },
   beforeEach(({ skip }) => skip(nodeScript.missing !== undefined, nodeScript.missing));
 
   // The pool is up by then, but the socket that all workers share is not yet non-blocking.
-  test.for(transports)('is reloaded over %s like any other', async (transport) => {
+  const startLate = async (transport: Transport): Promise<Site> => {
     const site = await startSite(nodeScript, transport, {
       workers: WORKERS,
       options: () => SETTLE,
@@ -77,6 +77,11 @@ describe(`${nodeScript.name} that takes its time to start`, { timeout: 30_000 },
       },
     });
     await expectAnswers(site.port);
+    return site;
+  };
+
+  test.for(transports)('is reloaded over %s like any other', async (transport) => {
+    const site = await startLate(transport);
     const load = loadOn(site, nodeScript);
     for (const number of [1, 2]) {
       expect(await reload(site), `reload ${number}`).toMatchObject({ result: 'reloaded' });
@@ -84,6 +89,20 @@ describe(`${nodeScript.name} that takes its time to start`, { timeout: 30_000 },
     }
     expectNothingLost(await load.stop(), transport);
   });
+
+  test.for(transports)(
+    'over %s one that is killed leaves the socket as the others need it',
+    async (transport) => {
+      const site = await startLate(transport);
+      const [victim = 0, ...others] = workersOf(site.pool);
+      process.kill(victim, 'SIGKILL');
+      // It sets the flag itself when it listens, 0.3 s later.
+      await waitFor('a successor', () =>
+        workersOf(site.pool).some((pid) => pid !== victim && !others.includes(pid)),
+      );
+      expect(others.map(isNonBlocking)).toEqual(others.map(() => true));
+    },
+  );
 });
 
 interface BadRelease {

@@ -19,20 +19,23 @@ export async function reload(site: Reloadable, whenFirstIsNew?: () => void): Pro
   const eventsSince = (): string => readFileSync(site.eventLog).subarray(before).toString();
   process.kill(site.pool.pid, 'SIGHUP');
   if (whenFirstIsNew) {
-    await waitFor('the first new worker', () => find(eventsSince(), 'worker-replaced'), { intervalMs: 1 });
-    whenFirstIsNew();
+    const first = await waitFor(
+      'the first new worker',
+      () => find(eventsSince(), 'worker-replaced') ?? find(eventsSince(), 'reload-finished'),
+      { intervalMs: 1, timeoutMs: 30_000 },
+    );
+    if (first.event === 'worker-replaced') whenFirstIsNew();
   }
-  const end = await waitFor('the end of the reload', () => find(eventsSince(), 'reload-finished'), {
+  return waitFor('the end of the reload', () => find(eventsSince(), 'reload-finished'), {
     timeoutMs: 30_000,
   });
-  return end as ReloadEnd & { event: string };
 }
 
 /** Only whole lines count. */
-function find(log: string, event: string): unknown {
+function find(log: string, event: string): (ReloadEnd & { event: string }) | undefined {
   const line = log
     .split('\n')
     .slice(0, -1)
     .find((text) => text.includes(`"event":"${event}"`));
-  return line === undefined ? undefined : JSON.parse(line);
+  return line === undefined ? undefined : (JSON.parse(line) as ReloadEnd & { event: string });
 }
