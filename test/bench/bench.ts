@@ -7,8 +7,10 @@ import { readProcess } from '../helpers/processes.ts';
 import { measureExec } from './measure-exec.ts';
 import { measureIdle } from './measure-idle.ts';
 import { measureMany } from './measure-many.ts';
+import { measureReload } from './measure-reload.ts';
 import { measureRespawn } from './measure-respawn.ts';
 import { measureReturn } from './measure-return.ts';
+import { measureThroughput } from './measure-throughput.ts';
 import { readOptions, usage, type Options, type PartName } from './options.ts';
 import { missingPeers, packages, versionOf } from './peers.ts';
 import { startSupervisor } from './pool.ts';
@@ -26,6 +28,8 @@ const measures: Record<PartName, Measure> = {
   respawn: measureRespawn,
   idle: measureIdle,
   many: measureMany,
+  reload: measureReload,
+  throughput: measureThroughput,
 };
 
 /** "node -e 0" is fair only with the very Node that our command finds for itself. */

@@ -35,6 +35,23 @@ export function referenceInBackground(place: Workplace, wish: PoolWish): Command
   return { file: reference(place), args: [...options, '--', ...workerArgs(place, wish)] };
 }
 
+/** Workers that answer requests, instead of those that only accept. */
+export interface ServingWish {
+  address: readonly string[];
+  workers: number;
+  program: string;
+}
+
+export function oursServing(place: Workplace, wish: ServingWish, further: readonly string[] = []): Command {
+  const options = [...wish.address, '-F', String(wish.workers), '--state-dir', join(place.dir, 'state')];
+  return { file: place.ours, args: [...options, ...further, '--', wish.program] };
+}
+
+export function referenceServing(place: Workplace, wish: ServingWish): Command {
+  const options = [...wish.address, '-F', String(wish.workers)];
+  return { file: reference(place), args: [...options, '--', wish.program] };
+}
+
 /** -n with 1.6's options only: the process becomes the worker. */
 export function execInPlace(file: string, place: Workplace, wish: PoolWish): Command {
   return { file, args: [...wish.address, '-n', '--', ...workerArgs(place, wish)] };

@@ -1,7 +1,7 @@
 // The benchmark's command line: how many rounds, which parts, where the JSON goes.
 import { parseArgs } from 'node:util';
 
-export const partNames = ['return', 'exec', 'respawn', 'idle', 'many'] as const;
+export const partNames = ['return', 'exec', 'respawn', 'idle', 'many', 'reload', 'throughput'] as const;
 export type PartName = (typeof partNames)[number];
 
 export interface Options {
@@ -14,6 +14,9 @@ export interface Options {
   manyRounds: number;
   manyWorkers: number;
   idleSeconds: number;
+  reloads: number;
+  throughputRounds: number;
+  throughputSeconds: number;
   jsonFile: string | undefined;
 }
 
@@ -65,6 +68,9 @@ export function readOptions(args: string[], ownCommand: string): Options | undef
     manyRounds: quick ? 1 : 5,
     manyWorkers: count(values.workers, 200, 'workers'),
     idleSeconds: quick ? 1 : 5,
+    reloads: quick ? 3 : 50,
+    throughputRounds: quick ? 2 : 15,
+    throughputSeconds: quick ? 1 : 2,
     jsonFile: values.json,
   };
 }

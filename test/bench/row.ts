@@ -8,6 +8,8 @@ export type ContenderName = (typeof contenderNames)[number];
 export interface Budget {
   against: Exclude<ContenderName, 'ours'> | 'absolute';
   limit: number;
+  /** The more the better: the limit is a lower one. */
+  atLeast?: true;
   /** What we would like; printed, but missing it is not "over". */
   goal?: number;
   /** How the limit is written in the table when the number itself reads badly. */
@@ -33,7 +35,7 @@ export function judge(row: Row, budget: Budget): Judgement {
   const base = budget.against === 'absolute' ? 1 : row.cells[budget.against]?.median;
   if (ours === undefined || base === undefined) return { budget, value: undefined, verdict: 'no figure' };
   const value = ours / base;
-  if (value > budget.limit) return { budget, value, verdict: 'over' };
+  if (budget.atLeast ? value < budget.limit : value > budget.limit) return { budget, value, verdict: 'over' };
   const goalMissed = budget.goal !== undefined && value > budget.goal;
   return { budget, value, verdict: goalMissed ? 'ok, goal missed' : 'ok' };
 }

@@ -22,7 +22,7 @@ function formatRatio(value: number): string {
 function formatBudget(budget: Budget): string {
   const goal = budget.goal === undefined ? '' : `, goal ${budget.goal}`;
   const against = budget.against === 'absolute' ? '' : ` of ${budget.against}`;
-  return `<= ${budget.label ?? budget.limit}${against}${goal}`;
+  return `${budget.atLeast ? '>=' : '<='} ${budget.label ?? budget.limit}${against}${goal}`;
 }
 
 function judgementCells(judgement: Judgement): string[] {

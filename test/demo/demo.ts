@@ -102,7 +102,7 @@ async function answerFrom(whom: string, workers: readonly number[]): Promise<voi
 
 /** One request; returns the PID of the worker that answered. */
 async function request(): Promise<number> {
-  const query = `number=${answered}&delayMs=10`;
+  const query = `number=${answered}&sleep=10`;
   const params = {
     REQUEST_METHOD: 'GET',
     SCRIPT_NAME: '/demo',
@@ -110,7 +110,7 @@ async function request(): Promise<number> {
     SERVER_PROTOCOL: 'HTTP/1.1',
   };
   const { stdout, appStatus } = await fastcgiRequest({ socketPath }, params);
-  const pid = Number(/^PID (\d+)$/m.exec(stdout)?.[1]);
+  const pid = Number(/^GET \S+ (\d+)/m.exec(stdout)?.[1]);
   if (appStatus !== 0 || !stdout.includes(query) || !(pid > 0)) throw new Error(`a wrong answer: ${stdout}`);
   answered += 1;
   return pid;

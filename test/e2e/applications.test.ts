@@ -8,7 +8,7 @@ import { waitFor } from '../helpers/wait-for.ts';
 import { applicationsByTransport, libfcgiProgram } from './applications.ts';
 import { holdRequest } from './held-request.ts';
 import { answeringPid } from './http-client.ts';
-import { startStream, type RequestStream } from './request-stream.ts';
+import { startLoad, type Load } from './ledger.ts';
 import {
   expectAnswers,
   expectEcho,
@@ -57,13 +57,13 @@ describe.for(applicationsByTransport)(
     test('workers killed under a stream of requests are all replaced, at one lost request each at most', async () => {
       const site = await startSite(application, transport, { workers: WORKERS });
       await fullPool(site.pool, application.name, WORKERS);
-      const stream = startStream(site.port, MOST_REQUESTS);
-      const killed = await killWorkers(site, application.name, stream);
-      const ledger = await stream.stop();
+      const load = startLoad(site.port, { mostRequests: MOST_REQUESTS });
+      const killed = await killWorkers(site, application.name, load);
+      const ledger = await load.stop();
 
       // nginx answers 502 for a lost one, or, when it had read no more than the header, 200 without a body.
       expect(ledger.lost.length, ledger.lost.join('\n')).toBeLessThanOrEqual(KILLS);
-      expect(ledger.answered + ledger.lost.length).toBeLessThan(MOST_REQUESTS);
+      expect(ledger.sent).toBeLessThan(MOST_REQUESTS);
       await fullPool(site.pool, application.name, WORKERS, killed);
       await expectAnswers(site.port);
     });
@@ -123,11 +123,11 @@ describe.for(applicationsByTransport.filter(({ application }) => application ===
 );
 
 /** Kills the longest-living worker, `KILLS` times, each time in the middle of the stream and with the pool full. */
-async function killWorkers(site: Site, name: string, stream: RequestStream): Promise<number[]> {
+async function killWorkers(site: Site, name: string, load: Load): Promise<number[]> {
   const killed: number[] = [];
   for (let kill = 0; kill < KILLS; kill += 1) {
-    const from = stream.ended();
-    await waitFor('requests between two kills', () => stream.ended() - from >= REQUESTS_PER_KILL);
+    const from = load.ended();
+    await waitFor('requests between two kills', () => load.ended() - from >= REQUESTS_PER_KILL);
     const oldest = oldestOf(await fullPool(site.pool, name, WORKERS, killed));
     process.kill(oldest, 'SIGKILL');
     killed.push(oldest);

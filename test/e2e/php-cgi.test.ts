@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { sessionMembers } from '../helpers/processes.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { phpCgi } from './applications.ts';
-import { startStream } from './request-stream.ts';
+import { startLoad } from './ledger.ts';
 import {
   expectAnswers,
   expectEcho,
@@ -24,7 +24,7 @@ describe.for(['TCP', 'a Unix socket'] as const)('php-cgi over %s', { timeout: 30
     const [workers, requests, requestsPerWorker] = [3, 240, 20];
     const env = { PHP_FCGI_MAX_REQUESTS: String(requestsPerWorker) };
     const site = await startSite(phpCgi, transport, { workers, env });
-    const ledger = await startStream(site.port, requests).finished;
+    const ledger = await startLoad(site.port, { mostRequests: requests }).finished;
     await fullPool(site.pool, 'php-cgi', workers);
 
     expect(ledger.lost).toEqual([]);
@@ -35,7 +35,7 @@ describe.for(['TCP', 'a Unix socket'] as const)('php-cgi over %s', { timeout: 30
   });
 
   test('-C 2: stop leaves no child of PHP', async () => {
-    const site = await startSite(phpCgi, transport, { workers: 2, options: ['-C', String(CHILDREN)] });
+    const site = await startSite(phpCgi, transport, { workers: 2, options: () => ['-C', String(CHILDREN)] });
     for (const worker of workersOf(site.pool)) await fullSession(worker);
     const pid = await expectEcho(site.port, { query: 'who' });
     expect(workersOf(site.pool)).not.toContain(pid);
@@ -47,17 +47,17 @@ describe.for(['TCP', 'a Unix socket'] as const)('php-cgi over %s', { timeout: 30
   });
 
   test('-C 2: kill -9 of the parent ends its children, and a successor with new ones serves', async () => {
-    const site = await startSite(phpCgi, transport, { options: ['-C', String(CHILDREN)] });
+    const site = await startSite(phpCgi, transport, { options: () => ['-C', String(CHILDREN)] });
     const [parent = 0] = workersOf(site.pool);
     const before = await fullSession(parent);
-    const stream = startStream(site.port, 20_000);
-    await waitFor('some requests', () => stream.ended() > 20);
+    const load = startLoad(site.port);
+    await waitFor('some requests', () => load.ended() > 20);
 
     process.kill(parent, 'SIGKILL');
     const [successor = 0] = await fullPool(site.pool, 'php-cgi', 1, [parent]);
     const after = await fullSession(successor);
     await waitFor('the end of the session', () => sessionMembers(parent).length === 0);
-    const ledger = await stream.stop();
+    const ledger = await load.stop();
     expect(ledger.lost.length, ledger.lost.join('\n')).toBeLessThanOrEqual(CHILDREN);
     expect(site.processes().toSorted((a, b) => a - b)).toEqual(
       [site.pool.pid, ...after].toSorted((a, b) => a - b),

@@ -21,7 +21,9 @@ const NOBODY = 65534;
 export interface SiteOptions {
   workers?: number;
   /** Further options of the command. */
-  options?: readonly string[];
+  options?: (dir: string) => readonly string[];
+  /** Connections that nginx keeps open to the program (fastcgi_keep_conn). */
+  keptConnections?: number;
   env?: Record<string, string>;
   /** Who owns the directory of the socket and the PID file; 'nobody' may remove them at the end. */
   runDirOwner?: 'nobody' | 'root';
@@ -34,6 +36,10 @@ export interface Site {
   pool: Pool;
   /** nginx listens here. */
   port: number;
+  /** SCRIPT_FILENAME. */
+  script: string;
+  /** What nginx complains about. */
+  nginxLog: string;
   pidFile: string;
   /** The supervisor's events, one JSON object a line. */
   eventLog: string;
@@ -54,7 +60,7 @@ export async function startSite(
 ): Promise<Site> {
   const dir = makeTempDir();
   const runDir = makeRunDir(dir, wanted.runDirOwner ?? 'nobody');
-  const { program, script } = application.install(dir);
+  const { program, script, env = {} } = application.install(dir);
   const poolPort = transport === 'TCP' ? await freePort() : undefined;
   const socketPath = transport === 'TCP' ? undefined : join(runDir, 'app.sock');
   const pidFile = join(runDir, 'app.pid');
@@ -74,26 +80,40 @@ export async function startSite(
     eventLog,
     '--log-format',
     'json',
-    ...(wanted.options ?? []),
+    ...(wanted.options?.(dir) ?? []),
     '--',
     ...(wanted.commandLine?.(program, dir) ?? [program]),
   ];
   const mark = randomUUID();
   const supervisors: Pool[] = [];
   const start = async (): Promise<Pool> => {
-    const started = await startPool(args, { env: withMark({ ...process.env, ...wanted.env }, mark) });
+    const started = await startPool(args, { env: withMark({ ...process.env, ...env, ...wanted.env }, mark) });
     supervisors.push(started);
     return started;
   };
   atEnd(() => killMarkedProcesses(mark));
   const pool = await start();
   const address = poolPort === undefined ? `unix:${socketPath}` : `127.0.0.1:${poolPort}`;
-  const port = await startNginx(dir, { address, script });
+  const { keptConnections } = wanted;
+  const backend = { address, script, ...(keptConnections === undefined ? {} : { keptConnections }) };
+  const { port, errorLog: nginxLog } = await startNginx(dir, backend);
   const processes = (): number[] => {
     const alive = supervisors.map((one) => one.pid).filter((pid) => isAlive(pid));
     return [...new Set([...alive, ...markedProcesses(mark)])];
   };
-  return { dir, pool, port, pidFile, eventLog, socketPath, poolPort, startAgain: start, processes };
+  return {
+    dir,
+    pool,
+    port,
+    script,
+    nginxLog,
+    pidFile,
+    eventLog,
+    socketPath,
+    poolPort,
+    startAgain: start,
+    processes,
+  };
 }
 
 /** Living workers of a pool: the supervisor's children. */

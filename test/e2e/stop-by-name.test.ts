@@ -18,7 +18,7 @@ describe.for(applicationsByTransport)(
     test.for(['SIGTERM', 'SIGKILL'] as const)(
       '%s to all processes of its name ends the pool, and the same start works right afterwards',
       async (signal) => {
-        const site = await startSite(application, transport, { workers: WORKERS, options: OPTIONS });
+        const site = await startSite(application, transport, { workers: WORKERS, options: () => OPTIONS });
         await fullPool(site.pool, name, WORKERS);
         await expectAnswers(site.port, 3);
         expect(signalByName(site, name, signal)).toBe(1 + WORKERS);

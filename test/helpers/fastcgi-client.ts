@@ -17,6 +17,8 @@ export interface FastcgiResponse {
 export interface FastcgiOptions {
   /** Asks the program to leave the connection open; this client closes it after the answer. */
   keepConn?: boolean;
+  /** Connects at once, and sends when this has resolved. */
+  sendAfter?: Promise<unknown>;
   /** For the whole call: connecting, sending, reading. */
   timeoutMs?: number;
 }
@@ -134,7 +136,8 @@ async function exchange<T>(
       let pending: Buffer = Buffer.alloc(0);
       socket.on('connect', () => {
         facts.connected = true;
-        socket.write(bytes);
+        if (options.sendAfter === undefined) socket.write(bytes);
+        else void options.sendAfter.then(() => socket.write(bytes));
       });
       socket.on('data', (chunk: Buffer) => {
         facts.bytesReceived += chunk.length;

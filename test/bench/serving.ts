@@ -1,0 +1,97 @@
+// Pools whose workers answer requests, with one nginx in front of all of them.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { compileC, fixture } from '../helpers/compile-c.ts';
+import { freePort } from '../helpers/free-port.ts';
+import { nginxConfig, type Backend } from '../helpers/nginx-config.ts';
+import { childrenOf } from '../helpers/processes.ts';
+import { findCommand } from '../helpers/requirements.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { oursServing, referenceServing } from './commands.ts';
+import { runToReturn, startInForeground } from './pool.ts';
+import { endAll, remember } from './processes-started.ts';
+import type { ContenderName } from './row.ts';
+import { freshAddress, freshPath, type Family, type Workplace } from './workplace.ts';
+
+const workers = 4;
+
+export interface ServingPool {
+  name: ContenderName;
+  /** What the command printed: the supervisor, or with 1.6 the workers. */
+  pids: readonly number[];
+  /** nginx's, on 127.0.0.1. */
+  port: number;
+  address: readonly string[];
+  /** The supervisor's events as JSON; nobody writes it under 1.6. */
+  eventLog: string;
+}
+
+export interface Serving {
+  pools: ServingPool[];
+  /** nginx's. */
+  errorLog: string;
+  nginx: number;
+}
+
+/** Starts one pool of the same workers for each name; `options` are ours. */
+export async function startServing(
+  place: Workplace,
+  family: Family,
+  names: readonly ContenderName[],
+  options: readonly string[] = [],
+): Promise<Serving> {
+  const program = compileC(fixture('plain-echo.c'));
+  const pools: ServingPool[] = [];
+  for (const name of names) {
+    // nginx is another user.
+    const mode = family === 'Unix' ? ['-M', '0666'] : [];
+    const address = [...(await freshAddress(place, family)), ...mode];
+    const wish = { address, workers, program };
+    const eventLog = freshPath(place, 'log');
+    const log = ['--log', eventLog, '--log-format', 'json'];
+    const command =
+      name === '1.6' ? referenceServing(place, wish) : oursServing(place, wish, [...log, ...options]);
+    const { pids } = runToReturn(place, command);
+    pools.push({ name, pids, port: await freePort(), address, eventLog });
+  }
+  const nginx = await startNginx(place, pools);
+  return { pools, errorLog: nginx.errorLog, nginx: nginx.pid };
+}
+
+export async function stopServing({ pools, nginx }: Serving): Promise<void> {
+  await endAll([nginx]);
+  for (const { pids } of pools) {
+    const children = pids.flatMap(childrenOf);
+    children.forEach(remember);
+    await endAll(pids);
+    await endAll(children);
+  }
+}
+
+async function startNginx(place: Workplace, pools: readonly ServingPool[]) {
+  const dir = freshPath(place, 'nginx');
+  mkdirSync(dir);
+  const backends = pools.map(({ port, address }): [number, Backend] => [
+    port,
+    { address: addressForNginx(address), script: '/' },
+  ]);
+  writeFileSync(join(dir, 'nginx.conf'), nginxConfig(new Map(backends)));
+  const file = findCommand('nginx');
+  if (file === undefined) throw new Error('nginx is not installed');
+  const { pid } = startInForeground({ file, args: ['-p', dir, '-c', 'nginx.conf', '-e', 'error.log'] });
+  await waitFor('nginx to listen', () => readText(join(dir, 'nginx.pid')).trim() === String(pid));
+  return { pid, errorLog: join(dir, 'error.log') };
+}
+
+function addressForNginx(address: readonly string[]): string {
+  const value = (option: string): string | undefined => address[address.indexOf(option) + 1];
+  return address.includes('-s') ? `unix:${value('-s')}` : `${value('-a')}:${value('-p')}`;
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,389 @@
+// The proof of the rolling reload: a ledger of requests through real nginx, for each kind of application over TCP and a
+// Unix socket, while the pool is reloaded again and again, also with releases that fail.
+import { chmodSync, constants, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { atEnd } from '../helpers/cleanup.ts';
+import { fastcgiRequest, type FastcgiTarget } from '../helpers/fastcgi-client.ts';
+import { readOpenFiles, readProcess, sessionMembers } from '../helpers/processes.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import {
+  applications,
+  libfcgiProgram,
+  nodeScript,
+  perlScript,
+  plainProgram,
+  transports,
+  type Application,
+  type Transport,
+} from './applications.ts';
+import { readEcho, send } from './http-client.ts';
+import { drawLedgers, type LedgerRow } from './ledger-table.ts';
+import { emptyLedger, startLoad, type Ledger, type Load, type LoadOptions } from './ledger.ts';
+import { makeReleases, type Releases } from './releases.ts';
+import { reload } from './reload.ts';
+import { expectAnswers, startSite, workersOf, type Site, type SiteOptions } from './site.ts';
+
+const WORKERS = 4;
+/** On each of the two sockets, so that each application sees 50. */
+const RELOADS = 25;
+/** Connections that are kept end when nginx ends them, so that each takes longer. */
+const RELOADS_KEPT = 5;
+/** Long enough to notice a worker that ends after all, short enough for 400 reloads. */
+const SETTLE = ['--settle', '50ms'];
+const rows: LedgerRow[] = [];
+
+afterAll(() => {
+  if (rows.length > 0) console.log(drawLedgers(rows));
+});
+
+describe.for(applications)('$name', { timeout: 240_000 }, (application) => {
+  beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
+
+  test(`${RELOADS} reloads under load over TCP, and as many over a Unix socket, lose no request`, async () => {
+    await onBoth((transport) => reloadAgainAndAgain(application, transport));
+  });
+
+  test('a request that comes after the reload has begun, on a connection accepted before, is answered', async () => {
+    await onBoth((transport) => reloadBeforeRequest(application, transport));
+  });
+
+  test('a request of 2 s that is in flight when a reload begins is answered by the old worker', async () => {
+    await onBoth((transport) => reloadDuringRequest(application, transport));
+  });
+});
+
+describe(`${libfcgiProgram.name} behind fastcgi_keep_conn`, { timeout: 60_000 }, () => {
+  beforeEach(({ skip }) => skip(libfcgiProgram.missing !== undefined, libfcgiProgram.missing));
+
+  test(`${RELOADS_KEPT} reloads over TCP, and as many over a Unix socket, lose no request`, async () => {
+    const options = { reloads: RELOADS_KEPT, keptConnections: WORKERS };
+    await onBoth((transport) => reloadAgainAndAgain(libfcgiProgram, transport, options));
+  });
+});
+
+describe(`${nodeScript.name} that takes its time to start`, { timeout: 30_000 }, () => {
+  beforeEach(({ skip }) => skip(nodeScript.missing !== undefined, nodeScript.missing));
+
+  // The pool is up by then, but the socket that all workers share is not yet non-blocking.
+  const startLate = async (transport: Transport): Promise<Site> => {
+    const site = await startSite(nodeScript, transport, {
+      workers: WORKERS,
+      options: () => SETTLE,
+      commandLine: (program, dir) => {
+        const late = join(dir, 'late.sh');
+        writeFileSync(late, `#!/bin/sh\nsleep 0.3\nexec ${program}\n`, { mode: 0o755 });
+        return [late];
+      },
+    });
+    await expectAnswers(site.port);
+    return site;
+  };
+
+  test.for(transports)('is reloaded over %s like any other', async (transport) => {
+    const site = await startLate(transport);
+    const load = loadOn(site, nodeScript);
+    for (const number of [1, 2]) {
+      expect(await reload(site), `reload ${number}`).toMatchObject({ result: 'reloaded' });
+      expect(workersOf(site.pool).map(isNonBlocking)).toEqual(Array(WORKERS).fill(true));
+    }
+    expectNothingLost(await load.stop(), transport);
+  });
+
+  test.for(transports)(
+    'over %s one that is killed leaves the socket as the others need it',
+    async (transport) => {
+      const site = await startLate(transport);
+      const [victim = 0, ...others] = workersOf(site.pool);
+      process.kill(victim, 'SIGKILL');
+      // It sets the flag itself when it listens, 0.3 s later.
+      await waitFor('a successor', () =>
+        workersOf(site.pool).some((pid) => pid !== victim && !others.includes(pid)),
+      );
+      expect(others.map(isNonBlocking)).toEqual(others.map(() => true));
+    },
+  );
+});
+
+interface BadRelease {
+  what: string;
+  /** Stands in for the program, the last one as it is. */
+  script: string;
+  mode?: number;
+  result: 'rolled-back' | 'timed-out';
+}
+
+const badReleases: BadRelease[] = [
+  { what: 'may not be executed', script: '', mode: 0o644, result: 'rolled-back' },
+  { what: 'is no program', script: 'not a program\n', result: 'rolled-back' },
+  { what: 'has no interpreter', script: '#!/nowhere/interpreter\n', result: 'rolled-back' },
+  { what: 'exits at once', script: '#!/bin/sh\nexit 3\n', result: 'rolled-back' },
+  { what: 'exits at once with 0', script: '#!/bin/sh\n', result: 'rolled-back' },
+  { what: 'dies after 0.7 s at work', script: dieAfter('700'), result: 'rolled-back' },
+  {
+    what: 'dies after 0.7 s of preparations',
+    script: '#!/bin/sh\nsleep 0.7\nexit 1\n',
+    result: 'rolled-back',
+  },
+  { what: 'never waits for connections', script: '#!/bin/sh\nexec sleep 60\n', result: 'timed-out' },
+];
+
+function dieAfter(ms: string): string {
+  return `#!/bin/sh\nexec "\${0%/*}/original" die-after=${ms}\n`;
+}
+
+describe.for([plainProgram, libfcgiProgram])('$name', { timeout: 30_000 }, (application) => {
+  beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
+  // Only the plain program dies when told to.
+  const releases = badReleases.filter(
+    ({ script }) => application === plainProgram || !script.includes('original'),
+  );
+
+  test.for(releases)(
+    'a release that $what leaves the old one in service, and no request is lost',
+    async (bad) => {
+      await onBoth((transport) => reloadTo(bad, application, transport));
+    },
+  );
+});
+
+describe.for([plainProgram, perlScript])('$name, deployed by a link', { timeout: 30_000 }, (application) => {
+  beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
+
+  test.for(transports)('over %s a killed worker comes back in its own release', async (transport) => {
+    const { site, releases } = await startReleases(application, transport);
+    releases.make('2');
+    releases.make('3');
+    releases.switchTo('2');
+    expect(await killOneOf(site)).toEqual(Array(WORKERS).fill('1'));
+
+    await reload(site, () => releases.switchTo('3'));
+    expect(workersIn(site).map(releaseOf)).toEqual(Array(WORKERS).fill('2'));
+    expect(await killOneOf(site)).toEqual(Array(WORKERS).fill('2'));
+
+    await reload(site);
+    expect(workersIn(site).map(releaseOf)).toEqual(Array(WORKERS).fill('3'));
+    await expectAnswers(site.port);
+  });
+
+  test.for(transports)('over %s -d names the release of the whole generation', async (transport) => {
+    const { site, releases } = await startReleases(application, transport, { inRelease: true });
+    releases.make('2');
+    releases.make('3');
+    releases.switchTo('2');
+    await reload(site, () => releases.switchTo('3'));
+    await killOneOf(site);
+    const directories = workersIn(site).map((pid) => readProcess(pid)?.cwd);
+    expect(directories).toEqual(Array(WORKERS).fill(dirname(releases.programOf('2'))));
+    await expectAnswers(site.port);
+  });
+});
+
+/** Side by side, which takes little more time than one of them; both have ended when this does. */
+async function onBoth(run: (transport: Transport) => Promise<void>): Promise<void> {
+  const ends = await Promise.allSettled(transports.map((transport) => run(transport)));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+}
+
+interface Place {
+  site: Site;
+  releases: Releases;
+}
+
+/** A pool whose program is reached through the link "current". */
+async function startReleases(
+  application: Application,
+  transport: Transport,
+  { inRelease = false, ...options }: SiteOptions & { inRelease?: boolean } = {},
+): Promise<Place> {
+  let releases: Releases | undefined;
+  const site = await startSite(application, transport, {
+    workers: WORKERS,
+    ...options,
+    options: (dir) => [
+      ...SETTLE,
+      ...(inRelease ? ['-d', join(dir, 'current')] : []),
+      ...(options.options?.(dir) ?? []),
+    ],
+    commandLine: (program, dir) => {
+      releases = makeReleases(dir, program);
+      return [releases.program];
+    },
+  });
+  if (!releases) throw new Error('the site asked for no command line');
+  return { site, releases };
+}
+
+/** Each reload brings a new release; the link is switched to the one after it while the reload is going on. */
+async function reloadAgainAndAgain(
+  application: Application,
+  transport: Transport,
+  { reloads = RELOADS, ...options }: SiteOptions & { reloads?: number } = {},
+) {
+  const { site, releases } = await startReleases(application, transport, options);
+  const load = loadOn(site, application);
+  const what = `${application.name} over ${transport}${options.keptConnections === undefined ? '' : ', kept'}`;
+  const row = { what, reloads: 0, ledger: load.ledger };
+  rows.push(row);
+  const workersByRelease = new Map([['1', workersIn(site)]]);
+  releases.make('2');
+  releases.switchTo('2');
+  for (let number = 2; row.reloads < reloads; number += 1) {
+    const before = workersIn(site);
+    const next = String(number + 1);
+    releases.make(next);
+    expect(await reload(site, () => releases.switchTo(next)), what).toMatchObject({ result: 'reloaded' });
+    expectAllNew(workersIn(site), before, what);
+    workersByRelease.set(String(number), workersIn(site));
+    row.reloads += 1;
+  }
+  await load.stop();
+  expectNothingLost(load.ledger, what);
+  expectWhoAnswered(load.ledger, workersByRelease, what);
+}
+
+/** Ends with the test at the latest. */
+function loadOn(site: Site, { name }: Application, further: LoadOptions = {}): Load {
+  const limits = { mostMs: 200_000, mostRequests: 100_000, errorLog: site.nginxLog };
+  // Half of the plain workers are busy; and a request to fcgiwrap costs several processes.
+  const clients = name === plainProgram.name ? WORKERS / 2 : WORKERS - 1;
+  const load = startLoad(site.port, { ...limits, clients, workMs: name === 'fcgiwrap' ? 20 : 5, ...further });
+  atEnd(async () => void (await load.stop()));
+  return load;
+}
+
+function expectAllNew(workers: readonly number[], before: readonly number[], what: string): void {
+  expect(workers, what).toHaveLength(before.length);
+  expect(
+    workers.filter((pid) => before.includes(pid)),
+    `old workers of ${what}`,
+  ).toEqual([]);
+}
+
+function expectNothingLost({ sent, counts, lost }: Ledger, what: string): void {
+  expect(lost, `lost requests of ${what}`).toEqual([]);
+  expect(counts, what).toEqual({ ...emptyLedger().counts, answered: sent });
+  expect(sent, `requests of ${what}`).toBeGreaterThan(0);
+}
+
+/** Each release was answered for by the workers of its generation and by nobody else. */
+function expectWhoAnswered(
+  { releases }: Ledger,
+  workersByRelease: ReadonlyMap<string, readonly number[]>,
+  what: string,
+): void {
+  for (const [release, pids] of releases) {
+    const workers = workersByRelease.get(release);
+    for (const pid of pids) expect(workers, `release ${release} of ${what}`).toContain(pid);
+  }
+}
+
+/** In the gap between accept and the request, which is short behind nginx but never nothing. */
+async function reloadBeforeRequest(application: Application, transport: Transport): Promise<void> {
+  const { site } = await startReleases(application, transport, { workers: 1 });
+  const what = `${application.name} over ${transport}`;
+  const [worker = 0] = workersIn(site);
+  const { promise: mayBeSent, resolve: sendNow } = Promise.withResolvers<void>();
+  const answer = fastcgiRequest(addressOf(site), cgiVariables(site), '', { sendAfter: mayBeSent });
+  await waitFor('the worker to accept', () => socketsOf(worker) > 1);
+
+  const end = await reload(site, () => void expectAnswers(site.port, 3).then(sendNow));
+  expect(end, what).toMatchObject({ result: 'reloaded' });
+  expect((await answer).stdout, what).toMatch(new RegExp(`GET late ${worker} 1\\n$`));
+}
+
+function addressOf({ socketPath, poolPort = 0 }: Site): FastcgiTarget {
+  return socketPath === undefined ? { host: '127.0.0.1', port: poolPort } : { socketPath };
+}
+
+/** What nginx would send. */
+function cgiVariables({ script }: Site): Record<string, string> {
+  return {
+    REQUEST_METHOD: 'GET',
+    REQUEST_URI: '/?late',
+    QUERY_STRING: 'late',
+    SCRIPT_NAME: '/',
+    SCRIPT_FILENAME: script,
+    SERVER_NAME: 'localhost',
+    SERVER_PORT: '80',
+    SERVER_PROTOCOL: 'HTTP/1.1',
+    GATEWAY_INTERFACE: 'CGI/1.1',
+  };
+}
+
+/** Of a worker's whole session; one of them listens. */
+function socketsOf(worker: number): number {
+  const files = sessionMembers(worker).flatMap(readOpenFiles);
+  return new Set(files.map(({ target }) => target).filter((target) => target.startsWith('socket:'))).size;
+}
+
+async function reloadDuringRequest(application: Application, transport: Transport): Promise<void> {
+  const { site } = await startReleases(application, transport);
+  const what = `${application.name} over ${transport}`;
+  const load = loadOn(site, application, { clients: 1 });
+  const before = workersIn(site);
+  const slow = { query: 'slow&sleep=2000' };
+  let isInFlight = true;
+  const reply = send(site.port, slow).finally(() => (isInFlight = false));
+  await waitFor('a few other requests', () => load.ended() > 10);
+  expect(isInFlight).toBe(true);
+
+  expect(await reload(site), what).toMatchObject({ result: 'reloaded' });
+  const answer = await reply;
+  const ledger = await load.stop();
+  const worker = readEcho(answer, slow)?.pid;
+  expect(before, `${what}: ${answer.status} ${answer.body}`).toContain(worker);
+  expectAllNew(workersIn(site), before, what);
+  expectNothingLost(ledger, what);
+}
+
+async function reloadTo(bad: BadRelease, application: Application, transport: Transport): Promise<void> {
+  const { site, releases } = await startReleases(application, transport, {
+    options: () => ['--settle', '1s', '--ready-timeout', '1s'],
+  });
+  const load = loadOn(site, application);
+  await waitFor('requests before the reload', () => load.ended() > 20);
+  releases.make('2', bad.script);
+  chmodSync(releases.programOf('2'), bad.mode ?? 0o755);
+  releases.switchTo('2');
+  const end = await reload(site);
+  const from = load.ended();
+  await waitFor('requests after the reload', () => load.ended() - from > 20);
+  const ledger = await load.stop();
+
+  expect(end, transport).toMatchObject({ result: bad.result });
+  expectNothingLost(ledger, transport);
+  // One that was about to be replaced may still be ending.
+  await waitFor('a full pool', () => workersIn(site).length === WORKERS);
+  expect(workersIn(site).map(releaseOf), transport).toEqual(Array(WORKERS).fill('1'));
+}
+
+/** Returns the releases of all workers once there is a successor. */
+async function killOneOf(site: Site): Promise<(string | undefined)[]> {
+  const [victim = 0, ...others] = workersIn(site);
+  process.kill(victim, 'SIGKILL');
+  return waitFor('a successor', () => {
+    const workers = workersIn(site);
+    const releases = workers.map(releaseOf);
+    const isFull = workers.length === WORKERS && !workers.includes(victim) && releases.every(Boolean);
+    return isFull && others.every((pid) => workers.includes(pid)) && releases;
+  });
+}
+
+/** Without a process that is no worker (yet), such as the guard of the start. */
+function workersIn(site: Site): number[] {
+  return workersOf(site.pool).filter((pid) => releaseOf(pid) !== undefined);
+}
+
+/** Whether the socket that the worker listens on is. */
+function isNonBlocking(worker: number): boolean {
+  const flags = readOpenFiles(worker).find(({ fd }) => fd === 0)?.flags ?? 0;
+  return (flags & constants.O_NONBLOCK) !== 0;
+}
+
+/** By the path that it was executed as; what it was called as is not resolved. */
+function releaseOf(pid: number): string | undefined {
+  const facts = readProcess(pid);
+  const paths = [facts?.exe ?? '', ...(facts?.args ?? [])];
+  return /\/releases\/([^/]+)\//.exec(paths.join('\n'))?.[1];
+}
