@@ -3,8 +3,12 @@ import { request } from 'node:http';
 
 export interface Message {
   method?: 'GET' | 'POST';
+  /** Without the query; the root of the site without it. */
+  path?: string;
   query: string;
   body?: string;
+  /** Content-Type of the body. */
+  type?: string;
 }
 
 export interface Reply {
@@ -14,12 +18,18 @@ export interface Reply {
 }
 
 /** Never rejects: what becomes of a request is what the tests are about. */
-export function send(port: number, { method = 'GET', query, body = '' }: Message): Promise<Reply> {
+export function send(
+  port: number,
+  { method = 'GET', path = '/', query, body = '', type }: Message,
+): Promise<Reply> {
   return new Promise((resolve) => {
     const failed = (error: Error): void => resolve({ status: 0, body: error.message });
-    const headers = method === 'POST' ? { 'Content-Length': Buffer.byteLength(body) } : {};
+    const headers = {
+      ...(method === 'POST' ? { 'Content-Length': Buffer.byteLength(body) } : {}),
+      ...(type === undefined ? {} : { 'Content-Type': type }),
+    };
     const sent = request(
-      { host: '127.0.0.1', port, path: `/?${query}`, method, headers, agent: false },
+      { host: '127.0.0.1', port, path: `${path}?${query}`, method, headers, agent: false },
       (answer) => {
         const chunks: Buffer[] = [];
         answer.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -1,5 +1,5 @@
 // A bounded stream of requests from a few clients at once, and the ledger of what became of each.
-import { answeringPid, send, type Message } from './http-client.ts';
+import { answeringPid, send, type Message, type Reply } from './http-client.ts';
 
 export interface Ledger {
   /** Requests with the right answer. */
@@ -20,17 +20,29 @@ export interface RequestStream {
   finished: Promise<Ledger>;
 }
 
-const CLIENTS = 3;
+/** What is sent, and how to tell which process has answered it. */
+export interface Conversation {
+  messageNumber(n: number): Message;
+  /** Undefined if the reply is not the right one. */
+  answeringPid(reply: Reply, message: Message): number | undefined;
+}
 
-/** Sends at most `requests` requests, every third a POST. */
-export function startStream(port: number, requests: number): RequestStream {
+/** As many requests are under way at once. */
+export const CLIENTS = 3;
+
+/** Sends at most `requests` requests; to the echo programs every third is a POST. */
+export function startStream(
+  port: number,
+  requests: number,
+  conversation: Conversation = { messageNumber, answeringPid },
+): RequestStream {
   const ledger: Ledger = { answered: 0, pids: new Set(), lost: [] };
   let [sent, limit] = [0, requests];
 
   async function runClient(): Promise<void> {
     while (sent < limit) {
       sent += 1;
-      await sendOne(port, messageNumber(sent), ledger);
+      await sendOne(port, conversation.messageNumber(sent), ledger, conversation);
     }
   }
 
@@ -52,9 +64,14 @@ function messageNumber(n: number): Message {
     : { query: `n=${n}` };
 }
 
-async function sendOne(port: number, message: Message, ledger: Ledger): Promise<void> {
+async function sendOne(
+  port: number,
+  message: Message,
+  ledger: Ledger,
+  conversation: Conversation,
+): Promise<void> {
   const reply = await send(port, message);
-  const pid = answeringPid(reply, message);
+  const pid = conversation.answeringPid(reply, message);
   if (pid === undefined) {
     ledger.lost.push(`${message.query}: ${reply.status} ${reply.body.slice(0, 200)}`);
   } else {
