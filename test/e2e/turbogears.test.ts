@@ -1,10 +1,10 @@
 // docs/turbogears.md followed command by command: TurboGears and flup behind nginx.
-import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, constants, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { printedPids } from '../helpers/command-under-test.ts';
 import { fastcgiRequest } from '../helpers/fastcgi-client.ts';
-import { childrenOf, isAlive } from '../helpers/processes.ts';
+import { childrenOf, isAlive, readOpenFiles } from '../helpers/processes.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { blocksOf, pageSays, readRecipe } from './recipe-page.ts';
 import {
@@ -253,8 +253,14 @@ describe('a worker', () => {
     const site = await startRecipe(venv());
     const before = await expectPage(site);
     process.kill(before, 'SIGKILL');
-    expect(await expectPage(site)).not.toBe(before);
+    const after = await expectPage(site);
+    expect(after).not.toBe(before);
     expect(site.log('nginx')).toBe('');
+    // The successor goes on where the first has ended.
+    expect([...site.log('stdout.log').matchAll(/ (\d+): wiki20/g)].map(([, pid]) => Number(pid))).toEqual([
+      before,
+      after,
+    ]);
   });
 
   test('that is killed under load costs no more than the requests that it works on', async () => {
@@ -277,7 +283,12 @@ describe('a worker', () => {
 
   test('does not keep a stop waiting until the deadline, where several wait for the same connections', async () => {
     const site = await startRecipe(venv(), { workers: 3 });
-    for (let n = 0; n < 30; n += 1) await expectPage(site);
+    await startStream(site.sitePort, 400, pages).finished;
+    // Whoever comes too late to accept() must be sent away: flup would sleep there, deaf to TERM, until the deadline.
+    for (const pid of childrenOf(site.supervisor)) {
+      const listener = readOpenFiles(pid).find(({ fd }) => fd === 0);
+      expect((listener?.flags ?? 0) & constants.O_NONBLOCK, `worker ${pid}`).not.toBe(0);
+    }
     process.kill(site.supervisor, 'SIGTERM');
     // --stop-timeout is 9 s; flup looks around once a second.
     await waitFor('the end of the pool', () => !isAlive(site.supervisor), { timeoutMs: 8_000 });
