@@ -112,6 +112,7 @@ export async function startRecipe(
   const started = await site.type(startCommand(wanted.workers));
   const [supervisor] = printedPids(started.output);
   if (supervisor === undefined) throw new Error(started.output);
+  await site.type(`SUPERVISOR=${supervisor}`);
   await site.follow('Start nginx');
   return { ...site, supervisor };
 }

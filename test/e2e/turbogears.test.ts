@@ -295,6 +295,60 @@ describe('a worker', () => {
   });
 });
 
+describe('a change of the code', () => {
+  test.for([
+    [
+      'spawn-fcgictl reload',
+      () =>
+        blocksOf('Deploy a change')
+          .map((block) => block.commands)
+          .join(''),
+    ],
+    ['HUP', deployByHup],
+  ] as const)('is deployed by %s under load, and none of the requests is lost', async ([, deploy]) => {
+    const site = await startRecipe(venv(), { workers: 2 });
+    const old = childrenOf(site.supervisor);
+    const stream = startStream(site.sitePort, MOST_REQUESTS, pages);
+    await waitFor('some requests', () => stream.ended() >= REQUESTS_BETWEEN);
+    const { output, failures } = await site.type(deploy());
+    expect(failures, output).toEqual([]);
+    await waitFor('the last old worker to end', () => old.every((pid) => !isAlive(pid)), {
+      timeoutMs: 30_000,
+    });
+    expect((await site.get('/wiki/')).body).toContain('Good morning from TurboGears');
+
+    const from = stream.ended();
+    await waitFor('requests after the reload', () => stream.ended() - from >= REQUESTS_BETWEEN);
+    const ledger = await stream.stop();
+    expect(ledger.lost, site.log('nginx')).toEqual([]);
+    expect(childrenOf(site.supervisor)).toHaveLength(2);
+  });
+
+  test('is seen by the very next request after spawn-fcgictl reload', async () => {
+    const site = await startRecipe(venv());
+    expect((await site.get('/wiki/')).body).toContain('Hello from TurboGears');
+    expect(await site.follow('Deploy a change')).toContain('Good morning from TurboGears');
+  });
+
+  test('that does not load leaves the old workers, status 1 and the reason in stderr.log', async () => {
+    const site = await startRecipe(venv(), { workers: 2 });
+    const old = childrenOf(site.supervisor).toSorted((a, b) => a - b);
+    const { PROJECTBASE } = site.settings;
+    writeFileSync(join(PROJECTBASE, 'wiki20/controllers.py'), 'class Root:\n');
+    const { failures } = await site.type(pageSays('spawn-fcgictl reload ${SUPERVISOR}'));
+    expect(failures).toEqual([expect.stringMatching(/^1 from /)]);
+    expect(site.log('stderr.log')).toContain('wiki20.controllers.Root cannot be loaded: IndentationError');
+    expect(childrenOf(site.supervisor).toSorted((a, b) => a - b)).toEqual(old);
+    expect(old).toContain(await expectPage(site));
+  });
+});
+
+/** The page's change, and then the signal instead of the command that waits. */
+function deployByHup(): string {
+  const [block] = blocksOf('Deploy a change');
+  return `${block?.commands.split('\n')[0]}\n${pageSays('kill -HUP ${SUPERVISOR}')}`;
+}
+
 /** Ends one worker after the other in the middle of a stream of requests. */
 async function endWorkers(site: RunningSite, stream: RequestStream, signal: NodeJS.Signals): Promise<void> {
   for (let end = 0; end < ENDS; end += 1) {
