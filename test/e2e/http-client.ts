@@ -3,8 +3,12 @@ import { request, type Agent } from 'node:http';
 
 export interface Message {
   method?: 'GET' | 'POST';
+  /** Without the query; the root of the site without it. */
+  path?: string;
   query: string;
   body?: string;
+  /** Content-Type of the body. */
+  type?: string;
 }
 
 export type Failure = 'refused' | 'reset' | 'truncated' | 'timed out' | 'wrong';
@@ -25,17 +29,19 @@ export interface SendOptions {
 
 /** Never rejects: what becomes of a request is what the tests are about. */
 export function send(port: number, message: Message, options: SendOptions = {}): Promise<Reply> {
-  const { method = 'GET', query, body = '' } = message;
+  const { method = 'GET', path = '/', query, body = '', type } = message;
   return new Promise((resolve) => {
     let timer: NodeJS.Timeout | undefined;
     const settle = (reply: Reply): void => {
       clearTimeout(timer);
       resolve(reply);
     };
-    const headers = method === 'POST' ? { 'Content-Length': Buffer.byteLength(body) } : {};
-    const path = `/?${query}`;
+    const headers = {
+      ...(method === 'POST' ? { 'Content-Length': Buffer.byteLength(body) } : {}),
+      ...(type === undefined ? {} : { 'Content-Type': type }),
+    };
     const sent = request(
-      { host: '127.0.0.1', port, path, method, headers, agent: options.agent ?? false },
+      { host: '127.0.0.1', port, path: `${path}?${query}`, method, headers, agent: options.agent ?? false },
       (answer) => {
         const chunks: Buffer[] = [];
         answer.on('data', (chunk: Buffer) => chunks.push(chunk));

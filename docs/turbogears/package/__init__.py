@@ -1,0 +1,1 @@
+"""The example project; the page copies it under the name of yours."""
