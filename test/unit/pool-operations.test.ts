@@ -74,6 +74,10 @@ class Driver {
     return this.run(this.pool.late(this.#step));
   }
 
+  answer(refusal?: string): this {
+    return this.run(this.pool.probed(this.#step, refusal));
+  }
+
   /** The whole way: each candidate is up, each old worker ends. */
   complete(): this {
     for (let slot = 0; slot < this.pool.slots.length; slot++) {
@@ -360,6 +364,73 @@ describe('a reload fails', () => {
     expect(driver.pool.generation).toBe(2);
     // What is tried from now on is the program that still is there.
     expect(driver.run(driver.pool.handle(1, { kind: 'retry-due' })).take()).toStrictEqual(['spawn 1: 104/2']);
+  });
+});
+
+describe('the way back', () => {
+  /** 103 and 104 are new, 102 is old; the worker of slot 0 ends, and 107 is to follow 104. */
+  const turnedRound = (): Driver => {
+    const driver = new Driver(3).reload().candidateUp().retireeEnds(100).candidateUp().retireeEnds(101);
+    driver.slotEnds(0);
+    driver.take();
+    return driver;
+  };
+
+  test('is given up when an old worker is late: what lives stays, the new generation is in service', () => {
+    const driver = turnedRound();
+    expect(driver.late().take()).toStrictEqual(['end 107', 'partly 2 ended']);
+    expect(driver.slots).toStrictEqual(['106/1', '104/2', '102/1']);
+    expect(driver.pool).toMatchObject({ generation: 2, operation: undefined });
+  });
+
+  test('is given up when an old worker ends before it is up', () => {
+    expect(turnedRound().candidateEnds().take()).toStrictEqual(['partly 2 ended']);
+  });
+
+  test('fills the slot of a new worker that ends while another one is ending', () => {
+    const driver = new Driver(3).reload().candidateUp().retireeEnds(100).candidateUp().retireeEnds(101);
+    driver.candidateUp().slotEnds(2);
+    driver.candidateUp();
+    driver.take();
+    // 103 was followed by an old one and is ending; 104 is new and ends unasked.
+    expect(driver.pool.reload?.stage).toBe('restoring');
+    expect(driver.slotEnds(1).take()).toStrictEqual(['report-end', 'spawn 1: 108/1']);
+    expect(driver.retireeEnds(103).take()).toStrictEqual(['rolled-back 2 ended']);
+  });
+});
+
+describe('what belongs to another stage of a reload changes nothing', () => {
+  const trying = (): Driver => new Driver(2).reload();
+  const replacing = (): Driver => trying().candidateUp();
+  const settling = (): Driver => replacing().retireeEnds(100).candidateUp().retireeEnds(101);
+  const reverting = (): Driver => settling().slotEnds(0);
+  const restoring = (): Driver => reverting().candidateUp();
+  const strays: Record<string, (driver: Driver) => Driver> = {
+    'the settle time': (driver) => driver.settle(),
+    'a good answer': (driver) => driver.answer(),
+    'a refusal': (driver) => driver.answer('no answer'),
+    '--ready-timeout': (driver) => driver.late(),
+    'a candidate that is up': (driver) => driver.candidateUp(),
+    'the end of a candidate': (driver) => driver.candidateEnds(),
+    'the end of a stranger': (driver) => driver.retireeEnds(4711),
+  };
+  const early = ['the settle time', 'a good answer', 'the end of a stranger'];
+  const late = Object.keys(strays);
+  const rows = [
+    { stage: 'trying', reach: trying, ignored: early },
+    { stage: 'replacing', reach: replacing, ignored: late },
+    { stage: 'settling', reach: settling, ignored: late.slice(1) },
+    { stage: 'reverting', reach: reverting, ignored: early },
+    { stage: 'restoring', reach: restoring, ignored: late },
+  ].flatMap(({ ignored, ...row }) => ignored.map((stray) => ({ ...row, stray })));
+
+  test.each(rows)('$stage: $stray', ({ stage, reach, stray }) => {
+    const driver = reach();
+    const { slots } = driver;
+    driver.take();
+    expect(strays[stray]?.(driver).take()).toStrictEqual([]);
+    expect(driver.pool.reload?.stage).toBe(stage);
+    expect(driver.slots).toStrictEqual(slots);
   });
 });
 

@@ -90,13 +90,16 @@ function checkNumbers({ machine, supervisor }: FakePool): void {
   const members = slots.flatMap(({ state }) => ('pid' in state ? [state.pid] : []));
   const candidate = reload?.candidate ? [reload.candidate.pid] : [];
   const known = new Set([...members, ...candidate, ...retirees.keys()]);
-  expect(known.size).toBe(members.length + candidate.length + retirees.size);
+  const isOnce = known.size === members.length + candidate.length + retirees.size;
   // What not even KILL has ended is no part of the pool any more, but one of its processes.
-  const stuck = machine.events.filter(
-    ({ event, ...rest }) => event === 'warning' && JSON.stringify(rest).includes('does not even end on KILL'),
-  );
-  expect(machine.live.filter((pid) => !known.has(pid)).length).toBeLessThanOrEqual(stuck.length);
-  expect(supervisor.facts.livePids()).toEqual(expect.arrayContaining(machine.live));
+  const stuck = machine.events.filter((event) => event.event === 'warning' && event.message.includes('KILL'));
+  const unknown = machine.live.filter((pid) => !known.has(pid));
+  const ours = new Set(supervisor.facts.livePids());
+  expect([isOnce, unknown.length <= stuck.length, machine.live.every((pid) => ours.has(pid))]).toStrictEqual([
+    true,
+    true,
+    true,
+  ]);
 }
 
 const which = fc.nat(9);
@@ -217,7 +220,8 @@ test('a supervisor that is left alone ends what it began, and arms no timer once
       for (const happening of history) happen(pool, happening, told);
       machine.spawnErrnos = [];
       supervisor.setHandingOver(false);
-      for (let round = 0; round < 60; round++) {
+      const isAtRest = (): boolean => clock.pending === 0 && supervisor.pool.operation === undefined;
+      for (let round = 0; round < 60 && !isAtRest(); round++) {
         for (const pid of machine.live) machine.waiting.add(pid);
         machine.busy.clear();
         machine.trialsRun.shift()?.done(undefined);
