@@ -141,9 +141,9 @@ test('a flood of messages does not hold the receiver', async () => {
   await waitFor('the flood', () => notify.receive().length > 0);
   for (let count = 0; count < 5; count += 1) expect(notify.receive().length).toBeLessThanOrEqual(1000);
   notify.mute();
-  // But for one that was on its way.
-  await waitFor('silence', () => notify.receive().length === 0);
-  for (let count = 0; count < 5; count += 1) expect(notify.receive()).toEqual([]);
+  // One message may have been on its way, however late it arrives.
+  const late = Array.from({ length: 50 }, () => notify.receive()).flat();
+  expect(late.length).toBeLessThanOrEqual(1);
 });
 
 const never: Notification = { pid: 0, session: undefined, ready: false };
