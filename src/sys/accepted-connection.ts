@@ -21,7 +21,7 @@ export function accepted(proc: ProcFs, pid: number, listening: ListenSocket): He
   try {
     for (const name of descriptors) {
       const link = proc.lookUpLink(`${pid}/fd/${name}`);
-      if (link === -E.ACCES || link === -E.PERM) return 'unknown';
+      if (link === -E.ACCES || link === -E.PERM) return heldUnseen(proc, pid, false);
       if (typeof link === 'number' || !link.startsWith('socket:[')) continue;
       const inode = link.slice(8, -1);
       if (inode === listening.inode) continue;
@@ -37,11 +37,11 @@ export function accepted(proc: ProcFs, pid: number, listening: ListenSocket): He
   return withheld.length === 0 ? 'none' : lookUp(proc, withheld, listening, own);
 }
 
-/** No descriptors to see: it has ended, has none, or hides them; or only its first thread has ended. */
+/** No descriptors to see: it has ended or is about to, has none, or hides them; or only its first thread has ended. */
 function heldUnseen(proc: ProcFs, pid: number, isOpen: boolean): Held {
   const stat = proc.stat(pid);
-  if (!stat || !isRunning(stat)) return 'none';
-  return isOpen && stat.state !== 'Z' ? 'none' : 'unknown';
+  if (!stat || (stat.threads <= 1 && (stat.isExiting || !isRunning(stat)))) return 'none';
+  return isOpen && !stat.isExiting ? 'none' : 'unknown';
 }
 
 /** Examines and closes a borrowed socket. */

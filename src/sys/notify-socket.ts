@@ -64,6 +64,7 @@ export class NotifySocket {
   /**
    * Lets the kernel drop everything that is sent from now on, and what is waiting: the sender is told
    * that it went well, and never waits for us. Workers go on sending STATUS= and WATCHDOG=1 for ever.
+   * A message that was on its way at this moment may still be received.
    */
   mute(): void {
     attachDropAll(this.#descriptor);

@@ -13,6 +13,8 @@ export interface ProcessStat {
   readonly group: number;
   readonly session: number;
   readonly threads: number;
+  /** On its way through exit(2): a running process still, whose descriptors can no longer be seen. */
+  readonly isExiting: boolean;
   /** Clock ticks since boot; with the PID it names a process for ever. */
   readonly startTime: string;
 }
@@ -126,20 +128,13 @@ export class ProcFs {
 
   stat(pid: number): ProcessStat | undefined {
     const text = this.readText(`${pid}/stat`);
-    if (!text) return undefined;
-    // comm may hold spaces and parentheses: fields start after the last one.
-    const end = text.lastIndexOf(')');
-    const fields = text.slice(end + 2).split(' ');
-    return {
-      pid,
-      comm: text.slice(text.indexOf('(') + 1, end),
-      state: fields[0] ?? '',
-      parent: Number(fields[1]),
-      group: Number(fields[2]),
-      session: Number(fields[3]),
-      threads: Number(fields[17]),
-      startTime: fields[19] ?? '',
-    };
+    return text ? parseStat(pid, text) : undefined;
+  }
+
+  /** The same of one thread of the process. */
+  threadStat(pid: number, task: string): ProcessStat | undefined {
+    const text = this.readText(`${pid}/task/${task}/stat`);
+    return text ? parseStat(pid, text) : undefined;
   }
 
   /** Whether the recorded process still lives: a PID alone proves nothing, the start time must be the same. */
@@ -177,6 +172,26 @@ export class ProcFs {
     }
     return found;
   }
+}
+
+const PF_EXITING = 0x4;
+
+/** Fields of /proc/PID/stat by proc(5). */
+function parseStat(pid: number, text: string): ProcessStat {
+  // comm may hold spaces and parentheses: fields start after the last one.
+  const end = text.lastIndexOf(')');
+  const fields = text.slice(end + 2).split(' ');
+  return {
+    pid,
+    comm: text.slice(text.indexOf('(') + 1, end),
+    state: fields[0] ?? '',
+    parent: Number(fields[1]),
+    group: Number(fields[2]),
+    session: Number(fields[3]),
+    isExiting: (Number(fields[6]) & PF_EXITING) !== 0,
+    threads: Number(fields[17]),
+    startTime: fields[19] ?? '',
+  };
 }
 
 /** Not a zombie. One whose first thread alone has ended shows as a zombie, but its other threads go on. */

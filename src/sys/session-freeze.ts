@@ -6,7 +6,7 @@ import { accepted, type Held } from './accepted-connection.ts';
 import { attempt, E, libc } from './libc.ts';
 import type { ListenSocket } from './listen-socket.ts';
 import type { ProcFs } from './proc-fs.ts';
-import { SessionScan } from './session-scan.ts';
+import { SessionScan, sessionOf } from './session-scan.ts';
 
 export type EndOfIdleSession = 'ask' | 'replace' | 'kill';
 
@@ -102,7 +102,7 @@ type Delivery = 'sent' | 'gone' | 'refused';
 
 /** A PID is signalled only right after its session was read: the number may be somebody else's by now. */
 function signalMember(proc: ProcFs, leader: number, pid: number, signal: number): Delivery {
-  if (pid <= 1 || pid === process.pid || proc.stat(pid)?.session !== leader) return 'gone';
+  if (pid <= 1 || pid === process.pid || sessionOf(proc, pid) !== leader) return 'gone';
   const result = attempt(() => libc.kill(pid, signal));
   if (result === 0) return 'sent';
   return result === -E.SRCH ? 'gone' : 'refused';

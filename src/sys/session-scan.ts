@@ -1,6 +1,15 @@
 // Which processes belong to the sessions of workers: one walk through /proc for any
 // number of sessions, and afterwards only what has been created since.
+import { attempt, E, libc } from './libc.ts';
 import { isRunning, type ProcFs } from './proc-fs.ts';
+
+/** The process's session by getsid(2), a tenth of what its file in /proc costs; undefined when it has gone. */
+export function sessionOf(proc: ProcFs, pid: number): number | undefined {
+  const session = attempt(() => libc.getsid(pid));
+  if (session >= 0) return session;
+  // A security module may forbid to ask that way.
+  return session === -E.SRCH ? undefined : proc.stat(pid)?.session;
+}
 
 /** Good for one pass over the workers, not to keep: it is a picture of one moment. */
 export class SessionScan {
@@ -9,7 +18,9 @@ export class SessionScan {
   /** Every process looked at, of whatever session. */
   readonly #seen = new Set<number>();
   readonly #members = new Map<number, number[]>();
-  #isComplete = true;
+  #isComplete = false;
+  /** The kernel's last PID before the last look: nobody is new while it stays the same. */
+  #lastPid: string | undefined;
 
   constructor(proc: ProcFs, leaders: readonly number[]) {
     this.#proc = proc;
@@ -35,19 +46,26 @@ export class SessionScan {
   }
 
   #lookAtNew(): void {
+    const lastPid = this.#proc.readText('sys/kernel/ns_last_pid');
+    if (this.#isComplete && lastPid !== undefined && lastPid === this.#lastPid) return;
+    this.#lastPid = lastPid;
     this.#isComplete = true;
     for (const pid of this.#proc.pids()) {
       if (this.#seen.has(pid)) continue;
       this.#seen.add(pid);
-      const stat = this.#proc.stat(pid);
-      if (stat && !this.#leaders.has(stat.session)) continue;
-      if (!stat || !isRunning(stat)) {
-        this.#isComplete = false;
-        continue;
-      }
-      const members = this.#members.get(stat.session);
-      if (members) members.push(pid);
-      else this.#members.set(stat.session, [pid]);
+      this.#take(pid, sessionOf(this.#proc, pid));
     }
+  }
+
+  #take(pid: number, session: number | undefined): void {
+    if (session !== undefined && !this.#leaders.has(session)) return;
+    const stat = session === undefined ? undefined : this.#proc.stat(pid);
+    if (session === undefined || !stat || !isRunning(stat)) {
+      this.#isComplete = false;
+      return;
+    }
+    const members = this.#members.get(session);
+    if (members) members.push(pid);
+    else this.#members.set(session, [pid]);
   }
 }

@@ -98,8 +98,8 @@ function threadWaits(proc: ProcFs, pid: number, task: string, inode: string): Wa
 
 /** Threads end while they are looked at. */
 function isThere(proc: ProcFs, pid: number, task: string): boolean {
-  const state = proc.readText(`${pid}/task/${task}/stat`)?.split(') ').at(-1)?.[0];
-  return state !== undefined && state !== 'Z' && state !== 'X';
+  const stat = proc.threadStat(pid, task);
+  return stat !== undefined && !stat.isExiting;
 }
 
 function answerOf(isTrue: boolean): Waiting {
@@ -118,7 +118,7 @@ function socketInode(proc: ProcFs, pid: number, fd: number): string | undefined 
 /** /proc/PID/fdinfo/EPFD has a line `tfd: N … ino:HEX` for each watched file. */
 function epollWatches(proc: ProcFs, pid: number, epoll: number, inode: string): Waiting {
   const info = proc.readWhole(`${pid}/fdinfo/${epoll}`);
-  if (info === undefined) return proc.stat(pid) ? 'unknown' : 'no';
+  if (info === undefined) return isThere(proc, pid, String(pid)) ? 'unknown' : 'no';
   const wanted = BigInt(inode).toString(16);
   return answerOf(new RegExp(`^tfd:.*\\bino:${wanted}\\b`, 'm').test(info));
 }

@@ -95,9 +95,8 @@ test('once muted, a worker sends for ever without waiting, and nothing is kept',
   const report = join(makeTempDir(), 'report');
   const notify = openNotify();
   notify.mute();
-  const { worker } = await startSender(['repeat=20000', `report=${report}`], notify);
-  await waitFor('20000 messages', () => existsSync(report) && stateOf(worker) === 'S');
-  expect(readFileSync(report, 'utf8')).toBe('0\n');
+  await startSender(['repeat=20000', `report=${report}`], notify);
+  expect(await reported(report)).toBe('0\n');
   expect(notify.receive()).toEqual([]);
   // Newcomers can be heard again.
   notify.unmute();
@@ -116,8 +115,7 @@ test('a worker that waits for room goes on when the socket is muted', async () =
   );
   expect(notify.receive()[0]).toEqual({ pid: worker, session: worker, ready: true });
   notify.mute();
-  await waitFor('all messages', () => existsSync(report));
-  expect(readFileSync(report, 'utf8')).toBe('0\n');
+  expect(await reported(report)).toBe('0\n');
   // Muting again, and unmuting what is not muted, is harmless.
   notify.mute();
   notify.unmute();
@@ -141,7 +139,9 @@ test('a flood of messages does not hold the receiver', async () => {
   await waitFor('the flood', () => notify.receive().length > 0);
   for (let count = 0; count < 5; count += 1) expect(notify.receive().length).toBeLessThanOrEqual(1000);
   notify.mute();
-  expect(notify.receive()).toEqual([]);
+  // One message may have been on its way, however late it arrives.
+  const late = Array.from({ length: 50 }, () => notify.receive()).flat();
+  expect(late.length).toBeLessThanOrEqual(1);
 });
 
 const never: Notification = { pid: 0, session: undefined, ready: false };
@@ -166,6 +166,11 @@ async function receive(notify: NotifySocket, count: number): Promise<Notificatio
     return all.length >= count;
   });
   return all;
+}
+
+/** What the sender has written when all was sent. */
+function reported(file: string): Promise<string> {
+  return waitFor('the report', () => existsSync(file) && (readFileSync(file, 'utf8') || false));
 }
 
 /** Asleep in the same call, twice in a row with nothing done in between. */
