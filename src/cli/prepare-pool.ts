@@ -93,8 +93,7 @@ export async function preparePool({
     .forEach(({ at, identity: file }) => journal.made(at.path, file, () => removeIfSame(at, file)));
   if (config.model !== 'exec') claim.hints.forEach(printHint);
   if (controlProblem !== undefined) printHint(`spawn-fcgictl cannot reach this pool: ${controlProblem}`);
-  const pidFile = firstPidFile?.isInPlace() === false ? openPidFile(config, journal) : firstPidFile;
-  pidFile?.claim(claim.isRunningPool);
+  const pidFile = await claimPidFile(firstPidFile, config, journal, claim);
   const workerPidFiles = openWorkerPidFiles(config, journal, claim);
   const log = openEventLog(config, identity);
   const logProblem = describeLogProblem(config);
@@ -156,6 +155,21 @@ const noIdentity: Identity = { uid: 0, gid: 0, userName: undefined };
 function openPidFile(config: Config, journal: StartJournal): PidFile | undefined {
   if (config.pidFile === undefined || config.model === 'exec') return undefined;
   return notePidFile(PidFile.open(config.pidFile), journal);
+}
+
+/** A pool that is stopping, here or on another address, may have it still, and removes it at its end. */
+async function claimPidFile(
+  first: PidFile | undefined,
+  config: Config,
+  journal: StartJournal,
+  claim: Claim,
+): Promise<PidFile | undefined> {
+  if (first?.pid !== undefined) await claim.waitForStop(first.pid);
+  const isGone = first?.isInPlace() === false;
+  if (isGone) first.close();
+  const file = isGone ? openPidFile(config, journal) : first;
+  file?.claim(claim.isRunningPool);
+  return file;
 }
 
 function openWorkerPidFiles(config: Config, journal: StartJournal, claim: Claim): PidFile[] {
