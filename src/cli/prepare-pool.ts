@@ -127,8 +127,7 @@ export async function preparePool({
   // After an exec in place nobody would be left to remove them.
   if (config.model === 'exec') claim.files?.release();
   setUser(identity);
-  const directory = config.directory === undefined ? undefined : resolve(config.directory);
-  changeDirectory(config.directory);
+  const directory = changeDirectory(config.directory);
   return {
     socket,
     address: formatAddress(address),
@@ -232,11 +231,13 @@ function enterChroot(root: string | undefined): void {
   process.chdir('/');
 }
 
-/** 1.6 changes directory last, as the user. */
-function changeDirectory(directory: string | undefined): void {
-  if (directory === undefined) return;
+/** 1.6 changes directory last, as the user. Its absolute path, links unresolved. */
+function changeDirectory(directory: string | undefined): string | undefined {
+  if (directory === undefined) return undefined;
   try {
+    const absolute = resolve(directory);
     process.chdir(directory);
+    return absolute;
   } catch (error) {
     const number = -((error as { errno?: number }).errno ?? 0);
     throw new SpawnFcgiError(`chdir('${directory}') failed: ${libc.strerror(number)}`, { cause: error });

@@ -90,7 +90,7 @@ export class Releases implements Spawner {
   #resolve(): Pick<Release, 'path' | 'directory'> {
     const typed = this.#source.command.path;
     const { directory } = this.#source;
-    if (directory === undefined) return { path: pinPath(typed, process.cwd()), directory };
+    if (directory === undefined) return { path: pinPath(typed, ''), directory };
     for (let look = 1; ; look++) {
       const real = realpathSync(directory);
       const path = pinPath(typed, real);
@@ -114,14 +114,16 @@ export class Releases implements Spawner {
 /**
  * The program's path with links in its directory part resolved. Where there are none it stays as
  * typed, which is what a script sees as its own name; so it does where it cannot be resolved.
+ * An empty `directory` is the working directory.
  */
 function pinPath(typed: string | Buffer, directory: string): string | Buffer {
   const path = typed.toString();
   // Not UTF-8: the bytes as they came.
   if (typeof typed !== 'string' && !Buffer.from(path).equals(typed)) return typed;
   if (!path.includes('/')) return typed;
-  const unresolved = resolve(directory, dirname(path));
   try {
+    // A working directory that was removed concerns relative paths alone.
+    const unresolved = resolve(directory, dirname(path));
     const real = realpathSync(unresolved);
     return real === unresolved ? typed : join(real, basename(path));
   } catch {
