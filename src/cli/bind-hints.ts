@@ -51,6 +51,8 @@ function describeHolder(
   const holder = proc && findHolder(proc, address);
   if (holder) return [`${where} is held by PID ${holder.pid} (${holder.comm})`];
   const tool = address.kind === 'tcp' ? `ss -ltnp 'sport = :${address.port}'` : `ss -lxp src ${address.path}`;
+  if (process.getuid?.() === 0)
+    return [`${where} is held by a process that cannot be seen from here; try ${tool}`];
   return [`${where} is held by a process that this user may not look into; as root: ${tool}`];
 }
 

@@ -15,6 +15,8 @@ import { PoolGiver } from './pool-giver.ts';
 export interface Claim {
   /** Whether a PID is that of the supervisor of a running pool of this user, other than one that is being replaced. */
   readonly isRunningPool: (pid: number) => boolean;
+  /** Waits for a pool that is stopping on whatever address: its PID file may be wanted next. */
+  readonly waitForStop: (supervisor: number) => Promise<void>;
   /** Undefined where no base directory can be used: the pool runs without lock and state. */
   readonly files: PoolFiles | undefined;
   readonly hints: readonly string[];
@@ -52,6 +54,7 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
   return {
     files: undefined,
     isRunningPool: () => false,
+    waitForStop: () => Promise.resolve(),
     hints: [hint],
     orphans: [],
     workerUid: undefined,
@@ -60,14 +63,22 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
 
   async function claimIn(base: string, wanted: ClaimOptions): Promise<Claim> {
     const { files, giver } = await takeLock(base, wanted);
-    const isRunningPool = (pid: number): boolean => {
-      if (pid === giver?.state.pid) return false;
-      const state = PoolFiles.findByPid(base, pid);
-      return state !== undefined && proc?.isAlive(state) === true;
+    const runningPool = (pid: number): PoolState | undefined => {
+      const state = pid === giver?.state.pid ? undefined : PoolFiles.findByPid(base, pid);
+      return state && proc?.isAlive(state) ? state : undefined;
+    };
+    const isRunningPool = (pid: number): boolean => runningPool(pid) !== undefined;
+    const waitForStop = async (pid: number): Promise<void> => {
+      const startedMs = performance.now();
+      for (;;) {
+        const state = runningPool(pid);
+        if (!state || performance.now() - startedMs > patienceFor(state)) return;
+        await pause(pollMs);
+      }
     };
     const left = giver ? undefined : files.readOwnState();
     const orphans = left?.workers.filter((worker) => proc?.isAlive(worker)) ?? [];
-    return { files, giver, isRunningPool, hints: [], orphans, workerUid: left?.workerUid };
+    return { files, giver, isRunningPool, waitForStop, hints: [], orphans, workerUid: left?.workerUid };
   }
 }
 

@@ -4,6 +4,7 @@ import { realpathSync } from 'node:fs';
 import type { ListenAddress } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import type { BoundAddress } from '../core/pool-id.ts';
+import { E, libc } from '../sys/libc.ts';
 import { boundAddress, parseIp, type SocketAddress } from '../sys/listen-socket.ts';
 
 /** The address to bind; a host name gives its first IPv4 address, else its first IPv6 one. */
@@ -37,11 +38,16 @@ function resolveName(host: string): Promise<string | undefined> {
 
 /** Where the pool will be, as one name for it: links in the directory part resolved, the chroot in front. */
 export function nameAddress(address: SocketAddress, chroot: string | undefined): BoundAddress {
-  return boundAddress(address, chroot, (directory) => {
-    try {
-      return realpathSync(directory);
-    } catch {
-      return directory;
-    }
-  });
+  try {
+    return boundAddress(address, chroot, (directory) => {
+      try {
+        return realpathSync(directory);
+      } catch {
+        return directory;
+      }
+    });
+  } catch (error) {
+    // A relative path in a working directory that was removed: what bind(2) would say.
+    throw new SpawnFcgiError(`bind failed: ${libc.strerror(E.NOENT)}`, { cause: error });
+  }
 }

@@ -1,6 +1,5 @@
 // Chooses where the supervisor's events go, before privileges are dropped.
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Config } from '../core/config.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
 import { fileLog, stderrLog, syslogLog } from '../sys/event-log.ts';
@@ -10,7 +9,7 @@ import type { Identity } from '../sys/identity.ts';
 export function openEventLog(config: Config, identity: Identity): EventLog | undefined {
   if (config.model === 'exec' || config.model === 'unsupervised') return undefined;
   const options = { format: config.logFormat, name: config.name };
-  if (config.logFile !== undefined) return fileLog(resolve(config.logFile), identity, options);
+  if (config.logFile !== undefined) return fileLog(config.logFile, identity, options);
   if (config.model === 'foreground') return stderrLog(options);
   return syslogLog(options);
 }

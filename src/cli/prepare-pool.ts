@@ -93,8 +93,7 @@ export async function preparePool({
     .forEach(({ at, identity: file }) => journal.made(at.path, file, () => removeIfSame(at, file)));
   if (config.model !== 'exec') claim.hints.forEach(printHint);
   if (controlProblem !== undefined) printHint(`spawn-fcgictl cannot reach this pool: ${controlProblem}`);
-  const pidFile = openPidFile(config, journal, earlyPidFile);
-  pidFile?.claim(claim.isRunningPool);
+  const pidFile = await claimPidFile(earlyPidFile, config, journal, claim);
   const workerPidFiles = openWorkerPidFiles(config, journal, claim);
   const log = openEventLog(config, identity);
   const logProblem = describeLogProblem(config);
@@ -128,8 +127,7 @@ export async function preparePool({
   // After an exec in place nobody would be left to remove them.
   if (config.model === 'exec') claim.files?.release();
   setUser(identity);
-  const directory = config.directory === undefined ? undefined : resolve(config.directory);
-  changeDirectory(config.directory);
+  const directory = changeDirectory(config.directory);
   return {
     socket,
     address: formatAddress(address),
@@ -165,6 +163,19 @@ function openPidFile(config: Config, journal: StartJournal, early: PidFile | und
   if (early?.isInPlace()) return notePidFile(early, journal);
   early?.close();
   return notePidFile(PidFile.open(config.pidFile), journal);
+}
+
+/** A pool that is stopping, here or on another address, may have it still, and removes it at its end. */
+async function claimPidFile(
+  early: PidFile | undefined,
+  config: Config,
+  journal: StartJournal,
+  claim: Claim,
+): Promise<PidFile | undefined> {
+  if (early?.pid !== undefined) await claim.waitForStop(early.pid);
+  const file = openPidFile(config, journal, early);
+  file?.claim(claim.isRunningPool);
+  return file;
 }
 
 function openWorkerPidFiles(config: Config, journal: StartJournal, claim: Claim): PidFile[] {
@@ -227,11 +238,13 @@ function enterChroot(root: string | undefined): void {
   process.chdir('/');
 }
 
-/** 1.6 changes directory last, as the user. */
-function changeDirectory(directory: string | undefined): void {
-  if (directory === undefined) return;
+/** 1.6 changes directory last, as the user. Its absolute path, links unresolved. */
+function changeDirectory(directory: string | undefined): string | undefined {
+  if (directory === undefined) return undefined;
   try {
+    const absolute = resolve(directory);
     process.chdir(directory);
+    return absolute;
   } catch (error) {
     const number = -((error as { errno?: number }).errno ?? 0);
     throw new SpawnFcgiError(`chdir('${directory}') failed: ${libc.strerror(number)}`, { cause: error });

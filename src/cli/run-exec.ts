@@ -26,7 +26,9 @@ export function runInPlace(config: Config, caller: Caller, prepared: PreparedPoo
 export function checkProgram(config: Config, identity: Identity): void {
   const path = executedPath(config.program);
   const directory = config.directory ?? '.';
-  const file = isAbsolute(path) || path === '' ? path : join(directory, path);
+  // As typed where that leads there: a hint depends on whether there is a slash.
+  const isTyped = config.directory === undefined || isAbsolute(path) || path === '';
+  const file = isTyped ? path : join(directory, path);
   asUser(identity, () => {
     // Without -d the working directory stays as it is, whether the user may search it or not.
     const chdirError = config.directory === undefined ? undefined : findChdirError(directory);

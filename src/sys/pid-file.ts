@@ -89,13 +89,25 @@ export class PidFile {
     return new PidFile(at, descriptor, facts.identity, wasCreated);
   }
 
+  /** The one PID that it holds; undefined without one. */
+  get pid(): number | undefined {
+    const pid = Number(this.#readText());
+    return Number.isInteger(pid) && pid > 0 ? pid : undefined;
+  }
+
+  /** Lets go of a file that was not touched. */
+  close(): void {
+    closeSync(this.#descriptor);
+    closeSync(this.at.directory);
+  }
+
   /**
    * Claims the file for this pool: refuses one that names the supervisor of a running
    * pool, or a full disk. A lock would be anybody's to take, since anybody may read the file.
    */
   claim(isRunningPool: (pid: number) => boolean): void {
-    const pid = Number(this.#readText());
-    if (Number.isInteger(pid) && pid > 0 && isRunningPool(pid)) {
+    const { pid } = this;
+    if (pid !== undefined && isRunningPool(pid)) {
       throw new SpawnFcgiError(`PID-file '${this.at.path}' belongs to a running pool (PID ${pid})`, {
         hints: ['nothing was changed; give each pool a PID file of its own'],
       });
@@ -171,12 +183,6 @@ export class PidFile {
       // A disk that cannot even be read must not keep a pool from ending.
     }
     closeSync(this.#descriptor);
-  }
-
-  /** Lets go of it, unchanged. */
-  close(): void {
-    closeSync(this.#descriptor);
-    closeSync(this.at.directory);
   }
 
   /** After a start that failed: a file that we created goes, one that was there stays as it was. */

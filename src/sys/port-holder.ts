@@ -1,6 +1,12 @@
 // Who listens on an address that we could not have: for hints only.
+import { basename } from 'node:path';
 import type { BoundAddress } from '../core/pool-id.ts';
+import { statAt } from './file-at.ts';
+import { parseIp } from './listen-socket.ts';
 import type { ProcFs } from './proc-fs.ts';
+import { askUnixDiag, unixDiag } from './unix-diag.ts';
+
+const AT_FDCWD = -100;
 
 export interface Holder {
   readonly pid: number;
@@ -32,11 +38,53 @@ function listeningInodes(proc: ProcFs, address: Extract<BoundAddress, { kind: 't
     lines
       .map((line) => line.trim().split(/\s+/))
       .filter((fields) => fields[3] === TCP_LISTEN && fields[1]?.endsWith(`:${port}`))
+      .filter((fields) => collide(decodeIp(fields[1]?.split(':')[0] ?? ''), encodeIp(address.ip)))
       .map((fields) => fields[9] ?? ''),
   );
 }
 
+/** /proc shows an address as words of the machine, IPv6 as four of them. */
+function decodeIp(hex: string): Buffer {
+  return Buffer.from(hex, 'hex').swap32();
+}
+
+function encodeIp(ip: string): Buffer {
+  const address = parseIp(ip, 0);
+  if (address?.kind !== 'tcp') return Buffer.alloc(0);
+  return address.family === 4 ? address.bytes.subarray(4, 8) : address.bytes.subarray(8, 24);
+}
+
+const mappedPrefix = Buffer.from('00000000000000000000ffff', 'hex');
+
+/** As bind(2) sees it: 0.0.0.0 is every IPv4 address, :: every address at all. */
+function collide(one: Buffer, other: Buffer): boolean {
+  const [a, b] = [one, other].map((ip) => (ip.length === 4 ? Buffer.concat([mappedPrefix, ip]) : ip));
+  if (!a || !b) return false;
+  return a.equals(b) || covers(a, b) || covers(b, a);
+}
+
+function covers(wide: Buffer, narrow: Buffer): boolean {
+  if (wide.every((byte) => byte === 0)) return true;
+  const isEvery4 = wide.subarray(0, 12).equals(mappedPrefix) && wide.subarray(12).every((byte) => byte === 0);
+  return isEvery4 && narrow.subarray(0, 12).equals(mappedPrefix);
+}
+
+/** By name, or, for who bound it by another path to the same file, by the file. */
 function socketInodes(proc: ProcFs, path: string): Set<string> {
-  const fields = proc.readTable('net/unix').map((line) => line.split(/\s+/));
-  return new Set(fields.filter((entry) => entry[7] === path).map((entry) => entry[6] ?? ''));
+  const file = statAt(AT_FDCWD, path)?.identity;
+  const found = new Set<string>();
+  for (const line of proc.readTable('net/unix')) {
+    const fields = line.split(/\s+/);
+    const [inode = '', name = ''] = [fields[6], fields.slice(7).join(' ')];
+    if (name === path || (basename(name) === basename(path) && fileOf(inode) === file)) found.add(inode);
+  }
+  return found;
+}
+
+/** The bound file as statx(2) would name it; struct unix_diag_vfs has 32 bits of its inode, and its device. */
+function fileOf(socketInode: string): string {
+  const facts = askUnixDiag(socketInode, unixDiag.file);
+  if (!facts) return 'unknown';
+  const device = facts.readUInt32LE(4);
+  return `${device >>> 20}:${device & 0xfffff}:${facts.readUInt32LE(0)}`;
 }

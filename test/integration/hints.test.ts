@@ -4,11 +4,12 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { atEnd } from '../helpers/cleanup.ts';
-import { oursPath } from '../helpers/command-under-test.ts';
+import { oursPath, startForeground } from '../helpers/command-under-test.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { readStat } from '../helpers/processes.ts';
 import { isRoot, needRoot } from '../helpers/requirements.ts';
 import { runCommand, type RunResult } from '../helpers/run-command.ts';
+import { waitFor } from '../helpers/wait-for.ts';
 import { commandLine, hintsOf, makePlace, NOBODY, run, start, withoutHints, type Place } from './place.ts';
 
 describe('an address in use by a stranger', () => {
@@ -32,6 +33,26 @@ describe('an address in use by a stranger', () => {
     expect(result.status).toBe(255);
     expect(withoutHints(result.stderr)).toBe("spawn-fcgi: socket is already in use, can't spawn");
     expectHint(result, [`PID ${process.pid}`, place.socket]);
+  });
+
+  test('with two holders of the port is blamed on the one whose address collides', async () => {
+    const place = makePlace();
+    const port = await freePort();
+    const stranger = await holdPort('127.0.0.2', port);
+    await holdPort('127.0.0.1', port);
+    for (const host of ['127.0.0.2', '127.0.0.1']) {
+      const result = await run(place, [], ['serve'], { address: ['-a', host, '-p', String(port)] });
+      expect(result.stderr.includes(`PID ${stranger} `)).toBe(host === '127.0.0.2');
+      expectHint(result, [`${host}:${port} is held by PID `]);
+    }
+  });
+
+  test('names who bound the socket file by another path', async () => {
+    const place = makePlace();
+    const before = process.cwd();
+    process.chdir(place.runDir);
+    await listen({ path: 'app.sock' }).finally(() => process.chdir(before));
+    expectHint(await run(place), [`PID ${process.pid}`, place.socket]);
   });
 
   test('that another user may not look into says what root can run', async (ctx) => {
@@ -80,6 +101,12 @@ describe('a program that cannot be executed', () => {
     const result = await run({ ...place, app: 'true' });
     expect(result.status).toBe(2);
     expectHint(result, ['never in PATH']);
+  });
+
+  test('in place for a name with a slash, which nobody looks for in PATH', async () => {
+    const place = makePlace();
+    const result = await runCommand(oursPath, ['-n', '-s', place.socket, '--', './nope'], { cwd: place.dir });
+    expect(hintsOf(result.stderr)).toEqual(["there is no './nope'"]);
   });
 
   test('by -f', async () => {
@@ -162,6 +189,14 @@ test('a missing directory of the socket is named', async () => {
 });
 
 /** The command line without options that need a supervisor. */
+/** A process of its own that listens; its PID. */
+async function holdPort(host: string, port: number): Promise<number> {
+  const script = `require('node:net').createServer().listen(${port}, '${host}', () => console.log('ready'))`;
+  const holder = startForeground(['-e', script], { command: process.execPath });
+  await waitFor('the holder', () => holder.stdout().includes('ready'));
+  return holder.pid;
+}
+
 function bare(place: Place, options: readonly string[]): string[] {
   return ['-s', place.socket, ...options, '--', place.app];
 }

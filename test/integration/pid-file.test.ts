@@ -160,6 +160,15 @@ describe('with -u in a directory of root', () => {
   });
 });
 
+test('a start on another address waits for the pool that is stopping and has the PID file', async () => {
+  const place = makePlace();
+  const first = await start(place, ['-P', place.pidFile], ['slow-end=500', 'serve']);
+  process.kill(first.pid, 'SIGTERM');
+  const second = await start({ ...place, socket: join(place.runDir, 'second.sock') }, ['-P', place.pidFile]);
+  expect(isAlive(first.pid)).toBe(false);
+  expect(read(place.pidFile)).toBe(String(second.pid));
+});
+
 describe('refused, with nothing touched and nothing left:', () => {
   test('a symbolic link to a file', async () => {
     const place = makePlace();

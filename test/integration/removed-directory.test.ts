@@ -1,0 +1,41 @@
+// A working directory that was removed: relative paths are refused as 1.6 does, absolute ones work.
+import { expect, test } from 'vitest';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { oursPath, startPool } from '../helpers/command-under-test.ts';
+import { compileC, fixture } from '../helpers/compile-c.ts';
+import { runCommand } from '../helpers/run-command.ts';
+import { commandLine, expectNoProcess, makePlace, onlyWorker, withoutHints, type Place } from './place.ts';
+
+function fromRemovedDirectory(place: Place, args: readonly string[]): string[] {
+  const directory = join(place.dir, 'gone');
+  mkdirSync(directory);
+  return [`directory=${directory}`, `remove=${directory}`, '--', oursPath, ...args];
+}
+
+const caller = (): string => compileC(fixture('caller.c'));
+
+test.for([
+  ['-s', ['-s', 'app.sock'], 'bind failed: No such file or directory'],
+  ['-P', ['-P', 'app.pid'], "opening PID-file 'app.pid' failed: No such file or directory"],
+  ['-d', ['-d', 'sub'], "chdir('sub') failed: No such file or directory"],
+  ['--log', ['--log', 'app.log'], "opening log file 'app.log' failed: No such file or directory"],
+] as const)('a relative %s is refused by one line', async ([, options, line]) => {
+  const place = makePlace();
+  const args = fromRemovedDirectory(place, commandLine(place, options));
+  const result = await runCommand(caller(), args);
+  expect(result).toMatchObject({ status: 255, stdout: '' });
+  // /bin/sh has a line of its own on such a directory.
+  const own = result.stderr.split('\n').filter((one) => !one.startsWith('sh: '));
+  expect(withoutHints(own.join('\n'))).toBe(`spawn-fcgi: ${line}`);
+  await expectNoProcess(place);
+});
+
+test('a pool whose paths are absolute runs, and its worker is replaced', async () => {
+  const place = makePlace();
+  const args = fromRemovedDirectory(place, commandLine(place, ['-P', place.pidFile, '--min-uptime', '1ms']));
+  const pool = await startPool(args, { command: caller() });
+  const first = await onlyWorker(pool);
+  process.kill(first, 'SIGKILL');
+  expect(await onlyWorker(pool, [first])).not.toBe(first);
+});
