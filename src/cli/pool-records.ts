@@ -198,6 +198,7 @@ export class PoolRecords implements WorkerRecords {
       address: this.#prepared.address,
       pid: process.pid,
       startTime: this.#startTime,
+      socket: this.#prepared.socket.inode,
       workerUid: this.#prepared.identity.uid || (process.getuid?.() ?? 0),
       control: this.#prepared.files?.controlName,
       stopTimeoutMs: this.#config.stopTimeoutMs,

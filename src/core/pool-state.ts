@@ -9,6 +9,8 @@ export interface PoolState {
   readonly pid: number;
   /** Clock ticks since boot, as in /proc/PID/stat. */
   readonly startTime: string;
+  /** Inode of the listening socket: tells workers that nobody could write down any more. */
+  readonly socket: string | undefined;
   /** Whom the workers run as. */
   readonly workerUid: number;
   /** Name of the control socket beside this file; undefined: none. */
@@ -48,6 +50,7 @@ function isPoolState(value: unknown): value is PoolState {
     typeof state.stopTimeoutMs === 'number' &&
     typeof state.workerUid === 'number' &&
     Number.isInteger(state.workerUid) &&
+    (state.socket === undefined || (typeof state.socket === 'string' && /^\d+$/.test(state.socket))) &&
     (state.control === undefined || (typeof state.control === 'string' && isPlainName(state.control))) &&
     (state.pidFile === undefined || typeof state.pidFile === 'string') &&
     Array.isArray(state.workers) &&
