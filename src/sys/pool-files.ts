@@ -106,6 +106,11 @@ export class PoolFiles {
     return this.#control?.at.name;
   }
 
+  /** The lock is held by whoever has a copy of this descriptor. */
+  get lock(): number {
+    return this.#lock.descriptor;
+  }
+
   /** The listening control socket. */
   get control(): number | undefined {
     return this.#control?.descriptor;
