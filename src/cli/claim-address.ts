@@ -73,10 +73,11 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
 }
 
 /** Those that the state names, and those that were started in the moment in which their supervisor was killed. */
-function findOrphans({ workers, socket, startTime }: PoolState, proc: ProcFs): WorkerRecord[] {
+function findOrphans({ workers, sockets, startTime }: PoolState, proc: ProcFs): WorkerRecord[] {
   const told = workers.filter((worker) => proc.isAlive(worker));
-  if (socket === undefined) return told;
-  const untold = sessionsHolding(proc, socket, new Set(told.map(({ pid }) => pid)))
+  const known = new Set(told.map(({ pid }) => pid));
+  const untold = sockets
+    .flatMap((inode) => sessionsHolding(proc, inode, known))
     // The number may be another socket's since a reboot.
     .filter((worker) => Number(worker.startTime) >= Number(startTime))
     .map((worker) => ({ ...worker, slot: 0 }));

@@ -200,6 +200,7 @@ class SupervisedRun {
       warn: (message) => this.#log.write({ event: 'warning', message }),
     });
   }
+      onSocket: (inode) => this.#records.tryingOn(inode),
 
   #createSupervisor(releases: Releases, sessions: ReturnType<typeof workerSessions>): Supervisor {
     const { proc, socket } = this.#prepared;
