@@ -10,6 +10,7 @@ import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { baseDirectories } from '../sys/base-directories.ts';
 import { PoolFiles, prepareBaseDirectory } from '../sys/pool-files.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
+import { sessionsHolding } from '../sys/socket-holders.ts';
 import { PoolGiver } from './pool-giver.ts';
 
 export interface Claim {
@@ -77,9 +78,21 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
       }
     };
     const left = giver ? undefined : files.readOwnState();
-    const orphans = left?.workers.filter((worker) => proc?.isAlive(worker)) ?? [];
+    const orphans = left && proc ? findOrphans(left, proc) : [];
     return { files, giver, isRunningPool, waitForStop, hints: [], orphans, workerUid: left?.workerUid };
   }
+}
+
+/** Those that the state names, and those that were started in the moment in which their supervisor was killed. */
+function findOrphans({ workers, sockets, startTime }: PoolState, proc: ProcFs): WorkerRecord[] {
+  const told = workers.filter((worker) => proc.isAlive(worker));
+  const known = new Set(told.map(({ pid }) => pid));
+  const untold = sockets
+    .flatMap((inode) => sessionsHolding(proc, inode, known))
+    // The number may be another socket's since a reboot.
+    .filter((worker) => Number(worker.startTime) >= Number(startTime))
+    .map((worker) => ({ ...worker, slot: 0 }));
+  return [...told, ...untold];
 }
 
 interface Lock {

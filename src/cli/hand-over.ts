@@ -6,6 +6,7 @@ import { protocolVersion, refusal } from '../control/protocol.ts';
 import type { Clock, EventLog } from '../supervisor/interfaces.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { sendWithDescriptors } from '../sys/descriptor-passing.ts';
+import { sessionsHolding } from '../sys/socket-holders.ts';
 import { parseTakerLine, type TakerLine, type TakerWorker } from './handover-lines.ts';
 import type { PoolRecords } from './pool-records.ts';
 import type { PreparedPool } from './prepare-pool.ts';
@@ -31,6 +32,8 @@ export class Handover {
   readonly #options: HandoverOptions;
   readonly #client: ControlClient;
   readonly #takerPid: number;
+  /** Undefined where it cannot be known. */
+  readonly #takerStart: string | undefined;
   readonly #takerWorkers: TakerWorker[] = [];
   #stage: 'offered' | 'yielded' | 'over' = 'offered';
   #takenFiles: readonly string[] = [];
@@ -40,6 +43,7 @@ export class Handover {
     this.#options = options;
     this.#client = client;
     this.#takerPid = takerPid;
+    this.#takerStart = options.prepared.proc?.stat(takerPid)?.startTime;
   }
 
   /** Offers the pool to the client; undefined when it was refused. */
@@ -133,8 +137,20 @@ export class Handover {
       records.takeBack();
       openDesk();
     }
-    supervisor.endAdopted(this.#takerWorkers);
+    supervisor.endAdopted([...this.#takerWorkers, ...this.#findUntold()]);
     supervisor.setHandingOver(false);
+  }
+
+  /** Workers that it had no time to tell of: they are younger than it, and none of ours. */
+  #findUntold(): TakerWorker[] {
+    const { prepared, supervisor } = this.#options;
+    const { proc, socket } = prepared;
+    if (!proc || this.#takerStart === undefined) return [];
+    const bornAfter = Number(this.#takerStart);
+    const known = new Set([...this.#takerWorkers.map(({ pid }) => pid), ...supervisor.facts.livePids()]);
+    return sessionsHolding(proc, socket.inode, known).filter(
+      ({ startTime }) => Number(startTime) >= bornAfter,
+    );
   }
 
   #end(): void {

@@ -26,6 +26,7 @@ export class PoolRecords implements WorkerRecords {
   #isWriteDue = false;
   /** Nothing is written: the files are, or may be, another supervisor's. */
   #isSilent = false;
+  #trialSocket: string | undefined;
   /** Must know each worker of ours, for the case that we die. */
   #giver: PoolGiver | undefined;
 
@@ -63,6 +64,13 @@ export class PoolRecords implements WorkerRecords {
   get fileIdentities(): string[] {
     const { pidFile, workerPidFiles } = this.#prepared;
     return [...(pidFile ? [pidFile] : []), ...workerPidFiles].map(({ identity }) => identity);
+  }
+
+  /** The socket of a worker on trial, before there is one; undefined: there is none any more. */
+  tryingOn(socketInode: string | undefined): void {
+    this.#trialSocket = socketInode;
+    if (socketInode === undefined) this.#writeSoon();
+    else this.#write();
   }
 
   promoted(slot: number, pid: number): void {
@@ -198,6 +206,7 @@ export class PoolRecords implements WorkerRecords {
       address: this.#prepared.address,
       pid: process.pid,
       startTime: this.#startTime,
+      sockets: [this.#prepared.socket.inode, ...(this.#trialSocket === undefined ? [] : [this.#trialSocket])],
       workerUid: this.#prepared.identity.uid || (process.getuid?.() ?? 0),
       control: this.#prepared.files?.controlName,
       stopTimeoutMs: this.#config.stopTimeoutMs,

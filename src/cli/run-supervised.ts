@@ -76,6 +76,8 @@ class SupervisedRun {
   #isUp = false;
   /** HUP came to the old supervisor while it gave the pool to us. */
   #isReloadPending = false;
+  /** The supervisor that gave us the pool, and its workers, until it is gone. */
+  #watched: { readonly giver: PoolState; readonly workers: readonly WorkerRecord[] } | undefined;
   /** Why a start that was not up yet is being undone. */
   #abandoned: { readonly reason: string; readonly status: number } | undefined;
 
@@ -198,6 +200,7 @@ class SupervisedRun {
       settleMs,
       timeoutMs: readyTimeoutMs,
       warn: (message) => this.#log.write({ event: 'warning', message }),
+      onSocket: (inode) => this.#records.tryingOn(inode),
     });
   }
 
@@ -234,6 +237,7 @@ class SupervisedRun {
     };
     return new Supervisor(machine, settings, {
       stopping: () => {
+        this.#lookAtGiver();
         this.#desk.stopping();
         this.#records.setPhase('stopping');
       },
@@ -338,17 +342,23 @@ class SupervisedRun {
     this.#records.takeFiles('serving');
     giver.finish();
     this.#log.write({ event: 'taken-over', from: giverState.pid, workerPids: old.map(({ pid }) => pid) });
-    this.#watchGiver(giverState, old);
+    this.#watched = { giver: giverState, workers: old };
+    this.#watchGiver();
     return true;
   }
 
   /** The old supervisor ends its workers; should it die over that, we do. */
-  #watchGiver(state: PoolState, workers: readonly WorkerRecord[]): void {
-    systemClock.after(giverLookMs, () => {
-      const { proc } = this.#prepared;
-      if (proc?.isAlive(state)) this.#watchGiver(state, workers);
-      else this.#supervisor.endAdopted(workers.filter((worker) => proc?.isAlive(worker)));
-    });
+  #watchGiver(): void {
+    this.#lookAtGiver();
+    if (this.#watched) systemClock.after(giverLookMs, () => this.#watchGiver());
+  }
+
+  #lookAtGiver(): void {
+    const { proc } = this.#prepared;
+    if (!this.#watched || proc?.isAlive(this.#watched.giver)) return;
+    const { workers } = this.#watched;
+    this.#watched = undefined;
+    this.#supervisor.endAdopted(workers.filter((worker) => proc?.isAlive(worker)));
   }
 
   /** Workers of a supervisor that was killed, and whoever else of it holds the socket. */

@@ -22,6 +22,8 @@ export interface TrialOptions {
   readonly settleMs: number;
   readonly timeoutMs: number;
   readonly warn: (message: string) => void;
+  /** Hears of the worker's socket before it has a worker: the next start must find that, should we be killed. */
+  readonly onSocket: (inode: string | undefined) => void;
 }
 
 const patienceMs = 1000;
@@ -50,7 +52,7 @@ export class TrialWorkers implements Trials {
   }
 
   run(generation: number, looksWork: () => boolean, done: (refusal: string | undefined) => void): void {
-    const { spawnOn, pathOf, poolSocket, describeErrno, warn, asks } = this.#options;
+    const { spawnOn, pathOf, poolSocket, describeErrno, warn, asks, onSocket } = this.#options;
     let socket: PrivateSocket;
     try {
       socket = listenPrivately(poolSocket.descriptor, asks);
@@ -63,8 +65,10 @@ export class TrialWorkers implements Trials {
       }
       return;
     }
+    onSocket(socket.inode);
     const result = spawnOn(generation, socket.descriptor);
     if ('errno' in result) {
+      onSocket(undefined);
       closeSync(socket.descriptor);
       if (socket.connection !== undefined) closeSync(socket.connection);
       done(`exec of '${pathOf(generation)}' failed: ${describeErrno(result.errno)}`);
@@ -165,5 +169,6 @@ export class TrialWorkers implements Trials {
     clearTimeout(trial.timer);
     trial.stopAsking();
     closeSync(trial.socket.descriptor);
+    this.#options.onSocket(undefined);
   }
 }

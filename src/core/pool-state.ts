@@ -9,6 +9,11 @@ export interface PoolState {
   readonly pid: number;
   /** Clock ticks since boot, as in /proc/PID/stat. */
   readonly startTime: string;
+  /**
+   * Inodes of the listening socket, and of the one of a worker on trial: they tell workers that nobody
+   * could write down any more.
+   */
+  readonly sockets: readonly string[];
   /** Whom the workers run as. */
   readonly workerUid: number;
   /** Name of the control socket beside this file; undefined: none. */
@@ -48,6 +53,8 @@ function isPoolState(value: unknown): value is PoolState {
     typeof state.stopTimeoutMs === 'number' &&
     typeof state.workerUid === 'number' &&
     Number.isInteger(state.workerUid) &&
+    Array.isArray(state.sockets) &&
+    state.sockets.every((inode) => typeof inode === 'string' && /^\d+$/.test(inode)) &&
     (state.control === undefined || (typeof state.control === 'string' && isPlainName(state.control))) &&
     (state.pidFile === undefined || typeof state.pidFile === 'string') &&
     Array.isArray(state.workers) &&

@@ -79,3 +79,10 @@ export function removeIfSame(at: NameAt, identity: string): boolean {
   if (!facts || facts.identity !== identity) return true;
   return attempt(() => libc.unlinkat(at.directory, at.name, 0)) === 0;
 }
+
+/** A text to write over a longer one: readers find it, and only newlines after it, at every moment. */
+export function padWithNewlines(content: Buffer, length: number): Buffer {
+  return content.length >= length
+    ? content
+    : Buffer.concat([content, Buffer.alloc(length - content.length, '\n')]);
+}

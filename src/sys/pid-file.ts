@@ -4,7 +4,15 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { SpawnFcgiError } from '../core/errors.ts';
-import { fileType, openParent, removeIfSame, statAt, statDescriptor, type NameAt } from './file-at.ts';
+import {
+  fileType,
+  openParent,
+  padWithNewlines,
+  removeIfSame,
+  statAt,
+  statDescriptor,
+  type NameAt,
+} from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
 import { getFileSizeLimit } from './resource-limit.ts';
 
@@ -235,10 +243,4 @@ function writeAll(descriptor: number, content: Buffer): void {
   for (let written = 0; written < content.length;) {
     written += writeSync(descriptor, content, written, content.length - written, written);
   }
-}
-
-function padWithNewlines(content: Buffer, length: number): Buffer {
-  return content.length >= length
-    ? content
-    : Buffer.concat([content, Buffer.alloc(length - content.length, '\n')]);
 }

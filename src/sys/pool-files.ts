@@ -23,6 +23,7 @@ import {
   removeIfSame,
   statAt,
   statDescriptor,
+  padWithNewlines,
   withUmask,
   type NameAt,
 } from './file-at.ts';
@@ -106,6 +107,11 @@ export class PoolFiles {
     return this.#control?.at.name;
   }
 
+  /** The lock is held by whoever has a copy of this descriptor. */
+  get lock(): number {
+    return this.#lock.descriptor;
+  }
+
   /** The listening control socket. */
   get control(): number | undefined {
     return this.#control?.descriptor;
@@ -158,11 +164,13 @@ export class PoolFiles {
     return parsePoolState(readAll(this.#state.descriptor));
   }
 
+  /** Should we be killed in between, the old text's rest is newlines, and the new one can be read. */
   writeState(state: PoolState): void {
-    const text = `${JSON.stringify(state)}\n`;
+    const text = Buffer.from(`${JSON.stringify(state)}\n`);
     try {
-      writeSync(this.#state.descriptor, text, 0);
-      ftruncateSync(this.#state.descriptor, Buffer.byteLength(text));
+      const { size } = fstatSync(this.#state.descriptor);
+      writeSync(this.#state.descriptor, padWithNewlines(text, size), 0, Math.max(text.length, size), 0);
+      ftruncateSync(this.#state.descriptor, text.length);
     } catch {
       // A full /run must not end a pool: the state is a hint.
     }

@@ -75,7 +75,7 @@ function socketInodes(proc: ProcFs, path: string): Set<string> {
   const found = new Set<string>();
   for (const line of proc.readTable('net/unix')) {
     const fields = line.split(/\s+/);
-    const [inode = '', name = ''] = [fields[6], fields.slice(7).join(' ')];
+    const [inode = '', name] = [fields[6], fields.slice(7).join(' ')];
     if (name === path || (basename(name) === basename(path) && fileOf(inode) === file)) found.add(inode);
   }
   return found;

@@ -60,14 +60,18 @@ export class UndoGuard {
     this.pid = pid;
   }
 
-  /** Starts the guard with today's privileges and root directory. */
-  static start(nodePath: string, bundlePath: string): UndoGuard {
+  /**
+   * Starts the guard with today's privileges and root directory. It holds the pool's lock with us: what it
+   * removes must not be the next start's by then.
+   */
+  static start(nodePath: string, bundlePath: string, lock: number | undefined): UndoGuard {
     const ends = Buffer.alloc(8);
     check('pipe2', () => libc.pipe2(ends, O_CLOEXEC));
     const [readEnd, writeEnd] = [ends.readInt32LE(0), ends.readInt32LE(4)];
     const nowhere = openSync('/dev/null', 'r+');
     const command = { path: '/bin/sh', argv: ['sh', '-c', script, 'spawn-fcgi-undo', nodePath, bundlePath] };
-    const streams = { stdin: readEnd, stdout: nowhere, stderr: nowhere };
+    // It has three descriptors, and prints nothing.
+    const streams = { stdin: readEnd, stdout: lock ?? nowhere, stderr: nowhere };
     const result = new ProcessTemplate(
       command,
       [Buffer.from('PATH=/usr/bin:/bin')],

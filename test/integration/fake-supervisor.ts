@@ -123,6 +123,7 @@ export function writeState(stateDir: string, id: string, changes: Partial<PoolSt
     address: id,
     pid,
     startTime: String(readStat(pid)?.startTime),
+    sockets: [],
     workerUid: 0,
     control: `${id}.ctl`,
     stopTimeoutMs: 9000,
