@@ -69,8 +69,8 @@ export function readOptions(args: string[], ownCommand: string): Options | undef
     manyWorkers: count(values.workers, 200, 'workers'),
     idleSeconds: quick ? 1 : 5,
     reloads: quick ? 3 : 50,
-    throughputRounds: quick ? 2 : 15,
-    throughputSeconds: quick ? 1 : 2,
+    throughputRounds: quick ? 2 : 40,
+    throughputSeconds: 1,
     jsonFile: values.json,
   };
 }

@@ -158,11 +158,11 @@ describe.for([plainProgram, perlScript])('$name, deployed by a link', { timeout:
     expect(await killOneOf(site)).toEqual(Array(WORKERS).fill('1'));
 
     await reload(site, () => releases.switchTo('3'));
-    expect(workersIn(site).map(releaseOf)).toEqual(Array(WORKERS).fill('2'));
+    expect(workersOf(site.pool).map(releaseOf)).toEqual(Array(WORKERS).fill('2'));
     expect(await killOneOf(site)).toEqual(Array(WORKERS).fill('2'));
 
     await reload(site);
-    expect(workersIn(site).map(releaseOf)).toEqual(Array(WORKERS).fill('3'));
+    expect(workersOf(site.pool).map(releaseOf)).toEqual(Array(WORKERS).fill('3'));
     await expectAnswers(site.port);
   });
 
@@ -173,7 +173,7 @@ describe.for([plainProgram, perlScript])('$name, deployed by a link', { timeout:
     releases.switchTo('2');
     await reload(site, () => releases.switchTo('3'));
     await killOneOf(site);
-    const directories = workersIn(site).map((pid) => readProcess(pid)?.cwd);
+    const directories = workersOf(site.pool).map((pid) => readProcess(pid)?.cwd);
     expect(directories).toEqual(Array(WORKERS).fill(dirname(releases.programOf('2'))));
     await expectAnswers(site.port);
   });
@@ -225,16 +225,16 @@ async function reloadAgainAndAgain(
   const what = `${application.name} over ${transport}${options.keptConnections === undefined ? '' : ', kept'}`;
   const row = { what, reloads: 0, ledger: load.ledger };
   rows.push(row);
-  const workersByRelease = new Map([['1', workersIn(site)]]);
+  const workersByRelease = new Map([['1', workersOf(site.pool)]]);
   releases.make('2');
   releases.switchTo('2');
   for (let number = 2; row.reloads < reloads; number += 1) {
-    const before = workersIn(site);
+    const before = workersOf(site.pool);
     const next = String(number + 1);
     releases.make(next);
     expect(await reload(site, () => releases.switchTo(next)), what).toMatchObject({ result: 'reloaded' });
-    expectAllNew(workersIn(site), before, what);
-    workersByRelease.set(String(number), workersIn(site));
+    expectAllNew(workersOf(site.pool), before, what);
+    workersByRelease.set(String(number), workersOf(site.pool));
     row.reloads += 1;
   }
   await load.stop();
@@ -282,7 +282,7 @@ function expectWhoAnswered(
 async function reloadBeforeRequest(application: Application, transport: Transport): Promise<void> {
   const { site } = await startReleases(application, transport, { workers: 1 });
   const what = `${application.name} over ${transport}`;
-  const [worker = 0] = workersIn(site);
+  const [worker = 0] = workersOf(site.pool);
   const { promise: mayBeSent, resolve: sendNow } = Promise.withResolvers<void>();
   const answer = fastcgiRequest(addressOf(site), cgiVariables(site), '', { sendAfter: mayBeSent });
   await waitFor('the worker to accept', () => socketsOf(worker) > 1);
@@ -321,7 +321,7 @@ async function reloadDuringRequest(application: Application, transport: Transpor
   const { site } = await startReleases(application, transport);
   const what = `${application.name} over ${transport}`;
   const load = loadOn(site, application, { clients: 1 });
-  const before = workersIn(site);
+  const before = workersOf(site.pool);
   const slow = { query: 'slow&sleep=2000' };
   let isInFlight = true;
   const reply = send(site.port, slow).finally(() => (isInFlight = false));
@@ -333,7 +333,7 @@ async function reloadDuringRequest(application: Application, transport: Transpor
   const ledger = await load.stop();
   const worker = readEcho(answer, slow)?.pid;
   expect(before, `${what}: ${answer.status} ${answer.body}`).toContain(worker);
-  expectAllNew(workersIn(site), before, what);
+  expectAllNew(workersOf(site.pool), before, what);
   expectNothingLost(ledger, what);
 }
 
@@ -354,25 +354,20 @@ async function reloadTo(bad: BadRelease, application: Application, transport: Tr
   expect(end, transport).toMatchObject({ result: bad.result });
   expectNothingLost(ledger, transport);
   // One that was about to be replaced may still be ending.
-  await waitFor('a full pool', () => workersIn(site).length === WORKERS);
-  expect(workersIn(site).map(releaseOf), transport).toEqual(Array(WORKERS).fill('1'));
+  await waitFor('a full pool', () => workersOf(site.pool).length === WORKERS);
+  expect(workersOf(site.pool).map(releaseOf), transport).toEqual(Array(WORKERS).fill('1'));
 }
 
 /** Returns the releases of all workers once there is a successor. */
 async function killOneOf(site: Site): Promise<(string | undefined)[]> {
-  const [victim = 0, ...others] = workersIn(site);
+  const [victim = 0, ...others] = workersOf(site.pool);
   process.kill(victim, 'SIGKILL');
   return waitFor('a successor', () => {
-    const workers = workersIn(site);
+    const workers = workersOf(site.pool);
     const releases = workers.map(releaseOf);
     const isFull = workers.length === WORKERS && !workers.includes(victim) && releases.every(Boolean);
     return isFull && others.every((pid) => workers.includes(pid)) && releases;
   });
-}
-
-/** Without a process that is no worker (yet), such as the guard of the start. */
-function workersIn(site: Site): number[] {
-  return workersOf(site.pool).filter((pid) => releaseOf(pid) !== undefined);
 }
 
 /** Whether the socket that the worker listens on is. */

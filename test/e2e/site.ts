@@ -116,10 +116,10 @@ export async function startSite(
   };
 }
 
-/** Living workers of a pool: the supervisor's children. */
+/** Living workers of a pool: the supervisor's children with sessions of their own; the guard of the start has none. */
 export function workersOf(pool: Pool): number[] {
   return childrenOf(pool.pid)
-    .filter((pid) => isAlive(pid))
+    .filter((pid) => isAlive(pid) && readStat(pid)?.session === pid)
     .toSorted((a, b) => a - b);
 }
 
