@@ -1,11 +1,15 @@
 // Keeps what all workers share with the listening socket as the program in service
 // wants it: Node and Go set O_NONBLOCK and another backlog on it, and a Node program that
 // ends clears the flag under those that serve on.
+import type { SharedSocket } from '../supervisor/interfaces.ts';
 import type { ListenSocket } from '../sys/listen-socket.ts';
 import { attempt, libc } from '../sys/libc.ts';
 import { isNonBlocking, setNonBlocking } from '../sys/private-socket.ts';
 
-export class SocketState {
+/** A program that is slow to start, and up by its age alone, sets the flag later. */
+const lookAgainAfterMs = 1000;
+
+export class SocketState implements SharedSocket {
   readonly #socket: ListenSocket;
   readonly #backlog: number;
   #isNonBlocking = false;
@@ -15,22 +19,29 @@ export class SocketState {
     this.#backlog = backlog;
   }
 
-  /** Workers of the generation in service are up: this is how they want it. */
-  remember(): void {
+  settle(): void {
     this.#isNonBlocking = isNonBlocking(this.#socket.descriptor);
     // The user's backlog counts; listen(2) again only sets it.
     attempt(() => libc.listen(this.#socket.descriptor, this.#backlog));
+    setTimeout(() => this.look(), lookAgainAfterMs).unref();
   }
 
-  /** Before a worker starts and after one has ended. */
+  look(): void {
+    this.#isNonBlocking ||= isNonBlocking(this.#socket.descriptor);
+  }
+
   restore(): void {
+    const { descriptor } = this.#socket;
+    if (this.#isNonBlocking && !isNonBlocking(descriptor)) setNonBlocking(descriptor, true);
+  }
+
+  revert(): void {
     const { descriptor } = this.#socket;
     if (isNonBlocking(descriptor) !== this.#isNonBlocking) setNonBlocking(descriptor, this.#isNonBlocking);
   }
 
-  /** No worker is left: the next program starts with what 1.6 gives. */
   reset(): void {
     this.#isNonBlocking = false;
-    this.restore();
+    this.revert();
   }
 }

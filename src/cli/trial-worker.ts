@@ -2,7 +2,7 @@
 // nobody else can reach must come up, live for a while and, with `--ready probe`,
 // answer. A release that cannot run is found out without a single real request.
 import { closeSync } from 'node:fs';
-import type { Evidence, Sessions, Trials } from '../supervisor/interfaces.ts';
+import type { Evidence, Sessions, TrialRefusal, Trials } from '../supervisor/interfaces.ts';
 import type { ListenSocket } from '../sys/listen-socket.ts';
 import { isNonBlocking, listenPrivately, type PrivateSocket } from '../sys/private-socket.ts';
 import type { Releases } from '../sys/release.ts';
@@ -34,13 +34,13 @@ interface Trial {
   readonly pid: number;
   readonly socket: PrivateSocket;
   readonly startedAtMs: number;
-  readonly done: (refusal: string | undefined) => void;
+  readonly done: (refusal?: TrialRefusal) => void;
   readonly looksWork: () => boolean;
   isAnswered: boolean;
   stopAsking: () => void;
   timer: NodeJS.Timeout | undefined;
   /** Known, and only the worker's end is waited for. */
-  verdict: { readonly refusal: string | undefined } | undefined;
+  verdict: { readonly refusal: TrialRefusal | undefined } | undefined;
 }
 
 export class TrialWorkers implements Trials {
@@ -51,17 +51,17 @@ export class TrialWorkers implements Trials {
     this.#options = options;
   }
 
-  run(generation: number, looksWork: () => boolean, done: (refusal: string | undefined) => void): void {
+  run(generation: number, looksWork: () => boolean, done: (refusal?: TrialRefusal) => void): void {
     const { spawnOn, pathOf, poolSocket, describeErrno, warn, asks, onSocket } = this.#options;
     let socket: PrivateSocket;
     try {
       socket = listenPrivately(poolSocket.descriptor, asks);
     } catch (error) {
       const message = `the new release is not tried beside the pool first: ${(error as Error).message}`;
-      if (asks) done(message);
+      if (asks) done({ reason: message, isLate: false });
       else {
         warn(message);
-        done(undefined);
+        done();
       }
       return;
     }
@@ -71,7 +71,10 @@ export class TrialWorkers implements Trials {
       onSocket(undefined);
       closeSync(socket.descriptor);
       if (socket.connection !== undefined) closeSync(socket.connection);
-      done(`exec of '${pathOf(generation)}' failed: ${describeErrno(result.errno)}`);
+      done({
+        reason: `exec of '${pathOf(generation)}' failed: ${describeErrno(result.errno)}`,
+        isLate: false,
+      });
       return;
     }
     this.#begin({
@@ -94,9 +97,8 @@ export class TrialWorkers implements Trials {
     this.#forget(trial);
     // What it left of its session must not stay.
     this.#options.sessions.signalLeftovers([pid], 'SIGKILL');
-    trial.done(
-      trial.verdict ? trial.verdict.refusal : `a worker of the new release (PID ${pid}) ended on trial`,
-    );
+    const reason = `a worker of the new release (PID ${pid}) ended on trial`;
+    trial.done(trial.verdict ? trial.verdict.refusal : { reason, isLate: false });
     return true;
   }
 
@@ -129,7 +131,7 @@ export class TrialWorkers implements Trials {
     if (trial.isAnswered && ageMs >= trialMs && this.#isUp(trial, ageMs)) {
       this.#conclude(trial, this.#refuseByFlags(trial));
     } else if (ageMs >= timeoutMs) {
-      this.#conclude(trial, 'a worker of the new release was not up within --ready-timeout');
+      this.#conclude(trial, 'a worker of the new release was not up within --ready-timeout', true);
     } else {
       const untilOldEnoughMs = trialMs - ageMs;
       this.#lookIn(trial, untilOldEnoughMs > 0 ? untilOldEnoughMs : ageMs < 500 ? youngPauseMs : longPauseMs);
@@ -155,9 +157,9 @@ export class TrialWorkers implements Trials {
   }
 
   /** The verdict is told once the worker is gone: there is never more than one too many. */
-  #conclude(trial: Trial, refusal: string | undefined): void {
+  #conclude(trial: Trial, reason: string | undefined, isLate = false): void {
     if (this.#trial !== trial || trial.verdict) return;
-    trial.verdict = { refusal };
+    trial.verdict = { refusal: reason === undefined ? undefined : { reason, isLate } };
     trial.stopAsking();
     clearTimeout(trial.timer);
     this.#options.sessions.signalWorkers([trial.pid], 'SIGTERM');

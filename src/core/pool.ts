@@ -245,8 +245,8 @@ export class Pool {
   }
 
   /** The probe's answer: undefined is good, a text says why not. */
-  probed(step: number, refusal: string | undefined): PoolOrder[] {
-    return this.#advanceReload((reload) => reload.probed(step, refusal));
+  probed(step: number, refusal: string | undefined, isLate = false): PoolOrder[] {
+    return this.#advanceReload((reload) => reload.probed(step, refusal, isLate));
   }
 
   settled(step: number): PoolOrder[] {

@@ -33,7 +33,7 @@ export interface UpWorker {
 export type ReloadFailure =
   | { readonly kind: 'ended'; readonly slot: number; readonly pid: number; readonly end: WorkerEnd }
   | { readonly kind: 'late'; readonly slot: number }
-  | { readonly kind: 'no-answer'; readonly reason: string };
+  | { readonly kind: 'no-answer'; readonly reason: string; readonly isLate: boolean };
 
 interface Candidate {
   readonly pid: number;
@@ -117,11 +117,11 @@ export class Reload {
     return step === this.#step ? this.#take('late', { kind: 'late', slot: this.#slot }) : [];
   }
 
-  probed(step: number, refusal: string | undefined): PoolOrder[] {
+  probed(step: number, refusal: string | undefined, isLate: boolean): PoolOrder[] {
     if (step !== this.#step) return [];
     return refusal === undefined
       ? this.#take('answered', undefined)
-      : this.#take('lost', { kind: 'no-answer', reason: refusal });
+      : this.#take(isLate ? 'late' : 'lost', { kind: 'no-answer', reason: refusal, isLate });
   }
 
   settled(step: number): PoolOrder[] {
@@ -170,6 +170,11 @@ export class Reload {
     }
   }
 
+  get #isLate(): boolean {
+    const failure = this.#failure;
+    return failure?.kind === 'late' || (failure?.kind === 'no-answer' && failure.isLate);
+  }
+
   #target(): number {
     return isReturning(this.#stage) ? this.from : this.to;
   }
@@ -188,7 +193,7 @@ export class Reload {
       this.#slot = slot;
       return [{ kind: 'try', slot, generation: target, step: this.#step }];
     }
-    if (returning) return [this.#end(this.#failure?.kind === 'late' ? 'timed-out' : 'rolled-back')];
+    if (returning) return [this.#end(this.#isLate ? 'timed-out' : 'rolled-back')];
     this.#stage = 'settling';
     return [{ kind: 'settle', step: this.#step }];
   }

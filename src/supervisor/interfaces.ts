@@ -84,13 +84,19 @@ export interface WorkerRecords {
   adoptedEnded(pid: number): void;
 }
 
+/** Why a release is not tried on the pool; `isLate`: it was not up in time. */
+export interface TrialRefusal {
+  readonly reason: string;
+  readonly isLate: boolean;
+}
+
 /** Tries one worker of a generation on a socket that nobody else can reach. */
 export interface Trials {
   /**
    * Tells undefined when it came up and lived, else why not; the worker is gone by then. `looksWork`
    * says whether workers in service are seen waiting: only then not being seen means anything.
    */
-  run(generation: number, looksWork: () => boolean, done: (refusal: string | undefined) => void): void;
+  run(generation: number, looksWork: () => boolean, done: (refusal?: TrialRefusal) => void): void;
   /** Ends a trial that is under way; its `done` is not called any more. */
   cancel(): void;
 }
@@ -98,9 +104,13 @@ export interface Trials {
 /** What all workers share with the listening socket: O_NONBLOCK and backlog. */
 export interface SharedSocket {
   /** The workers in service are up: their program has it as it wants it. */
-  remember(): void;
-  /** A worker ended, and may have changed it under the others. */
+  settle(): void;
+  /** Something is about to change it: what the program in service has set until now counts. */
+  look(): void;
+  /** A worker ended, and may have cleared the flag under the others. */
   restore(): void;
+  /** A new release failed, and may have set it under the old workers. */
+  revert(): void;
   /** No worker is left: another program may follow. */
   reset(): void;
 }

@@ -304,6 +304,7 @@ export class Supervisor {
   }
 
   #noteUp(slot: number, pid: number, atMs: number): void {
+    if (!this.#pool.reload) this.#machine.sharedSocket.look();
     if (this.#pool.reload?.candidate?.pid === pid) this.#carryOut(this.#pool.candidateUp(atMs));
     else this.#feed(slot, { kind: 'up', atMs });
   }
@@ -334,7 +335,7 @@ export class Supervisor {
         return this.#reportEnd(order, ended);
       case 'report-up':
         this.#isStartDecided = true;
-        this.#machine.sharedSocket.remember();
+        this.#machine.sharedSocket.settle();
         return this.#outcome.up(order.firstEnds);
       case 'start-failed':
         return this.#failStart(order.firstEnds);
@@ -404,7 +405,7 @@ export class Supervisor {
         ({ state }) => state.kind === 'running' && readiness.evidenceOf(state.pid) === 'yes',
       );
     trials.run(generation, looksWork, (refusal) => {
-      this.#carryOut(this.#pool.probed(step, refusal));
+      this.#carryOut(this.#pool.probed(step, refusal?.reason, refusal?.isLate));
     });
   }
 
@@ -426,6 +427,7 @@ export class Supervisor {
   #beginReload(generation: number): void {
     this.#operation = { sinceMs: this.#machine.clock.nowMs(), listeners: this.#nextListeners };
     this.#nextListeners = [];
+    this.#machine.sharedSocket.look();
     this.#machine.log.write({ event: 'reload-started', generation });
   }
 
@@ -433,7 +435,8 @@ export class Supervisor {
     const { log, clock, spawner } = this.#machine;
     const message = failure ? this.#describeFailure(failure, generation) : '';
     this.#lastReload = { result, atMs: clock.nowMs(), message };
-    if (result === 'reloaded') this.#machine.sharedSocket.remember();
+    if (result === 'reloaded') this.#machine.sharedSocket.settle();
+    else this.#machine.sharedSocket.revert();
     log.write({ event: 'reload-finished', result, generation, ...(failure ? { reason: message } : {}) });
     spawner.keepOnly([...new Set([this.#pool.generation, ...this.#facts.generations()])]);
     this.#endOperation({ kind: 'reload', result, generation, message });
@@ -461,7 +464,7 @@ export class Supervisor {
 
   #endRestart({ isUp, generation }: Extract<PoolOrder, { kind: 'restart-ended' }>): void {
     this.#machine.log.write({ event: 'restart-finished', generation, isUp });
-    this.#machine.sharedSocket.remember();
+    this.#machine.sharedSocket.settle();
     this.#machine.spawner.keepOnly([generation]);
     this.#endOperation({ kind: 'restart', isUp, generation });
   }

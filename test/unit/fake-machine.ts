@@ -12,6 +12,7 @@ import type {
   Sessions,
   SessionMember,
   SharedSocket,
+  TrialRefusal,
   Trials,
 } from '../../src/supervisor/interfaces.ts';
 import { Supervisor, type Machine } from '../../src/supervisor/supervisor.ts';
@@ -122,7 +123,7 @@ export class FakeMachine implements Machine {
   readonly trialsRun: {
     generation: number;
     looksWork: () => boolean;
-    done: (refusal: string | undefined) => void;
+    done: (refusal?: TrialRefusal) => void;
   }[] = [];
   trialsCancelled = 0;
   readonly trials: Trials = {
@@ -130,8 +131,10 @@ export class FakeMachine implements Machine {
     cancel: () => void this.trialsCancelled++,
   };
   readonly sharedSocket: SharedSocket = {
-    remember: () => undefined,
+    settle: () => undefined,
+    look: () => undefined,
     restore: () => undefined,
+    revert: () => undefined,
     reset: () => void this.journal.push('reset socket'),
   };
   /** Workers that may not be looked into. */

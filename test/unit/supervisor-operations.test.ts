@@ -289,7 +289,7 @@ describe('the reason of a reload that failed', () => {
   test('is what the trial was refused for', () => {
     const pool = startFakePool({ isTriedFirst: true });
     pool.supervisor.reload();
-    pool.machine.trialsRun[0]?.done('it answered with HTTP');
+    pool.machine.trialsRun[0]?.done({ reason: 'it answered with HTTP', isLate: false });
     expect(reasonOf(pool)).toBe('rolled-back: it answered with HTTP');
   });
 
@@ -330,7 +330,7 @@ describe('a reload with a trial', () => {
   test('that fails lets go of the release and leaves no timer', () => {
     const pool = startFakePool({ isTriedFirst: true });
     pool.supervisor.reload();
-    pool.machine.trialsRun[0]?.done('no answer');
+    pool.machine.trialsRun[0]?.done({ reason: 'no answer', isLate: false });
     expect(pool.machine.kept).toStrictEqual([1]);
     expect(pool.machine.spawned).toStrictEqual([101]);
     expect(pool.clock.pending).toBe(0);
@@ -350,7 +350,7 @@ describe('a reload with a trial', () => {
     const pool = startFakePool({ isTriedFirst: true });
     pool.supervisor.reload();
     pool.machine.trialsRun[0]?.done(undefined);
-    pool.machine.trialsRun[0]?.done('too late');
+    pool.machine.trialsRun[0]?.done({ reason: 'too late', isLate: false });
     expect(pool.machine.events).toHaveLength(1);
     expect(pool.supervisor.pool.reload?.stage).toBe('trying');
   });
@@ -725,5 +725,16 @@ describe('a handover', () => {
     expect(ends).toMatchObject([{ result: 'reloaded' }]);
     expect(pool.supervisor.pool.operation).toBe('handover');
     expect(pool.supervisor.operationSinceMs).toBeDefined();
+  });
+});
+
+test('a release that is not up on trial in time is a time-out', () => {
+  const pool = startFakePool({ isTriedFirst: true });
+  pool.supervisor.reload();
+  pool.machine.trialsRun[0]?.done({ reason: 'not up', isLate: true });
+  expect(pool.machine.events.at(-1)).toMatchObject({
+    event: 'reload-finished',
+    result: 'timed-out',
+    reason: 'not up',
   });
 });

@@ -77,7 +77,9 @@ function happen({ machine, clock, supervisor }: FakePool, happening: Happening, 
       supervisor.setHandingOver(happening.isHandingOver);
       return;
     case 'trial':
-      machine.trialsRun.shift()?.done(happening.refusal);
+      machine.trialsRun
+        .shift()
+        ?.done(happening.refusal === undefined ? undefined : { reason: happening.refusal, isLate: false });
       return;
     case 'time-passes':
       clock.advance(happening.ms);
