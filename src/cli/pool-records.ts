@@ -116,15 +116,17 @@ export class PoolRecords implements WorkerRecords {
     this.#write();
   }
 
-  /** Every file but those that the new supervisor has open is removed; nothing is touched any more. */
+  /**
+   * Every file but those that the new supervisor has open is removed; nothing is touched any more. The
+   * listening socket stays open: by its name we tell which connections our workers have accepted.
+   */
   handOver(taken: readonly string[]): void {
     this.#isSilent = true;
-    const { pidFile, workerPidFiles, files, socket } = this.#prepared;
+    const { pidFile, workerPidFiles, files } = this.#prepared;
     for (const file of pidFile ? [pidFile, ...workerPidFiles] : workerPidFiles) {
       if (!taken.includes(file.identity)) file.release();
     }
     files?.abandon();
-    closeSync(socket.descriptor);
   }
 
   /** At a clean end: socket file, PID files, state and lock are removed as far as we may. */

@@ -48,6 +48,7 @@ const frontReadLookMs = 1;
 /** Lets the command return before the collection takes the processor. */
 const releaseMemoryAfterMs = 300;
 const giverLookMs = 200;
+const giverLookDuringStartMs = 50;
 
 /** Runs the pool; ends the process by itself when the pool has ended. */
 export function runSupervised(
@@ -74,6 +75,7 @@ class SupervisedRun {
   readonly #desk: ControlDesk;
   readonly #isBackground: boolean;
   #isUp = false;
+  #hasAskedForFiles = false;
   /** HUP came to the old supervisor while it gave the pool to us. */
   #isReloadPending = false;
   /** The supervisor that gave us the pool, and its workers, until it is gone. */
@@ -139,6 +141,7 @@ class SupervisedRun {
     if (this.#isBackground) this.#watchFront();
     process.on('uncaughtException', (error) => this.#survive(error));
     this.#watchReadiness();
+    if (giver) this.#heedGiver(giver);
     try {
       this.#supervisor.start();
     } catch (error) {
@@ -256,6 +259,19 @@ class SupervisedRun {
     });
   }
 
+  /** While our workers start, the pool may be told to stop, and its supervisor may lose patience with us. */
+  #heedGiver(giver: PoolGiver): void {
+    systemClock.after(giverLookDuringStartMs, () => {
+      if (this.#isUp || this.#hasAskedForFiles || this.#abandoned !== undefined) return;
+      const { giverState, proc } = this.#prepared;
+      const news = giver.look();
+      if (news === 'stopping') this.#abandon('the pool was told to stop', exitStatus.refused);
+      else if (news === 'gone' && giverState && proc?.isAlive(giverState))
+        this.#abandon('the old supervisor took the pool back', exitStatus.refused);
+      else this.#heedGiver(giver);
+    });
+  }
+
   /** --ready probe: the question waits in the queue since before the first worker. */
   #whenAnswered(proceed: () => void): void {
     const { readyProbe } = this.#prepared;
@@ -318,6 +334,7 @@ class SupervisedRun {
   }
 
   #askForFiles(giver: PoolGiver): boolean {
+    this.#hasAskedForFiles = true;
     try {
       const taken = giver.takeFiles(this.#records.fileIdentities);
       if (taken.answer === 'stopping') this.#abandon('the pool was told to stop', exitStatus.refused);

@@ -552,8 +552,12 @@ export class Supervisor {
   #startingWorkers(): StartingWorker[] {
     const { settleMs, isNotified, isTakingOver } = this.#settings;
     // A worker that tells itself when it is ready is not ready by living.
-    const careful = { upByAgeMs: isNotified ? Number.POSITIVE_INFINITY : settleMs, needsEvidence: true };
-    const rule = isNotified || (isTakingOver && !this.#isStartDecided) ? careful : memberRule;
+    const upByAgeMs = isNotified ? Number.POSITIVE_INFINITY : settleMs;
+    const careful = { upByAgeMs, needsEvidence: true, notBeforeMs: 0 };
+    // No trial goes before a takeover: the first workers are on trial themselves.
+    const trial = { ...careful, notBeforeMs: Math.min(this.#settings.restart.minUptimeMs, settleMs) };
+    const firstRule = isTakingOver ? trial : isNotified ? careful : memberRule;
+    const rule = this.#isStartDecided ? (isNotified ? careful : memberRule) : firstRule;
     const members = this.#pool.slots.flatMap(({ state }, slot) =>
       state.kind === 'starting' ? [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...rule }] : [],
     );

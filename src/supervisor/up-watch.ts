@@ -11,6 +11,8 @@ export interface StartingWorker {
   readonly upByAgeMs: number;
   /** Age counts only where nobody may look; a worker that plainly does not wait is not up. */
   readonly needsEvidence: boolean;
+  /** Evidence counts from this age on: a release that dies after a moment must not replace anybody. */
+  readonly notBeforeMs: number;
 }
 
 /** A worker that takes long to start is looked at this often at least. */
@@ -52,7 +54,8 @@ export class UpWatch {
     if (left.length > 0 && !this.#isArmed) this.#lookAfter(this.#pauseMs(left));
   }
 
-  #isUp({ pid, upByAgeMs, needsEvidence }: StartingWorker, ageMs: number): boolean {
+  #isUp({ pid, upByAgeMs, needsEvidence, notBeforeMs }: StartingWorker, ageMs: number): boolean {
+    if (ageMs < notBeforeMs) return false;
     const isOld = ageMs >= upByAgeMs;
     if (isOld && !needsEvidence) return !this.#readiness.hasEnded(pid);
     const evidence = this.#readiness.evidenceOf(pid);
@@ -74,4 +77,4 @@ export class UpWatch {
 }
 
 /** How long a worker of a first start or a restart must live to count as up: 1.6's window. */
-export const memberRule = { upByAgeMs: defaults.upAfterMs, needsEvidence: false } as const;
+export const memberRule = { upByAgeMs: defaults.upAfterMs, needsEvidence: false, notBeforeMs: 0 } as const;

@@ -130,7 +130,7 @@ describe.for(transports)('on %s', (transport) => {
     },
   );
 
-  test('workers whose supervisor was killed keep serving, and the next start is refused and names them', async () => {
+  test('workers whose supervisor was killed keep serving; only a start that supervises takes over from them', async () => {
     const place = makePlace();
     const { options: address, target, inUse } = await addressOf(place, transport);
     const pool = await start(place, ['-P', place.pidFile, '-F', '2'], ['serve'], { address });
@@ -138,18 +138,20 @@ describe.for(transports)('on %s', (transport) => {
     process.kill(pool.pid, 'SIGKILL');
     await waitFor('the end of the supervisor', () => !isAlive(pool.pid));
     await visit(target);
-    const next = await run(place, ['-P', place.pidFile], ['serve'], { address });
-    expect(next).toMatchObject({ status: 255, stdout: '' });
-    expect(withoutHints(next.stderr)).toBe(inUse);
-    for (const worker of workers) {
-      expect(hintsOf(next.stderr).join('\n')).toMatch(new RegExp(`\\b${worker}\\b`));
-      expect(isAlive(worker)).toBe(true);
+    for (const model of ['--no-supervise', '-n']) {
+      const refused = await runCommand(oursPath, [...address, model, '--', place.app, 'serve'], {
+        cwd: place.dir,
+      });
+      expect(refused.status).toBe(255);
+      expect(withoutHints(refused.stderr)).toBe(inUse);
     }
     await visit(target);
-    for (const worker of workers) process.kill(worker, 'SIGKILL');
-    const third = await start(place, ['-P', place.pidFile], ['serve'], { address });
-    await onlyWorker(third);
+    const next = await start(place, ['-P', place.pidFile], ['serve'], { address });
+    await waitFor('the end of the old workers', () => !workers.some((worker) => isAlive(worker)));
+    await onlyWorker(next);
+    expect(readFileSync(place.pidFile, 'utf8')).toBe(String(next.pid));
     await visit(target);
+    await endPool(place, next);
   });
 });
 

@@ -172,8 +172,8 @@ test.for(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     const second = startForeground(commandLine(place, ['-n', '--supervise', '-P', place.pidFile]), {
       cwd: place.dir,
     });
-    // It opens its PID file right before it waits for the first pool.
-    await waitFor('the second start', () => existsSync(place.pidFile));
+    // It takes its name once it hears signals, right before it waits for the first pool.
+    await waitFor('the second start', () => readStat(second.pid)?.comm === 'app');
     process.kill(second.pid, signal);
     expect(await second.ended).toEqual({ status: 0, signal: null });
     expect(existsSync(place.pidFile)).toBe(false);

@@ -1,0 +1,698 @@
+// --replace: a running pool is taken over with new options and a new program, and what becomes of it when one of the two
+// supervisors fails on the way (docs/handover.md).
+import { readFileSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { atEnd } from '../helpers/cleanup.ts';
+import { compileC, fixture } from '../helpers/compile-c.ts';
+import { readProcess, isAlive, readStat } from '../helpers/processes.ts';
+import { needCommands, needRoot } from '../helpers/requirements.ts';
+import { runCommand } from '../helpers/run-command.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { isLocked, makeEchoPlace, readPoolState, transports, type EchoPlace } from './echo-pool.ts';
+import { ctl } from './fake-supervisor.ts';
+import { oursPath, startForeground, type Pool } from '../helpers/command-under-test.ts';
+import {
+  commandLine,
+  endPool,
+  events,
+  expectNothingLeft,
+  filesOf,
+  fullPool,
+  hintsOf,
+  makePlace,
+  NOBODY,
+  onlyWorker,
+  run,
+  start,
+  starts,
+  visit,
+  waitForEvents,
+  waitForStarts,
+  withoutHints,
+  workersOf,
+  type Place,
+} from './place.ts';
+import { askEcho, startRequests } from './request-load.ts';
+
+describe.for(transports)('--replace on %s', (transport) => {
+  test('three times under load, with other options and another program: nothing is refused, nothing lost', async () => {
+    const place = await makeEchoPlace(transport);
+    const { address, releases, target } = place;
+    const pattern = join(place.runDir, 'w-%i.pid');
+    const optionsFor = (name: string, workers: number): string[] => [
+      ...['-P', place.pidFile, '--worker-pid-file', pattern],
+      ...['-F', String(workers), '--name', name],
+    ];
+    let pool = await start(place, optionsFor('first', 2), [], { address });
+    await fullPool(pool, 2);
+    const load = startRequests(target);
+    for (const [round, workers] of [3, 2, 4].entries()) {
+      const old = { ...pool, workers: workersOf(pool) };
+      const release = String(round + 2);
+      releases.make(release);
+      releases.switchTo(release);
+      pool = await start(place, ['--replace', ...optionsFor(`take-${release}`, workers)], [], { address });
+      await expectInService(place, pool, { workers, pattern });
+      expect(readProcess(pool.pid)?.comm).toBe(`take-${release}`);
+      await waitFor('an answer of the new release', () => load.tally.releases.has(release));
+      await expectGone(old);
+    }
+    const tally = await load.stop();
+    expect(tally.lost).toEqual([]);
+    expect(tally.answered).toBe(tally.sent);
+    expect([...tally.releases.keys()].sort()).toEqual(['1', '2', '3', '4']);
+    await endPool(place, pool);
+    await expectNothingLeft(place);
+  });
+
+  test('a request in flight is answered by the old worker', async () => {
+    const place = await makeEchoPlace(transport);
+    const { address, target } = place;
+    const old = await start(place, [], [], { address });
+    const worker = await onlyWorker(old);
+    const asked = askEcho(target, 'sleep=3000');
+    await waitFor('the request in a worker', async () => (await busyWorkers(place)) === 1);
+    const pool = await start(place, ['--replace'], [], { address });
+    expect(isAlive(worker)).toBe(true);
+    expect(await asked).toMatchObject({ pid: worker });
+    await expectGone({ pid: old.pid, workers: [worker] });
+    expect((await askEcho(target)).pid).toBe(await onlyWorker(pool));
+  });
+});
+
+describe('what the new command says about the files counts', () => {
+  test('another PID file: the old one is removed, and so are worker PID files that are not used any more', async () => {
+    const place = makePlace();
+    const other = { ...place, pidFile: join(place.runDir, 'other.pid') };
+    const old = await start(place, ['-P', place.pidFile, '--worker-pid-file', join(place.runDir, 'old.pid')]);
+    const pool = await start(place, ['--replace', '-P', other.pidFile]);
+    await expectGone(old);
+    expect(readFileSync(other.pidFile, 'utf8')).toBe(String(pool.pid));
+    expect(filesOf(place).filter((name) => name.endsWith('.pid'))).toEqual(['run/other.pid']);
+    await endPool(place, pool);
+    await expectNothingLeft(place);
+  });
+
+  test('without a PID file, and back to one', async () => {
+    const place = makePlace();
+    const first = await start(place, ['-P', place.pidFile]);
+    const second = await start(place, ['--replace']);
+    await expectGone(first);
+    expect(filesOf(place).filter((name) => name.endsWith('.pid'))).toEqual([]);
+    const third = await start(place, ['--replace', '-P', place.pidFile]);
+    await expectGone(second);
+    expect(readFileSync(place.pidFile, 'utf8')).toBe(String(third.pid));
+  });
+
+  test.for([
+    ['without -u', []],
+    ['with -u', ['-u', 'nobody', '-g', 'nogroup']],
+  ] as const)('mode, owner and backlog as root %s', async ([, user], ctx) => {
+    needRoot(ctx);
+    const place = makePlace();
+    const old = await start(place, [...user, '-M', '0600', '-b', '5']);
+    expect(await queueOf(place)).toMatchObject({ backlog: 5 });
+    const pool = await start(place, [
+      '--replace',
+      ...user,
+      ...['-M', '0666', '-U', 'daemon', '-G', 'daemon', '-b', '77'],
+    ]);
+    await expectGone(old);
+    const { mode, uid, gid } = statSync(place.socket);
+    expect({ mode: mode & 0o7777, uid, gid }).toEqual({ mode: 0o666, uid: 1, gid: 1 });
+    expect(await queueOf(place)).toMatchObject({ backlog: 77 });
+    // What is not given is what a plain start would set.
+    const third = await start(place, ['--replace', ...user]);
+    await expectGone(pool);
+    const after = statSync(place.socket);
+    const owner = user.length > 0 ? NOBODY : 0;
+    expect({ mode: after.mode & 0o7777, uid: after.uid, gid: after.gid }).toEqual({
+      mode: 0o660 & ~process.umask(),
+      uid: owner,
+      gid: owner,
+    });
+    expect(await queueOf(place)).toMatchObject({ backlog: 1024 });
+    await endPool(place, third);
+    // The user of the pool may not remove what is in directories of root.
+    if (user.length === 0) await expectNothingLeft(place);
+  });
+
+  test('mode and backlog as an ordinary user', async (ctx) => {
+    needRoot(ctx);
+    const { place, asNobody } = await makeNobodysPlace();
+    const old = await start(place, ['-M', '0600'], ['serve'], asNobody);
+    const pool = await start(
+      place,
+      ['--replace', '-M', '0666', '-b', '9', '-P', place.pidFile],
+      ['serve'],
+      asNobody,
+    );
+    await expectGone(old);
+    const { mode, uid } = statSync(place.socket);
+    expect({ mode: mode & 0o7777, uid }).toEqual({ mode: 0o666, uid: NOBODY });
+    expect(readFileSync(place.pidFile, 'utf8')).toBe(String(pool.pid));
+    const status = await ctl(place.stateDir, ['status', '--json', place.socket], asNobody);
+    expect(JSON.parse(status.stdout)).toMatchObject([{ queue: { backlog: 9 } }]);
+    await visit({ path: place.socket });
+    await endPool(place, pool);
+    await expectNothingLeft(place);
+  });
+
+  test('another user for the workers, from root to nobody and back', async (ctx) => {
+    needRoot(ctx);
+    const place = makePlace();
+    const old = await start(place);
+    const second = await start(place, ['--replace', '-u', 'nobody', '-g', 'nogroup']);
+    await expectGone(old);
+    expect(readProcess(await onlyWorker(second))?.status['Uid']).toMatch(/^65534\t65534/);
+    await visit({ path: place.socket });
+    const third = await start(place, ['--replace']);
+    await expectGone(second);
+    expect(readProcess(await onlyWorker(third))?.status['Uid']).toMatch(/^0\t0/);
+    await endPool(place, third);
+    await expectNothingLeft(place);
+  });
+
+  test('the lock stays held from one supervisor to the next, and a plain start is refused all the time', async () => {
+    const place = makePlace();
+    const old = await start(place);
+    const replaced = run(place, ['--replace'], ['pause=300', 'serve']);
+    await waitForEvents(place, 'handover-started');
+    const plain = await run(place);
+    expect(withoutHints(plain.stderr)).toBe("spawn-fcgi: socket is already in use, can't spawn");
+    expect((await replaced).status).toBe(0);
+    await expectGone(old);
+    expect(await isLocked(place)).toBe(true);
+    expect((await run(place)).status).toBe(255);
+  });
+});
+
+describe('a new side that fails leaves the old pool as it was:', () => {
+  interface Failing {
+    what: string;
+    options?: string[];
+    actions?: string[];
+    app?: string;
+    status: number;
+    says: RegExp;
+  }
+
+  const failing: Failing[] = [
+    { what: 'its program is missing', app: '/nowhere/app', status: 2, says: /child exited with: 2/ },
+    {
+      what: 'its program may not be executed',
+      app: '/etc/passwd',
+      status: 13,
+      says: /child exited with: 13/,
+    },
+    { what: 'its workers exit at once', actions: ['exit=3'], status: 3, says: /child exited with: 3/ },
+    { what: 'its workers are killed', actions: ['raise=9'], status: 1, says: /child signaled: 9/ },
+    {
+      what: 'one of its workers exits at once',
+      options: ['-F', '3'],
+      actions: ['once=FLAG', 'exit=4', 'serve'],
+      status: 4,
+      says: /child exited with: 4/,
+    },
+    {
+      what: 'its workers die before they wait for connections',
+      actions: ['pause=300', 'exit=5'],
+      status: 5,
+      says: /child exited with: 5/,
+    },
+    {
+      what: 'its workers die 0.7 s after they began to wait for connections',
+      actions: ['alarm=700', 'serve'],
+      status: 1,
+      says: /child signaled: 14/,
+    },
+    {
+      what: 'its workers are never ready',
+      options: ['--ready-timeout', '300ms'],
+      actions: ['hang'],
+      status: 75,
+      says: /not ready within --ready-timeout/,
+    },
+    {
+      what: 'its workers do not answer the probe',
+      options: ['--ready', 'probe', '--ready-timeout', '5s'],
+      status: 75,
+      says: /--ready probe: /,
+    },
+    { what: 'its PID file cannot be made', options: ['-P', '/nowhere/pid'], status: 255, says: /PID-file/ },
+    { what: 'an unknown user', options: ['-u', 'no-such-user'], status: 255, says: /find user/ },
+    {
+      what: 'an unknown owner of the socket',
+      options: ['-U', 'no-such-user'],
+      status: 255,
+      says: /find user/,
+    },
+    {
+      what: 'a chroot that is not there',
+      options: ['-c', '/nowhere', '-P', '/dev/null'],
+      status: 255,
+      says: /PID-file|chroot/,
+    },
+    { what: 'a directory that is not there', options: ['-d', '/nowhere'], status: 255, says: /chdir/ },
+  ];
+
+  test.for(failing)('$what', async ({ options = [], actions = ['serve'], app, status, says }, ctx) => {
+    needRoot(ctx);
+    const { place, old, before } = await makeGuardedPool();
+    const other = app === undefined ? place : { ...place, app };
+    const result = await run(
+      other,
+      ['--replace', '-M', '0666', '-U', 'daemon', '-P', place.pidFile, ...options],
+      actions.map((action) => action.replace('FLAG', join(place.dir, 'flag'))),
+    );
+    expect(result).toMatchObject({ status, stdout: '' });
+    expect(withoutHints(result.stderr)).toMatch(says);
+    await expectAsBefore(place, old, before);
+  });
+
+  // Each with the moment in which the new supervisor is killed.
+  const moments = [
+    ['when it has the descriptors', ['pause=60000']],
+    ['by its first worker', ['kill-parent=9', 'serve']],
+  ] as const;
+
+  test.for(moments)('its supervisor is killed %s', async ([, actions], ctx) => {
+    needRoot(ctx);
+    const { place, old, before } = await makeGuardedPool();
+    const running = run(place, ['--replace', '-M', '0666', '-P', place.pidFile, '-F', '2'], actions);
+    if (actions[0] === 'pause=60000') {
+      const [begun] = await waitForEvents(place, 'handover-started');
+      await waitForStarts(place, 4);
+      process.kill(Number(begun?.['to']), 'SIGKILL');
+    }
+    expect((await running).status).not.toBe(0);
+    await waitForEvents(place, 'handover-failed');
+    await expectAsBefore(place, old, before);
+  });
+
+  // System calls of the new supervisor between the last moment in which the old one serves alone and its "done".
+  test.for([
+    ['applies the backlog', 'listen', 1],
+    ['writes the PID file', 'ftruncate', 1],
+    ['writes the state file', 'ftruncate', 2],
+  ] as const)('its supervisor is killed as it %s', async ([, call, when], ctx) => {
+    needRoot(ctx);
+    needCommands(ctx, 'strace');
+    const { place, old, before } = await makeGuardedPool();
+    const inject = `${call}:signal=SIGKILL:when=${when}`;
+    const args = commandLine(place, ['-n', '--replace', '-M', '0666', '-b', '7', '-P', place.pidFile]);
+    const trace = ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${inject}`];
+    const killed = await runCommand('strace', [...trace, oursPath, ...args], { cwd: place.dir });
+    expect(killed.status).not.toBe(0);
+    await waitForEvents(place, 'handover-failed');
+    await expectAsBefore(place, old, before);
+  });
+
+  test.for(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)('%s to its command', async (signal, ctx) => {
+    needRoot(ctx);
+    const { place, old, before } = await makeGuardedPool();
+    const running = startCommand(place, ['--replace', '-M', '0666', '-P', place.pidFile], ['pause=60000']);
+    await waitForEvents(place, 'handover-started');
+    await waitForStarts(place, 3);
+    process.kill(running.pid, signal);
+    expect((await running.ended).signal).toBe(signal);
+    await waitForEvents(place, 'handover-failed');
+    await expectAsBefore(place, old, before);
+  });
+
+  test('the next --replace after a failure works', async () => {
+    const place = makePlace();
+    const old = await start(place, ['-P', place.pidFile]);
+    expect((await run(place, ['--replace'], ['exit=3'])).status).toBe(3);
+    const pool = await start(place, ['--replace', '-P', place.pidFile]);
+    await expectGone(old);
+    expect(readFileSync(place.pidFile, 'utf8')).toBe(String(pool.pid));
+  });
+
+  test('a descriptor is not left open in the old supervisor', async (ctx) => {
+    needRoot(ctx);
+    const place = makePlace();
+    const old = await start(place);
+    const open = (): number => readProcess(old.pid)?.fds.length ?? 0;
+    expect((await run(place, ['--replace'], ['exit=3'])).status).toBe(3);
+    await waitForEvents(place, 'handover-failed', 1);
+    const before = await waitFor('the first count', open);
+    for (const round of [2, 3, 4]) {
+      expect((await run(place, ['--replace'], ['exit=3'])).status).toBe(3);
+      await waitForEvents(place, 'handover-failed', round);
+    }
+    await waitFor('no more descriptors than after the first', () => open() <= before);
+  });
+});
+
+describe('signals to the old supervisor during the handover:', () => {
+  test('TERM ends both', async () => {
+    const place = makePlace();
+    const old = await start(place, ['-P', place.pidFile]);
+    const replaced = run(place, ['--replace', '-P', place.pidFile], ['pause=60000']);
+    await waitForEvents(place, 'handover-started');
+    await waitForStarts(place, 2);
+    process.kill(old.pid, 'SIGTERM');
+    const result = await replaced;
+    expect(result).toMatchObject({ status: 255, stdout: '', timedOut: false });
+    expect(result.stderr).toContain('the pool was told to stop');
+    await expectNothingLeft(place);
+  });
+
+  test('spawn-fcgictl stop ends both', async () => {
+    const place = makePlace();
+    await start(place, ['-P', place.pidFile]);
+    const replaced = run(place, ['--replace', '-P', place.pidFile], ['pause=60000']);
+    await waitForEvents(place, 'handover-started');
+    await waitForStarts(place, 2);
+    expect(await ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
+    expect((await replaced).status).toBe(255);
+    await expectNothingLeft(place);
+  });
+
+  test('HUP is carried out by the new one', async () => {
+    const place = makePlace();
+    const old = await start(place);
+    const replaced = start(place, ['--replace', '--settle', '50ms'], ['pause=400', 'serve']);
+    await waitForEvents(place, 'handover-started');
+    process.kill(old.pid, 'SIGHUP');
+    const pool = await replaced;
+    await waitForEvents(place, 'reload-finished');
+    expect(events(place, 'reload-started')).toHaveLength(1);
+    expect(await generationOf(place)).toEqual({ pid: pool.pid, generation: 2 });
+    await expectGone(old);
+  });
+
+  test('a reload that is asked for by spawn-fcgictl during the handover is refused as busy or carried out', async () => {
+    const place = makePlace();
+    await start(place, ['--ready-timeout', '1s']);
+    const replaced = run(place, ['--replace'], ['pause=2500', 'serve']);
+    await waitForEvents(place, 'handover-started');
+    const reload = await ctl(place.stateDir, ['reload', place.socket]);
+    expect(reload.status).toBe(6);
+    expect(reload.stderr).toMatch(/^spawn-fcgictl: busy: handover since \d+ s\n$/);
+    expect((await replaced).status).toBe(0);
+  });
+
+  test('scaling is not carried out by the pool that goes, and a worker that dies is replaced', async () => {
+    const place = makePlace();
+    const old = await start(place);
+    const worker = await onlyWorker(old);
+    const replaced = run(place, ['--replace'], ['pause=1000', 'serve']);
+    await waitForEvents(place, 'handover-started');
+    process.kill(old.pid, 'SIGTTIN');
+    process.kill(worker, 'SIGKILL');
+    await onlyWorker(old, [worker]);
+    await visit({ path: place.socket });
+    expect(workersOf(old)).toHaveLength(1);
+    expect((await replaced).status).toBe(0);
+    await expectGone(old);
+  });
+});
+
+test('the old supervisor is killed during the handover: the new one takes all of it', async () => {
+  const place = await makeEchoPlace();
+  const old = await start(place, ['-F', '2', '-P', place.pidFile], []);
+  const workers = await fullPool(old, 2);
+  const load = startRequests(place.target);
+  const late = join(place.dir, 'late.sh');
+  await runCommand('sh', [
+    '-c',
+    `printf '#!/bin/sh\\nsleep 0.5\\nexec ${place.app}\\n' > ${late}; chmod 755 ${late}`,
+  ]);
+  const replaced = run({ ...place, app: late }, ['--replace', '-F', '2', '-P', place.pidFile], []);
+  await waitForEvents(place, 'handover-started');
+  process.kill(old.pid, 'SIGKILL');
+  const result = await replaced;
+  expect(result).toMatchObject({ status: 0 });
+  await waitFor('the end of the old workers', () => workers.every((pid) => !isAlive(pid)));
+  const tally = await load.stop();
+  expect(tally.lost).toEqual([]);
+  const state = readPoolState(place);
+  expect(readFileSync(place.pidFile, 'utf8')).toBe(String(state?.pid));
+  expect(await ctl(place.stateDir, ['ping', place.socket])).toMatchObject({ status: 0 });
+  await endPool(place, { pid: state?.pid ?? 0 });
+  await expectNothingLeft(place);
+});
+
+test('--replace without a running pool is a plain start', async () => {
+  const place = makePlace();
+  const pool = await start(place, ['--replace', '-P', place.pidFile]);
+  await visit({ path: place.socket });
+  expect(events(place, 'taken-over')).toEqual([]);
+  await endPool(place, pool);
+  await expectNothingLeft(place);
+});
+
+test('--replace of a pool that is stopping waits for its end and is a plain start', async () => {
+  const place = makePlace();
+  const old = await start(place, [], ['slow-end=500', 'serve']);
+  process.kill(old.pid, 'SIGTERM');
+  await waitForEvents(place, 'stopping');
+  const pool = await start(place, ['--replace']);
+  expect(isAlive(old.pid)).toBe(false);
+  await visit({ path: place.socket });
+  await endPool(place, pool);
+});
+
+test('a pool on another address is another pool', async () => {
+  const place = makePlace();
+  const other = { ...place, socket: join(place.runDir, 'other.sock') };
+  const first = await start(place, ['-P', place.pidFile]);
+  await start(other, ['--replace']);
+  expect(isAlive(first.pid)).toBe(true);
+  expect(events(place, 'handover-started')).toEqual([]);
+  await visit({ path: place.socket });
+  await visit({ path: other.socket });
+  const stolen = await run(other, ['--replace', '-P', place.pidFile]);
+  expect(stolen.status).toBe(255);
+  expect(withoutHints(stolen.stderr)).toContain(`belongs to a running pool (PID ${first.pid})`);
+  expect(readFileSync(place.pidFile, 'utf8')).toBe(String(first.pid));
+});
+
+describe('--replace while a reload is under way', () => {
+  test('waits for its end', async () => {
+    const place = await makeEchoPlace();
+    const old = await start(place, ['--settle', '50ms'], []);
+    const held = await holdConnection(place);
+    process.kill(old.pid, 'SIGHUP');
+    await waitForEvents(place, 'worker-replaced');
+    const replaced = start(place, ['--replace'], []);
+    await waitFor('the new start', () => events(place, 'handover-started').length === 0);
+    held.destroy();
+    const pool = await replaced;
+    const names = events(place).map(({ event }) => event);
+    expect(names.indexOf('reload-finished')).toBeLessThan(names.indexOf('handover-started'));
+    await expectGone(old);
+    expect(await generationOf(place)).toEqual({ pid: pool.pid, generation: 1 });
+  });
+
+  test('is refused after --ready-timeout, and says since when', async () => {
+    const place = await makeEchoPlace();
+    const old = await start(place, ['--settle', '50ms', '--ready-timeout', '700ms'], []);
+    await holdConnection(place);
+    process.kill(old.pid, 'SIGHUP');
+    await waitForEvents(place, 'worker-replaced');
+    const refused = await run(place, ['--replace', '--ready-timeout', '700ms'], []);
+    expect(refused).toMatchObject({ status: 255, stdout: '' });
+    expect(withoutHints(refused.stderr)).toMatch(
+      /^spawn-fcgi: cannot take over the pool on .*: busy: reload since \d+ s$/,
+    );
+    expect(isAlive(old.pid)).toBe(true);
+  });
+});
+
+test('an old supervisor that hangs is told in one line, and nothing is changed', async () => {
+  const place = makePlace();
+  const old = await start(place, ['-P', place.pidFile]);
+  const before = snapshot(place, old);
+  process.kill(old.pid, 'SIGSTOP');
+  await waitFor('the stop', () => readStat(old.pid)?.state === 'T');
+  const refused = await run(place, ['--replace', '--ready-timeout', '200ms', '-M', '0666']);
+  expect(refused).toMatchObject({ status: 255, stdout: '' });
+  expect(refused.stderr).toMatch(
+    /^spawn-fcgi: cannot take over the pool on .*: its supervisor does not answer\n$/,
+  );
+  process.kill(old.pid, 'SIGCONT');
+  // It may have offered the pool to somebody who is gone.
+  await waitFor('an idle supervisor', async () => (await operationOf(place)) === null);
+  await expectAsBefore(place, old, before);
+});
+
+test('a pool without a state directory cannot be replaced, and the command says so', async () => {
+  const place = makePlace();
+  const args = ['--replace', '--state-dir', '/proc/self', '-s', place.socket, '--', place.app, 'serve'];
+  const refused = await runCommand(oursPath, args, { cwd: place.dir });
+  expect(refused.status).toBe(255);
+  expect(withoutHints(refused.stderr)).toMatch(/^spawn-fcgi: --state-dir cannot be used: /);
+});
+
+test("another user's pool is not found by --replace, and its address is in use", async (ctx) => {
+  needRoot(ctx);
+  const { place, asNobody } = await makeNobodysPlace();
+  const old = await start(makeRootsPlace(place));
+  const refused = await run(place, ['--replace'], ['serve'], asNobody);
+  expect(refused.status).toBe(255);
+  expect(hintsOf(refused.stderr).join('\n')).not.toBe('');
+  expect(isAlive(old.pid)).toBe(true);
+});
+
+test('with a chroot, before and after', async (ctx) => {
+  needRoot(ctx);
+  const place = makePlace();
+  const app = compileC(fixture('scripted-worker.c'), { static: true });
+  await runCommand('cp', [app, join(place.runDir, 'app')]);
+  const inside = { ...place, app: '/app', socket: '/sock' };
+  const options = ['-c', place.runDir, '-u', 'nobody', '-g', 'nogroup'];
+  const outside = join(place.runDir, 'sock');
+  const args = (more: string[]): string[] =>
+    commandLine(inside, [...options, ...more]).filter((arg) => !arg.startsWith('report='));
+  expect((await runCommand(oursPath, args([]), { cwd: place.dir })).status).toBe(0);
+  const old = { pid: readPoolState(place)?.pid ?? 0, workers: [] };
+  expect((await runCommand(oursPath, args(['--replace', '-M', '0666']), { cwd: place.dir })).status).toBe(0);
+  const pool = { pid: readPoolState(place)?.pid ?? 0 };
+  expect(pool.pid).not.toBe(old.pid);
+  await expectGone(old);
+  await visit({ path: outside });
+  expect(statSync(outside).mode & 0o777).toBe(0o666);
+  await endPool(place, pool);
+});
+
+interface Snapshot {
+  mode: number;
+  uid: number;
+  gid: number;
+  inode: number;
+  pidFile: string;
+  workerPidFile: string;
+  workers: number[];
+  backlog: number;
+}
+
+/** A pool with everything that a failed handover could change. */
+async function makeGuardedPool(): Promise<{ place: Place; old: Pool; before: Snapshot }> {
+  const place = makePlace();
+  const old = await start(place, [
+    ...['-F', '2', '-M', '0600', '-U', 'nobody', '-G', 'nogroup', '-b', '33'],
+    ...['-P', place.pidFile, '--worker-pid-file', join(place.runDir, 'w-%i.pid')],
+  ]);
+  await fullPool(old, 2);
+  return { place, old, before: snapshot(place, old) };
+}
+
+function snapshot(place: Place, pool: { pid: number }): Snapshot {
+  const { mode, uid, gid, ino } = statSync(place.socket);
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch {
+      return 'none';
+    }
+  };
+  return {
+    mode,
+    uid,
+    gid,
+    inode: ino,
+    pidFile: read(place.pidFile),
+    workerPidFile: read(join(place.runDir, 'w-0.pid')),
+    workers: workersOf(pool),
+    backlog: 0,
+  };
+}
+
+/** The old pool serves, its files say what they said, nothing of the new side is left. */
+async function expectAsBefore(place: Place, old: Pool, before: Snapshot): Promise<void> {
+  await waitFor('the old workers alone', () => {
+    const started = starts(place).map(({ pid }) => pid);
+    return started.every((pid) => before.workers.includes(pid) || !isAlive(pid));
+  });
+  expect(snapshot(place, old)).toEqual(before);
+  await visit({ path: place.socket });
+  const state = await waitFor('the state of the old pool', () => {
+    const found = readPoolState(place);
+    return found?.pid === old.pid && found;
+  });
+  expect(state).toMatchObject({ phase: 'serving' });
+  expect(state.workers.map(({ pid }) => pid).sort()).toEqual([...before.workers].sort());
+  const { status, stdout } = await ctl(place.stateDir, ['status', '--json', place.socket]);
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject([{ pid: old.pid, phase: 'serving' }]);
+  await endPool(place, old);
+  await expectNothingLeft(place);
+}
+
+/** Files, lock, state and control socket are the new supervisor's. */
+async function expectInService(
+  place: EchoPlace,
+  pool: Pool,
+  { workers, pattern }: { workers: number; pattern: string },
+): Promise<void> {
+  const pids = await fullPool(pool, workers);
+  expect(readFileSync(place.pidFile, 'utf8')).toBe(String(pool.pid));
+  const named = pids.map((_pid, slot) => Number(readFileSync(pattern.replace('%i', String(slot)), 'utf8')));
+  expect(named.sort()).toEqual([...pids].sort());
+  expect(await isLocked(place)).toBe(true);
+  const state = readPoolState(place);
+  expect(state).toMatchObject({ pid: pool.pid, phase: 'serving' });
+  const recorded = state?.workers.map(({ pid }) => pid) ?? [];
+  for (const pid of pids) expect(recorded).toContain(pid);
+  const { stdout } = await ctl(place.stateDir, ['status', '--json', place.name]);
+  expect(JSON.parse(stdout)).toMatchObject([{ pid: pool.pid, wanted: workers, phase: 'serving' }]);
+}
+
+async function expectGone({ pid, workers = [] }: { pid: number; workers?: number[] }): Promise<void> {
+  await waitFor(`the end of ${pid} and its workers`, () => [pid, ...workers].every((one) => !isAlive(one)));
+}
+
+async function statusOf(place: Place & { name?: string }): Promise<Record<string, unknown>> {
+  const { stdout } = await ctl(place.stateDir, ['status', '--json', place.name ?? place.socket]);
+  const [pool] = JSON.parse(stdout) as Record<string, unknown>[];
+  return pool ?? {};
+}
+
+async function queueOf(place: Place): Promise<unknown> {
+  return (await statusOf(place))['queue'];
+}
+
+async function operationOf(place: Place): Promise<unknown> {
+  return (await statusOf(place))['operation'];
+}
+
+async function busyWorkers(place: Place): Promise<unknown> {
+  return (await statusOf(place))['busy'];
+}
+
+async function generationOf(place: Place): Promise<{ pid: unknown; generation: unknown }> {
+  const { pid, generation } = await statusOf(place);
+  return { pid, generation };
+}
+
+/** A connection that a worker has accepted and waits on. */
+async function holdConnection(place: EchoPlace): Promise<{ destroy: () => void }> {
+  const connection = connect({ path: place.socket });
+  atEnd(() => {
+    connection.destroy();
+  });
+  await waitFor('a busy worker', async () => (await busyWorkers(place)) === 1);
+  return connection;
+}
+
+/** A place that nobody may use. */
+async function makeNobodysPlace() {
+  const place = makePlace();
+  await runCommand('chown', ['-R', '65534:65534', place.dir]);
+  return { place, asNobody: { uid: NOBODY, gid: NOBODY } };
+}
+
+/** The same socket, with root's files elsewhere. */
+function makeRootsPlace(place: Place): Place {
+  return { ...place, stateDir: join(place.dir, 'roots-state'), log: join(place.dir, 'roots.log') };
+}
+
+/** The command, to be signalled on its way. */
+function startCommand(place: Place, options: string[], actions: string[]) {
+  return startForeground(commandLine(place, options, actions), { cwd: place.dir });
+}
