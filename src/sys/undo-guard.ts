@@ -8,6 +8,7 @@ import { openParent, removeIfSame, type NameAt } from './file-at.ts';
 import { attempt, check, libc } from './libc.ts';
 import { adjustSocketFile, type Adjustment } from './listen-socket.ts';
 import { ProcFs } from './proc-fs.ts';
+import { sessionsHolding } from './socket-holders.ts';
 import { ProcessTemplate } from './spawn-worker.ts';
 
 const O_CLOEXEC = 0o2000000;
@@ -160,20 +161,15 @@ const mostLooks = 400;
 
 /**
  * Workers of the moment between their start and the word of it: they came after the guard, lost the
- * same parent, lead a session and have the socket. (Those of another supervisor on it have their parent.)
+ * same parent and have the socket as descriptor 0. (A supervisor that has taken the socket over has it as another.)
  */
 function findUntold(inode: string, proc: ProcFs): StartedWorker[] {
   const guard = proc.stat(process.ppid);
   if (!guard) return [];
-  return proc
-    .pids()
-    .map((pid) => proc.stat(pid))
-    .filter((stat) => stat !== undefined)
-    .filter(({ pid, session, parent }) => session === pid && parent === guard.parent)
-    .filter(({ pid, startTime }) => pid !== guard.pid && BigInt(startTime) >= BigInt(guard.startTime))
-    .filter(({ pid }) =>
-      proc.list(`${pid}/fd`).some((fd) => proc.readLink(`${pid}/fd/${fd}`) === `socket:[${inode}]`),
-    );
+  return sessionsHolding(proc, inode, new Set([guard.pid])).filter(
+    ({ pid, startTime }) =>
+      proc.stat(pid)?.parent === guard.parent && BigInt(startTime) >= BigInt(guard.startTime),
+  );
 }
 
 /** KILL for what is left of the sessions, until nothing is: a fork may escape a look. */

@@ -2,9 +2,11 @@
  * What this machine offers, and reasons to skip. `needRoot(ctx)` at the start
  * of a test skips it with a reason that the test runner lists.
  */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'vitest';
+
+const CAP_SYS_PTRACE = 19n;
 
 export const isRoot = process.getuid?.() === 0;
 
@@ -27,6 +29,14 @@ export function missing(requirements: { root?: boolean; commands?: readonly stri
 
 export function needRoot(ctx: TestContext): void {
   ctx.skip(!isRoot, 'needs root');
+}
+
+/** A supervisor may be traced only by root, and in a container only if that was left the right to. */
+export function needTracing(ctx: TestContext): void {
+  needRoot(ctx);
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  const mayTrace = ((BigInt(`0x${effective}`) >> CAP_SYS_PTRACE) & 1n) === 1n;
+  ctx.skip(!mayTrace, 'needs the capability to trace processes (CAP_SYS_PTRACE)');
 }
 
 export function needCommands(ctx: TestContext, ...names: string[]): void {

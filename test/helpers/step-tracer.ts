@@ -1,0 +1,137 @@
+// Follows the steps of a process (test/fixtures/step-tracer.c): system calls that change something for others. Kills it
+// at one of them, or holds it there. A start is held before its first step by a Node that stops itself.
+import { spawn, type ChildProcess } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { atEnd } from './cleanup.ts';
+import { oursPath, startForeground, type ForegroundPool } from './command-under-test.ts';
+import { compileC, fixture } from './compile-c.ts';
+import { readStat } from './processes.ts';
+import { waitFor } from './wait-for.ts';
+
+/** A step, and the how-many-eth of its name. */
+export interface Step {
+  readonly name: string;
+  readonly nth: number;
+}
+
+export interface Stop extends Step {
+  /** `kill`: SIGKILL instead of the step; `hold`: it waits there for `release`. */
+  readonly action: 'kill' | 'hold';
+}
+
+const quietMs = 150;
+
+export class StepTracer {
+  readonly #tracer: ChildProcess;
+  readonly #lines: string[] = [];
+
+  private constructor(tracer: ChildProcess) {
+    this.#tracer = tracer;
+    if (tracer.stdout) createInterface({ input: tracer.stdout }).on('line', (line) => this.#lines.push(line));
+    // It may end at the same moment.
+    tracer.stdin?.on('error', () => undefined);
+    atEnd(() => this.end());
+  }
+
+  /** Follows the process from now on. */
+  static async attach(pid: number, stop?: Stop): Promise<StepTracer> {
+    const at = stop ? [stop.action, String(stop.nth), stop.name] : [];
+    const tracer = new StepTracer(
+      spawn(compileC(fixture('step-tracer.c')), [String(pid), ...at], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    );
+    await waitFor('the tracer', () => tracer.#lines.includes('ready'));
+    return tracer;
+  }
+
+  /** What was seen so far, in order. */
+  get steps(): Step[] {
+    const counts = new Map<string, number>();
+    const names = this.#lines.filter((line) => !['ready', 'killed', 'held'].includes(line));
+    return names.map((name) => {
+      const nth = (counts.get(name) ?? 0) + 1;
+      counts.set(name, nth);
+      return { name, nth };
+    });
+  }
+
+  /** Whether the process is where it was to be stopped. */
+  get hasArrived(): boolean {
+    return this.#lines.includes('killed') || this.#lines.includes('held');
+  }
+
+  get hasEnded(): boolean {
+    return this.#tracer.exitCode !== null || this.#tracer.signalCode !== null;
+  }
+
+  /** Nothing happens any more. */
+  async quiet(): Promise<void> {
+    let [count, sinceMs] = [-1, 0];
+    await waitFor('the last step', () => {
+      if (count !== this.#lines.length) [count, sinceMs] = [this.#lines.length, performance.now()];
+      return performance.now() - sinceMs > quietMs;
+    });
+  }
+
+  release(): void {
+    if (this.#lines.at(-1) === 'held') this.#tracer.stdin?.write('\n');
+  }
+
+  /** Lets the process go on without us. */
+  async end(): Promise<void> {
+    if (this.hasEnded) return;
+    this.#tracer.kill('SIGKILL');
+    await waitFor('the end of the tracer', () => this.hasEnded);
+  }
+}
+
+export interface HeldStart {
+  readonly command: ForegroundPool;
+  /** The supervisor to be, stopped before it is Node. */
+  readonly pid: number;
+}
+
+/** Starts the command in a directory; its Node stops itself first. */
+export async function startHeld(dir: string, args: readonly string[]): Promise<HeldStart> {
+  const held = join(dir, 'held');
+  rmSync(held, { force: true });
+  const command = startForeground(args, { command: makeHoldingPackage(dir, held), cwd: dir });
+  const pid = await waitFor('the stopped start', () => {
+    const found = existsSync(held) ? Number(readFileSync(held, 'utf8')) : 0;
+    return readStat(found)?.state === 'T' && found;
+  });
+  return { command, pid };
+}
+
+/** The command's package with a Node that says its PID, and waits for SIGCONT before it is Node. */
+function makeHoldingPackage(dir: string, held: string): string {
+  const original = realpathSync(join(dirname(oursPath), '..'));
+  const copy = join(dir, 'package');
+  const command = join(copy, 'bin/spawn-fcgi');
+  if (existsSync(command)) return command;
+  mkdirSync(join(copy, 'bin'), { recursive: true });
+  mkdirSync(join(copy, 'node_modules/.bin'), { recursive: true });
+  copyFileSync(join(original, 'bin/spawn-fcgi'), command);
+  symlinkSync(join(original, 'dist'), join(copy, 'dist'));
+  symlinkSync(join(original, 'node_modules/koffi'), join(copy, 'node_modules/koffi'));
+  const node = join(copy, 'node_modules/.bin/node');
+  const lines = [
+    '#!/bin/sh',
+    `[ "$1" = --version ] || { echo $$ >'${held}'; kill -STOP $$; }`,
+    `exec '${realpathSync(process.execPath)}' "$@"`,
+  ];
+  writeFileSync(node, `${lines.join('\n')}\n`);
+  chmodSync(node, 0o755);
+  return command;
+}
