@@ -42,8 +42,14 @@ describe.for(transports)('--replace on %s', (transport) => {
     const { address, releases, target } = place;
     const pattern = join(place.runDir, 'w-%i.pid');
     const optionsFor = (name: string, workers: number): string[] => [
-      ...['-P', place.pidFile, '--worker-pid-file', pattern],
-      ...['-F', String(workers), '--name', name],
+      '-P',
+      place.pidFile,
+      '--worker-pid-file',
+      pattern,
+      '-F',
+      String(workers),
+      '--name',
+      name,
     ];
     let pool = await start(place, optionsFor('first', 2), [], { address });
     await fullPool(pool, 2);
@@ -575,8 +581,20 @@ interface Snapshot {
 async function makeGuardedPool(): Promise<{ place: Place; old: Pool; before: Snapshot }> {
   const place = makePlace();
   const old = await start(place, [
-    ...['-F', '2', '-M', '0600', '-U', 'nobody', '-G', 'nogroup', '-b', '33'],
-    ...['-P', place.pidFile, '--worker-pid-file', join(place.runDir, 'w-%i.pid')],
+    '-F',
+    '2',
+    '-M',
+    '0600',
+    '-U',
+    'nobody',
+    '-G',
+    'nogroup',
+    '-b',
+    '33',
+    '-P',
+    place.pidFile,
+    '--worker-pid-file',
+    join(place.runDir, 'w-%i.pid'),
   ]);
   await fullPool(old, 2);
   return { place, old, before: snapshot(place, old) };
@@ -616,7 +634,7 @@ async function expectAsBefore(place: Place, old: Pool, before: Snapshot): Promis
     return found?.pid === old.pid && found;
   });
   expect(state).toMatchObject({ phase: 'serving' });
-  expect(state.workers.map(({ pid }) => pid).sort()).toEqual([...before.workers].sort());
+  expect(new Set(state.workers.map(({ pid }) => pid))).toEqual(new Set(before.workers));
   const { status, stdout } = await ctl(place.stateDir, ['status', '--json', place.socket]);
   expect(status).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject([{ pid: old.pid, phase: 'serving' }]);
@@ -633,7 +651,7 @@ async function expectInService(
   const pids = await fullPool(pool, workers);
   expect(readFileSync(place.pidFile, 'utf8')).toBe(String(pool.pid));
   const named = pids.map((_pid, slot) => Number(readFileSync(pattern.replace('%i', String(slot)), 'utf8')));
-  expect(named.sort()).toEqual([...pids].sort());
+  expect(new Set(named)).toEqual(new Set(pids));
   expect(await isLocked(place)).toBe(true);
   const state = readPoolState(place);
   expect(state).toMatchObject({ pid: pool.pid, phase: 'serving' });
