@@ -123,7 +123,14 @@ describe('what the new command says about the files counts', () => {
     const pool = await start(place, [
       '--replace',
       ...user,
-      ...['-M', '0666', '-U', 'daemon', '-G', 'daemon', '-b', '77'],
+      '-M',
+      '0666',
+      '-U',
+      'daemon',
+      '-G',
+      'daemon',
+      '-b',
+      '77',
     ]);
     await expectGone(old);
     const { mode, uid, gid } = statSync(place.socket);
