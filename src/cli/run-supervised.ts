@@ -5,7 +5,6 @@ import type { Config } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
 import { describeEvent, type PoolEvent } from '../core/event-text.ts';
 import type { WorkerEnd } from '../core/pool.ts';
-import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import type { EventLog, Spawner } from '../supervisor/interfaces.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import type { Caller } from '../sys/caller.ts';
@@ -24,7 +23,6 @@ import { forbidInspection, releaseStartMemory } from '../sys/process-self.ts';
 import { watchChildren } from '../sys/reaper.ts';
 import { Releases } from '../sys/release.ts';
 import { SessionFreezer } from '../sys/session-freeze.ts';
-import { sessionsHolding } from '../sys/socket-holders.ts';
 import { commandLineOf, workerEnvironment } from '../sys/spawn-worker.ts';
 import { readinessOf } from '../sys/waiting.ts';
 import { adoptedSessions, workerSessions } from '../sys/worker-sessions.ts';
@@ -32,8 +30,8 @@ import { askWorker } from './ask-worker.ts';
 import { ControlDesk } from './control-desk.ts';
 import { ReadyNotices } from './ready-notices.ts';
 import { SocketState } from './socket-state.ts';
+import { TakeOver } from './take-over.ts';
 import { TrialWorkers } from './trial-worker.ts';
-import type { PoolGiver } from './pool-giver.ts';
 import { PoolRecords } from './pool-records.ts';
 import { describeFirstEnd, explainStartFailure } from './start-failure.ts';
 import type { PreparedPool } from './prepare-pool.ts';
@@ -47,8 +45,6 @@ const frontLookMs = 10;
 const frontReadLookMs = 1;
 /** Lets the command return before the collection takes the processor. */
 const releaseMemoryAfterMs = 300;
-const giverLookMs = 200;
-const giverLookDuringStartMs = 50;
 
 /** Runs the pool; ends the process by itself when the pool has ended. */
 export function runSupervised(
@@ -72,14 +68,10 @@ class SupervisedRun {
   readonly #notices: ReadyNotices | undefined;
   readonly #log: EventLog;
   readonly #supervisor: Supervisor;
+  readonly #takeOver: TakeOver;
   readonly #desk: ControlDesk;
   readonly #isBackground: boolean;
   #isUp = false;
-  #hasAskedForFiles = false;
-  /** HUP came to the old supervisor while it gave the pool to us. */
-  #isReloadPending = false;
-  /** The supervisor that gave us the pool, and its workers, until it is gone. */
-  #watched: { readonly giver: PoolState; readonly workers: readonly WorkerRecord[] } | undefined;
   /** Why a start that was not up yet is being undone. */
   #abandoned: { readonly reason: string; readonly status: number } | undefined;
 
@@ -105,6 +97,15 @@ class SupervisedRun {
     const sessions = workerSessions(prepared.proc, this.#freezer);
     this.#trials = this.#createTrials(releases, sessions);
     this.#supervisor = this.#createSupervisor(releases, sessions);
+    this.#takeOver = new TakeOver({
+      prepared,
+      records: this.#records,
+      supervisor: this.#supervisor,
+      freezer: this.#freezer,
+      log: this.#log,
+      isDecided: () => this.#isUp || this.#abandoned !== undefined,
+      abandon: (reason, status) => this.#abandon(reason, status),
+    });
     this.#desk = new ControlDesk({
       config,
       prepared,
@@ -120,11 +121,7 @@ class SupervisedRun {
   start(): void {
     forbidInspection();
     this.#journal.inherited(this.#prepared.socket.inode);
-    const { giver, orphans } = this.#prepared;
-    if (giver) this.#records.awaitFiles(giver);
-    // A supervisor that died while it looked at a worker may have left it stopped.
-    for (const { pid } of orphans) this.#freezer.thaw(pid);
-    this.#records.adopted(orphans);
+    this.#takeOver.begin();
     this.#records.setPhase('starting');
     watchChildren((pid, exit) => {
       this.#notices?.ended(pid);
@@ -141,7 +138,6 @@ class SupervisedRun {
     if (this.#isBackground) this.#watchFront();
     process.on('uncaughtException', (error) => this.#survive(error));
     this.#watchReadiness();
-    if (giver) this.#heedGiver(giver);
     try {
       this.#supervisor.start();
     } catch (error) {
@@ -240,11 +236,11 @@ class SupervisedRun {
     };
     return new Supervisor(machine, settings, {
       stopping: () => {
-        this.#lookAtGiver();
+        this.#takeOver.lookAtGiver();
         this.#desk.stopping();
         this.#records.setPhase('stopping');
       },
-      up: (firstEnds) => this.#whenAnswered(() => this.#takeOver(firstEnds)),
+      up: (firstEnds) => this.#whenAnswered(() => this.#checkTakeOver(firstEnds)),
       startFailed: (firstEnds) => this.#failStart(firstEnds),
       stopped: (status) => this.#end(status),
     });
@@ -256,19 +252,6 @@ class SupervisedRun {
     systemClock.after(this.#config.readyTimeoutMs, () => {
       if (this.#isUp) return;
       this.#abandon(`the pool was not ready within --ready-timeout`, exitStatus.notReady);
-    });
-  }
-
-  /** While our workers start, the pool may be told to stop, and its supervisor may lose patience with us. */
-  #heedGiver(giver: PoolGiver): void {
-    systemClock.after(giverLookDuringStartMs, () => {
-      if (this.#isUp || this.#hasAskedForFiles || this.#abandoned !== undefined) return;
-      const { giverState, proc } = this.#prepared;
-      const news = giver.look();
-      if (news === 'stopping') this.#abandon('the pool was told to stop', exitStatus.refused);
-      else if (news === 'gone' && giverState && proc?.isAlive(giverState))
-        this.#abandon('the old supervisor took the pool back', exitStatus.refused);
-      else this.#heedGiver(giver);
     });
   }
 
@@ -322,71 +305,15 @@ class SupervisedRun {
   }
 
   /** Old workers still serve: ours must all be up, and the old supervisor must let go. */
-  #takeOver(firstEnds: readonly (WorkerEnd | undefined)[]): void {
-    const { isTakingOver, giver } = this.#prepared;
+  #checkTakeOver(firstEnds: readonly (WorkerEnd | undefined)[]): void {
+    const { isTakingOver } = this.#prepared;
     const dead = firstEnds.find((end) => end !== undefined);
     if (isTakingOver && dead) {
       this.#abandon(`${describeFirstEnd(dead)}; the old pool stays in service`, statusOf(dead));
       return;
     }
-    if (giver && !this.#askForFiles(giver)) return;
+    if (!this.#takeOver.takeFiles()) return;
     this.#reportUp(firstEnds);
-  }
-
-  #askForFiles(giver: PoolGiver): boolean {
-    this.#hasAskedForFiles = true;
-    try {
-      const taken = giver.takeFiles(this.#records.fileIdentities);
-      if (taken.answer === 'stopping') this.#abandon('the pool was told to stop', exitStatus.refused);
-      else if (taken.answer === 'yours') this.#isReloadPending = taken.pending.reload;
-      return taken.answer !== 'stopping';
-    } catch (error) {
-      this.#abandon((error as Error).message, exitStatus.refused);
-      return false;
-    }
-  }
-
-  /** False: the old supervisor has taken everything back. */
-  #finishHandover(): boolean {
-    const { giver, giverState, proc } = this.#prepared;
-    if (!giver || !giverState) return true;
-    const isBack = giver.look() === 'gone' && proc?.isAlive(giverState) === true;
-    if (isBack) {
-      this.#abandon('the old supervisor took the pool back', exitStatus.refused);
-      return false;
-    }
-    const old = this.#prepared.files?.readOwnState()?.workers ?? giverState.workers;
-    this.#records.takeFiles('serving');
-    giver.finish();
-    this.#log.write({ event: 'taken-over', from: giverState.pid, workerPids: old.map(({ pid }) => pid) });
-    this.#watched = { giver: giverState, workers: old };
-    this.#watchGiver();
-    return true;
-  }
-
-  /** The old supervisor ends its workers; should it die over that, we do. */
-  #watchGiver(): void {
-    this.#lookAtGiver();
-    if (this.#watched) systemClock.after(giverLookMs, () => this.#watchGiver());
-  }
-
-  #lookAtGiver(): void {
-    const { proc } = this.#prepared;
-    if (!this.#watched || proc?.isAlive(this.#watched.giver)) return;
-    const { workers } = this.#watched;
-    this.#watched = undefined;
-    this.#supervisor.endAdopted(workers.filter((worker) => proc?.isAlive(worker)));
-  }
-
-  /** Workers of a supervisor that was killed, and whoever else of it holds the socket. */
-  #endOrphans(): void {
-    const { orphans, proc, socket, isTakingOver, giver } = this.#prepared;
-    if (giver || orphans.length === 0) return;
-    const known = new Set([...orphans.map(({ pid }) => pid), ...this.#supervisor.facts.livePids()]);
-    const others = isTakingOver && proc ? sessionsHolding(proc, socket.inode, known) : [];
-    const all = [...orphans.filter((worker) => proc?.isAlive(worker)), ...others];
-    this.#log.write({ event: 'taken-over', from: 0, workerPids: all.map(({ pid }) => pid) });
-    this.#supervisor.endAdopted(all);
   }
 
   #reportUp(firstEnds: readonly (WorkerEnd | undefined)[]): void {
@@ -411,7 +338,7 @@ class SupervisedRun {
   }
 
   #announce(firstEnds: readonly (WorkerEnd | undefined)[]): void {
-    if (!this.#finishHandover()) return;
+    if (!this.#takeOver.finish()) return;
     this.#isUp = true;
     this.#journal.keep();
     // Right behind it: a command that heard of success could find its start undone, and the other way round.
@@ -431,9 +358,9 @@ class SupervisedRun {
       address: this.#prepared.address,
       workers: this.#config.workers,
     });
-    this.#endOrphans();
+    this.#takeOver.endOrphans();
     this.#desk.open();
-    if (this.#isReloadPending) this.#supervisor.reload();
+    if (this.#takeOver.isReloadPending) this.#supervisor.reload();
     systemClock.after(releaseMemoryAfterMs, releaseStartMemory);
   }
 

@@ -1,0 +1,131 @@
+// The new supervisor's part of a takeover (docs/handover.md): waits until its own workers
+// are up, takes the files from the old supervisor, and sees to it that the old workers end.
+import { exitStatus } from '../core/errors.ts';
+import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
+import type { EventLog } from '../supervisor/interfaces.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
+import { systemClock } from '../sys/clock.ts';
+import type { SessionFreezer } from '../sys/session-freeze.ts';
+import { sessionsHolding } from '../sys/socket-holders.ts';
+import type { PoolGiver } from './pool-giver.ts';
+import type { PoolRecords } from './pool-records.ts';
+import type { PreparedPool } from './prepare-pool.ts';
+
+export interface TakeOverOptions {
+  readonly prepared: PreparedPool;
+  readonly records: PoolRecords;
+  readonly supervisor: Supervisor;
+  readonly freezer: SessionFreezer;
+  readonly log: EventLog;
+  /** The start is over, one way or the other. */
+  readonly isDecided: () => boolean;
+  readonly abandon: (reason: string, status: number) => void;
+}
+
+const lookMs = 200;
+const lookDuringStartMs = 50;
+
+export class TakeOver {
+  readonly #options: TakeOverOptions;
+  #hasAskedForFiles = false;
+  #isReloadPending = false;
+  /** An old supervisor that has handed over, and its workers, until it is gone. */
+  #watched: { readonly giver: PoolState; readonly workers: readonly WorkerRecord[] } | undefined;
+
+  constructor(options: TakeOverOptions) {
+    this.#options = options;
+  }
+
+  /** HUP came to the old supervisor while it gave the pool to us. */
+  get isReloadPending(): boolean {
+    return this.#isReloadPending;
+  }
+
+  /** Before our first worker starts. */
+  begin(): void {
+    const { prepared, records, freezer } = this.#options;
+    const { giver, orphans } = prepared;
+    if (giver) records.awaitFiles(giver);
+    // A supervisor that died while it looked at a worker may have left it stopped.
+    for (const { pid } of orphans) freezer.thaw(pid);
+    records.adopted(orphans);
+    if (giver) this.#heed(giver);
+  }
+
+  /** Our workers are up: the old supervisor must let go. False: the start was abandoned. */
+  takeFiles(): boolean {
+    const { giver } = this.#options.prepared;
+    if (!giver) return true;
+    this.#hasAskedForFiles = true;
+    try {
+      const taken = giver.takeFiles(this.#options.records.fileIdentities);
+      if (taken.answer === 'stopping') this.#abandon('the pool was told to stop');
+      else if (taken.answer === 'yours') this.#isReloadPending = taken.pending.reload;
+      return taken.answer !== 'stopping';
+    } catch (error) {
+      this.#abandon((error as Error).message);
+      return false;
+    }
+  }
+
+  /** The start has succeeded. False: the old supervisor has taken everything back. */
+  finish(): boolean {
+    const { prepared, records, log } = this.#options;
+    const { giver, giverState } = prepared;
+    if (!giver || !giverState) return true;
+    if (giver.look() === 'gone' && prepared.proc?.isAlive(giverState) === true) {
+      this.#abandon('the old supervisor took the pool back');
+      return false;
+    }
+    const old = prepared.files?.readOwnState()?.workers ?? giverState.workers;
+    records.takeFiles('serving');
+    giver.finish();
+    log.write({ event: 'taken-over', from: giverState.pid, workerPids: old.map(({ pid }) => pid) });
+    this.#watched = { giver: giverState, workers: old };
+    this.#watch();
+    return true;
+  }
+
+  /** Workers of a supervisor that was killed, and whoever else of it holds the socket. */
+  endOrphans(): void {
+    const { prepared, supervisor, log } = this.#options;
+    const { orphans, proc, socket, isTakingOver, giver } = prepared;
+    if (giver || orphans.length === 0) return;
+    const known = new Set([...orphans.map(({ pid }) => pid), ...supervisor.facts.livePids()]);
+    const others = isTakingOver && proc ? sessionsHolding(proc, socket.inode, known) : [];
+    const all = [...orphans.filter((worker) => proc?.isAlive(worker)), ...others];
+    log.write({ event: 'taken-over', from: 0, workerPids: all.map(({ pid }) => pid) });
+    supervisor.endAdopted(all);
+  }
+
+  /** The old supervisor ends its workers; should it die over that, we do. */
+  lookAtGiver(): void {
+    const { proc } = this.#options.prepared;
+    if (!this.#watched || proc?.isAlive(this.#watched.giver)) return;
+    const { workers } = this.#watched;
+    this.#watched = undefined;
+    this.#options.supervisor.endAdopted(workers.filter((worker) => proc?.isAlive(worker)));
+  }
+
+  /** While our workers start, the pool may be told to stop, and its supervisor may lose patience with us. */
+  #heed(giver: PoolGiver): void {
+    systemClock.after(lookDuringStartMs, () => {
+      if (this.#options.isDecided() || this.#hasAskedForFiles) return;
+      const { giverState, proc } = this.#options.prepared;
+      const news = giver.look();
+      const isAlive = giverState !== undefined && proc?.isAlive(giverState) === true;
+      if (news === 'stopping') this.#abandon('the pool was told to stop');
+      else if (news === 'gone' && isAlive) this.#abandon('the old supervisor took the pool back');
+      else this.#heed(giver);
+    });
+  }
+
+  #watch(): void {
+    this.lookAtGiver();
+    if (this.#watched) systemClock.after(lookMs, () => this.#watch());
+  }
+
+  #abandon(reason: string): void {
+    this.#options.abandon(reason, exitStatus.refused);
+  }
+}
