@@ -333,6 +333,14 @@ describe('a change of the code', () => {
   test('that does not load leaves the old workers, status 1 and the reason in stderr.log', async () => {
     const site = await startRecipe(venv(), { workers: 2 });
     const old = childrenOf(site.supervisor).toSorted((a, b) => a - b);
+    // A worker that still loads the project would load what comes now.
+    const loaded = new Set<number>();
+    const ask = async (): Promise<unknown> => loaded.add(await expectPage(site));
+    const isLoaded = async (): Promise<boolean> => {
+      await Promise.all(Array.from({ length: 8 }, ask));
+      return loaded.size === old.length;
+    };
+    await waitFor('an answer of each', isLoaded, { timeoutMs: 30_000 });
     const { PROJECTBASE } = site.settings;
     writeFileSync(join(PROJECTBASE, 'wiki20/controllers.py'), 'class Root:\n');
     const { failures } = await site.type(pageSays('spawn-fcgictl reload ${SUPERVISOR}'));
