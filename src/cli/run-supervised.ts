@@ -45,6 +45,7 @@ const frontLookMs = 10;
 const frontReadLookMs = 1;
 /** Lets the command return before the collection takes the processor. */
 const releaseMemoryAfterMs = 300;
+const tidyUpAfterMs = 2000;
 
 /** Runs the pool; ends the process by itself when the pool has ended. */
 export function runSupervised(
@@ -72,6 +73,7 @@ class SupervisedRun {
   readonly #desk: ControlDesk;
   readonly #isBackground: boolean;
   #isUp = false;
+  #cancelTidyUp: (() => void) | undefined;
   /** Why a start that was not up yet is being undone. */
   #abandoned: { readonly reason: string; readonly status: number } | undefined;
 
@@ -155,9 +157,16 @@ class SupervisedRun {
       write: (event: PoolEvent) => {
         log?.write(event);
         this.#desk.tell(describeEvent(event));
+        if (event.event === 'reload-finished' || event.event === 'restart-finished') this.#tidyUpLater();
       },
       reopen: () => log?.reopen(),
     };
+  }
+
+  /** What an operation has used is given back as after the start, once for several in a row. */
+  #tidyUpLater(): void {
+    this.#cancelTidyUp?.();
+    this.#cancelTidyUp = systemClock.after(tidyUpAfterMs, releaseStartMemory);
   }
 
   #createReleases(caller: Caller): Releases {
