@@ -118,6 +118,8 @@ describe('a state file that is wrong about', () => {
     const bystander = await onlyWorker(await start(other));
     const first = await start(place);
     const worker = await onlyWorker(first);
+    // Written after the command has returned.
+    await waitForEvents(place, 'pool-up');
     await killSupervisor(first);
     process.kill(worker, 'SIGKILL');
     await waitFor('the end of the worker', () => !isAlive(worker));
