@@ -59,15 +59,25 @@ const tablePath = process.env['SPAWN_FCGI_KILL_TABLE'];
 /** Steps at once: much of the time is spent waiting. */
 const lanes = 3;
 
+/** Which of an operation's kinds of steps: every so many, from a first one. */
+export interface Choice {
+  readonly every: number;
+  readonly first: number;
+}
+
 /**
- * Kills the victim at each kind of step, at its first time; of those only every `every`th. With
+ * Kills the victim at the chosen kinds of steps, each at its first time. With
  * SPAWN_FCGI_KILL_STEPS=all at each single step.
  */
-export async function killAtEachStep(operation: Operation, victim: Victim, every = 1): Promise<void> {
+export async function killAtEachStep(
+  operation: Operation,
+  victim: Victim,
+  { every, first }: Choice,
+): Promise<void> {
   const { steps, files } = await record(operation);
   const left = isFull
     ? [...steps]
-    : steps.filter(({ nth }) => nth === 1).filter((_, index) => index % every === 0);
+    : steps.filter(({ nth }) => nth === 1).filter((_, index) => index % every === first);
   expect(left).not.toEqual([]);
   const failures: string[] = [];
   const work = async (): Promise<void> => {

@@ -86,10 +86,11 @@ function optionsFor({ options }: User) {
   return (place: Place): string[] => ['-P', place.pidFile, '-F', '2', '--settle', '100ms', ...options];
 }
 
+/** Half of the steps with the one user, the other half with the other; of the lesser victims fewer. */
 type Kill = readonly [victim: Victim, every: number];
 const anyWorker: readonly Kill[] = [
-  ['new worker', 3],
-  ['old worker', 3],
+  ['new worker', 6],
+  ['old worker', 6],
 ];
 
 describe.for(users)('a pool with workers as $who', (user) => {
@@ -97,26 +98,26 @@ describe.for(users)('a pool with workers as $who', (user) => {
     {
       operation: asked('stop', user, ['stop']),
       kills: [
-        ['supervisor', 1],
-        ['old worker', 3],
+        ['supervisor', 2],
+        ['old worker', 6],
       ],
     },
-    { operation: asked('reload', user, ['reload']), kills: [['supervisor', 1], ...anyWorker] },
-    { operation: asked('restart', user, ['restart']), kills: [['supervisor', 1], ...anyWorker] },
-    { operation: asked('scale +1', user, ['scale', '+1'], 3), kills: [['supervisor', 1], ...anyWorker] },
+    { operation: asked('reload', user, ['reload']), kills: [['supervisor', 2], ...anyWorker] },
+    { operation: asked('restart', user, ['restart']), kills: [['supervisor', 2], ...anyWorker] },
+    { operation: asked('scale +1', user, ['scale', '+1'], 3), kills: [['supervisor', 2], ...anyWorker] },
     {
       operation: asked('scale -1', user, ['scale', '-1'], 1),
       kills: [
-        ['supervisor', 1],
-        ['old worker', 3],
+        ['supervisor', 2],
+        ['old worker', 6],
       ],
     },
     {
       operation: takenOver(user, 'supervisor'),
-      kills: [['supervisor', 1], ['old supervisor', 1], ['command', 3], ...anyWorker],
+      kills: [['supervisor', 2], ['old supervisor', 2], ['command', 6], ...anyWorker],
     },
-    { operation: takenOver(user, 'supervisor', true), kills: [['supervisor', 1]] },
-    { operation: takenOver(user, 'workers'), kills: [['supervisor', 1], ['command', 3], ...anyWorker] },
+    { operation: takenOver(user, 'supervisor', true), kills: [['supervisor', 2]] },
+    { operation: takenOver(user, 'workers'), kills: [['supervisor', 2], ['command', 6], ...anyWorker] },
   ];
 
   describe.for(cases)('$operation.name', ({ operation, kills }) => {
@@ -125,7 +126,10 @@ describe.for(users)('a pool with workers as $who', (user) => {
       { timeout },
       async ([victim, every], ctx) => {
         needTracing(ctx);
-        await killAtEachStep(operation, victim, every);
+        await killAtEachStep(operation, victim, {
+          every,
+          first: (users.indexOf(user) * every) / users.length,
+        });
       },
     );
   });

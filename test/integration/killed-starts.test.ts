@@ -47,7 +47,7 @@ describe.for(users)('a start with workers as $who', (user) => {
       needTracing(ctx);
       // Only a start that gives up root has one.
       if (victim === 'guard' && user.options.length === 0) return;
-      await killAtEachStep(startAs(user), victim, every);
+      await killAtEachStep(startAs(user), victim, { every, first: 0 });
     },
   );
 });
