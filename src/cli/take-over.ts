@@ -102,9 +102,11 @@ export class TakeOver {
   lookAtGiver(): void {
     const { proc } = this.#options.prepared;
     if (!this.#watched || proc?.isAlive(this.#watched.giver)) return;
-    const { workers } = this.#watched;
+    const left = this.#watched.workers.filter((worker) => proc?.isAlive(worker));
     this.#watched = undefined;
-    this.#options.supervisor.endAdopted(workers.filter((worker) => proc?.isAlive(worker)));
+    // It may have died while it looked at one.
+    for (const { pid } of left) this.#options.freezer.thaw(pid);
+    this.#options.supervisor.endAdopted(left);
   }
 
   /** While our workers start, the pool may be told to stop, and its supervisor may lose patience with us. */

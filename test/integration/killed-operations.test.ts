@@ -1,14 +1,17 @@
 // What a pool does when it runs, killed at each of its steps: stop, reload, restart, scaling, and what a start does that
 // takes a pool over.
-import { readdirSync, readFileSync } from 'node:fs';
-import { describe, test } from 'vitest';
-import { isAlive } from '../helpers/processes.ts';
+import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { atEnd } from '../helpers/cleanup.ts';
+import { compileC } from '../helpers/compile-c.ts';
+import { isAlive, readOpenFiles, readStat } from '../helpers/processes.ts';
 import { needRoot, needTracing } from '../helpers/requirements.ts';
 import { startHeld, StepTracer, type Stop } from '../helpers/step-tracer.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { ctl } from './fake-supervisor.ts';
 import { killAtEachStep, type Attempt, type Operation, type Victim } from './killed-at-steps.ts';
-import { commandLine, fullPool, makePlace, start, type Place } from './place.ts';
+import { commandLine, fullPool, makePlace, onlyWorker, start, type Place } from './place.ts';
 
 const users = [
   { who: 'the caller', options: [] },
@@ -134,6 +137,40 @@ describe.for(users)('a pool with workers as $who', (user) => {
     );
   });
 });
+
+test('a worker with a request that the old supervisor had stopped when it was killed goes on', async (ctx) => {
+  needTracing(ctx);
+  const place = makePlace();
+  copyFileSync(compileC(acceptsAndWaits), place.app);
+  const options = ['-P', place.pidFile, '--stop-timeout', '1h'];
+  const old = await start(place, options);
+  const worker = await onlyWorker(old);
+  const connection = connect(place.socket);
+  atEnd(() => {
+    connection.destroy();
+  });
+  await waitFor('the request', () => readOpenFiles(worker).length > 3);
+  const next = await startHeld(place.dir, commandLine(place, [...options, '--replace']));
+  const tracer = await StepTracer.attach(next.pid, { name: 'write status', nth: 1, action: 'hold' });
+  process.kill(next.pid, 'SIGCONT');
+  await waitFor('the new supervisor', () => tracer.hasArrived);
+  process.kill(worker, 'SIGSTOP');
+  await waitFor('the stop', () => readStat(worker)?.state === 'T');
+  process.kill(old.pid, 'SIGKILL');
+  await waitFor('the end of the old supervisor', () => !isAlive(old.pid));
+  tracer.release();
+  expect((await next.command.ended).status).toBe(0);
+  await waitFor('the worker to go on', () => readStat(worker)?.state === 'S', { timeoutMs: 3_000 });
+});
+
+const acceptsAndWaits = `
+#include <sys/socket.h>
+#include <unistd.h>
+int main(void) {
+	accept(0, NULL, NULL);
+	for (;;) pause();
+}
+`;
 
 test.for([
   ['killed', []],
