@@ -5,6 +5,7 @@ import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/clock.ts';
+import { libc } from '../sys/libc.ts';
 import type { SessionFreezer } from '../sys/session-freeze.ts';
 import { sessionsHolding } from '../sys/socket-holders.ts';
 import type { PoolGiver } from './pool-giver.ts';
@@ -24,6 +25,8 @@ export interface TakeOverOptions {
 
 const lookMs = 200;
 const lookDuringStartMs = 50;
+const dyingMs = 100;
+const dyingLookUs = 500;
 
 export class TakeOver {
   readonly #options: TakeOverOptions;
@@ -73,7 +76,7 @@ export class TakeOver {
     const { prepared, records, log } = this.#options;
     const { giver, giverState } = prepared;
     if (!giver || !giverState) return true;
-    if (giver.look() === 'gone' && prepared.proc?.isAlive(giverState) === true) {
+    if (giver.look() === 'gone' && this.#outlivesItsConnection(giverState)) {
       this.#abandon('the old supervisor took the pool back');
       return false;
     }
@@ -113,13 +116,22 @@ export class TakeOver {
   #heed(giver: PoolGiver): void {
     systemClock.after(lookDuringStartMs, () => {
       if (this.#options.isDecided() || this.#hasAskedForFiles) return;
-      const { giverState, proc } = this.#options.prepared;
+      const { giverState } = this.#options.prepared;
       const news = giver.look();
-      const isAlive = giverState !== undefined && proc?.isAlive(giverState) === true;
+      const isBack = news === 'gone' && giverState !== undefined && this.#outlivesItsConnection(giverState);
       if (news === 'stopping') this.#abandon('the pool was told to stop');
-      else if (news === 'gone' && isAlive) this.#abandon('the old supervisor took the pool back');
+      else if (isBack) this.#abandon('the old supervisor took the pool back');
       else this.#heed(giver);
     });
+  }
+
+  /** One that was killed loses its connections a moment before it is gone itself. */
+  #outlivesItsConnection(state: PoolState): boolean {
+    const { proc } = this.#options.prepared;
+    if (!proc) return false;
+    const deadlineMs = systemClock.nowMs() + dyingMs;
+    while (proc.isAlive(state) && systemClock.nowMs() < deadlineMs) libc.usleep(dyingLookUs);
+    return proc.isAlive(state);
   }
 
   #watch(): void {
