@@ -10,7 +10,8 @@ import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { baseDirectories } from '../sys/base-directories.ts';
 import { PoolFiles, prepareBaseDirectory } from '../sys/pool-files.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
-import { sessionsHolding } from '../sys/socket-holders.ts';
+import { socketsListeningOn } from '../sys/port-holder.ts';
+import { isOrphanOn, sessionsHolding } from '../sys/socket-holders.ts';
 import { PoolGiver } from './pool-giver.ts';
 
 export interface Claim {
@@ -78,19 +79,26 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
       }
     };
     const left = giver ? undefined : files.readOwnState();
-    const orphans = left && proc ? findOrphans(left, proc) : [];
+    const orphans = left && proc ? findOrphans(left, wanted.address, proc) : [];
     return { files, giver, isRunningPool, waitForStop, hints: [], orphans, workerUid: left?.workerUid };
   }
 }
 
-/** Those that the state names, and those that were started in the moment in which their supervisor was killed. */
-function findOrphans({ workers, sockets, startTime }: PoolState, proc: ProcFs): WorkerRecord[] {
-  const told = workers.filter((worker) => proc.isAlive(worker));
+/**
+ * Those that the state names, and those that were started in the moment in which their supervisor was killed. All that
+ * the state says is a hint: it is the kernel that says who serves there.
+ */
+function findOrphans(state: PoolState, address: BoundAddress, proc: ProcFs): WorkerRecord[] {
+  const { workers, sockets, startTime, workerUid } = state;
+  // The socket of a worker on trial is none of the address.
+  const inodes = new Set([...socketsListeningOn(proc, address, sockets), ...sockets.slice(1)]);
+  const isOrphan = ({ pid }: { pid: number }): boolean => isOrphanOn(proc, pid, workerUid, inodes);
+  const told = workers.filter((worker) => proc.isAlive(worker) && isOrphan(worker));
   const known = new Set(told.map(({ pid }) => pid));
   const untold = sockets
     .flatMap((inode) => sessionsHolding(proc, inode, known))
     // The number may be another socket's since a reboot.
-    .filter((worker) => Number(worker.startTime) >= Number(startTime))
+    .filter((worker) => Number(worker.startTime) >= Number(startTime) && isOrphan(worker))
     .map((worker) => ({ ...worker, slot: 0 }));
   return [...told, ...untold];
 }

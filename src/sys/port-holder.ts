@@ -1,5 +1,5 @@
-// Who listens on an address that we could not have: for hints only.
-import { basename } from 'node:path';
+// Who listens on an address: for hints, and to know the workers that a killed supervisor left.
+import { basename, join } from 'node:path';
 import type { BoundAddress } from '../core/pool-id.ts';
 import { statAt } from './file-at.ts';
 import { parseIp } from './listen-socket.ts';
@@ -29,6 +29,8 @@ export function findHolder(proc: ProcFs, address: BoundAddress): Holder | undefi
 }
 
 const TCP_LISTEN = '0A';
+/** __SO_ACCEPTCON. */
+const UNIX_LISTEN = '00010000';
 
 /** Inodes of listening sockets whose bind would collide: the same port on the same or on every address. */
 function listeningInodes(proc: ProcFs, address: Extract<BoundAddress, { kind: 'tcp' }>): Set<string> {
@@ -69,16 +71,32 @@ function covers(wide: Buffer, narrow: Buffer): boolean {
   return isEvery4 && narrow.subarray(0, 12).equals(mappedPrefix);
 }
 
+/** Inodes of the sockets that listen on the very address; `told` are those of a state file, whose file may be gone. */
+export function socketsListeningOn(
+  proc: ProcFs,
+  address: BoundAddress,
+  told: readonly string[],
+): Set<string> {
+  return address.kind === 'tcp' ? listeningInodes(proc, address) : socketInodes(proc, address.path, told);
+}
+
 /** By name, or, for who bound it by another path to the same file, by the file. */
-function socketInodes(proc: ProcFs, path: string): Set<string> {
+function socketInodes(proc: ProcFs, path: string, told: readonly string[] = []): Set<string> {
   const file = statAt(AT_FDCWD, path)?.identity;
   const found = new Set<string>();
   for (const line of proc.readTable('net/unix')) {
     const fields = line.split(/\s+/);
-    const [inode = '', name] = [fields[6], fields.slice(7).join(' ')];
-    if (name === path || (basename(name) === basename(path) && fileOf(inode) === file)) found.add(inode);
+    const [flags, inode = '', name] = [fields[3], fields[6], fields.slice(7).join(' ')];
+    if (flags !== UNIX_LISTEN) continue;
+    const isThere = name === path || (basename(name) === basename(path) && fileOf(inode) === file);
+    if (isThere || (told.includes(inode) && isEndOf(path, name))) found.add(inode);
   }
   return found;
+}
+
+/** Whether a name that was bound in a chroot, or from a working directory, can have been this path. */
+function isEndOf(path: string, name: string): boolean {
+  return name !== '' && path.endsWith(join('/', name));
 }
 
 /** The bound file as statx(2) would name it; struct unix_diag_vfs has 32 bits of its inode, and its device. */
