@@ -1,14 +1,16 @@
 // A place whose workers are plain-echo in releases that a link chooses between, and what a test asks about such a pool.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { PoolStatus } from '../../src/control/protocol.ts';
 import { parsePoolState, type PoolState } from '../../src/core/pool-state.ts';
 import { makeReleases, type Releases } from '../e2e/releases.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import type { FastcgiTarget } from '../helpers/fastcgi-client.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { isAlive } from '../helpers/processes.ts';
-import { runCommand } from '../helpers/run-command.ts';
+import { runCommand, type RunOptions } from '../helpers/run-command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
+import { ctl } from './fake-supervisor.ts';
 import { makePlace, type Place } from './place.ts';
 
 export const transports = ['TCP', 'a Unix socket'] as const;
@@ -53,4 +55,15 @@ export async function killSupervisor({ pid }: { pid: number }): Promise<void> {
 export async function isLocked({ stateDir }: Place): Promise<boolean> {
   const name = readdirSync(stateDir).find((file) => file.endsWith('.lock')) ?? '';
   return (await runCommand('flock', ['--nonblock', join(stateDir, name), 'true'])).status === 1;
+}
+
+/** What spawn-fcgictl says of the pool. */
+export async function statusOf(
+  { stateDir, socket, name = socket }: Place & { name?: string },
+  options: RunOptions = {},
+): Promise<PoolStatus> {
+  const { stdout, stderr } = await ctl(stateDir, ['status', '--json', name], options);
+  const [pool] = JSON.parse(stdout || '[]') as PoolStatus[];
+  if (!pool) throw new Error(`no status: ${stderr}`);
+  return pool;
 }

@@ -10,7 +10,7 @@ import { readProcess, isAlive, readStat } from '../helpers/processes.ts';
 import { needCommands, needRoot } from '../helpers/requirements.ts';
 import { runCommand } from '../helpers/run-command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
-import { isLocked, makeEchoPlace, readPoolState, transports, type EchoPlace } from './echo-pool.ts';
+import { isLocked, makeEchoPlace, readPoolState, transports, type EchoPlace, statusOf } from './echo-pool.ts';
 import { ctl } from './fake-supervisor.ts';
 import { oursPath, startForeground, type Pool } from '../helpers/command-under-test.ts';
 import {
@@ -672,22 +672,16 @@ async function expectGone({ pid, workers = [] }: { pid: number; workers?: number
   await waitFor(`the end of ${pid} and its workers`, () => [pid, ...workers].every((one) => !isAlive(one)));
 }
 
-async function statusOf(place: Place & { name?: string }): Promise<Record<string, unknown>> {
-  const { stdout } = await ctl(place.stateDir, ['status', '--json', place.name ?? place.socket]);
-  const [pool] = JSON.parse(stdout) as Record<string, unknown>[];
-  return pool ?? {};
-}
-
 async function queueOf(place: Place): Promise<unknown> {
-  return (await statusOf(place))['queue'];
+  return (await statusOf(place)).queue;
 }
 
 async function operationOf(place: Place): Promise<unknown> {
-  return (await statusOf(place))['operation'];
+  return (await statusOf(place)).operation;
 }
 
 async function busyWorkers(place: Place): Promise<unknown> {
-  return (await statusOf(place))['busy'];
+  return (await statusOf(place)).busy;
 }
 
 async function generationOf(place: Place): Promise<{ pid: unknown; generation: unknown }> {
