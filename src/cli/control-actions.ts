@@ -61,7 +61,7 @@ export class PoolActions implements ControlActions {
   /** Every process of the pool is gone; whether somebody waited for that. */
   stopped(): boolean {
     const isWaitedFor = this.#waiting.size > 0;
-    for (const client of this.#waiting) client.answer({ ok: true, status: 0, message: 'stopped' });
+    for (const client of this.#waiting) client.farewell({ ok: true, status: 0, message: 'stopped' });
     this.#waiting.clear();
     return isWaitedFor;
   }

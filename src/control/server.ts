@@ -21,6 +21,8 @@ export interface ControlActions {
 export interface ControlClient {
   progress(text: string): void;
   answer(result: ControlResult): void;
+  /** The same, but the connection stays open until the process ends, which the client waits for. */
+  farewell(result: ControlResult): void;
   /** For the handover, which sends descriptors on the connection itself. */
   readonly socket: Socket;
   /** Takes the lines that follow the request; without it they are dropped. */
@@ -113,6 +115,11 @@ export class ControlServer {
         if (isAnswered) return;
         isAnswered = true;
         finish(socket, formatResult(result));
+      },
+      farewell: (result) => {
+        if (isAnswered) return;
+        isAnswered = true;
+        write(socket, formatResult(result));
       },
     };
     this.#actions.carryOut(request, client);
