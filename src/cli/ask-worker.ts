@@ -3,10 +3,10 @@
 import type { Socket } from 'node:net';
 import { encodeGetValues, isManagementAnswer } from '../fastcgi/management.ts';
 
-/** Undefined for an answer, else why there was none. Closes the connection; the result stops asking. */
+/** Undefined for an answer, else why there was none. Closes the connection; the result stops asking. Without a time-out the caller has one. */
 export function askWorker(
   connection: number,
-  timeoutMs: number,
+  timeoutMs: number | undefined,
   done: (refusal: string | undefined) => void,
 ): () => void {
   const net = process.getBuiltinModule('node:net');
@@ -20,7 +20,10 @@ export function askWorker(
     socket.destroy();
     done(refusal);
   };
-  const timer = setTimeout(() => finish('no answer to a FastCGI management record in time'), timeoutMs);
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => finish('no answer to a FastCGI management record in time'), timeoutMs);
   socket.on('data', (chunk: Buffer) => {
     received = Buffer.concat([received, chunk]);
     const isAnswer = isManagementAnswer(received);

@@ -1,6 +1,7 @@
 // Before a reload touches the pool: one worker of the new generation on a socket that
 // nobody else can reach must come up, live for a while and, with `--ready probe`,
-// answer. A release that cannot run is found out without a single real request.
+// answer. A release that cannot run is found out without a single real request. In a
+// takeover with `--ready probe` the same: on the pool's socket old workers would answer.
 import { closeSync } from 'node:fs';
 import type { Evidence, Sessions, TrialRefusal, Trials } from '../supervisor/interfaces.ts';
 import type { ListenSocket } from '../sys/listen-socket.ts';
@@ -113,7 +114,8 @@ export class TrialWorkers implements Trials {
     this.#trial = trial;
     const { connection } = trial.socket;
     if (connection !== undefined) {
-      trial.stopAsking = askWorker(connection, this.#options.timeoutMs, (refusal) => {
+      // The look at the trial knows when it is late.
+      trial.stopAsking = askWorker(connection, undefined, (refusal) => {
         if (refusal === undefined) trial.isAnswered = true;
         else this.#conclude(trial, refusal);
       });
