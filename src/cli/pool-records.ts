@@ -73,6 +73,11 @@ export class PoolRecords implements WorkerRecords {
     else this.#write();
   }
 
+  /** A worker of ours on a socket of its own, in a takeover. */
+  onTrial(pid: number): void {
+    this.#giver?.noteWorker(pid, this.#startTimeOf(pid));
+  }
+
   promoted(slot: number, pid: number): void {
     this.#name(slot, pid);
   }

@@ -121,8 +121,9 @@ export async function preparePool({
   setGroups(identity);
   enterChroot(config.chroot);
   const socket = before ?? (await bind());
-  // Waits in the queue for the first worker; later we might not be allowed to connect.
-  const readyProbe = config.ready === 'probe' && isSupervised ? connectTo(socket.descriptor) : undefined;
+  // Waits in the queue for the first worker, where there are no others; later we might not be allowed to connect.
+  const asks = config.ready === 'probe' && isSupervised && !isInherited;
+  const readyProbe = asks ? connectTo(socket.descriptor) : undefined;
   beforeDrop(identity);
   // After an exec in place nobody would be left to remove them.
   if (config.model === 'exec') claim.files?.release();

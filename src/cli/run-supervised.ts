@@ -195,7 +195,9 @@ class SupervisedRun {
     return new TrialWorkers({
       spawnOn: (generation, socketDescriptor) => {
         const spawn = (): ReturnType<Releases['spawnOn']> => releases.spawnOn(generation, socketDescriptor);
-        return this.#notices?.awaiting(spawn) ?? spawn();
+        const result = this.#notices?.awaiting(spawn) ?? spawn();
+        if ('pid' in result) this.#records.onTrial(result.pid);
+        return result;
       },
       pathOf: (generation) => releases.pathOf(generation),
       poolSocket: socket,
@@ -266,12 +268,26 @@ class SupervisedRun {
 
   /** --ready probe: the question waits in the queue since before the first worker. */
   #whenAnswered(proceed: () => void): void {
-    const { readyProbe } = this.#prepared;
+    const { readyProbe, isTakingOver } = this.#prepared;
+    if (isTakingOver && this.#config.ready === 'probe') return this.#whenTried(proceed);
     if (readyProbe === undefined) return proceed();
     askWorker(readyProbe, this.#config.readyTimeoutMs, (refusal) => {
       if (this.#abandoned !== undefined) return;
       if (refusal === undefined) proceed();
       else this.#abandon(`--ready probe: ${refusal}`, exitStatus.notReady);
+    });
+  }
+
+  /** Old workers would answer on the pool's socket: one of ours is asked on another. */
+  #whenTried(proceed: () => void): void {
+    const { proc, socket } = this.#prepared;
+    const { generation, slots } = this.#supervisor.pool;
+    const looksWork = (): boolean =>
+      slots.some(({ state }) => state.kind === 'running' && readinessOf(proc, state.pid, socket) === 'yes');
+    this.#trials.run(generation, looksWork, (refusal) => {
+      if (this.#abandoned !== undefined) return;
+      if (refusal === undefined) proceed();
+      else this.#abandon(`--ready probe: ${refusal.reason}`, exitStatus.notReady);
     });
   }
 
