@@ -1,0 +1,423 @@
+// How workers are ended, in a reload and in a stop: with one thread, several, children, a wrapper; busy, busy for ever,
+// stopped, not to be looked into; and by each --stop-signal (docs/reload.md).
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { atEnd } from '../helpers/cleanup.ts';
+import { compileC, fixture } from '../helpers/compile-c.ts';
+import { fastcgiRequest } from '../helpers/fastcgi-client.ts';
+import { isAlive, readStat, sessionMembers } from '../helpers/processes.ts';
+import { findCommand, missing, needRoot } from '../helpers/requirements.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { statusOf } from './echo-pool.ts';
+import { ctl } from './fake-supervisor.ts';
+import {
+  events,
+  expectNothingLeft,
+  fullPool,
+  makePlace,
+  NOBODY,
+  onlyWorker,
+  start,
+  startStaying,
+  waitForEvents,
+  type Place,
+} from './place.ts';
+
+const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
+
+interface Program {
+  what: string;
+  missing?: string | undefined;
+  options?: string[];
+  /** Puts the program into the place; what follows on its command line. */
+  install: (place: Place) => string[];
+  /** How many processes a worker is. */
+  processes: number;
+  /** A request that is in the middle of its work when this resolves. */
+  ask: (place: Place) => Promise<Held>;
+}
+
+interface Held {
+  /** Lets the program go on. */
+  release(): void;
+  answer: Promise<string>;
+}
+
+const sessionWorker = (...actions: string[]): Pick<Program, 'install' | 'ask'> => ({
+  install(place) {
+    installScript(place, `exec ${compileC(fixture('session-worker.c'))} ${actions.join(' ')}`);
+    return [];
+  },
+  ask: askForLine,
+});
+
+const programs: Program[] = [
+  {
+    what: 'a program without signal handling',
+    install(place) {
+      copyFileSync(compileC(fixture('plain-echo.c')), place.app);
+      return [];
+    },
+    processes: 1,
+    ask: (place) => askForPage(place, '/'),
+  },
+  { what: 'a program with five threads', processes: 1, ...sessionWorker('threads=4', 'serve') },
+  {
+    what: 'a program with two children that serve',
+    processes: 3,
+    ...sessionWorker('fork', 'serve', 'then', 'fork-group', 'serve', 'then', 'sleep'),
+  },
+  {
+    what: 'a sh wrapper with the program as its child',
+    install(place) {
+      installScript(place, `${compileC(fixture('plain-echo.c'))}\nexit $?`);
+      return [];
+    },
+    processes: 2,
+    ask: (place) => askForPage(place, '/'),
+  },
+  {
+    what: 'php-cgi -C 2',
+    missing: missing({ commands: ['php-cgi'] }),
+    options: ['-C', '2'],
+    install(place) {
+      copyFileSync(fixture('echo.php'), join(place.dir, 'echo'));
+      installScript(place, `exec ${findCommand('php-cgi')}`);
+      return [];
+    },
+    processes: 3,
+    ask: (place) => askForPage(place, join(place.dir, 'echo')),
+  },
+  {
+    what: 'fcgiwrap -c 3',
+    missing: missing({ commands: ['fcgiwrap'] }),
+    install(place) {
+      copyFileSync(fixture('cgi-echo.sh'), join(place.dir, 'echo'));
+      chmodSync(join(place.dir, 'echo'), 0o755);
+      installScript(place, `exec ${findCommand('fcgiwrap')} -c 3`);
+      return [];
+    },
+    processes: 4,
+    ask: (place) => askForPage(place, join(place.dir, 'echo')),
+  },
+];
+
+describe.for(programs)('$what', ({ missing: reason, options = [], install, processes, ask }) => {
+  test('finishes its request in a reload, and then all of it is gone', async ({ skip }) => {
+    skip(reason !== undefined, reason);
+    const place = makePlace();
+    const actions = install(place);
+    const pool = await start(place, [...quick, ...options], actions);
+    const worker = await wholeWorker(pool, processes);
+    const held = await ask(place);
+    const reloaded = ctl(place.stateDir, ['reload', place.socket]);
+    await waitForEvents(place, 'worker-replaced');
+    expect(sessionMembers(worker).length).toBeGreaterThanOrEqual(processes);
+    held.release();
+    expect(await held.answer).not.toBe('');
+    expect(await reloaded).toMatchObject({ status: 0 });
+    await waitFor('the end of the old session', () => sessionMembers(worker).length === 0);
+    expect(events(place, 'killed')).toEqual([]);
+    await wholeWorker(pool, processes, worker);
+  });
+
+  test('finishes its request in a stop, and nothing is left', async ({ skip }) => {
+    skip(reason !== undefined, reason);
+    const place = makePlace();
+    const pool = await start(place, options, install(place));
+    await wholeWorker(pool, processes);
+    const held = await ask(place);
+    process.kill(pool.pid, 'SIGTERM');
+    await waitForEvents(place, 'stopping');
+    held.release();
+    expect(await held.answer).not.toBe('');
+    await expectNothingLeft(place);
+    expect(events(place, 'killed')).toEqual([]);
+  });
+});
+
+describe('a worker with a connection that never ends', () => {
+  test('gets TERM at the deadline in a reload', async () => {
+    const place = makePlace();
+    const actions = sessionWorkerIn(place, 'serve');
+    const pool = await start(place, [...quick, '--stop-timeout', '300ms'], actions);
+    const worker = await onlyWorker(pool);
+    const kept = await keepOpen(place);
+    expect(await ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
+    expect(isAlive(worker)).toBe(false);
+    expect(events(place, 'killed')).toEqual([]);
+    expect(kept.destroyed || kept.readableEnded || kept.closed).toBe(true);
+  });
+
+  test('gets KILL a second later when it ignores that', async () => {
+    const place = makePlace();
+    const pool = await start(
+      place,
+      [...quick, '--stop-timeout', '300ms'],
+      sessionWorkerIn(place, 'ignore-term', 'serve'),
+    );
+    const worker = await onlyWorker(pool);
+    await keepOpen(place);
+    expect(await ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
+    expect(isAlive(worker)).toBe(false);
+    expect(events(place, 'killed')).toMatchObject([{ pids: [worker], reason: '--stop-timeout' }]);
+  });
+
+  test('is killed at the very deadline in a stop, and never before it', async () => {
+    const place = makePlace();
+    const pool = await start(
+      place,
+      ['--stop-timeout', '700ms'],
+      sessionWorkerIn(place, 'ignore-term', 'serve'),
+    );
+    const worker = await onlyWorker(pool);
+    await keepOpen(place);
+    const begin = performance.now();
+    process.kill(pool.pid, 'SIGTERM');
+    await waitFor('the end', () => !isAlive(pool.pid));
+    expect(performance.now() - begin).toBeGreaterThanOrEqual(690);
+    expect(events(place, 'killed')).toMatchObject([{ pids: [worker], reason: '--stop-timeout' }]);
+    await expectNothingLeft(place);
+  });
+
+  test('ends at once in a stop when its client goes', async () => {
+    const place = makePlace();
+    const pool = await start(place, ['--stop-timeout', '60s'], sessionWorkerIn(place, 'serve'));
+    await onlyWorker(pool);
+    const kept = await keepOpen(place);
+    process.kill(pool.pid, 'SIGTERM');
+    await waitForEvents(place, 'stopping');
+    kept.destroy();
+    await expectNothingLeft(place);
+    expect(events(place, 'killed')).toEqual([]);
+  });
+});
+
+test('a worker that somebody has stopped is ended in a reload and in a stop', async () => {
+  const place = makePlace();
+  const pool = await start(place, quick);
+  for (const round of ['reload', 'stop']) {
+    const worker = await onlyWorker(pool);
+    process.kill(worker, 'SIGSTOP');
+    await waitFor('the stop', () => readStat(worker)?.state === 'T');
+    expect(await ctl(place.stateDir, [round, place.socket])).toMatchObject({ status: 0 });
+    expect(isAlive(worker)).toBe(false);
+  }
+  await expectNothingLeft(place);
+});
+
+test('a reload disturbs nobody but those that it ends: nobody is left stopped', async () => {
+  const place = makePlace();
+  const pool = await start(
+    place,
+    [...quick, '-F', '3'],
+    sessionWorkerIn(place, 'threads=3', 'fork', 'serve', 'then', 'serve'),
+  );
+  for (let round = 0; round < 3; round += 1) {
+    expect(await ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
+  }
+  const members = (await fullPool(pool, 3)).flatMap((worker) => sessionMembers(worker));
+  await waitFor('everybody to run', () => members.every((pid) => readStat(pid)?.state !== 'T'));
+});
+
+test('a program that may not be read is ended at the deadline, which is logged once', async (ctx) => {
+  needRoot(ctx);
+  const place = makePlace();
+  for (const path of [place.dir, place.runDir, place.report]) chownSync(path, NOBODY, NOBODY);
+  chmodSync(place.app, 0o711);
+  const options = ['--settle', '300ms', '--min-uptime', '50ms', '--stop-timeout', '400ms'];
+  const pool = await start(place, options, ['serve'], { uid: NOBODY, gid: NOBODY });
+  const worker = await onlyWorker(pool);
+  expect((await statusOf(place)).workers).toMatchObject([{ activity: 'unknown', state: 'running' }]);
+  const reloaded = await ctl(place.stateDir, ['reload', place.socket]);
+  expect(reloaded).toMatchObject({ status: 0 });
+  expect(isAlive(worker)).toBe(false);
+  const warnings = events(place, 'warning').map(({ message }) => message);
+  expect(warnings).toEqual([
+    `worker PID ${worker}: its connections cannot be seen, so it is ended at --stop-timeout`,
+  ]);
+});
+
+describe('--stop-signal', () => {
+  // Writes down what it gets, and ends on USR1 alone.
+  const trapping = `
+for name in TERM INT QUIT HUP USR2; do trap "echo $name >>\${0%/*}/signals" $name; done
+trap 'echo USR1 >>\${0%/*}/signals; exit' USR1
+: >\${0%/*}/signals
+while :; do sleep 0.02; done`;
+
+  test.for(['USR1', 'SIGUSR1', 'usr1'])('%s is what workers get, and nothing else', async (name) => {
+    const place = makePlace();
+    installScript(place, trapping);
+    const pool = await start(place, ['--stop-signal', name, '-F', '2'], []);
+    await fullPool(pool, 2);
+    await waitFor('the traps', () => existsSync(join(place.dir, 'signals')));
+    expect(await ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
+    expect(signalsOf(place)).toEqual(['USR1', 'USR1']);
+    expect(events(place, 'killed')).toEqual([]);
+    await expectNothingLeft(place);
+  });
+
+  test('that the program does not heed is followed by KILL at the deadline', async () => {
+    const place = makePlace();
+    installScript(place, trapping);
+    const pool = await start(place, ['--stop-signal', 'USR2', '--stop-timeout', '400ms'], []);
+    const worker = await onlyWorker(pool);
+    await waitFor('the traps', () => existsSync(join(place.dir, 'signals')));
+    expect(await ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
+    expect(signalsOf(place)).toEqual(['USR2']);
+    expect(events(place, 'killed')).toMatchObject([{ reason: '--stop-timeout' }]);
+    expect(sessionMembers(worker)).toEqual([]);
+    await expectNothingLeft(place);
+  });
+
+  test('comes in the middle of a request in a reload, since the program finishes that on it', async () => {
+    const place = makePlace();
+    const server = compileC(fixture('session-worker.c'));
+    // The script notes the signal; its child, which serves, ignores it.
+    installScript(
+      place,
+      `exec 3<&0
+(trap '' USR2; exec ${server} serve <&3 3<&-) &
+trap 'echo USR2 >>"\${0%/*}/signals"' USR2
+while kill -0 $!; do wait $!; done`,
+    );
+    const pool = await start(place, [...quick, '--stop-signal', 'USR2', '--stop-timeout', '2s'], []);
+    const worker = await wholeWorker(pool, 2);
+    const held = await askForLine(place);
+    const reloaded = ctl(place.stateDir, ['reload', place.socket]);
+    await waitForEvents(place, 'worker-replaced');
+    await waitFor('the signal', () => existsSync(join(place.dir, 'signals')));
+    const child = sessionMembers(worker).find((pid) => pid !== worker) ?? 0;
+    expect(isAlive(child)).toBe(true);
+    held.release();
+    expect(await held.answer).toBe(`${child}\n`);
+    process.kill(child, 'SIGKILL');
+    expect(await reloaded).toMatchObject({ status: 0 });
+  });
+
+  test('idle-kill ends an idle worker by KILL at once, and a busy one when it is idle, never by TERM', async () => {
+    const place = makePlace();
+    const pool = startStaying(
+      place,
+      ['--stop-signal', 'idle-kill', '-F', '2'],
+      sessionWorkerIn(place, 'ignore-term', 'serve'),
+    );
+    await waitForEvents(place, 'pool-up');
+    const [first, second] = await fullPool(pool, 2);
+    const held = await askForLine(place);
+    process.kill(pool.pid, 'SIGTERM');
+    await waitFor('the end of the idle one', () => !isAlive(first ?? 0) || !isAlive(second ?? 0));
+    expect([first, second].filter((pid) => isAlive(pid ?? 0))).toHaveLength(1);
+    held.release();
+    expect(await held.answer).toMatch(/^\d+\n$/);
+    expect(await pool.ended).toMatchObject({ status: 0 });
+    expect(events(place, 'killed')).toEqual([]);
+    await expectNothingLeft(place);
+  });
+
+  test('idle-kill of a worker that is never idle is KILL at the deadline', async () => {
+    const place = makePlace();
+    const pool = await start(
+      place,
+      ['--stop-signal', 'idle-kill', '--stop-timeout', '400ms'],
+      sessionWorkerIn(place, 'catch-term', 'serve'),
+    );
+    const worker = await onlyWorker(pool);
+    await keepOpen(place);
+    expect(await ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
+    expect(events(place, 'killed')).toMatchObject([{ pids: [worker], reason: '--stop-timeout' }]);
+  });
+
+  test.for(['KILL', 'STOP', 'CONT', 'CHLD', 'NOSUCH', ''])('%j is refused', async (name) => {
+    const place = makePlace();
+    await expect(start(place, ['--stop-signal', name])).rejects.toThrow('invalid value for --stop-signal');
+    await expectNothingLeft(place);
+  });
+});
+
+/** session-worker in the place, which serves by lines. */
+function sessionWorkerIn(place: Place, ...actions: string[]): string[] {
+  return sessionWorker(...actions).install(place);
+}
+
+function installScript(place: Place, text: string): void {
+  writeFileSync(place.app, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+}
+
+/** The only worker, with as many processes as it shall have. */
+async function wholeWorker(pool: { pid: number }, processes: number, ended = 0): Promise<number> {
+  const worker = await onlyWorker(pool, [ended]);
+  await waitFor(`${processes} processes`, () => sessionMembers(worker).length === processes);
+  return worker;
+}
+
+/** A FastCGI request that waits at a FIFO. */
+async function askForPage(place: Place, script: string): Promise<Held> {
+  const fifo = join(place.dir, 'fifo');
+  execFileSync('mkfifo', ['-m', '0666', fifo]);
+  const parameters = {
+    REQUEST_METHOD: 'GET',
+    QUERY_STRING: `hold=${fifo}`,
+    SCRIPT_FILENAME: script,
+    SCRIPT_NAME: '/echo',
+    REDIRECT_STATUS: '200',
+    GATEWAY_INTERFACE: 'CGI/1.1',
+  };
+  const answer = fastcgiRequest({ socketPath: place.socket }, parameters).then(({ stdout }) => {
+    if (!stdout.includes(`GET hold=${fifo}`)) throw new Error(`not the echo: ${stdout}`);
+    return stdout;
+  });
+  // A request that is lost is told by who waits for the answer.
+  answer.catch(() => undefined);
+  const fd = await waitFor('the program at the FIFO', () => openForWriting(fifo));
+  return { release: () => closeSync(fd), answer };
+}
+
+/** Opening without a reader fails with ENXIO. */
+function openForWriting(fifo: string): number | undefined {
+  try {
+    return openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A request to session-worker, which answers with its PID when the line is complete. */
+async function askForLine(place: Place): Promise<Held> {
+  const connection = await keepOpen(place);
+  let text = '';
+  connection.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  const answer = new Promise<string>((resolve) => connection.once('close', () => resolve(text)));
+  return { release: () => void connection.write('\n'), answer };
+}
+
+/** A connection that a worker has accepted, and that says nothing. */
+async function keepOpen(place: Place): Promise<Socket> {
+  const connection = connect(place.socket).resume();
+  connection.on('error', () => undefined);
+  atEnd(() => {
+    connection.destroy();
+  });
+  await waitFor('a busy worker', async () =>
+    (await statusOf(place)).workers.some(({ activity }) => activity === 'busy'),
+  );
+  return connection;
+}
+
+function signalsOf({ dir }: Place): string[] {
+  return readFileSync(join(dir, 'signals'), 'utf8').split('\n').filter(Boolean);
+}
