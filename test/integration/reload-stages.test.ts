@@ -45,6 +45,8 @@ describe('a deploy that switches a link', () => {
     releases.make('3');
     releases.switchTo('3');
     process.kill(third, 'SIGKILL');
+    // It could accept with its last breath.
+    await waitFor('its end', () => !isAlive(third));
     expect(await askEcho(target)).toMatchObject({ release: '2' });
   });
 
