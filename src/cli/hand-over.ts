@@ -35,6 +35,7 @@ export class Handover {
   /** Undefined where it cannot be known. */
   readonly #takerStart: string | undefined;
   readonly #takerWorkers: TakerWorker[] = [];
+  readonly #takerSockets: string[] = [];
   #stage: 'offered' | 'yielded' | 'over' = 'offered';
   #takenFiles: readonly string[] = [];
   #cancelDeadline: () => void = () => undefined;
@@ -99,6 +100,9 @@ export class Handover {
       case 'started':
         this.#takerWorkers.push(message);
         return;
+      case 'trying':
+        this.#takerSockets.push(message.socket);
+        return;
       case 'ready':
         if (this.#stage === 'offered') this.#yield(message.pidFiles);
         return;
@@ -148,9 +152,9 @@ export class Handover {
     if (!proc || this.#takerStart === undefined) return [];
     const bornAfter = Number(this.#takerStart);
     const known = new Set([...this.#takerWorkers.map(({ pid }) => pid), ...supervisor.facts.livePids()]);
-    return sessionsHolding(proc, socket.inode, known).filter(
-      ({ startTime }) => Number(startTime) >= bornAfter,
-    );
+    return [socket.inode, ...this.#takerSockets]
+      .flatMap((inode) => sessionsHolding(proc, inode, known))
+      .filter(({ startTime }) => Number(startTime) >= bornAfter);
   }
 
   #end(): void {

@@ -11,9 +11,13 @@ export interface Pending {
   readonly reload: boolean;
 }
 
-/** What the new supervisor says: a worker started, all are up (with the files that it writes), everything is taken. */
+/**
+ * What the new supervisor says: a worker started, one will start on a socket of its own (the inode), all
+ * are up (with the files that it writes), everything is taken.
+ */
 export type TakerLine =
   | ({ readonly handover: 'started' } & TakerWorker)
+  | { readonly handover: 'trying'; readonly socket: string }
   | { readonly handover: 'ready'; readonly pidFiles: readonly string[] }
   | { readonly handover: 'done' };
 
@@ -30,6 +34,11 @@ export function parseTakerLine(line: string): TakerLine | undefined {
       const { pid, startTime } = fields;
       const isWorker = Number.isInteger(pid) && Number(pid) > 1 && typeof startTime === 'string';
       return isWorker ? { handover: 'started', pid: Number(pid), startTime } : undefined;
+    }
+    case 'trying': {
+      const { socket } = fields;
+      const isInode = typeof socket === 'string' && /^\d+$/.test(socket);
+      return isInode ? { handover: 'trying', socket } : undefined;
     }
     case 'ready': {
       const { pidFiles } = fields;

@@ -85,6 +85,11 @@ export class PoolGiver {
     this.#tell({ handover: 'started', pid, startTime });
   }
 
+  /** Tells of the socket of a worker before that starts, for the same case. */
+  noteSocket(inode: string): void {
+    this.#tell({ handover: 'trying', socket: inode });
+  }
+
   /**
    * All workers are up: asks for the files. `yours` with what was asked of the old supervisor meanwhile;
    * `stopping`: the pool was told to stop, and we must; `gone`: it died, and all is ours.

@@ -69,13 +69,9 @@ export class PoolRecords implements WorkerRecords {
   /** The socket of a worker on trial, before there is one; undefined: there is none any more. */
   tryingOn(socketInode: string | undefined): void {
     this.#trialSocket = socketInode;
+    if (socketInode !== undefined) this.#giver?.noteSocket(socketInode);
     if (socketInode === undefined) this.#writeSoon();
     else this.#write();
-  }
-
-  /** A worker of ours on a socket of its own, in a takeover. */
-  onTrial(pid: number): void {
-    this.#giver?.noteWorker(pid, this.#startTimeOf(pid));
   }
 
   promoted(slot: number, pid: number): void {

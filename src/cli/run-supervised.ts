@@ -195,9 +195,7 @@ class SupervisedRun {
     return new TrialWorkers({
       spawnOn: (generation, socketDescriptor) => {
         const spawn = (): ReturnType<Releases['spawnOn']> => releases.spawnOn(generation, socketDescriptor);
-        const result = this.#notices?.awaiting(spawn) ?? spawn();
-        if ('pid' in result) this.#records.onTrial(result.pid);
-        return result;
+        return this.#notices?.awaiting(spawn) ?? spawn();
       },
       pathOf: (generation) => releases.pathOf(generation),
       poolSocket: socket,
