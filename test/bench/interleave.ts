@@ -1,4 +1,5 @@
-// Runs the contenders of one measurement in turn, A B C A B C, so that a busy minute hits all of them alike.
+// Runs the contenders of one measurement in turn, A B C C B A, so that a busy minute, or what the one before leaves,
+// hits all of them alike.
 import type { ContenderName } from './row.ts';
 import { summarize, type Sample } from './statistics.ts';
 
@@ -17,7 +18,7 @@ export async function interleave(
 ): Promise<Partial<Record<ContenderName, Sample>>> {
   const values = new Map<ContenderName, number[]>(attempts.map(({ name }) => [name, []]));
   for (let round = 0; round < warmUps + rounds; round += 1) {
-    for (const { name, run } of attempts) {
+    for (const { name, run } of round % 2 === 0 ? attempts : attempts.toReversed()) {
       const value = await run();
       if (round >= warmUps) values.get(name)?.push(value);
     }
