@@ -1,11 +1,13 @@
 // From -a/-p/-s to an address that bind(2) takes: IP forms as 1.6 reads them, else
 // a host name. The only place that asks the resolver.
 import { realpathSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { ListenAddress } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import type { BoundAddress } from '../core/pool-id.ts';
 import { E, libc } from '../sys/libc.ts';
-import { boundAddress, parseIp, type SocketAddress } from '../sys/listen-socket.ts';
+import { parseIp, type SocketAddress } from '../sys/listen-socket.ts';
+import { resolveInRoot } from '../sys/resolve-in-root.ts';
 
 /** The address to bind; a host name gives its first IPv4 address, else its first IPv6 one. */
 export async function resolveListenAddress(listen: ListenAddress): Promise<SocketAddress> {
@@ -26,28 +28,40 @@ function refuse(host: string, hint: string | undefined): never {
 }
 
 function resolveName(host: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
+  return new Promise((done) => {
     // Loaded for names only: it costs 4 ms.
     process
       .getBuiltinModule('node:dns')
       .lookup(host, { all: true, order: 'ipv4first' }, (error, addresses) => {
-        resolve(error ? undefined : addresses[0]?.address);
+        done(error ? undefined : addresses[0]?.address);
       });
   });
 }
 
-/** Where the pool will be, as one name for it: links in the directory part resolved, the chroot in front. */
+/**
+ * Where the pool will be, as one name for it, seen from here: links in the directory part resolved as
+ * bind(2) will resolve them.
+ */
 export function nameAddress(address: SocketAddress, chroot: string | undefined): BoundAddress {
+  if (address.kind === 'tcp') return address;
+  const { path } = address;
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const directory = path.slice(0, path.length - name.length);
   try {
-    return boundAddress(address, chroot, (directory) => {
-      try {
-        return realpathSync(directory);
-      } catch {
-        return directory;
-      }
-    });
+    const found =
+      chroot === undefined ? resolveLinks(directory || '.') : resolveInRoot(resolveLinks(chroot), directory);
+    return { kind: 'unix', path: join(found, name) };
   } catch (error) {
     // A relative path in a working directory that was removed: what bind(2) would say.
     throw new SpawnFcgiError(`bind failed: ${libc.strerror(E.NOENT)}`, { cause: error });
+  }
+}
+
+function resolveLinks(directory: string): string {
+  try {
+    // Not the variant in JavaScript, which takes `link/..` for nothing.
+    return realpathSync.native(directory);
+  } catch {
+    return resolve(directory);
   }
 }

@@ -145,6 +145,9 @@ export const libc = {
   syscall3: declare<[number, 'int', number, 'void *', Buffer, 'ulong', number], number>(
     'long syscall(long, ...)',
   ),
+  syscallOpenat2: declare<[number, 'int', number, 'str', string, 'void *', Buffer, 'ulong', number], number>(
+    'long syscall(long, ...)',
+  ),
   unlinkat: declare<[number, string, number], number>('int unlinkat(int, const char *, int)'),
   usleep: declare<[number], number>('int usleep(uint)'),
   waitid: declare<[number, number, Buffer, number], number>('int waitid(int, uint, void *, int)'),

@@ -2,10 +2,8 @@
 // is at the path is looked at first, its mode is right from birth, and owner and
 // mode are set through a descriptor of the very file that was bound.
 import { constants } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
-import type { BoundAddress } from '../core/pool-id.ts';
 import {
   fileType,
   O_PATH,
@@ -82,22 +80,6 @@ function inet6(ip: Buffer, port: number): SocketAddress {
   );
   // The URL parser writes IPv6 in its canonical short form.
   return { kind: 'tcp', family: 6, bytes, ip: new URL(`http://[${groups}]`).hostname.slice(1, -1), port };
-}
-
-/** Where the socket will be, as seen from outside a chroot. */
-export function boundAddress(
-  address: SocketAddress,
-  root: string | undefined,
-  resolveLinks: (path: string) => string,
-): BoundAddress {
-  if (address.kind === 'tcp') return address;
-  const inside = root === undefined ? resolve(address.path) : resolve('/', address.path);
-  const outside = root === undefined ? inside : resolve(root, `.${inside}`);
-  const slash = outside.lastIndexOf('/');
-  return {
-    kind: 'unix',
-    path: `${resolveLinks(outside.slice(0, slash) || '/')}/${outside.slice(slash + 1)}`.replace(/^\/\//, '/'),
-  };
 }
 
 /** Who and what a Unix socket's file is for. */

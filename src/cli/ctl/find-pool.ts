@@ -183,15 +183,15 @@ function refuseDirectory(path: string, reason: string): SpawnFcgiError {
 
 /** The socket's path as pools name themselves (nameAddress): links of the directory part resolved, the name as given. */
 function nameSocket(path: string): string {
-  const absolute = resolve(path);
-  return join(resolveLinks(dirname(absolute)), basename(absolute));
+  return join(resolveLinks(dirname(path)), basename(path));
 }
 
 function resolveLinks(path: string): string {
   try {
-    return realpathSync(path);
+    // Not the variant in JavaScript, which takes `link/..` for nothing.
+    return realpathSync.native(path);
   } catch {
-    return path;
+    return resolve(path);
   }
 }
 
