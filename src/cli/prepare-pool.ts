@@ -11,15 +11,22 @@ import { readVariable, type Caller } from '../sys/caller.ts';
 import { attempt, libc } from '../sys/libc.ts';
 import { requireGroup, resolveIdentity, setGroups, setUser, type Identity } from '../sys/identity.ts';
 import { connectTo } from '../sys/private-socket.ts';
-import { listenOn, socketOwner, type ListenSocket, type SocketAddress } from '../sys/listen-socket.ts';
+import {
+  listenOn,
+  socketOwner,
+  type BindWitness,
+  type ListenSocket,
+  type SocketAddress,
+} from '../sys/listen-socket.ts';
 import { removeIfSame } from '../sys/file-at.ts';
 import { PidFile } from '../sys/pid-file.ts';
-import type { PoolFiles } from '../sys/pool-files.ts';
+import type { CreatedFile, PoolFiles } from '../sys/pool-files.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 import { UndoGuard } from '../sys/undo-guard.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
 import { isInUse, withBindHints } from './bind-hints.ts';
 import { claimAddress, type Claim } from './claim-address.ts';
+import { requireFiles } from './file-limit.ts';
 import { nameAddress, resolveListenAddress } from './listen-address.ts';
 import { findSocket, holdSocket, refuseInUse } from './inherit-socket.ts';
 import { describeLogProblem, openEventLog } from './open-event-log.ts';
@@ -74,6 +81,8 @@ export async function preparePool({
   beforeDrop,
 }: Start): Promise<PreparedPool> {
   const isRoot = process.getuid?.() === 0;
+  const isSupervised = config.model === 'background' || config.model === 'foreground';
+  if (isSupervised) requireFiles(config);
   const nowhere = openSync('/dev/null', 'r+');
   const earlyPidFile = findPidFile(config);
   const identity = isRoot ? resolveIdentity(config.user, config.group) : noIdentity;
@@ -82,17 +91,17 @@ export async function preparePool({
 
   const target = await resolveListenAddress(config.listen);
   const address = nameAddress(target, config.socketBeforeChroot ? undefined : config.chroot);
-  const isSupervised = config.model === 'background' || config.model === 'foreground';
   const runtimeDir = readVariable(caller.environment, 'XDG_RUNTIME_DIR');
   const claim = await claimAddress({ config, runtimeDir, address, proc });
   const { giver } = claim;
   if (giver) journal.changed(() => giver.connection.close());
-  const controlProblem = isSupervised && !giver ? claim.files?.openControl() : undefined;
-  claim.files
-    ?.created()
-    .forEach(({ at, identity: file }) => journal.made(at.path, file, () => removeIfSame(at, file)));
+  const noteCreated = ({ at, identity: file }: CreatedFile): void =>
+    journal.made(at.path, file, () => removeIfSame(at, file));
+  claim.files?.created().forEach(noteCreated);
+  const control = isSupervised && !giver ? claim.files?.openControl() : undefined;
+  if (control && 'created' in control) noteCreated(control.created);
   if (config.model !== 'exec') claim.hints.forEach(printHint);
-  if (controlProblem !== undefined) printHint(`spawn-fcgictl cannot reach this pool: ${controlProblem}`);
+  if (control && 'problem' in control) printHint(`spawn-fcgictl cannot reach this pool: ${control.problem}`);
   const pidFile = await claimPidFile(earlyPidFile, config, journal, claim);
   const workerPidFiles = openWorkerPidFiles(config, journal, claim);
   const log = openEventLog(config, identity);
@@ -210,12 +219,7 @@ async function bindAddress(
   const deadlineMs = performance.now() + dyingWorkersMs;
   for (;;) {
     try {
-      const socket = listenOn(target, backlog, owner);
-      const { file } = socket;
-      if (file && address.kind === 'unix') {
-        journal.made(address.path, file.identity, () => removeIfSame(file.at, file.identity));
-      }
-      return socket;
+      return listenOn(target, backlog, owner, witnessOf(address, journal));
     } catch (error) {
       // Workers that were just killed together with their supervisor may be dying still.
       if (!isInUse(error) || claim.orphans.length === 0 || performance.now() > deadlineMs) {
@@ -226,6 +230,18 @@ async function bindAddress(
       while (aliveOf(claim.orphans, proc).length > 0 && performance.now() <= deadlineMs);
     }
   }
+}
+
+function witnessOf(address: BoundAddress, journal: StartJournal): BindWitness | undefined {
+  if (address.kind === 'tcp') return undefined;
+  const { path } = address;
+  return {
+    binding: () => journal.binding(path),
+    bound(file) {
+      if (file) journal.made(path, file.identity, () => removeIfSame(file.at, file.identity));
+      else journal.binding(undefined);
+    },
+  };
 }
 
 function aliveOf(workers: readonly WorkerRecord[], proc: ProcFs | undefined): WorkerRecord[] {

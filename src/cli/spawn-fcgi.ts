@@ -9,6 +9,7 @@ import { libc } from '../sys/libc.ts';
 import { ProcFs } from '../sys/proc-fs.ts';
 import { setProcessName } from '../sys/process-self.ts';
 import { adjustArgument, adjustSocket, undoArgument, undoStart } from '../sys/undo-guard.ts';
+import { explainFileLimit } from './file-limit.ts';
 import { readCommandLine, requireUtf8, type Request } from './options.ts';
 import { parseConfig } from './parse-config.ts';
 import { preparePool } from './prepare-pool.ts';
@@ -32,7 +33,8 @@ async function main(args: readonly string[]): Promise<void> {
   const journal = new StartJournal();
   try {
     await run(args, caller, journal);
-  } catch (error) {
+  } catch (thrown) {
+    const error = explainFileLimit(thrown);
     journal.undo();
     printFailure(error);
     exit(caller, error instanceof SpawnFcgiError ? error.exitCode : exitStatus.failed);

@@ -30,6 +30,11 @@ export class StartJournal {
     this.#guard?.note(made);
   }
 
+  /** A socket file is about to be made there, and `made` will follow; undefined: it was not. */
+  binding(path: string | undefined): void {
+    this.#guard?.noteBinding(path);
+  }
+
   /** Records how to take back a change to something that was there before. */
   changed(restore: () => void): void {
     this.#steps.push({

@@ -174,6 +174,7 @@ export const E = {
   NOTDIR: 20,
   ISDIR: 21,
   NOEXEC: 8,
+  MFILE: 24,
   FBIG: 27,
   NOSPC: 28,
   PIPE: 32,

@@ -11,6 +11,8 @@ import {
   removeIfSame,
   statAt,
   statDescriptor,
+  withUmask,
+  type FileFacts,
   type NameAt,
 } from './file-at.ts';
 import type { Identity } from './identity.ts';
@@ -139,40 +141,85 @@ function currentUmask(): number {
   return process.umask();
 }
 
-/** Binds and listens; throws 1.6's refusal. A failure leaves no socket file of ours. */
-export function listenOn(address: SocketAddress, backlog: number, owner: SocketOwner): ListenSocket {
+/** Hears of the file before it can be there and right after, so that a KILL in between leaves none. */
+export interface BindWitness {
+  /** Nothing is at the path, and a socket of ours will be. */
+  binding(): void;
+  /** Undefined: it could not be bound, and what is at the path is somebody else's. */
+  bound(file: SocketFile | undefined): void;
+}
+
+const nobody: BindWitness = { binding: () => undefined, bound: () => undefined };
+
+/** Binds and listens; throws 1.6's refusal. A failure leaves no socket file of ours, and no descriptor. */
+export function listenOn(
+  address: SocketAddress,
+  backlog: number,
+  owner: SocketOwner,
+  witness = nobody,
+): ListenSocket {
   return address.kind === 'unix'
-    ? listenUnix(address.path, backlog, owner)
+    ? listenUnix(address.path, backlog, owner, witness)
     : listenTcp(address.bytes, backlog);
 }
 
 function listenTcp(bytes: Buffer, backlog: number): ListenSocket {
-  const descriptor = createSocket(bytes.readUInt16LE(0));
-  bindTo(descriptor, bytes);
-  startListening(descriptor, backlog);
-  return { descriptor, inode: inodeOf(descriptor), file: undefined };
+  return withSocket(bytes.readUInt16LE(0), (descriptor) => {
+    bindTo(descriptor, bytes);
+    startListening(descriptor, backlog);
+    return { descriptor, inode: inodeOf(descriptor), file: undefined };
+  });
 }
 
-function listenUnix(path: string, backlog: number, owner: SocketOwner): ListenSocket {
+function listenUnix(path: string, backlog: number, owner: SocketOwner, witness: BindWitness): ListenSocket {
   // 1.6 gets an abstract name from the kernel and fails at the chmod.
   if (path === '') throw new SpawnFcgiError(`couldn't chmod socket: ${libc.strerror(E.NOENT)}`);
   const at = openSocketDirectory(path, owner);
-  removeStale(path, at);
-  const descriptor = createSocket(AF_UNIX);
-  const before = process.umask(~owner.mode & 0o777);
   try {
-    bindTo(descriptor, unixAddress(path));
-  } finally {
-    process.umask(before);
-  }
-  const identity = takeFile(at, descriptor, owner);
-  try {
-    startListening(descriptor, backlog);
+    removeStale(path, at);
+    return withSocket(AF_UNIX, (descriptor) => {
+      const file = bindFile(at, descriptor, owner, witness);
+      try {
+        takeFile(file, descriptor, owner);
+        startListening(descriptor, backlog);
+        return { descriptor, inode: inodeOf(descriptor), file };
+      } catch (error) {
+        removeIfSame(at, file.identity);
+        throw error;
+      }
+    });
   } catch (error) {
-    removeIfSame(at, identity);
+    libc.close(at.directory);
     throw error;
   }
-  return { descriptor, inode: inodeOf(descriptor), file: { at, identity } };
+}
+
+/** Binds at the path; the file that is there then counts as ours only if it can be. */
+function bindFile(at: NameAt, descriptor: number, owner: SocketOwner, witness: BindWitness): SocketFile {
+  witness.binding();
+  try {
+    withUmask(~owner.mode & 0o777, () => bindTo(descriptor, unixAddress(at.path)));
+  } catch (error) {
+    witness.bound(undefined);
+    throw error;
+  }
+  const facts = statAt(at.directory, at.name);
+  if (!facts || !isFreshSocket(facts)) {
+    witness.bound(undefined);
+    throw refuseReplaced(at);
+  }
+  const file = { at, identity: facts.identity };
+  witness.bound(file);
+  return file;
+}
+
+/** Whether a file can be the one that we bound a moment ago. */
+function isFreshSocket({ mode, uid, links }: FileFacts): boolean {
+  return (mode & fileType.mask) === fileType.socket && uid === process.geteuid?.() && links === 1;
+}
+
+function refuseReplaced(at: NameAt): SpawnFcgiError {
+  return new SpawnFcgiError(`'${at.path}' was replaced by somebody else while it was bound`);
 }
 
 function openSocketDirectory(path: string, owner: SocketOwner): NameAt {
@@ -181,6 +228,7 @@ function openSocketDirectory(path: string, owner: SocketOwner): NameAt {
     at = openParent(path);
   } catch (error) {
     const number = (error as { errno?: number }).errno ?? -E.NOENT;
+    if (number === -E.MFILE) throw error;
     // 1.6 finds a missing directory out by bind, all else by its unlink before that.
     throw number === -E.NOENT ? refuse('bind', number) : refuseRemoval(-number);
   }
@@ -226,7 +274,7 @@ function refuseRemoval(number: number): SpawnFcgiError {
  * does: a full queue (EAGAIN), a socket of another type, or one that we may not
  * connect to counts as in use.
  */
-function isLive(path: string): boolean {
+export function isLive(path: string): boolean {
   const probe = check('socket', () => libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const bytes = unixAddress(path);
   const result = attempt(() => libc.connect(probe, bytes, bytes.length));
@@ -236,22 +284,16 @@ function isLive(path: string): boolean {
 
 /**
  * Holds the file just bound by O_PATH|O_NOFOLLOW, checks that it is that socket,
- * and sets mode and owner through the descriptor. Returns its identity.
+ * and sets mode and owner through the descriptor.
  */
-function takeFile(at: NameAt, descriptor: number, owner: SocketOwner): string {
+function takeFile({ at, identity }: SocketFile, descriptor: number, owner: SocketOwner): void {
   const file = openBoundFile(at, descriptor);
   try {
     const facts = statDescriptor(file);
-    const isOurs =
-      (facts.mode & fileType.mask) === fileType.socket &&
-      facts.uid === process.geteuid?.() &&
-      facts.links === 1 &&
-      facts.identity === statAt(at.directory, at.name)?.identity;
-    if (!isOurs) throw new SpawnFcgiError(`'${at.path}' was replaced by somebody else while it was bound`);
+    if (!isFreshSocket(facts) || facts.identity !== identity) throw refuseReplaced(at);
     // Needed only for bits above 0777 and where a default ACL overrules the umask.
-    if ((facts.mode & 0o7777) !== owner.mode) setMode(at, file, owner, facts.identity);
-    setOwner(at, file, owner, facts.identity);
-    return facts.identity;
+    if ((facts.mode & 0o7777) !== owner.mode) setMode(file, owner);
+    setOwner(file, owner);
   } finally {
     libc.close(file);
   }
@@ -261,33 +303,42 @@ function takeFile(at: NameAt, descriptor: number, owner: SocketOwner): string {
 function openBoundFile(at: NameAt, descriptor: number): number {
   const byKernel = attempt(() => libc.ioctl(descriptor, SIOCUNIXFILE, 'int', 0));
   if (byKernel >= 0) return byKernel;
-  const byName = attempt(() =>
+  return check('openat', () =>
     libc.openat(at.directory, at.name, O_PATH | O_CLOEXEC | constants.O_NOFOLLOW, 0),
   );
-  if (byName < 0) throw refuse('bind', byName);
-  return byName;
 }
 
-function setMode(at: NameAt, file: number, owner: SocketOwner, identity: string): void {
+function setMode(file: number, owner: SocketOwner): void {
   const path = owner.proc === undefined ? `/proc/self/fd/${file}` : `${process.pid}/fd/${file}`;
   const result = attempt(() => libc.fchmodat(owner.proc ?? -100, path, owner.mode, 0));
-  if (result === 0) return;
-  removeIfSame(at, identity);
-  throw new SpawnFcgiError(`couldn't chmod socket: ${libc.strerror(-result)}`);
+  if (result < 0) throw new SpawnFcgiError(`couldn't chmod socket: ${libc.strerror(-result)}`);
 }
 
-function setOwner(at: NameAt, file: number, owner: SocketOwner, identity: string): void {
+function setOwner(file: number, owner: SocketOwner): void {
   if (process.getuid?.() !== 0 || (owner.uid === 0 && owner.gid === 0)) return;
   const keep = 0xffffffff;
   const result = attempt(() => libc.fchownat(file, '', owner.uid || keep, owner.gid || keep, AT_EMPTY_PATH));
-  if (result === 0) return;
-  removeIfSame(at, identity);
-  throw new SpawnFcgiError(`couldn't chown socket: ${libc.strerror(-result)}`);
+  if (result < 0) throw new SpawnFcgiError(`couldn't chown socket: ${libc.strerror(-result)}`);
+}
+
+/** Runs with a new socket, which stays open only if that succeeds: a start that waits for a port tries often. */
+function withSocket<T>(family: number, run: (descriptor: number) => T): T {
+  const descriptor = createSocket(family);
+  try {
+    return run(descriptor);
+  } catch (error) {
+    libc.close(descriptor);
+    throw error;
+  }
 }
 
 function createSocket(family: number): number {
   const descriptor = attempt(() => libc.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (descriptor < 0) throw new SpawnFcgiError(`couldn't create socket: ${libc.strerror(-descriptor)}`);
+  if (descriptor < 0) {
+    throw new SpawnFcgiError(`couldn't create socket: ${libc.strerror(-descriptor)}`, {
+      cause: { syscall: 'socket', errno: -descriptor },
+    });
+  }
   const one = Buffer.alloc(4);
   one.writeInt32LE(1);
   const result = attempt(() => libc.setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, one, 4));

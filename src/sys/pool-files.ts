@@ -60,11 +60,15 @@ function hash(text: string): string {
   return process.getBuiltinModule('node:crypto').createHash('sha256').update(text).digest('hex');
 }
 
-interface HeldFile {
-  readonly wasCreated: boolean;
-  readonly descriptor: number;
+/** A file that this start created, to be removed when it fails. */
+export interface CreatedFile {
   readonly at: NameAt;
   readonly identity: string;
+}
+
+interface HeldFile extends CreatedFile {
+  readonly wasCreated: boolean;
+  readonly descriptor: number;
 }
 
 /** The files of one pool; the lock is held from `tryLock` on. */
@@ -119,16 +123,16 @@ export class PoolFiles {
 
   /**
    * Makes the control socket, 0600, in the place of one that a killed supervisor left: the lock
-   * says that nobody uses it. Returns why there is none, or undefined.
+   * says that nobody uses it. Returns it, or why there is none.
    */
-  openControl(): string | undefined {
+  openControl(): { readonly created: CreatedFile } | { readonly problem: string } {
     const base = dirname(this.#lock.at.path);
     // The whole path must fit into sun_path.
     const fits = (name: string): boolean => Buffer.byteLength(join(base, name)) <= maxSocketPath;
     const full = `${this.#id}.ctl`;
     // Only then is a hash worth 10 ms of loading.
     const name = fits(full) ? full : `${hash(this.#id).slice(0, 32)}.ctl`;
-    if (!fits(name)) return `the path of ${base} is too long for a control socket in it`;
+    if (!fits(name)) return { problem: `the path of ${base} is too long for a control socket in it` };
     const at = openParent(join(base, name));
     attempt(() => libc.unlinkat(at.directory, name, 0));
     try {
@@ -139,10 +143,10 @@ export class PoolFiles {
         at,
         identity: statAt(at.directory, name)?.identity ?? '',
       };
-      return undefined;
+      return { created: this.#control };
     } catch (error) {
       closeSync(at.directory);
-      return `no control socket in ${base}: ${(error as Error).message}`;
+      return { problem: `no control socket in ${base}: ${(error as Error).message}` };
     }
   }
 
@@ -223,10 +227,9 @@ export class PoolFiles {
     return files;
   }
 
-  /** The files that this start created, to be removed when it fails. */
-  created(): readonly { readonly at: NameAt; readonly identity: string }[] {
-    const control = this.#control?.wasCreated ? [this.#control] : [];
-    return [...control, ...[this.#lock, this.#state].filter((file) => file.wasCreated)];
+  /** Lock and state file, as far as this start created them; the lock goes last. */
+  created(): readonly CreatedFile[] {
+    return [this.#lock, this.#state].filter((file) => file.wasCreated);
   }
 
   #clearState(): void {

@@ -4,14 +4,15 @@
 // command and the supervisor, SIGKILL included.
 import { constants } from 'node:os';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { openParent, removeIfSame, type NameAt } from './file-at.ts';
+import { fileType, openParent, removeIfSame, statAt, type NameAt } from './file-at.ts';
 import { attempt, check, libc } from './libc.ts';
-import { adjustSocketFile, type Adjustment } from './listen-socket.ts';
+import { adjustSocketFile, isLive, type Adjustment } from './listen-socket.ts';
 import { ProcFs } from './proc-fs.ts';
 import { sessionsHolding } from './socket-holders.ts';
 import { ProcessTemplate } from './spawn-worker.ts';
 
 const O_CLOEXEC = 0o2000000;
+const AT_FDCWD = -100;
 
 /** Something a start made, by name and by what it is, to be removed only as that. */
 export interface Made {
@@ -28,6 +29,14 @@ export interface StartedWorker {
 /** The socket that workers inherit, by its inode: tells workers that nobody could tell of any more. */
 export interface Inherited {
   readonly socket: string;
+}
+
+/**
+ * Where a socket file is being made; null: it was not. The last word only of who was killed between
+ * bind(2) and the word of what was made.
+ */
+interface Binding {
+  readonly binding: string | null;
 }
 
 /** The word that turns the guard away. */
@@ -93,6 +102,11 @@ export class UndoGuard {
     this.#tell(JSON.stringify(made));
   }
 
+  /** Tells where a socket file will be in a moment; undefined: it could not be made. */
+  noteBinding(path: string | undefined): void {
+    this.#tell(JSON.stringify({ binding: path ?? null } satisfies Binding));
+  }
+
   /** Tells of a worker that was just started, or of the socket that the next ones inherit. */
   noteWorker(worker: StartedWorker | Inherited): void {
     this.#tell(JSON.stringify(worker));
@@ -137,13 +151,29 @@ export function undoStart(): void {
   const list = readFileSync(0, 'utf8')
     .split('\n')
     .filter(Boolean)
-    .map((line) => JSON.parse(line) as Made | StartedWorker | Inherited);
+    .map((line) => JSON.parse(line) as Made | Binding | StartedWorker | Inherited);
   const proc = ProcFs.open();
   if (proc) {
     const untold = list.flatMap((one) => ('socket' in one ? findUntold(one.socket, proc) : []));
     endSessions([...list.filter((one) => 'pid' in one), ...untold], proc);
   }
+  const last = list.at(-1);
+  if (last && 'binding' in last && last.binding !== null) removeUntold(last.binding);
   for (const made of list.toReversed()) if ('path' in made) remove(made);
+}
+
+/**
+ * Nothing was at the path, and no other start can have come in between, since we hold the lock: a socket of
+ * our own user there, without a listener, is the one that nobody could tell of any more.
+ */
+function removeUntold(path: string): void {
+  const facts = statAt(AT_FDCWD, path);
+  const isOurs =
+    facts !== undefined &&
+    (facts.mode & fileType.mask) === fileType.socket &&
+    facts.uid === process.getuid?.() &&
+    facts.links === 1;
+  if (isOurs && !isLive(path)) remove({ path, identity: facts.identity });
 }
 
 function remove({ path, identity }: Made): void {

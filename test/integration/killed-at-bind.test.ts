@@ -1,0 +1,98 @@
+// A start as root with -u whose supervisor is killed right after bind(2), before anybody heard of the file.
+import { describe, expect, test } from 'vitest';
+import { chownSync, linkSync, lstatSync, renameSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { atEnd } from '../helpers/cleanup.ts';
+import { needTracing } from '../helpers/requirements.ts';
+import { startHeld, StepTracer, type Step, type Stop } from '../helpers/step-tracer.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { commandLine, expectNoProcess, expectNothingLeft, makePlace, NOBODY, type Place } from './place.ts';
+
+const options = ['-u', 'nobody', '-g', 'nogroup'];
+
+interface Attempt {
+  readonly tracer: StepTracer;
+  readonly pid: number;
+  readonly ended: Promise<{ status: number | null }>;
+}
+
+async function begin(place: Place, stop?: Stop): Promise<Attempt> {
+  const { command, pid } = await startHeld(place.dir, commandLine(place, options));
+  const tracer = await StepTracer.attach(pid, stop);
+  process.kill(pid, 'SIGCONT');
+  return { tracer, pid, ended: command.ended };
+}
+
+const bind = { name: 'bind app.sock', nth: 1 } as const;
+
+/** What the guard hears of the file. */
+async function wordAfterBind(): Promise<Step> {
+  const place = makePlace();
+  const { tracer, pid, ended } = await begin(place);
+  await ended;
+  const { steps } = tracer;
+  await tracer.end();
+  process.kill(pid, 'SIGTERM');
+  await expectNoProcess(place);
+  const next = steps[steps.findIndex(({ name }) => name === bind.name) + 1];
+  expect(next?.name).toBe('write pipe');
+  return { name: 'write pipe', nth: next?.nth ?? 0 };
+}
+
+test('nothing is left', async (ctx) => {
+  needTracing(ctx);
+  const word = await wordAfterBind();
+  const place = makePlace();
+  const { tracer, pid, ended } = await begin(place, { ...word, action: 'hold' });
+  await waitFor('the word after bind', () => tracer.hasArrived);
+  expect(lstatSync(place.socket).isSocket()).toBe(true);
+  process.kill(pid, 'SIGKILL');
+  await tracer.end();
+  expect((await ended).status).not.toBe(0);
+  await expectNothingLeft(place);
+});
+
+/** Comes to the path while the start is about to bind there. */
+const strangers = {
+  'a socket that somebody listens on': (path: string) => listen(path),
+  'a socket of another user': async (path: string) => {
+    await leaveSocket(path);
+    chownSync(path, NOBODY, NOBODY);
+  },
+  'a socket with two names': async (path: string) => {
+    await leaveSocket(path);
+    linkSync(path, `${path}.other`);
+  },
+  'a file': (path: string) => writeFileSync(path, ''),
+};
+
+describe.for(['is killed', 'finds it in the way'] as const)('a start that %s leaves', (what) => {
+  test.for(Object.entries(strangers))('%s', async ([, make], ctx) => {
+    needTracing(ctx);
+    const place = makePlace();
+    const { tracer, pid, ended } = await begin(place, { ...bind, action: 'hold' });
+    await waitFor('the start before bind', () => tracer.hasArrived);
+    await make(place.socket);
+    const { ino } = lstatSync(place.socket);
+    if (what === 'is killed') process.kill(pid, 'SIGKILL');
+    else tracer.release();
+    expect((await ended).status).not.toBe(0);
+    await expectNoProcess(place);
+    expect(lstatSync(place.socket).ino).toBe(ino);
+    await tracer.end();
+  });
+});
+
+async function listen(path: string): Promise<Server> {
+  const server = createServer();
+  atEnd(() => void server.close());
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  return server;
+}
+
+/** A socket's file without the socket; closing removes only the name that it was bound to. */
+async function leaveSocket(path: string): Promise<void> {
+  const server = await listen(`${path}.bound`);
+  renameSync(`${path}.bound`, path);
+  await new Promise((resolve) => server.close(resolve));
+}
