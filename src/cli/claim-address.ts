@@ -8,6 +8,7 @@ import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { baseDirectories } from '../sys/base-directories.ts';
+import { E, libc } from '../sys/libc.ts';
 import { PoolFiles, prepareBaseDirectory } from '../sys/pool-files.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 import { socketsListeningOn } from '../sys/port-holder.ts';
@@ -31,22 +32,22 @@ export interface Claim {
 }
 
 export interface ClaimOptions {
-  readonly config: Pick<Config, 'stateDir' | 'replace' | 'readyTimeoutMs'>;
+  readonly config: Pick<Config, 'stateDir' | 'replace' | 'readyTimeoutMs' | 'stopTimeoutMs' | 'workers'>;
   readonly runtimeDir: string | undefined;
   readonly address: BoundAddress;
   readonly proc: ProcFs | undefined;
 }
 
 const pollMs = 5;
-/** A pool that just got its TERM may not have said so yet; a short-lived start may hold the lock. */
-const patienceMs = { serving: 60, unknown: 2000, afterDeadline: 5000 } as const;
+/** A pool that just got its TERM may not have said so yet. */
+const patienceMs = { serving: 60, afterDeadline: 5000 } as const;
 
 export async function claimAddress(options: ClaimOptions): Promise<Claim> {
   const { config, runtimeDir, proc } = options;
   const problems: string[] = [];
   for (const base of baseDirectories(config.stateDir, runtimeDir)) {
-    const problem = prepareBaseDirectory(base);
-    if (problem === undefined) return claimIn(base, options);
+    const problem = prepareBaseDirectory(base) ?? (await claimIn(base, options));
+    if (typeof problem !== 'string') return problem;
     if (config.stateDir !== undefined) throw new SpawnFcgiError(`--state-dir cannot be used: ${problem}`);
     problems.push(problem);
   }
@@ -63,8 +64,11 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
     giver: undefined,
   };
 
-  async function claimIn(base: string, wanted: ClaimOptions): Promise<Claim> {
-    const { files, giver } = await takeLock(base, wanted);
+  /** Or why the directory cannot be used. */
+  async function claimIn(base: string, wanted: ClaimOptions): Promise<Claim | string> {
+    const lock = await takeLock(base, wanted);
+    if (typeof lock === 'string') return lock;
+    const { files, giver } = lock;
     const runningPool = (pid: number): PoolState | undefined => {
       const state = pid === giver?.state.pid ? undefined : PoolFiles.findByPid(base, pid);
       return state && proc?.isAlive(state) ? state : undefined;
@@ -78,7 +82,7 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
         await pause(pollMs);
       }
     };
-    const left = giver ? undefined : files.readOwnState();
+    const left = giver ? undefined : files.state.read();
     const orphans = left && proc ? findOrphans(left, wanted.address, proc) : [];
     return { files, giver, isRunningPool, waitForStop, hints: [], orphans, workerUid: left?.workerUid };
   }
@@ -108,18 +112,26 @@ interface Lock {
   readonly giver: Claim['giver'];
 }
 
-async function takeLock(base: string, { config, address, proc }: ClaimOptions): Promise<Lock> {
+/** A string says that the directory has no room for the pool's files. */
+async function takeLock(base: string, { config, address, proc }: ClaimOptions): Promise<Lock | string> {
   const startedMs = performance.now();
   for (;;) {
-    const files = openLock(base, address);
+    const files = openLock(base, address, config.workers);
+    if (typeof files === 'string') return files;
     if (files) return { files, giver: undefined };
     const holder = PoolFiles.readState(base, address);
     const live = holder && proc?.isAlive(holder) ? holder : undefined;
     if (config.replace && live?.phase === 'serving') {
       const lock = await askHolder(base, address, live, config.readyTimeoutMs);
-      if (lock) return lock;
+      if (lock) {
+        // Without room a state stays as it was.
+        lock.files.state.reserve(config.workers);
+        return lock;
+      }
     }
-    if (performance.now() - startedMs > patienceFor(live)) throw refuse(address, live);
+    // Whoever does not say what it is may be a pool of the same options that is stopping.
+    if (performance.now() - startedMs > (live ? patienceFor(live) : config.stopTimeoutMs))
+      throw refuse(base, address, live);
     await pause(pollMs);
   }
 }
@@ -144,26 +156,38 @@ async function askHolder(
   throw new SpawnFcgiError(`cannot take over the pool on ${where}: its files in ${base} were replaced`);
 }
 
-function openLock(base: string, address: BoundAddress): PoolFiles | undefined {
+/** The lock, with room for the state; undefined while another process has it; or why there is no room. */
+function openLock(base: string, address: BoundAddress, workers: number): PoolFiles | string | undefined {
   try {
-    return PoolFiles.tryLock(base, address);
+    const files = PoolFiles.tryLock(base, address);
+    const failure = files?.state.reserve(workers);
+    if (failure === undefined) return files;
+    files?.giveUp();
+    return `${base}: ${libc.strerror(failure)}`;
   } catch (error) {
+    const errno = -((error as { errno?: number }).errno ?? 0);
+    if (errno === E.NOSPC || errno === E.DQUOT) return `${base}: ${libc.strerror(errno)}`;
     throw new SpawnFcgiError(`lock of this pool cannot be used: ${(error as Error).message}`, {
       cause: error,
     });
   }
 }
 
-function patienceFor(holder: PoolState | undefined): number {
-  if (!holder) return patienceMs.unknown;
+function patienceFor(holder: PoolState): number {
   return holder.phase === 'stopping' ? holder.stopTimeoutMs + patienceMs.afterDeadline : patienceMs.serving;
 }
 
-function refuse(address: BoundAddress, holder: PoolState | undefined): SpawnFcgiError {
+function refuse(base: string, address: BoundAddress, holder: PoolState | undefined): SpawnFcgiError {
   const line =
     address.kind === 'unix' ? "socket is already in use, can't spawn" : 'bind failed: Address already in use';
-  if (!holder)
-    return new SpawnFcgiError(line, { hints: [`another start on ${formatAddress(address)} is under way`] });
+  if (!holder) {
+    const { lock, state } = PoolFiles.paths(base, address);
+    return new SpawnFcgiError(line, {
+      hints: [
+        `another process holds ${lock}, and ${state} does not say which: a pool on this address, or a start or stop of one; fuser '${lock}' names it`,
+      ],
+    });
+  }
   const what = holder.phase === 'serving' ? 'runs' : 'is ' + holder.phase;
   const stop = holder.pidFile === undefined ? `kill ${holder.pid}` : `kill $(cat ${holder.pidFile})`;
   return new SpawnFcgiError(line, {

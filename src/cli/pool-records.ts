@@ -112,6 +112,7 @@ export class PoolRecords implements WorkerRecords {
   /** The other supervisor did not take them: they say again what is. */
   takeBack(): void {
     this.#isSilent = false;
+    this.#prepared.files?.state.forget();
     this.#writeFile(this.#prepared.pidFile, String(process.pid));
     for (const [slot, pid] of this.#named) this.#writePidFile(slot, String(pid));
     this.#write();
@@ -144,7 +145,7 @@ export class PoolRecords implements WorkerRecords {
 
   /** After a failed start: no worker is left to name. PID files are the journal's. */
   undo(): void {
-    if (!this.#isSilent) this.#prepared.files?.writeState(this.#state(this.#prepared.orphans));
+    if (!this.#isSilent) this.#prepared.files?.state.write(this.#state(this.#prepared.orphans));
   }
 
   #name(slot: number, pid: number): void {
@@ -186,7 +187,7 @@ export class PoolRecords implements WorkerRecords {
 
   #write(): void {
     if (this.#isSilent) return;
-    this.#prepared.files?.writeState(this.#state(this.workers()));
+    this.#prepared.files?.state.write(this.#state(this.workers()));
   }
 
   /** All live workers; start times are looked up once, when somebody asks. */

@@ -80,7 +80,7 @@ export class TakeOver {
       this.#abandon('the old supervisor took the pool back');
       return false;
     }
-    const old = prepared.files?.readOwnState()?.workers ?? giverState.workers;
+    const old = prepared.files?.state.read()?.workers ?? giverState.workers;
     records.takeFiles('serving');
     giver.finish();
     log.write({ event: 'taken-over', from: giverState.pid, workerPids: old.map(({ pid }) => pid) });

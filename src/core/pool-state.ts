@@ -29,15 +29,46 @@ export interface WorkerRecord {
   readonly startTime: string;
 }
 
-/** Parses a state file; undefined for anything that is not one of this version. */
+/** A state as one line of a state file: its number is at both ends, which tells one that was written by half. */
+export function formatPoolState(state: PoolState, sequence: number): string {
+  return JSON.stringify({ sequence, ...state, end: sequence });
+}
+
+/** A state and where its line is in the text. */
+export interface StoredState {
+  readonly state: PoolState;
+  readonly sequence: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** The newest whole state of a state file, which has the one before as well; undefined: none of this version. */
+export function findPoolState(text: string): StoredState | undefined {
+  let newest: StoredState | undefined;
+  for (const { 0: line, index: offset } of text.matchAll(/[^\n]+/g)) {
+    const found = parseLine(line);
+    if (found && found.sequence > (newest?.sequence ?? -1))
+      newest = { ...found, offset, length: line.length };
+  }
+  return newest;
+}
+
 export function parsePoolState(text: string): PoolState | undefined {
+  return findPoolState(text)?.state;
+}
+
+function parseLine(line: string): Pick<StoredState, 'state' | 'sequence'> | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(line);
   } catch {
     return undefined;
   }
-  return isPoolState(value) ? value : undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  // A state alone in its file needs no number.
+  const { sequence = 0, end = 0, ...state } = value as Partial<Record<string, unknown>>;
+  if (typeof sequence !== 'number' || sequence !== end) return undefined;
+  return isPoolState(state) ? { state, sequence } : undefined;
 }
 
 function isPoolState(value: unknown): value is PoolState {

@@ -187,6 +187,7 @@ export const E = {
   CONNRESET: 104,
   NOBUFS: 105,
   CONNREFUSED: 111,
+  DQUOT: 122,
 } as const;
 
 /** Whether an errno of posix_spawn(3) is fork's: no more processes allowed, or no memory. */

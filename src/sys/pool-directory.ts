@@ -32,8 +32,8 @@ export type PoolDirectory =
   | { readonly kind: 'absent'; readonly path: string }
   | { readonly kind: 'not-permitted'; readonly path: string; readonly reason: string };
 
-/** A state names its workers: 65535 of them have 4 MB. */
-const maxStateBytes = 16 * 1024 * 1024;
+/** A state names its workers, and is there twice: 65535 of them have 9 MB, and more for a while in a restart. */
+const maxStateBytes = 64 * 1024 * 1024;
 
 /**
  * Reads a base directory: entries of living pools, and of those that we may not read.

@@ -1,17 +1,7 @@
 // The pool's lock, state file and control socket in the base directory. The lock, held for the
 // supervisor's life, says whether a pool is alive; the state is a hint for people
 // and for the next start, never a proof.
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { maxSocketPath, poolId, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState } from '../core/pool-state.ts';
@@ -23,11 +13,11 @@ import {
   removeIfSame,
   statAt,
   statDescriptor,
-  padWithNewlines,
   withUmask,
   type NameAt,
 } from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
+import { StateFile } from './state-file.ts';
 import { bindUnix } from './unix-socket.ts';
 
 const LOCK_EX_NB = 2 | 4;
@@ -75,12 +65,14 @@ interface HeldFile extends CreatedFile {
 export class PoolFiles {
   readonly #lock: HeldFile;
   readonly #state: HeldFile;
+  readonly #stateFile: StateFile;
   readonly #id: string;
   #control: HeldFile | undefined;
 
   private constructor(lock: HeldFile, state: HeldFile, id: string) {
     this.#lock = lock;
     this.#state = state;
+    this.#stateFile = new StateFile(state.descriptor);
     this.#id = id;
   }
 
@@ -164,21 +156,9 @@ export class PoolFiles {
     return undefined;
   }
 
-  /** The state that was left in the file by whoever held the lock before. */
-  readOwnState(): PoolState | undefined {
-    return parsePoolState(readAll(this.#state.descriptor));
-  }
-
-  /** Should we be killed in between, the old text's rest is newlines, and the new one can be read. */
-  writeState(state: PoolState): void {
-    const text = Buffer.from(`${JSON.stringify(state)}\n`);
-    try {
-      const { size } = fstatSync(this.#state.descriptor);
-      writeSync(this.#state.descriptor, padWithNewlines(text, size), 0, Math.max(text.length, size), 0);
-      ftruncateSync(this.#state.descriptor, text.length);
-    } catch {
-      // A full /run must not end a pool: the state is a hint.
-    }
+  /** The pool's state; before the first one of ours, what was left by whoever held the lock before. */
+  get state(): StateFile {
+    return this.#stateFile;
   }
 
   /** Removes both files where we may; where not, the state is emptied and the unlocked lock file stays. */
@@ -188,6 +168,12 @@ export class PoolFiles {
     removeIfSame(this.#lock.at, this.#lock.identity);
     closeHeld(this.#state);
     closeHeld(this.#lock);
+  }
+
+  /** The same for a start that cannot use them: what was there before stays as it is. */
+  giveUp(): void {
+    for (const { at, identity } of this.created().toReversed()) removeIfSame(at, identity);
+    this.abandon();
   }
 
   /** Lets go of the files without touching them: another supervisor has them. */
@@ -234,7 +220,7 @@ export class PoolFiles {
 
   #clearState(): void {
     try {
-      ftruncateSync(this.#state.descriptor, 0);
+      this.#stateFile.clear();
     } catch {
       // Read-only by now: the next start finds the lock free and ignores the text.
     }

@@ -309,7 +309,7 @@ describe('a new side that fails leaves the old pool as it was:', () => {
   test.for([
     ['applies the backlog', 'listen', 1],
     ['writes the PID file', 'ftruncate', 1],
-    ['writes the state file', 'ftruncate', 2],
+    ['writes the state file', 'pwrite64', 2],
   ] as const)('its supervisor is killed as it %s', async ([, call, when], ctx) => {
     needRoot(ctx);
     needCommands(ctx, 'strace');

@@ -7,6 +7,7 @@ import { freePort } from '../helpers/free-port.ts';
 import { isAlive, signalProcess } from '../helpers/processes.ts';
 import { runCommand } from '../helpers/run-command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
+import { readPoolState } from './echo-pool.ts';
 import {
   endPool,
   expectNothingLeft,
@@ -63,7 +64,7 @@ describe.for(transports)('on %s', (transport) => {
     const [pid = 0] = printedPids(winner?.stdout ?? '');
     await onlyWorker({ pid });
     expect(readFileSync(place.pidFile, 'utf8')).toBe(String(pid));
-    expect(readState(place)).toMatchObject({ pid, phase: 'serving' });
+    expect(readPoolState(place)).toMatchObject({ pid, phase: 'serving' });
     await visit(target);
     await endPool(place, { pid });
     await expectNothingLeft(place);
@@ -214,15 +215,10 @@ test('the same address given to --no-supervise is refused while a pool runs', as
 /** The second start changed nothing: socket file, PID file, state, and the pool answers. */
 async function expectUntouched(place: Place, pool: Pool, target: Address['target']): Promise<void> {
   expect(readFileSync(place.pidFile, 'utf8')).toBe(String(pool.pid));
-  expect(readState(place)).toMatchObject({ pid: pool.pid, phase: 'serving' });
+  expect(readPoolState(place)).toMatchObject({ pid: pool.pid, phase: 'serving' });
   await visit(target);
   expect(isAlive(pool.pid)).toBe(true);
   if ('path' in target) expect(statSync(target.path).isSocket()).toBe(true);
-}
-
-function readState(place: Place): unknown {
-  const path = stateFiles(place).find((name) => name.endsWith('.state')) ?? '';
-  return JSON.parse(readFileSync(path, 'utf8'));
 }
 
 function stateFiles({ stateDir }: Place): string[] {

@@ -1,7 +1,7 @@
 // Reading a state file: what we wrote comes back, anything else is nothing.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parsePoolState, type PoolState } from '../../src/core/pool-state.ts';
+import { findPoolState, formatPoolState, parsePoolState, type PoolState } from '../../src/core/pool-state.ts';
 
 const state: PoolState = {
   version: 1,
@@ -26,6 +26,30 @@ const parseWith = (changes: object): PoolState | undefined =>
 
 test('what was written comes back', () => {
   expect(parsePoolState(JSON.stringify(state))).toStrictEqual(state);
+});
+
+test('of two states the one with the higher number counts, wherever it is', () => {
+  const [older, newer] = [formatPoolState({ ...state, pid: 1 }, 9), formatPoolState(state, 10)];
+  for (const text of [`${older}\n\n\n${newer}\n`, `\n${newer}\n${older}`]) {
+    expect(parsePoolState(text)).toStrictEqual(state);
+    expect(findPoolState(text)).toStrictEqual({
+      state,
+      sequence: 10,
+      offset: text.indexOf(newer),
+      length: newer.length,
+    });
+  }
+});
+
+test('a state that was written by half over another is none, and the one beside it counts', () => {
+  const [old, beside] = [formatPoolState(state, 7), formatPoolState({ ...state, pid: 1 }, 8)];
+  const next = formatPoolState({ ...state, name: 'php-fpm' }, 9);
+  expect(next).toHaveLength(old.length);
+  // The last byte is the same in both.
+  for (let length = 1; length < next.length - 1; length++) {
+    const torn = `${next.slice(0, length)}${old.slice(length)}`;
+    expect(parsePoolState(`\n${torn}\n\n${beside}\n`)?.pid).toBe(1);
+  }
 });
 
 test.each(['starting', 'serving', 'stopping'])('the phase %s is known', (phase) => {
