@@ -7,7 +7,9 @@ import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
+import { workerPidPath } from '../core/worker-pid-path.ts';
 import { baseDirectories } from '../sys/base-directories.ts';
+import { statAt } from '../sys/file-at.ts';
 import { E, libc } from '../sys/libc.ts';
 import { PoolFiles, prepareBaseDirectory } from '../sys/pool-files.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
@@ -16,8 +18,11 @@ import { isOrphanOn, sessionsHolding } from '../sys/socket-holders.ts';
 import { PoolGiver } from './pool-giver.ts';
 
 export interface Claim {
-  /** Whether a PID is that of the supervisor of a running pool of this user, other than one that is being replaced. */
-  readonly isRunningPool: (pid: number) => boolean;
+  /**
+   * Whether a PID file (by its identity) with that PID in it belongs to a running pool of this user, other than one
+   * that is being replaced: the PID is its supervisor's, or its worker's whose file this is.
+   */
+  readonly isOfRunningPool: (pid: number, file: string) => boolean;
   /** Waits for a pool that is stopping on whatever address: its PID file may be wanted next. */
   readonly waitForStop: (supervisor: number) => Promise<void>;
   /** Undefined where no base directory can be used: the pool runs without lock and state. */
@@ -38,6 +43,7 @@ export interface ClaimOptions {
   readonly proc: ProcFs | undefined;
 }
 
+const AT_FDCWD = -100;
 const pollMs = 5;
 /** A pool that just got its TERM may not have said so yet. */
 const patienceMs = { serving: 60, afterDeadline: 5000 } as const;
@@ -56,7 +62,7 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
   const hint = `no lock and no state file for this pool: ${why}; --state-dir names another directory`;
   return {
     files: undefined,
-    isRunningPool: () => false,
+    isOfRunningPool: () => false,
     waitForStop: () => Promise.resolve(),
     hints: [hint],
     orphans: [],
@@ -69,23 +75,36 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
     const lock = await takeLock(base, wanted);
     if (typeof lock === 'string') return lock;
     const { files, giver } = lock;
-    const runningPool = (pid: number): PoolState | undefined => {
-      const state = pid === giver?.state.pid ? undefined : PoolFiles.findByPid(base, pid);
-      return state && proc?.isAlive(state) ? state : undefined;
-    };
-    const isRunningPool = (pid: number): boolean => runningPool(pid) !== undefined;
+    const runningPools = (): PoolState[] =>
+      PoolFiles.readStates(base).filter((state) => state.pid !== giver?.state.pid && proc?.isAlive(state));
+    let pools: PoolState[] | undefined;
+    // There may be as many questions as workers.
+    const isOfRunningPool = (pid: number, file: string): boolean =>
+      (pools ??= runningPools()).some((state) => state.pid === pid || isWorkersFile(state, pid, file, proc));
     const waitForStop = async (pid: number): Promise<void> => {
       const startedMs = performance.now();
       for (;;) {
-        const state = runningPool(pid);
+        const state = runningPools().find((pool) => pool.pid === pid);
         if (!state || performance.now() - startedMs > patienceFor(state)) return;
         await pause(pollMs);
       }
     };
     const left = giver ? undefined : files.state.read();
     const orphans = left && proc ? findOrphans(left, wanted.address, proc) : [];
-    return { files, giver, isRunningPool, waitForStop, hints: [], orphans, workerUid: left?.workerUid };
+    return { files, giver, isOfRunningPool, waitForStop, hints: [], orphans, workerUid: left?.workerUid };
   }
+}
+
+/** A number alone says nothing: it may be left from a worker that was another process. */
+function isWorkersFile(
+  { workers, workerPidFile }: PoolState,
+  pid: number,
+  file: string,
+  proc: ProcFs | undefined,
+): boolean {
+  const worker = workers.find((candidate) => candidate.pid === pid);
+  if (!worker || workerPidFile === undefined || !proc?.isAlive(worker)) return false;
+  return statAt(AT_FDCWD, workerPidPath(workerPidFile, worker.slot))?.identity === file;
 }
 
 /**

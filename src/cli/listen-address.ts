@@ -1,13 +1,12 @@
 // From -a/-p/-s to an address that bind(2) takes: IP forms as 1.6 reads them, else
 // a host name. The only place that asks the resolver.
-import { realpathSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { ListenAddress } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import type { BoundAddress } from '../core/pool-id.ts';
 import { E, libc } from '../sys/libc.ts';
 import { parseIp, type SocketAddress } from '../sys/listen-socket.ts';
-import { resolveInRoot } from '../sys/resolve-in-root.ts';
+import { resolveInRoot, resolveLinks } from '../sys/resolve-links.ts';
 
 /** The address to bind; a host name gives its first IPv4 address, else its first IPv6 one. */
 export async function resolveListenAddress(listen: ListenAddress): Promise<SocketAddress> {
@@ -54,14 +53,5 @@ export function nameAddress(address: SocketAddress, chroot: string | undefined):
   } catch (error) {
     // A relative path in a working directory that was removed: what bind(2) would say.
     throw new SpawnFcgiError(`bind failed: ${libc.strerror(E.NOENT)}`, { cause: error });
-  }
-}
-
-function resolveLinks(directory: string): string {
-  try {
-    // Not the variant in JavaScript, which takes `link/..` for nothing.
-    return realpathSync.native(directory);
-  } catch {
-    return resolve(directory);
   }
 }

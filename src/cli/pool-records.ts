@@ -215,6 +215,7 @@ export class PoolRecords implements WorkerRecords {
       control: this.#prepared.files?.controlName,
       stopTimeoutMs: this.#config.stopTimeoutMs,
       pidFile: this.#pidFilePath,
+      workerPidFile: this.#prepared.workerPidPattern,
       workers,
     };
   }

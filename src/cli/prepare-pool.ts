@@ -7,6 +7,7 @@ import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
+import { workerPidPath } from '../core/worker-pid-path.ts';
 import { readVariable, type Caller } from '../sys/caller.ts';
 import { attempt, libc } from '../sys/libc.ts';
 import { requireGroup, resolveIdentity, setGroups, setUser, type Identity } from '../sys/identity.ts';
@@ -26,6 +27,7 @@ import { UndoGuard } from '../sys/undo-guard.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
 import { isInUse, withBindHints } from './bind-hints.ts';
 import { claimAddress, type Claim } from './claim-address.ts';
+import { requireDistinctFiles } from './distinct-files.ts';
 import { requireFiles } from './file-limit.ts';
 import { nameAddress, resolveListenAddress } from './listen-address.ts';
 import { findSocket, holdSocket, refuseInUse } from './inherit-socket.ts';
@@ -42,6 +44,8 @@ export interface PreparedPool {
   readonly files: PoolFiles | undefined;
   readonly pidFile: PidFile | undefined;
   readonly workerPidFiles: readonly PidFile[];
+  /** --worker-pid-file, absolute. */
+  readonly workerPidPattern: string | undefined;
   readonly log: EventLog | undefined;
   /** A hint to print once the pool is up. */
   readonly logProblem: string | undefined;
@@ -91,6 +95,7 @@ export async function preparePool({
 
   const target = await resolveListenAddress(config.listen);
   const address = nameAddress(target, config.socketBeforeChroot ? undefined : config.chroot);
+  requireDistinctFiles(config, address);
   const runtimeDir = readVariable(caller.environment, 'XDG_RUNTIME_DIR');
   const claim = await claimAddress({ config, runtimeDir, address, proc });
   const { giver } = claim;
@@ -104,6 +109,7 @@ export async function preparePool({
   if (control && 'problem' in control) printHint(`spawn-fcgictl cannot reach this pool: ${control.problem}`);
   const pidFile = await claimPidFile(earlyPidFile, config, journal, claim);
   const workerPidFiles = openWorkerPidFiles(config, journal, claim);
+  const workerPidPattern = config.workerPidFile === undefined ? undefined : resolve(config.workerPidFile);
   const log = openEventLog(config, identity);
   const logProblem = describeLogProblem(config);
   // The process that execs in place cannot have a child that outlives the exec.
@@ -145,6 +151,7 @@ export async function preparePool({
     files: claim.files,
     pidFile,
     workerPidFiles,
+    workerPidPattern,
     log,
     logProblem,
     nowhere,
@@ -184,7 +191,7 @@ async function claimPidFile(
 ): Promise<PidFile | undefined> {
   if (early?.pid !== undefined) await claim.waitForStop(early.pid);
   const file = openPidFile(config, journal, early);
-  file?.claim(claim.isRunningPool);
+  file?.claim(claim.isOfRunningPool);
   return file;
 }
 
@@ -192,8 +199,8 @@ function openWorkerPidFiles(config: Config, journal: StartJournal, claim: Claim)
   const pattern = config.workerPidFile;
   if (pattern === undefined) return [];
   return Array.from({ length: config.workers }, (_unused, slot) => {
-    const file = notePidFile(PidFile.open(pattern.replaceAll('%i', String(slot))), journal);
-    file.claim(claim.isRunningPool);
+    const file = notePidFile(PidFile.open(workerPidPath(pattern, slot)), journal);
+    file.claim(claim.isOfRunningPool);
     return file;
   });
 }

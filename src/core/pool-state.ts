@@ -20,6 +20,8 @@ export interface PoolState {
   readonly control: string | undefined;
   readonly stopTimeoutMs: number;
   readonly pidFile: string | undefined;
+  /** The pattern of --worker-pid-file; absolute. */
+  readonly workerPidFile?: string | undefined;
   readonly workers: readonly WorkerRecord[];
 }
 
@@ -87,7 +89,8 @@ function isPoolState(value: unknown): value is PoolState {
     Array.isArray(state.sockets) &&
     state.sockets.every((inode) => typeof inode === 'string' && /^\d+$/.test(inode)) &&
     (state.control === undefined || (typeof state.control === 'string' && isPlainName(state.control))) &&
-    (state.pidFile === undefined || typeof state.pidFile === 'string') &&
+    isOptionalString(state.pidFile) &&
+    isOptionalString(state.workerPidFile) &&
     Array.isArray(state.workers) &&
     state.workers.every(isWorkerRecord)
   );
@@ -103,6 +106,10 @@ function isWorkerRecord(value: unknown): value is WorkerRecord {
     record.pid > 1 &&
     typeof record.startTime === 'string'
   );
+}
+
+function isOptionalString(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === 'string';
 }
 
 /** A name in the directory, never a path out of it. */

@@ -110,12 +110,12 @@ export class PidFile {
   }
 
   /**
-   * Claims the file for this pool: refuses one that names the supervisor of a running
-   * pool, or a full disk. A lock would be anybody's to take, since anybody may read the file.
+   * Claims the file for this pool: refuses one that belongs to a running pool, or a full
+   * disk. A lock would be anybody's to take, since anybody may read the file.
    */
-  claim(isRunningPool: (pid: number) => boolean): void {
+  claim(isOfRunningPool: (pid: number, file: string) => boolean): void {
     const { pid } = this;
-    if (pid !== undefined && isRunningPool(pid)) {
+    if (pid !== undefined && isOfRunningPool(pid, this.identity)) {
       throw new SpawnFcgiError(`PID-file '${this.at.path}' belongs to a running pool (PID ${pid})`, {
         hints: ['nothing was changed; give each pool a PID file of its own'],
       });

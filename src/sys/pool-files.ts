@@ -147,13 +147,11 @@ export class PoolFiles {
     return readStateFile(PoolFiles.paths(base, address).state);
   }
 
-  /** The pool under this base whose supervisor has this PID, as its own state says; the caller checks that it lives. */
-  static findByPid(base: string, pid: number): PoolState | undefined {
-    for (const name of listNames(base).filter((candidate) => candidate.endsWith('.state'))) {
-      const state = readStateFile(join(base, name));
-      if (state?.pid === pid) return state;
-    }
-    return undefined;
+  /** What the pools under this base last said of themselves; the caller checks which of them live. */
+  static readStates(base: string): PoolState[] {
+    return listNames(base)
+      .filter((name) => name.endsWith('.state'))
+      .flatMap((name) => readStateFile(join(base, name)) ?? []);
   }
 
   /** The pool's state; before the first one of ours, what was left by whoever held the lock before. */

@@ -1,6 +1,7 @@
-// Where a directory is for a process in a chroot: links in it lead inside the root, and nothing above it.
-import { closeSync, constants, openSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
+// Where a directory is: as seen from here, or for a process in a chroot, for which links lead inside
+// the root, and nothing above it.
+import { closeSync, constants, openSync, readlinkSync, realpathSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { O_PATH, statAt, statDescriptor } from './file-at.ts';
 import { attempt, libc } from './libc.ts';
 
@@ -11,6 +12,16 @@ const O_CLOEXEC = 0o2000000;
 const AT_FDCWD = -100;
 /** The kernel's own bound (path_resolution(7)). */
 const mostLinks = 40;
+
+/** A directory that is not there stays as it is; throws for a relative one in a directory that was removed. */
+export function resolveLinks(directory: string): string {
+  try {
+    // Not the variant in JavaScript, which takes `link/..` for nothing.
+    return realpathSync.native(directory);
+  } catch {
+    return resolve(directory);
+  }
+}
 
 /** The path from here, links resolved as far as there is something to resolve. */
 export function resolveInRoot(root: string, path: string): string {

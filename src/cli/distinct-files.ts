@@ -1,0 +1,35 @@
+// Two options that name one file: each would take the other's content for its own.
+import { basename, dirname, join } from 'node:path';
+import type { Config } from '../core/config.ts';
+import { SpawnFcgiError } from '../core/errors.ts';
+import type { BoundAddress } from '../core/pool-id.ts';
+import { resolveLinks } from '../sys/resolve-links.ts';
+import { workerPidPath } from '../core/worker-pid-path.ts';
+
+/** Refuses them by their paths, before anything is made; `address` has its links resolved already. */
+export function requireDistinctFiles(config: Config, address: BoundAddress): void {
+  const flags = new Map<string, string>();
+  const directories = new Map<string, string>();
+  const add = (flag: string, path: string): void => {
+    const directory = dirname(path);
+    const resolved = directories.get(directory) ?? resolveLinks(directory);
+    directories.set(directory, resolved);
+    const name = join(resolved, basename(path));
+    const other = flags.get(name);
+    if (other !== undefined) throw refuse(other, flag, path);
+    flags.set(name, flag);
+  };
+  if (address.kind === 'unix') add('-s', address.path);
+  if (config.pidFile !== undefined && config.model !== 'exec') add('-P', config.pidFile);
+  if (config.logFile !== undefined) add('--log', config.logFile);
+  const pattern = config.workerPidFile;
+  if (pattern === undefined) return;
+  for (let slot = 0; slot < config.workers; slot++) add('--worker-pid-file', workerPidPath(pattern, slot));
+}
+
+function refuse(one: string, other: string, path: string): SpawnFcgiError {
+  const what = one === other ? `${one} names the same file twice` : `${one} and ${other} name the same file`;
+  return new SpawnFcgiError(`${what}: '${path}'`, {
+    hints: ['nothing was changed; give each a file of its own'],
+  });
+}
