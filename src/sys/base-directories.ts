@@ -7,5 +7,6 @@ export function baseDirectories(stateDir: string | undefined, runtimeDir: string
   const uid = process.getuid?.() ?? 0;
   if (uid === 0) return ['/run/spawn-fcgi'];
   const own = `/tmp/spawn-fcgi-${uid}`;
-  return runtimeDir ? [join(runtimeDir, 'spawn-fcgi'), own] : [own];
+  // A relative one is to be ignored (XDG Base Directory Specification).
+  return runtimeDir?.startsWith('/') ? [join(runtimeDir, 'spawn-fcgi'), own] : [own];
 }

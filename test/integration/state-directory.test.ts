@@ -9,11 +9,13 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { atEnd } from '../helpers/cleanup.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { oursPath, printedPids, startPool } from '../helpers/command-under-test.ts';
 import { isAlive } from '../helpers/processes.ts';
@@ -200,6 +202,22 @@ describe("a user's directory", () => {
     const second = await startAsUser(place);
     expect(second.status).toBe(255);
     expect(hintsOf(second.stderr).join('\n')).toContain(String(printedPids(result.stdout)[0]));
+  });
+
+  test('is not looked for below a relative XDG_RUNTIME_DIR', async () => {
+    const { place } = makeUserPlace();
+    const fallback = `/tmp/spawn-fcgi-${user.uid ?? process.getuid?.()}`;
+    if (!existsSync(fallback)) atEnd(() => rmdirSync(fallback));
+    const relative = { ...env(place), XDG_RUNTIME_DIR: 'runtime' };
+    const result = await runCommand(oursPath, withoutStateDir(place), {
+      cwd: place.dir,
+      env: relative,
+      ...user,
+      timeoutMs: 8_000,
+    });
+    expect(result.status).toBe(0);
+    expect(readdirSync(join(place.dir, 'runtime'))).toEqual([]);
+    await endPool(place, { pid: printedPids(result.stdout)[0] ?? 0 });
   });
 
   test('in /tmp has the uid in its name, and somebody else cannot take its place', async (ctx) => {
