@@ -9,7 +9,8 @@ import type { Identity } from '../sys/identity.ts';
 import { libc } from '../sys/libc.ts';
 import type { ListenSocket, SocketAddress, SocketFile } from '../sys/listen-socket.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
-import { checkListeningSocket, takeListeningSocket } from '../sys/take-socket.ts';
+import { othersOf } from '../sys/socket-holders.ts';
+import { checkListeningSocket, takeListeningSocket, type TakenSocket } from '../sys/take-socket.ts';
 import type { Claim } from './claim-address.ts';
 
 /** What was found; undefined: nobody has the socket, or nobody could reach it, and it is bound anew. */
@@ -55,7 +56,7 @@ function takeFromOrphans(
   let refusal: number | undefined;
   for (const { pid, startTime } of orphans) {
     if (!proc?.isAlive({ pid, startTime })) continue;
-    const taken = takeListeningSocket(proc, pid, target);
+    const taken = takeFromSession(proc, pid, target);
     if (taken && 'descriptor' in taken) return { descriptor: taken.descriptor, from: 'workers' };
     if (taken) refusal = taken.errno;
   }
@@ -64,6 +65,17 @@ function takeFromOrphans(
   return {
     hint: `workers of a pool whose supervisor was killed still serve, and their socket may not be taken (pidfd_getfd: ${why}): PID ${pids}; end them first: kill ${pids}`,
   };
+}
+
+/** From the leader, else from who has it for a leader that has closed it. */
+function takeFromSession(proc: ProcFs, leader: number, target: SocketAddress): TakenSocket | undefined {
+  const taken = takeListeningSocket(proc, leader, target);
+  if (taken) return taken;
+  for (const pid of othersOf(proc, leader)) {
+    const found = takeListeningSocket(proc, pid, target);
+    if (found) return found;
+  }
+  return undefined;
 }
 
 /** The socket as a pool has it; a Unix one with its file, which must be the one at the path. */

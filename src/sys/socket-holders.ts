@@ -18,13 +18,28 @@ export function sessionsHolding(proc: ProcFs, inode: string, known: ReadonlySet<
 }
 
 /**
- * Whether the process can be a worker that lost its supervisor: leads a session, runs as that user, has one of
- * these sockets, and its parent has not. Where descriptors may not be listed, user and session decide.
+ * Whether the process can be a worker that lost its supervisor: leads a session, runs as that user, somebody in its
+ * session has one of these sockets, and its parent has not. Where descriptors may not be listed, user and session decide.
  */
 export function isOrphanOn(proc: ProcFs, pid: number, uid: number, inodes: ReadonlySet<string>): boolean {
   const stat = proc.stat(pid);
   if (stat?.session !== pid || uidOf(proc, pid) !== uid) return false;
-  return holds(proc, pid, inodes) !== false && holds(proc, stat.parent, inodes) !== true;
+  return sessionHolds(proc, pid, inodes) && holds(proc, stat.parent, inodes) !== true;
+}
+
+/** A wrapper may have left the socket to its children. All processes are looked at only for such a one. */
+function sessionHolds(proc: ProcFs, leader: number, inodes: ReadonlySet<string>): boolean {
+  return (
+    holds(proc, leader, inodes) !== false || othersOf(proc, leader).some((pid) => holds(proc, pid, inodes))
+  );
+}
+
+/** The other processes of a leader's session. */
+export function othersOf(proc: ProcFs, leader: number): number[] {
+  return proc
+    .sessionMembers(new Set([leader]))
+    .map(({ pid }) => pid)
+    .filter((pid) => pid !== leader);
 }
 
 function uidOf(proc: ProcFs, pid: number): number | undefined {

@@ -19,7 +19,7 @@ import type { PoolState } from '../../src/core/pool-state.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { oursPath, startForeground, startPool } from '../helpers/command-under-test.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
-import { isAlive, readStat, stopProcess } from '../helpers/processes.ts';
+import { isAlive, readOpenFiles, readStat, sessionMembers, stopProcess } from '../helpers/processes.ts';
 import { findCommand, needCommands, needRoot } from '../helpers/requirements.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { isLocked, killSupervisor, makeEchoPlace, readPoolState, statusOf, transports } from './echo-pool.ts';
@@ -77,6 +77,31 @@ test('a worker that the dead supervisor had stopped goes on, and is ended', asyn
   await waitFor('the stop', () => readStat(worker)?.state === 'T');
   const next = await start(place);
   await waitFor('the end of the old worker', () => !isAlive(worker));
+  await visit({ path: place.socket });
+  await endPool(place, next);
+  await expectNothingLeft(place);
+});
+
+test('a worker whose children alone have the socket is taken over from, and ended', async () => {
+  const place = makePlace();
+  const script = join(place.dir, 'wrapper');
+  // A shell gives its background jobs another descriptor 0 first.
+  const child = `'${place.app}' serve <&3 3<&- &`;
+  const lines = ['#!/bin/sh', 'exec 3<&0', child, child, 'exec <&- 3<&-', 'wait'];
+  writeFileSync(script, `${lines.join('\n')}\n`);
+  chmodSync(script, 0o755);
+  const wrapped = { ...place, app: script };
+  const first = await start(wrapped);
+  const leader = await onlyWorker(first);
+  await waitFor('the children', () => sessionMembers(leader).length === 3);
+  const isSocket = ({ target }: { target: string }): boolean => target.startsWith('socket:');
+  await waitFor('the closed socket', () => !readOpenFiles(leader).some(isSocket));
+  await killSupervisor(first);
+  await visit({ path: place.socket });
+  const { ino } = statSync(place.socket);
+  const next = await start(wrapped);
+  expect(statSync(place.socket).ino).toBe(ino);
+  await waitFor('the end of the old session', () => sessionMembers(leader).length === 0);
   await visit({ path: place.socket });
   await endPool(place, next);
   await expectNothingLeft(place);
