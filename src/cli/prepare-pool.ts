@@ -206,7 +206,7 @@ function openWorkerPidFiles(config: Config, journal: StartJournal, claim: Claim)
 }
 
 function notePidFile(file: PidFile, journal: StartJournal): PidFile {
-  if (file.wasCreated) journal.made(file.at.path, file.identity, () => file.undo());
+  if (file.wasCreated) journal.madePidFile(file, () => file.undo());
   else journal.changed(() => file.restore());
   return file;
 }

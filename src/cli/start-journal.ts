@@ -2,8 +2,9 @@
 // undone by ourselves where we may, else by the guard, who still is root.
 import { resolve } from 'node:path';
 import { adjustSocketFile, type Adjustment, type SocketFile } from '../sys/listen-socket.ts';
+import type { PidFile } from '../sys/pid-file.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
-import type { UndoGuard } from '../sys/undo-guard.ts';
+import type { Made, UndoGuard } from '../sys/undo-guard.ts';
 
 interface Step {
   /** Returns false when we may not. */
@@ -12,7 +13,7 @@ interface Step {
 
 export class StartJournal {
   readonly #steps: Step[] = [];
-  readonly #noted: { path: string; identity: string }[] = [];
+  readonly #noted: Made[] = [];
   #guard: UndoGuard | undefined;
   #adjustment: (() => boolean) | undefined;
 
@@ -24,7 +25,15 @@ export class StartJournal {
 
   /** Records a file that was made, by its path as seen from outside a chroot. */
   made(path: string, identity: string, undo: () => boolean): void {
-    const made = { path: resolve(path), identity };
+    this.#note({ path: resolve(path), identity }, undo);
+  }
+
+  /** The same for a PID file. */
+  madePidFile({ absolutePath, identity }: PidFile, undo: () => boolean): void {
+    this.#note({ path: absolutePath, identity, isPidFile: true }, undo);
+  }
+
+  #note(made: Made, undo: () => boolean): void {
     this.#steps.push({ undo });
     this.#noted.push(made);
     this.#guard?.note(made);

@@ -16,6 +16,10 @@ import {
 import { attempt, E, libc } from './libc.ts';
 import { getFileSizeLimit } from './resource-limit.ts';
 
+const LOCK_SH = 1;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const O_CLOEXEC = 0o2000000;
 const FALLOC_FL_KEEP_SIZE = 1;
 const AT_EACCESS = 0x200;
 const X_OK = 1;
@@ -49,6 +53,15 @@ export class PidFile {
    * it is only by who has the pool's lock: another start would remove it when it fails.
    */
   static openIfThere(path: string): PidFile | undefined {
+    return holding(() => PidFile.#findExisting(path));
+  }
+
+  /** Opens or creates the file (0644 & ~umask); throws 1.6's refusal. Changes nothing in an existing file. */
+  static open(path: string): PidFile {
+    return holding(() => PidFile.#openOrCreate(path));
+  }
+
+  static #findExisting(path: string): PidFile | undefined {
     const at = openDirectory(path);
     if (statAt(at.directory, at.name)) return PidFile.#openExisting(path, at);
     const refusal = attempt(() => libc.accessAt(at.directory, '.', W_OK | X_OK, AT_EACCESS));
@@ -57,8 +70,7 @@ export class PidFile {
     return undefined;
   }
 
-  /** Opens or creates the file (0644 & ~umask); throws 1.6's refusal. Changes nothing in an existing file. */
-  static open(path: string): PidFile {
+  static #openOrCreate(path: string): PidFile {
     const at = openDirectory(path);
     const create = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     try {
@@ -131,6 +143,14 @@ export class PidFile {
     return result < 0 && result !== -E.OPNOTSUPP && result !== -E.NOSYS ? -result : undefined;
   }
 
+  /**
+   * Keeps a start that failed from removing the file: one that made it before us, and whose guard comes later. False:
+   * it is being removed. The lock decides nothing else, since anybody who may read the file can take it.
+   */
+  hold(): boolean {
+    return attempt(() => libc.flock(this.#descriptor, LOCK_SH | LOCK_NB)) !== -E.AGAIN && this.isInPlace();
+  }
+
   /** Whether the path still leads to this file: a pool that was stopping may have removed it since. */
   isInPlace(): boolean {
     return statAt(this.at.directory, this.at.name)?.identity === this.identity;
@@ -198,7 +218,7 @@ export class PidFile {
     // A pool on another address may have found it, and be up already.
     const text = this.#readText();
     const isOurs = text === '' || text === this.#content.trim();
-    return this.wasCreated && isOurs ? removeIfSame(this.at, this.identity) : true;
+    return this.wasCreated && isOurs ? removeUnheld(this.at, this.identity, this.#descriptor) : true;
   }
 
   #discard(): void {
@@ -209,6 +229,34 @@ export class PidFile {
       // The file is on a file system that became read-only: nothing can be done.
     }
   }
+}
+
+const holdPauseUs = 1000;
+const mostTries = 100;
+
+/** Opens anew what was removed meanwhile; gives up on a lock that stays, which is somebody else's mischief. */
+function holding<F extends PidFile | undefined>(open: () => F): F {
+  for (let tries = 1; ; tries++) {
+    const file = open();
+    if (file === undefined || file.hold() || tries === mostTries) return file;
+    file.close();
+    libc.usleep(holdPauseUs);
+  }
+}
+
+/** Removes a PID file that a failed start made, unless another start has it by now. False: we may not. */
+function removeUnheld(at: NameAt, identity: string, descriptor: number): boolean {
+  const isHeld = attempt(() => libc.flock(descriptor, LOCK_EX | LOCK_NB)) === -E.AGAIN;
+  return isHeld || removeIfSame(at, identity);
+}
+
+/** The same for who has only its path, as the guard. */
+export function removePidFile(at: NameAt, identity: string): void {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | O_CLOEXEC;
+  const descriptor = attempt(() => libc.openat(at.directory, at.name, flags, 0));
+  if (descriptor < 0) return;
+  if (statDescriptor(descriptor).identity === identity) removeUnheld(at, identity, descriptor);
+  closeSync(descriptor);
 }
 
 function openDirectory(path: string): NameAt {

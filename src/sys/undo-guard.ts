@@ -7,6 +7,7 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { fileType, openParent, removeIfSame, statAt, type NameAt } from './file-at.ts';
 import { attempt, check, libc } from './libc.ts';
 import { adjustSocketFile, isLive, type Adjustment } from './listen-socket.ts';
+import { removePidFile } from './pid-file.ts';
 import { ProcFs } from './proc-fs.ts';
 import { sessionsHolding } from './socket-holders.ts';
 import { ProcessTemplate } from './spawn-worker.ts';
@@ -18,6 +19,8 @@ const AT_FDCWD = -100;
 export interface Made {
   readonly path: string;
   readonly identity: string;
+  /** Another start may have it by the time it is removed. */
+  readonly isPidFile?: boolean;
 }
 
 /** A worker of the start: its session is ended if that still is its own. */
@@ -176,14 +179,15 @@ function removeUntold(path: string): void {
   if (isOurs && !isLive(path)) remove({ path, identity: facts.identity });
 }
 
-function remove({ path, identity }: Made): void {
+function remove({ path, identity, isPidFile }: Made): void {
   let at: NameAt;
   try {
     at = openParent(path);
   } catch {
     return;
   }
-  removeIfSame(at, identity);
+  if (isPidFile) removePidFile(at, identity);
+  else removeIfSame(at, identity);
 }
 
 const pauseMs = 5;

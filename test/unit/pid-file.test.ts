@@ -1,5 +1,5 @@
 // What a PID file holds before, during and after a start, on a real file.
-import { linkSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, linkSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { PidFile } from '../../src/sys/pid-file.ts';
@@ -81,6 +81,24 @@ test('a file that may not grow to the length of a PID is refused before anything
   withFileSizeLimit(0n, () => {
     expect(() => file.claim(nobodyRuns)).toThrow('writing pid file failed: File too large');
   });
+});
+
+test('a lock that stays on the file keeps nobody from opening it', () => {
+  const path = makePath('4711');
+  const stranger = openSync(path, 'r');
+  expect(libc.flock(stranger, 2)).toBe(0);
+  expect(PidFile.open(path).pid).toBe(4711);
+  closeSync(stranger);
+});
+
+test('a failed start leaves the file that it made to the start that has opened it since', () => {
+  const path = makePath();
+  const [first, second] = [PidFile.open(path), PidFile.open(path)];
+  expect(first.undo()).toBe(true);
+  expect(second.isInPlace()).toBe(true);
+  second.close();
+  expect(first.undo()).toBe(true);
+  expect(existsSync(path)).toBe(false);
 });
 
 test('the file of a running pool is refused, and keeps its PID', () => {
