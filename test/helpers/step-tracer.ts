@@ -15,7 +15,7 @@ import {
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { atEnd } from './cleanup.ts';
-import { oursPath, startForeground, type ForegroundPool } from './command-under-test.ts';
+import { oursPath, startForeground, type ForegroundPool, type PoolOptions } from './command-under-test.ts';
 import { compileC, fixture } from './compile-c.ts';
 import { readStat } from './processes.ts';
 import { waitFor } from './wait-for.ts';
@@ -103,10 +103,14 @@ export interface HeldStart {
 }
 
 /** Starts the command in a directory; its Node stops itself first. */
-export async function startHeld(dir: string, args: readonly string[]): Promise<HeldStart> {
+export async function startHeld(
+  dir: string,
+  args: readonly string[],
+  options: PoolOptions = {},
+): Promise<HeldStart> {
   const held = join(dir, 'held');
   rmSync(held, { force: true });
-  const command = startForeground(args, { command: makeHoldingPackage(dir, held), cwd: dir });
+  const command = startForeground(args, { ...options, command: makeHoldingPackage(dir, held), cwd: dir });
   const pid = await waitFor('the stopped start', () => {
     const found = existsSync(held) ? Number(readFileSync(held, 'utf8')) : 0;
     return readStat(found)?.state === 'T' && found;

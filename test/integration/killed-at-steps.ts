@@ -1,123 +1,64 @@
 // Takes an operation apart into its steps (test/helpers/step-tracer.ts), repeats it once for each with somebody killed
 // there, and looks at what is left: who serves, what the next start says, what stays after a stop.
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, lstatSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import { printedPids } from '../helpers/command-under-test.ts';
 import { isAlive, readProcess, readStat, signalProcess } from '../helpers/processes.ts';
-import { type Step, type StepTracer, type Stop } from '../helpers/step-tracer.ts';
+import { type Step } from '../helpers/step-tracer.ts';
 import { type RunResult } from '../helpers/run-command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
-import {
-  filesOf,
-  hintsOf,
-  makePlace,
-  processesOf,
-  run,
-  withoutHints,
-  workersOf,
-  type Place,
-} from './place.ts';
+import type { Attempt, Operation, Victim } from './killed-operations.ts';
+import { runIn, type PoolPlace } from './killed-settings.ts';
+import { chooseKills } from './killed-choice.ts';
+import { filesOf, hintsOf, processesOf, withoutHints, workersOf } from './place.ts';
 
-export type Victim = 'supervisor' | 'command' | 'guard' | 'new worker' | 'old worker' | 'old supervisor';
-
-/** An operation under way in a place of its own. */
-export interface Attempt {
-  readonly place: Place;
-  readonly tracer: StepTracer;
-  /** Whose steps they are. */
-  readonly supervisor: number;
-  /** The command that waits, and the supervisor that hands over, where there are any. */
-  readonly command?: number;
-  readonly oldSupervisor?: number;
-  /** Workers from before. */
-  readonly oldWorkers: readonly number[];
-  /** How it ended, for people; and whether a pool was said to be up. */
-  readonly ended: Promise<{ said: string; isUp: boolean }>;
-}
-
-export interface Operation {
-  readonly name: string;
-  readonly workers: number;
-  /** Of the pool that did it, if nobody was killed. */
-  readonly workersAfter: number;
-  /** Options of the start that heals, and of every other. */
-  readonly options: (place: Place) => string[];
-  readonly begin: (place: Place, stop?: Stop) => Promise<Attempt>;
-}
-
-interface Row {
-  operation: string;
-  step: string;
-  victim: Victim;
-  outcome: string;
-}
-
-const isFull = process.env['SPAWN_FCGI_KILL_STEPS'] === 'all';
+/** Of a pool that all the settings start. */
+const workers = 2;
 const tablePath = process.env['SPAWN_FCGI_KILL_TABLE'];
 
 /** Steps at once: much of the time is spent waiting. */
-const lanes = 3;
+const lanes = 4;
 
-/** Which of an operation's kinds of steps: every so many, from a first one. */
-export interface Choice {
-  readonly every: number;
-  readonly first: number;
-}
+/** Of a test; with SPAWN_FCGI_KILL_STEPS=all it takes minutes. */
+export const killTimeout = 1_800_000;
 
-/**
- * Kills the victim at the chosen kinds of steps, each at its first time. With
- * SPAWN_FCGI_KILL_STEPS=all at each single step.
- */
-export async function killAtEachStep(
-  operation: Operation,
-  victim: Victim,
-  { every, first }: Choice,
-): Promise<void> {
+/** Repeats the operation with each of its victims killed at the chosen steps (killed-choice.ts). */
+export async function killAtSteps(operation: Operation, among?: number): Promise<void> {
   const { steps, files } = await record(operation);
-  const left = isFull
-    ? [...steps]
-    : steps.filter(({ nth }) => nth === 1).filter((_, index) => index % every === first);
-  expect(left).not.toEqual([]);
+  const left = chooseKills(operation, steps, among);
   const failures: string[] = [];
   const work = async (): Promise<void> => {
-    for (let step = left.shift(); step; step = left.shift()) {
+    for (let kill = left.shift(); kill; kill = left.shift()) {
+      const { step, victim } = kill;
+      const what = `${operation.setting.name} | ${operation.name} | ${step.name} #${step.nth} | ${victim}`;
       const outcome = await killAt(operation, step, victim, files).catch((error: unknown) => {
         const reason = (error as Error).message.replaceAll('\n', ' ');
-        failures.push(`${operation.name}, ${victim} killed at ${step?.name} #${step?.nth}: ${reason}`);
+        failures.push(`${what}: ${reason}`);
         return `FAILED: ${reason}`;
       });
-      note({ operation: operation.name, step: `${step.name} #${step.nth}`, victim, outcome });
+      if (tablePath !== undefined) appendFileSync(tablePath, `| ${what} | ${outcome} |\n`);
     }
   };
   await Promise.all(Array.from({ length: lanes }, work));
   expect(failures).toEqual([]);
 }
 
-function note({ operation, step, victim, outcome }: Row): void {
-  if (tablePath !== undefined)
-    appendFileSync(tablePath, `| ${operation} | ${step} | ${victim} | ${outcome} |\n`);
-}
-
 /** The steps of an undisturbed run, and what its stop leaves. */
 async function record(operation: Operation): Promise<{ steps: Step[]; files: string }> {
-  const place = makePlace();
-  const attempt = await operation.begin(place);
+  const attempt = await operation.begin();
   await attempt.ended;
   await attempt.tracer.quiet();
   const { steps } = attempt.tracer;
   await attempt.tracer.end();
-  const { files } = await stopEverything(place, operation);
+  const { files } = await stopEverything(attempt.place, operation);
   return { steps, files };
 }
 
 async function killAt(operation: Operation, step: Step, victim: Victim, files: string): Promise<string> {
-  const place = makePlace();
-  const attempt = await operation.begin(place, {
-    ...step,
-    action: victim === 'supervisor' ? 'kill' : 'hold',
-  });
-  const { tracer } = attempt;
+  const attempt = await operation.begin({ ...step, action: victim === 'supervisor' ? 'kill' : 'hold' });
+  const { place, tracer } = attempt;
   const hasArrived = await arrival(attempt);
   const nobody = hasArrived ? hit(attempt, victim) : 'did not come there; ';
   tracer.release();
@@ -177,9 +118,9 @@ function isGuard(pid: number): boolean {
 }
 
 /** Someone accepts. */
-async function answer({ socket }: Place): Promise<void> {
+async function answer({ target }: PoolPlace): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const connection = connect({ path: socket });
+    const connection = connect(target);
     const timer = setTimeout(() => reject(new Error('nobody accepts')), 5_000);
     const settle = (error?: Error): void => {
       clearTimeout(timer);
@@ -190,6 +131,7 @@ async function answer({ socket }: Place): Promise<void> {
     connection.once('error', settle);
     connection.once('close', () => settle());
     connection.resume();
+    connection.end();
   });
 }
 
@@ -197,16 +139,12 @@ async function answer({ socket }: Place): Promise<void> {
  * The same start again has the pool, alone; beside one that serves it is refused, and that one must be whole. Then a
  * stop leaves what it always leaves.
  */
-async function heal(place: Place, operation: Operation, files: string): Promise<string> {
-  const result = await run(place, operation.options(place), ['serve'], { timeoutMs: 15_000 });
+async function heal(place: PoolPlace, operation: Operation, files: string): Promise<string> {
+  const result = await runIn(place, operation.further);
   const isRefused = result.status === 255;
   const pid = isRefused ? refusedFor(place, result) : (printedPids(result.stdout)[0] ?? 0);
   if (pid === 0) throw new Error(`the next start says ${result.status}: ${result.stderr}`);
-  await expectAlone(
-    place,
-    pid,
-    isRefused ? [operation.workers, operation.workersAfter] : [operation.workers],
-  );
+  await expectAlone(place, pid, isRefused ? [workers, operation.workersAfter] : [workers]);
   await answer(place);
   expect(readFileSync(place.pidFile, 'utf8')).toBe(String(pid));
   process.kill(pid, 'SIGTERM');
@@ -216,35 +154,53 @@ async function heal(place: Place, operation: Operation, files: string): Promise<
 }
 
 /** The supervisor of the pool that serves; 0: there is none. */
-function refusedFor(place: Place, { stderr }: RunResult): number {
-  expect(withoutHints(stderr)).toBe("spawn-fcgi: socket is already in use, can't spawn");
+function refusedFor(place: PoolPlace, { stderr }: RunResult): number {
+  expect(withoutHints(stderr)).toMatch(
+    /^spawn-fcgi: (socket is already|bind failed: Address already) in use/,
+  );
   const pid = Number(/supervisor PID (\d+)\) runs/.exec(hintsOf(stderr).join('\n'))?.[1] ?? 0);
   return pid !== 0 && isAlive(pid) && Number(readFileSync(place.pidFile, 'utf8')) === pid ? pid : 0;
 }
 
-/** The supervisor and its workers are the only processes, and none of them is stopped. */
-async function expectAlone(place: Place, pid: number, workers: readonly number[]): Promise<void> {
+/** The supervisor and its workers are the only processes, none of them is stopped, and the worker PID files name them. */
+async function expectAlone(place: PoolPlace, pid: number, counts: readonly number[]): Promise<void> {
   await waitFor('one pool', () => {
     const all = processesOf(place);
     const own = all.filter((stat) => stat.pid === pid || stat.parent === pid);
     return (
       all.length === own.length &&
-      workers.includes(own.length - 1) &&
-      all.every(({ state }) => !'Tt'.includes(state))
+      counts.includes(own.length - 1) &&
+      all.every(({ state }) => !'Tt'.includes(state)) &&
+      areNamed(
+        place,
+        own.map((stat) => stat.pid).filter((one) => one !== pid),
+      )
     );
   }).catch((cause: unknown) => {
-    throw new Error(`not alone: ${JSON.stringify(processesOf(place))}`, { cause });
+    const named = place.workerPidFiles.map(read).join(' ');
+    throw new Error(`not alone: ${JSON.stringify(processesOf(place))}, named: ${named}`, { cause });
   });
 }
 
-async function expectEnd(place: Place): Promise<void> {
+/** A pool that was made larger has more workers than files, and one that was made smaller fewer. */
+function areNamed({ workerPidFiles }: PoolPlace, pids: readonly number[]): boolean {
+  const named = workerPidFiles.map(read).filter((text) => text !== '');
+  const isRight = named.every((text) => pids.includes(Number(text)));
+  return isRight && new Set(named).size === Math.min(workerPidFiles.length, pids.length);
+}
+
+function read(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
+
+async function expectEnd(place: PoolPlace): Promise<void> {
   await waitFor('the end of all processes', () => processesOf(place).length === 0).catch((cause: unknown) => {
     throw new Error(`still there: ${JSON.stringify(processesOf(place))}`, { cause });
   });
 }
 
 /** After an undisturbed run: what is left of a pool that was stopped. */
-async function stopEverything(place: Place, operation: Operation): Promise<{ files: string }> {
+async function stopEverything(place: PoolPlace, operation: Operation): Promise<{ files: string }> {
   const pid = existsSync(place.pidFile) ? Number(readFileSync(place.pidFile, 'utf8')) : 0;
   if (pid > 0 && isAlive(pid)) {
     await expectAlone(place, pid, [operation.workersAfter]);
@@ -254,9 +210,9 @@ async function stopEverything(place: Place, operation: Operation): Promise<{ fil
   return { files: namesOf(place) };
 }
 
-/** Files of a pool without what differs between places. */
-function namesOf(place: Place): string {
-  return filesOf(place)
-    .map((name) => name.replace(/%2F.*%2F/, ''))
-    .join(' ');
+/** Files of a pool without what differs between places, and which of them have something in them. */
+function namesOf(place: PoolPlace): string {
+  const nameOf = (file: string): string =>
+    `${file.replace(/%2F.*%2F|:\d+(?=\.)/, '')}${lstatSync(join(place.dir, file)).size > 0 ? ' (not empty)' : ''}`;
+  return filesOf(place).map(nameOf).join(' ');
 }
