@@ -32,7 +32,7 @@ export interface Pool extends RunResult {
 export async function startPool(args: readonly string[], options: PoolOptions = {}): Promise<Pool> {
   const result = await runCommand(options.command ?? oursPath, args, options);
   const pids = printedPids(result.stdout);
-  const stop = (): Promise<void> => stopPool(pids);
+  const stop = stopperOf(pids);
   atEnd(stop);
   const [pid] = pids;
   if (result.status !== 0 || pid === undefined)
@@ -77,7 +77,7 @@ export function startForeground(args: readonly string[], options: PoolOptions = 
     status: exitCode ?? null,
     signal: signal ?? null,
   }));
-  const stop = (): Promise<void> => stopPool([pid]);
+  const stop = stopperOf([pid]);
   atEnd(stop);
   return { pid, stdout: () => out, stderr: () => err, ended, stop };
 }
@@ -87,6 +87,12 @@ export function printedPids(stdout: string): number[] {
   return [...stdout.matchAll(/^spawn-fcgi: child spawned successfully: PID: (\d+)$/gm)].map((match) =>
     Number(match[1]),
   );
+}
+
+/** Ends what has these PIDs now: a test may outlast its pools for so long that their numbers are others' by then. */
+function stopperOf(pids: readonly number[]): () => Promise<void> {
+  const started = pids.flatMap((pid) => readStat(pid) ?? []);
+  return () => stopPool(started.filter((stat) => !isGone(stat)).map(({ pid }) => pid));
 }
 
 /** Ends pools by their first processes; their workers are remembered before, and killed if they stay. */
