@@ -38,6 +38,8 @@ export class Handover {
   readonly #takerSockets: string[] = [];
   #stage: 'offered' | 'yielded' | 'over' = 'offered';
   #takenFiles: readonly string[] = [];
+  /** The new supervisor was to write the files, may do so still, and has not closed the connection. */
+  #isTakenBack = false;
   #cancelDeadline: () => void = () => undefined;
 
   private constructor(options: HandoverOptions, client: ControlClient, takerPid: number) {
@@ -76,23 +78,25 @@ export class Handover {
     log.write({ event: 'handover-started', to: this.#takerPid });
     this.#client.onLine = (line) => this.#take(line);
     const { socket } = this.#client;
-    socket.on('end', () => this.#loseTaker('the new supervisor is gone'));
-    socket.on('close', () => this.#loseTaker('the new supervisor is gone'));
+    socket.on('end', () => this.#noteEnd());
+    socket.on('close', () => this.#noteEnd());
     this.#expectWithin(patienceMs);
     this.#say({ handover: 'offer' }, [prepared.socket.descriptor, ...files]);
   }
 
   #expectWithin(ms: number): void {
     this.#cancelDeadline();
-    this.#cancelDeadline = this.#options.clock.after(ms, () =>
-      this.#loseTaker('the new supervisor took too long'),
-    );
+    this.#cancelDeadline = this.#options.clock.after(ms, () => {
+      // Should we have been stopped ourselves, its word waits to be read.
+      setImmediate(() => this.#loseTaker('the new supervisor took too long'));
+    });
   }
 
   #take(line: string): void {
     const message = parseTakerLine(line);
-    if (message && this.#stage !== 'over') this.#follow(message);
-    else this.#client.socket.destroy();
+    if (this.#stage === 'over') return;
+    if (message) this.#follow(message);
+    else this.#loseTaker('the new supervisor says what nobody understands');
   }
 
   #follow(message: TakerLine): void {
@@ -131,13 +135,24 @@ export class Handover {
   }
 
   /** The connection's end is the sign that the new supervisor is gone, or has given up. */
+  #noteEnd(): void {
+    this.#loseTaker('the new supervisor is gone');
+    this.#client.socket.destroy();
+    if (!this.#isTakenBack) return;
+    this.#isTakenBack = false;
+    // It may have been stopped while it wrote, and have gone on with that until it read our word.
+    this.#options.records.repeat();
+  }
+
   #loseTaker(reason: string): void {
     if (this.#stage === 'over') return;
     const { records, supervisor, log, openDesk } = this.#options;
-    const wasYielded = this.#stage === 'yielded';
-    this.#end();
+    this.#isTakenBack = this.#stage === 'yielded';
+    this.#stage = 'over';
+    this.#cancelDeadline();
+    this.#say({ handover: 'back' });
     log.write({ event: 'handover-failed', reason });
-    if (wasYielded) {
+    if (this.#isTakenBack) {
       records.takeBack();
       openDesk();
     }

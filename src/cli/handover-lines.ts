@@ -25,6 +25,7 @@ export type GiverLine =
   | { readonly handover: 'offer' }
   | { readonly handover: 'yours'; readonly pending: Pending }
   | { readonly handover: 'stopping' }
+  | { readonly handover: 'back' }
   | { readonly handover: 'refused'; readonly message: string };
 
 export function parseTakerLine(line: string): TakerLine | undefined {
@@ -58,6 +59,7 @@ export function parseGiverLine(line: string): GiverLine {
   switch (fields?.['handover']) {
     case 'offer':
     case 'stopping':
+    case 'back':
       return { handover: fields['handover'] };
     case 'yours':
       return { handover: 'yours', pending: { reload: fields['reload'] === true } };

@@ -92,37 +92,52 @@ export class PoolGiver {
 
   /**
    * All workers are up: asks for the files. `yours` with what was asked of the old supervisor meanwhile;
-   * `stopping`: the pool was told to stop, and we must; `gone`: it died, and all is ours.
+   * `stopping`: the pool was told to stop, and we must; `back`: it lost patience; `gone`: it died, and all is ours.
    */
   takeFiles(
     pidFiles: readonly string[],
-  ): { readonly answer: 'yours'; readonly pending: Pending } | { readonly answer: 'stopping' | 'gone' } {
+  ):
+    | { readonly answer: 'yours'; readonly pending: Pending }
+    | { readonly answer: 'stopping' | 'back' | 'gone' } {
     this.#tell({ handover: 'ready', pidFiles });
     for (;;) {
       const received = this.#receive();
       if (received === undefined) return { answer: 'gone' };
       const message = parseGiverLine(received);
       if (message.handover === 'yours') return { answer: 'yours', pending: message.pending };
-      if (message.handover === 'stopping') return { answer: 'stopping' };
+      if (message.handover === 'stopping' || message.handover === 'back') return { answer: message.handover };
     }
   }
 
-  /** Whether the old supervisor was told to stop the pool, or is gone, since it made its offer. */
-  look(): 'serving' | 'stopping' | 'gone' {
+  /**
+   * Whether the old supervisor was told to stop the pool, lost patience with us, or is gone, since it made its
+   * offer. One that lives never closes the connection without a word.
+   */
+  look(): 'serving' | 'stopping' | 'back' | 'gone' {
+    return this.#read(0);
+  }
+
+  /**
+   * Everything is ours: the old supervisor may end its workers, and closes the connection. False: it had lost
+   * patience before it heard that. (One that hangs hears it before anything else when it goes on.)
+   */
+  finish(): boolean {
+    this.#tell({ handover: 'done' });
+    const isOurs = this.#read(answerTimeoutMs) !== 'back';
+    this.#connection.close();
+    return isOurs;
+  }
+
+  #read(timeoutMs: number): 'serving' | 'stopping' | 'back' | 'gone' {
     try {
-      const received = this.#connection.receiveLine(0);
+      const received = this.#connection.receiveLine(timeoutMs);
       if (received === 'timeout') return 'serving';
       if (received === 'closed') return 'gone';
-      return parseGiverLine(received.line).handover === 'stopping' ? 'stopping' : 'serving';
+      const { handover } = parseGiverLine(received.line);
+      return handover === 'stopping' || handover === 'back' ? handover : 'serving';
     } catch {
       return 'gone';
     }
-  }
-
-  /** Everything is ours: the old supervisor may end its workers. */
-  finish(): void {
-    this.#tell({ handover: 'done' });
-    this.#connection.close();
   }
 
   /** We give up: the old supervisor goes on. */

@@ -118,6 +118,11 @@ export class PoolRecords implements WorkerRecords {
     this.#write();
   }
 
+  /** Somebody else may have written the files. */
+  repeat(): void {
+    if (!this.#isSilent) this.takeBack();
+  }
+
   /**
    * Every file but those that the new supervisor has open is removed; nothing is touched any more. The
    * listening socket stays open: by its name we tell which connections our workers have accepted.

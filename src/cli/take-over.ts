@@ -5,7 +5,6 @@ import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/clock.ts';
-import { libc } from '../sys/libc.ts';
 import type { SessionFreezer } from '../sys/session-freeze.ts';
 import { sessionsHolding } from '../sys/socket-holders.ts';
 import type { PoolGiver } from './pool-giver.ts';
@@ -25,8 +24,6 @@ export interface TakeOverOptions {
 
 const lookMs = 200;
 const lookDuringStartMs = 50;
-const dyingMs = 100;
-const dyingLookUs = 500;
 
 export class TakeOver {
   readonly #options: TakeOverOptions;
@@ -63,8 +60,9 @@ export class TakeOver {
     try {
       const taken = giver.takeFiles(this.#options.records.fileIdentities);
       if (taken.answer === 'stopping') this.#abandon('the pool was told to stop');
+      else if (taken.answer === 'back') this.#abandonTakenBack();
       else if (taken.answer === 'yours') this.#isReloadPending = taken.pending.reload;
-      return taken.answer !== 'stopping';
+      return taken.answer === 'yours' || taken.answer === 'gone';
     } catch (error) {
       this.#abandon((error as Error).message);
       return false;
@@ -76,13 +74,14 @@ export class TakeOver {
     const { prepared, records, log } = this.#options;
     const { giver, giverState } = prepared;
     if (!giver || !giverState) return true;
-    if (giver.look() === 'gone' && this.#outlivesItsConnection(giverState)) {
-      this.#abandon('the old supervisor took the pool back');
-      return false;
-    }
+    if (giver.look() === 'back') return this.#abandonTakenBack();
     const old = prepared.files?.state.read()?.workers ?? giverState.workers;
     records.takeFiles('serving');
-    giver.finish();
+    // It may have taken all back between our look and our word; then it writes the files once more when we are gone.
+    if (!giver.finish()) {
+      records.silence();
+      return this.#abandonTakenBack();
+    }
     log.write({ event: 'taken-over', from: giverState.pid, workerPids: old.map(({ pid }) => pid) });
     this.#watched = { giver: giverState, workers: old };
     this.#watch();
@@ -116,27 +115,21 @@ export class TakeOver {
   #heed(giver: PoolGiver): void {
     systemClock.after(lookDuringStartMs, () => {
       if (this.#options.isDecided() || this.#hasAskedForFiles) return;
-      const { giverState } = this.#options.prepared;
       const news = giver.look();
-      const isBack = news === 'gone' && giverState !== undefined && this.#outlivesItsConnection(giverState);
       if (news === 'stopping') this.#abandon('the pool was told to stop');
-      else if (isBack) this.#abandon('the old supervisor took the pool back');
+      else if (news === 'back') this.#abandonTakenBack();
       else this.#heed(giver);
     });
-  }
-
-  /** One that was killed loses its connections a moment before it is gone itself. */
-  #outlivesItsConnection(state: PoolState): boolean {
-    const { proc } = this.#options.prepared;
-    if (!proc) return false;
-    const deadlineMs = systemClock.nowMs() + dyingMs;
-    while (proc.isAlive(state) && systemClock.nowMs() < deadlineMs) libc.usleep(dyingLookUs);
-    return proc.isAlive(state);
   }
 
   #watch(): void {
     this.lookAtGiver();
     if (this.#watched) systemClock.after(lookMs, () => this.#watch());
+  }
+
+  #abandonTakenBack(): false {
+    this.#abandon('the old supervisor took the pool back');
+    return false;
   }
 
   #abandon(reason: string): void {

@@ -45,6 +45,44 @@ export async function killAtSteps(operation: Operation, among?: number): Promise
   expect(failures).toEqual([]);
 }
 
+/**
+ * Repeats the operation with its supervisor held at steps for so long that others lose patience: whoever has the pool
+ * then, it is one. Without names of steps: at each.
+ */
+export async function holdAtSteps(
+  operation: Operation,
+  heldMs: number,
+  names?: readonly string[],
+): Promise<void> {
+  const { steps, files } = await record(operation);
+  const chosen =
+    names?.map((name) => steps.findLast((step) => step.name === name) ?? { name, nth: 1 }) ?? steps;
+  const left = [...chosen];
+  const failures: string[] = [];
+  const work = async (): Promise<void> => {
+    for (let step = left.shift(); step; step = left.shift()) {
+      await holdAt(operation, step, heldMs, files).catch((error: unknown) => {
+        failures.push(`held at ${step?.name} #${step?.nth}: ${(error as Error).message}`);
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: 4 * lanes }, work));
+  expect(failures).toEqual([]);
+}
+
+async function holdAt(operation: Operation, step: Step, heldMs: number, files: string): Promise<void> {
+  const { place, tracer, ended } = await operation.begin({ ...step, action: 'hold' });
+  await waitFor('the step', () => tracer.hasArrived);
+  const sinceMs = performance.now();
+  await waitFor('the end of patience', () => performance.now() - sinceMs > heldMs);
+  tracer.release();
+  const { said } = await ended;
+  await tracer.end();
+  // A plain start is refused beside a pool that is whole.
+  const outcome = await heal(place, { ...operation, further: [] }, files);
+  if (outcome !== 'the pool goes on') throw new Error(`${said}, but ${outcome}`);
+}
+
 /** The steps of an undisturbed run, and what its stop leaves. */
 async function record(operation: Operation): Promise<{ steps: Step[]; files: string }> {
   const attempt = await operation.begin();

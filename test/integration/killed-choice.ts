@@ -10,7 +10,7 @@ export interface Kill {
   readonly victim: Victim;
 }
 
-const isFull = process.env['SPAWN_FCGI_KILL_STEPS'] === 'all';
+export const isFull = process.env['SPAWN_FCGI_KILL_STEPS'] === 'all';
 const seed = Number(process.env['SPAWN_FCGI_KILL_SEED'] ?? Date.now() % 10_000);
 if (!isFull) console.log(`SPAWN_FCGI_KILL_SEED=${seed} repeats this choice of kills`);
 

@@ -9,8 +9,8 @@ import { isAlive, readOpenFiles, readStat } from '../helpers/processes.ts';
 import { needRoot, needTracing } from '../helpers/requirements.ts';
 import { startHeld, StepTracer } from '../helpers/step-tracer.ts';
 import { waitFor } from '../helpers/wait-for.ts';
-import { killAtSteps, killTimeout } from './killed-at-steps.ts';
-import { isChosen } from './killed-choice.ts';
+import { holdAtSteps, killAtSteps, killTimeout } from './killed-at-steps.ts';
+import { isChosen, isFull } from './killed-choice.ts';
 import { operationsOf } from './killed-operations.ts';
 import { settings } from './killed-settings.ts';
 import { commandLine, fullPool, makePlace, onlyWorker, start } from './place.ts';
@@ -27,6 +27,24 @@ describe.for(settings)('a pool with $name', (setting) => {
     },
   );
 });
+
+/** The old supervisor takes its pool back when the new one is not done 5 s after it got leave to write. */
+const lostPatienceMs = 5_500;
+
+test.for(
+  settings
+    .slice(1, 2)
+    .flatMap(operationsOf)
+    .filter(({ name }) => name === 'handover'),
+)(
+  'there is one pool, and the files name it, when the new supervisor of a $name was stopped too long',
+  { timeout: killTimeout },
+  async (operation, ctx) => {
+    needTracing(ctx);
+    const steps = ['write app.pid', 'write worker-0.pid', 'write .state', 'send'];
+    await holdAtSteps(operation, lostPatienceMs, isFull ? undefined : steps);
+  },
+);
 
 test('a worker with a request that the old supervisor had stopped when it was killed goes on', async (ctx) => {
   needTracing(ctx);
