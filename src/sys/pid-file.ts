@@ -63,7 +63,8 @@ export class PidFile {
 
   static #findExisting(path: string): PidFile | undefined {
     const at = openDirectory(path);
-    if (statAt(at.directory, at.name)) return PidFile.#openExisting(path, at);
+    const file = statAt(at.directory, at.name) && PidFile.#openExisting(path, at);
+    if (file) return file;
     const refusal = attempt(() => libc.accessAt(at.directory, '.', W_OK | X_OK, AT_EACCESS));
     closeSync(at.directory);
     if (refusal < 0) throw refuseOpen(path, { errno: refusal });
@@ -73,22 +74,27 @@ export class PidFile {
   static #openOrCreate(path: string): PidFile {
     const at = openDirectory(path);
     const create = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    try {
-      const descriptor = openSync(path, create, 0o644);
-      return PidFile.#take(at, descriptor, true);
-    } catch (error) {
-      if (error instanceof SpawnFcgiError || errorNumber(error) !== E.EXIST) throw refuseOpen(path, error);
+    for (;;) {
+      try {
+        const descriptor = openSync(path, create, 0o644);
+        return PidFile.#take(at, descriptor, true);
+      } catch (error) {
+        if (error instanceof SpawnFcgiError || errorNumber(error) !== E.EXIST) throw refuseOpen(path, error);
+      }
+      const file = PidFile.#openExisting(path, at);
+      if (file) return file;
     }
-    return PidFile.#openExisting(path, at);
   }
 
-  static #openExisting(path: string, at: NameAt): PidFile {
+  /** Undefined: who had it has removed it meanwhile. */
+  static #openExisting(path: string, at: NameAt): PidFile | undefined {
     const facts = statAt(at.directory, at.name);
     if (facts && (facts.mode & fileType.mask) !== fileType.regular) throw refuseIrregular(path);
     try {
       const descriptor = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
       return PidFile.#take(at, descriptor, false);
     } catch (error) {
+      if (errorNumber(error) === E.NOENT) return undefined;
       throw refuseOpen(path, error);
     }
   }

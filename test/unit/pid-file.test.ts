@@ -1,10 +1,12 @@
 // What a PID file holds before, during and after a start, on a real file.
 import { closeSync, existsSync, linkSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { PidFile } from '../../src/sys/pid-file.ts';
 import { libc } from '../../src/sys/libc.ts';
 import { makeTempDir } from '../helpers/temp-dir.ts';
+import { waitFor } from '../helpers/wait-for.ts';
 
 const nobodyRuns = (): boolean => false;
 
@@ -114,4 +116,22 @@ test('a symbolic link and a file with a second name are refused', () => {
   expect(() => PidFile.open(`${path}.link`)).toThrow("isn't regular file");
   linkSync(path, `${path}.second`);
   expect(() => PidFile.open(path)).toThrow('hard links');
+});
+
+test('a file that a pool which stops removes at the same moment is as good as none', async () => {
+  const path = makePath();
+  const source = `
+    const { writeFileSync, rmSync } = require('node:fs');
+    for (;;) { writeFileSync(${JSON.stringify(path)}, '1'); rmSync(${JSON.stringify(path)}, { force: true }); }
+  `;
+  const stopping = new Worker(source, { eval: true });
+  try {
+    await waitFor('its first time', () => existsSync(path));
+    for (let round = 0; round < 5000; round++) {
+      PidFile.openIfThere(path)?.close();
+      PidFile.open(path).close();
+    }
+  } finally {
+    await stopping.terminate();
+  }
 });
