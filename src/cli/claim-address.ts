@@ -45,6 +45,7 @@ export interface ClaimOptions {
 
 const AT_FDCWD = -100;
 const pollMs = 5;
+const dyingMs = 1000;
 /** A pool that just got its TERM may not have said so yet. */
 const patienceMs = { serving: 60, afterDeadline: 5000 } as const;
 
@@ -141,7 +142,7 @@ async function takeLock(base: string, { config, address, proc }: ClaimOptions): 
     const holder = PoolFiles.readState(base, address);
     const live = holder && proc?.isAlive(holder) ? holder : undefined;
     if (config.replace && live?.phase === 'serving') {
-      const lock = await askHolder(base, address, live, config.readyTimeoutMs);
+      const lock = await askHolder(base, address, live, config.readyTimeoutMs, proc);
       if (lock) {
         // Without room a state stays as it was.
         lock.files.state.reserve(config.workers);
@@ -149,8 +150,9 @@ async function takeLock(base: string, { config, address, proc }: ClaimOptions): 
       }
     }
     // Whoever does not say what it is may be a pool of the same options that is stopping.
-    if (performance.now() - startedMs > (live ? patienceFor(live) : config.stopTimeoutMs))
-      throw refuse(base, address, live);
+    const patience = live ? patienceFor(live) : config.stopTimeoutMs;
+    const isThere = !live || proc?.isAlive(live) === true;
+    if (isThere && performance.now() - startedMs > patience) throw refuse(base, address, live);
     await pause(pollMs);
   }
 }
@@ -161,18 +163,35 @@ async function askHolder(
   address: BoundAddress,
   holder: PoolState,
   busyPatienceMs: number,
+  proc: ProcFs | undefined,
 ): Promise<Lock | undefined> {
   const where = formatAddress(address);
   if (holder.control === undefined) {
     throw new SpawnFcgiError(`cannot take over the pool on ${where}: it has no control socket`);
   }
-  const connection = await PoolGiver.ask(join(base, holder.control), where, busyPatienceMs);
-  if (!connection) return undefined;
+  let connection: PoolGiver | undefined;
+  try {
+    connection = await PoolGiver.ask(join(base, holder.control), where, busyPatienceMs);
+  } catch (error) {
+    const isBroken = (error as Error).cause !== undefined;
+    if (!isBroken || !(await endsSoon(holder, proc))) throw error;
+  }
+  if (!connection) {
+    await endsSoon(holder, proc);
+    return undefined;
+  }
   const { lock, state, control } = connection.offer;
   const files = PoolFiles.adopt(base, address, [lock, state, control], holder.control);
   if (files) return { files, giver: { connection, state: holder } };
   connection.close();
   throw new SpawnFcgiError(`cannot take over the pool on ${where}: its files in ${base} were replaced`);
+}
+
+/** One that was killed loses its sockets a moment before it is gone itself. */
+async function endsSoon(holder: PoolState, proc: ProcFs | undefined): Promise<boolean> {
+  const deadlineMs = performance.now() + dyingMs;
+  while (proc?.isAlive(holder) && performance.now() < deadlineMs) await pause(pollMs);
+  return proc?.isAlive(holder) === false;
 }
 
 /** The lock, with room for the state; undefined while another process has it; or why there is no room. */
