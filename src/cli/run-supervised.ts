@@ -105,6 +105,7 @@ class SupervisedRun {
       supervisor: this.#supervisor,
       freezer: this.#freezer,
       log: this.#log,
+      leaveWorkers: () => journal.leave(),
       isDecided: () => this.#isUp || this.#abandoned !== undefined,
       abandon: (reason, status) => this.#abandon(reason, status),
     });

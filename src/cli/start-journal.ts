@@ -71,6 +71,11 @@ export class StartJournal {
     if (startTime !== undefined) this.#guard?.noteWorker({ pid, startTime });
   }
 
+  /** Should we be killed from now on, everything stays. */
+  leave(): void {
+    this.#guard?.leave();
+  }
+
   /** The start failed: everything that was made goes, in reverse. */
   undo(): void {
     const failures = this.#steps.toReversed().filter((step) => !step.undo());

@@ -17,6 +17,8 @@ export interface TakeOverOptions {
   readonly supervisor: Supervisor;
   readonly freezer: SessionFreezer;
   readonly log: EventLog;
+  /** Before the old workers may end. */
+  readonly leaveWorkers: () => void;
   /** The start is over, one way or the other. */
   readonly isDecided: () => boolean;
   readonly abandon: (reason: string, status: number) => void;
@@ -77,6 +79,7 @@ export class TakeOver {
     if (giver.look() === 'back') return this.#abandonTakenBack();
     const old = prepared.files?.state.read()?.workers ?? giverState.workers;
     records.takeFiles('serving');
+    this.#options.leaveWorkers();
     // It may have taken all back between our look and our word; then it writes the files once more when we are gone.
     if (!giver.finish()) {
       records.silence();

@@ -46,22 +46,28 @@ interface Binding {
 const kept = 'keep';
 /** The same, once a socket file has got the mode and owner of this start. */
 const keptAdjusted = 'adjust';
+/** From now on nothing is undone at the end of file, but at the word only. */
+const leaves = 'leave';
+const undone = 'undo';
 export const undoArgument = '--undo-start';
 export const adjustArgument = '--adjust-socket';
 
 // Reads lines until the verdict; a JSON line cannot be the bare word.
 const script = `made=
 adjust=
+left=
 while IFS= read -r line; do
   case $line in
     ${kept}) exit 0 ;;
+    ${leaves}) left=yes ;;
+    ${undone}) left=; break ;;
     ${keptAdjusted}) printf '%s\n' "$adjust" | SPAWN_FCGI_GUARD=1 "$@" ${adjustArgument}; exit 0 ;;
     +*) adjust=\${line#+} ;;
     *) made="$made$line
 " ;;
   esac
 done
-[ -z "$made" ] && exit 0
+{ [ -n "$left" ] || [ -z "$made" ]; } && exit 0
 printf '%s' "$made" | SPAWN_FCGI_GUARD=1 "$@" ${undoArgument}`;
 
 export class UndoGuard {
@@ -127,8 +133,14 @@ export class UndoGuard {
     if (adjusts) attempt(() => libc.waitpid(this.pid, null, 0));
   }
 
+  /** Our workers are about to be the only ones: should we be killed, they serve on. */
+  leave(): void {
+    this.#tell(leaves);
+  }
+
   /** The start failed: lets the guard do its work and waits for it. */
   undo(): void {
+    this.#tell(undone);
     closeSync(this.#pipe);
     attempt(() => libc.waitpid(this.pid, null, 0));
   }

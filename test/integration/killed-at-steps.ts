@@ -83,6 +83,21 @@ async function holdAt(operation: Operation, step: Step, heldMs: number, files: s
   if (outcome !== 'the pool goes on') throw new Error(`${said}, but ${outcome}`);
 }
 
+/** Kills the supervisor at the last step of that name: its workers are all that stays, and serve. */
+export async function expectWorkersToStay(operation: Operation, name: string): Promise<void> {
+  const { steps, files } = await record(operation);
+  const step = steps.findLast((candidate) => candidate.name === name) ?? { name, nth: 1 };
+  const { place, tracer, oldWorkers, ended } = await operation.begin({ ...step, action: 'kill' });
+  await ended;
+  expect(tracer.hasArrived).toBe(true);
+  await waitFor('new workers only', () => {
+    const pids = processesOf(place).map(({ pid }) => pid);
+    return pids.length <= workers && !pids.some((pid) => oldWorkers.includes(pid));
+  });
+  await answer(place);
+  expect(await heal(place, operation, files)).toBe('the next start heals');
+}
+
 /** The steps of an undisturbed run, and what its stop leaves. */
 async function record(operation: Operation): Promise<{ steps: Step[]; files: string }> {
   const attempt = await operation.begin();

@@ -9,7 +9,7 @@ import { isAlive, readOpenFiles, readStat } from '../helpers/processes.ts';
 import { needRoot, needTracing } from '../helpers/requirements.ts';
 import { startHeld, StepTracer } from '../helpers/step-tracer.ts';
 import { waitFor } from '../helpers/wait-for.ts';
-import { holdAtSteps, killAtSteps, killTimeout } from './killed-at-steps.ts';
+import { expectWorkersToStay, holdAtSteps, killAtSteps, killTimeout } from './killed-at-steps.ts';
 import { isChosen, isFull } from './killed-choice.ts';
 import { operationsOf } from './killed-operations.ts';
 import { settings } from './killed-settings.ts';
@@ -43,6 +43,39 @@ test.for(
     needTracing(ctx);
     const steps = ['write app.pid', 'write worker-0.pid', 'write .state', 'send'];
     await holdAtSteps(operation, lostPatienceMs, isFull ? undefined : steps);
+  },
+);
+
+test.for(
+  settings
+    .slice(1, 2)
+    .flatMap(operationsOf)
+    .filter(({ name }) => name === 'handover'),
+)(
+  'in a $name the new workers serve on when their supervisor is killed after the old one has let go',
+  async (operation, ctx) => {
+    needTracing(ctx);
+    // The verdict for the guard, right behind the last word to the old supervisor.
+    await expectWorkersToStay(operation, 'write pipe');
+  },
+);
+
+test.for(['close .state', 'connect .ctl', 'send'])(
+  'a start with --replace takes the workers over when the supervisor that it asks is killed before its %s',
+  async (name, ctx) => {
+    needTracing(ctx);
+    const place = makePlace();
+    const old = await start(place, ['--settle', '100ms']);
+    const worker = await onlyWorker(old);
+    const next = await startHeld(place.dir, commandLine(place, ['--settle', '100ms', '--replace']));
+    const tracer = await StepTracer.attach(next.pid, { name, nth: 1, action: 'hold' });
+    process.kill(next.pid, 'SIGCONT');
+    await waitFor('the step', () => tracer.hasArrived);
+    process.kill(old.pid, 'SIGKILL');
+    await waitFor('the end of the old supervisor', () => !isAlive(old.pid));
+    tracer.release();
+    expect(await next.command.ended).toMatchObject({ status: 0 });
+    await waitFor('the end of the old worker', () => !isAlive(worker));
   },
 );
 
