@@ -1,6 +1,6 @@
 // Signals to the supervisor, as spec section 5 gives them a meaning. None of
 // those that would end the process by default is left at its default.
-import { ignoreRealTimeSignals, unblockAllSignals } from '../sys/exec-in-place.ts';
+import { unblockAllSignals } from '../sys/exec-in-place.ts';
 
 export interface SignalActions {
   stop(signal: NodeJS.Signals): void;
@@ -15,7 +15,8 @@ export interface SignalActions {
 }
 
 const stopSignals = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
-const ignoredSignals = [
+/** Without a meaning for us; by default they would end the process. */
+export const ignoredSignals = [
   'SIGUSR2',
   'SIGALRM',
   'SIGVTALRM',
@@ -33,6 +34,5 @@ export function watchSignals(actions: SignalActions): void {
   process.on('SIGTTIN', () => actions.scale(1));
   process.on('SIGTTOU', () => actions.scale(-1));
   for (const signal of ignoredSignals) process.on(signal, () => actions.ignored(signal));
-  ignoreRealTimeSignals();
   unblockAllSignals();
 }

@@ -19,8 +19,12 @@ export function closeOnExecAbove2(): void {
 
 /** Real-time signals end a process by default, and Node has no names for them. Workers get the default back. */
 export function ignoreRealTimeSignals(): void {
-  const ignore = 1n;
-  for (let signal = firstRealTimeSignal; signal <= lastRealTimeSignal; signal++) libc.signal(signal, ignore);
+  setRealTimeSignals(1n);
+}
+
+function setRealTimeSignals(disposition: bigint | null): void {
+  for (let signal = firstRealTimeSignal; signal <= lastRealTimeSignal; signal++)
+    libc.signal(signal, disposition);
 }
 
 /** Lets SIGUSR1 through again, which --disable-sigusr1 blocked; install the handler first. */
@@ -36,7 +40,8 @@ export function execInPlace(command: CommandLine, environment: readonly Buffer[]
   closeOnExecAbove2();
   // Node marks 0-2 close-on-exec at start; the program would lose them.
   for (const descriptor of [0, 1, 2]) libc.fcntl(descriptor, F_SETFD, 'int', 0);
-  // The only dispositions that Node sets to "ignore".
+  // Node has set the others to their defaults, which only these two are not; real-time signals are ours.
+  setRealTimeSignals(null);
   for (const signal of [constants.signals.SIGPIPE, constants.signals.SIGXFSZ]) libc.signal(signal, null);
   unblockAllSignals();
   const argv = new StringVector(command.argv);

@@ -12,6 +12,8 @@ import {
   makePlace,
   NOBODY,
   onlyWorker,
+  processesOf,
+  run,
   start,
   startStaying,
   visit,
@@ -66,6 +68,24 @@ test('real-time signals do not end the pool', async () => {
   await waitForEvents(place, 'logs-reopened').catch(() => undefined);
   expect(isAlive(pool.pid)).toBe(true);
   expect(isAlive(worker)).toBe(true);
+});
+
+test('a start that waits for a pool to stop is neither ended nor stopped by signals without a meaning', async () => {
+  const place = makePlace();
+  const first = await start(place, ['--stop-timeout', '1s'], [`ignore=${constants.signals.SIGTERM}`, 'hang']);
+  process.kill(first.pid, 'SIGTERM');
+  await waitForEvents(place, 'stopping');
+  const second = run(place);
+  const { pid } = await waitFor('the second supervisor, with handlers', () =>
+    processesOf(place).find(
+      (one) => one.comm === 'app' && one.session === one.pid && ![one.pid, one.parent].includes(first.pid),
+    ),
+  );
+  for (const signal of ['SIGUSR2', 'SIGALRM', 'SIGPROF', 'SIGTTIN', 'SIGTTOU', 34, 64])
+    process.kill(pid, signal);
+  const result = await second;
+  expect(result).toMatchObject({ status: 0 });
+  expect(isAlive(pid)).toBe(true);
 });
 
 test('USR2 and ALRM are logged as ignored', async () => {
