@@ -135,6 +135,7 @@ interface Lock {
 /** A string says that the directory has no room for the pool's files. */
 async function takeLock(base: string, { config, address, proc }: ClaimOptions): Promise<Lock | string> {
   const startedMs = performance.now();
+  let isLastTry = false;
   for (;;) {
     const files = openLock(base, address, config.workers);
     if (typeof files === 'string') return files;
@@ -152,7 +153,10 @@ async function takeLock(base: string, { config, address, proc }: ClaimOptions): 
     // Whoever does not say what it is may be a pool of the same options that is stopping.
     const patience = live ? patienceFor(live) : config.stopTimeoutMs;
     const isThere = !live || proc?.isAlive(live) === true;
-    if (isThere && performance.now() - startedMs > patience) throw refuse(base, address, live);
+    const isOver = isThere && performance.now() - startedMs > patience;
+    if (isOver && isLastTry) throw refuse(base, address, live);
+    // We may have been stopped ourselves, and the holder have ended, since we tried.
+    isLastTry = isOver;
     await pause(pollMs);
   }
 }

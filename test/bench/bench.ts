@@ -10,6 +10,7 @@ import { measureMany } from './measure-many.ts';
 import { measureReload } from './measure-reload.ts';
 import { measureRespawn } from './measure-respawn.ts';
 import { measureReturn } from './measure-return.ts';
+import { measureStatus } from './measure-status.ts';
 import { measureThroughput } from './measure-throughput.ts';
 import { readOptions, usage, type Options, type PartName } from './options.ts';
 import { missingPeers, packages, versionOf } from './peers.ts';
@@ -28,6 +29,7 @@ const measures: Record<PartName, Measure> = {
   respawn: measureRespawn,
   idle: measureIdle,
   many: measureMany,
+  status: measureStatus,
   reload: measureReload,
   throughput: measureThroughput,
 };

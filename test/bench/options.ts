@@ -1,7 +1,16 @@
 // The benchmark's command line: how many rounds, which parts, where the JSON goes.
 import { parseArgs } from 'node:util';
 
-export const partNames = ['return', 'exec', 'respawn', 'idle', 'many', 'reload', 'throughput'] as const;
+export const partNames = [
+  'return',
+  'exec',
+  'respawn',
+  'idle',
+  'many',
+  'status',
+  'reload',
+  'throughput',
+] as const;
 export type PartName = (typeof partNames)[number];
 
 export interface Options {
@@ -13,6 +22,7 @@ export interface Options {
   respawnRounds: number;
   manyRounds: number;
   manyWorkers: number;
+  statusWorkers: number;
   idleSeconds: number;
   reloads: number;
   throughputRounds: number;
@@ -67,6 +77,7 @@ export function readOptions(args: string[], ownCommand: string): Options | undef
     respawnRounds: quick ? 3 : 20,
     manyRounds: quick ? 1 : 5,
     manyWorkers: count(values.workers, 200, 'workers'),
+    statusWorkers: quick ? 100 : 1000,
     idleSeconds: quick ? 1 : 5,
     reloads: quick ? 3 : 50,
     throughputRounds: quick ? 2 : 40,
