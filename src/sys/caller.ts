@@ -17,7 +17,7 @@ export interface Caller {
 }
 
 /** Variables of the front's own; they never reach a worker. */
-const ownVariable = /^SPAWN_FCGI_(?:FRONT|ENVIRON|NOFILE|MODE|NODE_OPTIONS)=/;
+const ownVariable = /^SPAWN_FCGI_(?:FRONT|LINES|ENVIRON_\d+|NOFILE|MODE|NODE_OPTIONS)=/;
 
 export function readCaller(): Caller {
   const front = Number(process.env['SPAWN_FCGI_FRONT']) || undefined;
@@ -64,10 +64,15 @@ function argumentEncoders(): Pick<Caller, 'encodeAll' | 'encodeValue'> {
   };
 }
 
-/** `x` and base64 of the shell's own /proc/PID/environ. */
+/** Lines of base64 of the shell's own /proc/PID/environ, which may be empty; undefined: it has no /proc. */
 function decodeEnvironment(): Buffer | undefined {
-  const encoded = process.env['SPAWN_FCGI_ENVIRON'];
-  return encoded?.startsWith('x') ? Buffer.from(encoded.slice(1), 'base64') : undefined;
+  const lines = process.env['SPAWN_FCGI_LINES'];
+  if (lines === undefined) return undefined;
+  const encoded = Array.from(
+    { length: Number(lines) },
+    (_unused, line) => process.env[`SPAWN_FCGI_ENVIRON_${line}`] ?? '',
+  );
+  return Buffer.from(encoded.join(''), 'base64');
 }
 
 /** Without /proc: what the shell passed on; it kept only NODE_OPTIONS aside. */

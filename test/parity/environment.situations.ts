@@ -10,6 +10,15 @@ const withEnv = (
   env,
 });
 
+/** 240 KB, and names that a shell script might use for itself. */
+const large = [
+  ...Array.from({ length: 8 }, (_, index) => `LARGE_${index}=${String(index).repeat(30_000)}`),
+  ...'mode node here previous own_proc argument candidate environ newline header major minor version status'
+    .split(' ')
+    .map((name) => `${name}=of the caller`),
+  ...['IFS=x', 'OPTIND=4', 'PPID=7', 'OLDPWD=/tmp', '_=x', 'SPAWN_FCGI=1'],
+];
+
 export const environmentSituations: Situation[] = [
   { name: 'an empty environment', ...withEnv([]) },
   { name: 'an empty environment, as a user', ...withEnv([]), user: 'nobody' },
@@ -113,5 +122,7 @@ export const environmentSituations: Situation[] = [
     foreground: true,
   },
   { name: 'PWD with an odd value, and -n', ...withEnv({ PWD: 'odd' }, '-n'), foreground: true },
+  { name: 'an environment of 240 KB', ...withEnv(large) },
+  { name: 'an environment of 240 KB, and -n', ...withEnv(large, '-n'), foreground: true },
   { name: '-C and -n', ...withEnv({ A: '1' }, '-n', '-C', '3'), foreground: true },
 ];
