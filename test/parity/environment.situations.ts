@@ -16,7 +16,12 @@ const large = [
   ...'mode node here previous own_proc argument candidate environ newline header major minor version status'
     .split(' ')
     .map((name) => `${name}=of the caller`),
-  ...['IFS=x', 'OPTIND=4', 'PPID=7', 'OLDPWD=/tmp', '_=x', 'SPAWN_FCGI=1'],
+  'IFS=x',
+  'OPTIND=4',
+  'PPID=7',
+  'OLDPWD=/tmp',
+  '_=x',
+  'SPAWN_FCGI=1',
 ];
 
 export const environmentSituations: Situation[] = [
