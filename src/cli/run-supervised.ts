@@ -41,8 +41,9 @@ import { watchSignals } from './watch-signals.ts';
 
 /** How often the start looks whether its command is still there. */
 const frontLookMs = 10;
-/** The command wakes up within a fraction of this. */
+/** The command wakes up within a fraction of this, unless it is stopped: each further look comes later. */
 const frontReadLookMs = 1;
+const longestFrontReadLookMs = 100;
 /** Lets the command return before the collection takes the processor. */
 const releaseMemoryAfterMs = 300;
 const tidyUpAfterMs = 2000;
@@ -354,11 +355,14 @@ class SupervisedRun {
   }
 
   /** Success is final once the command has read its status: one that was ended before has failed. */
-  #awaitFront(firstEnds: readonly (WorkerEnd | undefined)[]): void {
+  #awaitFront(firstEnds: readonly (WorkerEnd | undefined)[], lookMs = frontReadLookMs): void {
     if (this.#abandoned !== undefined) return;
     if (this.#front?.isGone()) this.#abandon('the command was ended');
     else if (hasFrontRead()) this.#announce(firstEnds);
-    else systemClock.after(frontReadLookMs, () => this.#awaitFront(firstEnds));
+    else {
+      const laterMs = Math.min(2 * lookMs, longestFrontReadLookMs);
+      systemClock.after(lookMs, () => this.#awaitFront(firstEnds, laterMs));
+    }
   }
 
   #announce(firstEnds: readonly (WorkerEnd | undefined)[]): void {

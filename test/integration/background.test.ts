@@ -10,6 +10,8 @@ import { runCommand, type RunResult } from '../helpers/run-command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import {
   commandLine,
+  expectNothingLeft,
+  fullPool,
   makePlace,
   NOBODY,
   onlyWorker,
@@ -190,9 +192,31 @@ test('printing the line does not make the pipe of the caller non-blocking', asyn
 test('a refused start leaves no process', async () => {
   const place = makePlace();
   writeFileSync(place.socket, 'not a socket');
-  const result = await run(place);
+  const result = await run(place, ['-P', place.pidFile]);
   expect(result.status).toBe(255);
-  await waitFor('no process', () => readStat(printedPids(result.stdout)[0] ?? 0) === undefined);
+  await expectNothingLeft(place, ['run/app.sock']);
+});
+
+test('a stderr that is a full pipe, which nobody reads, delays a start at most', async (ctx) => {
+  needCommands(ctx, 'bash', 'mkfifo', 'dd');
+  const place = makePlace();
+  const pipe = join(place.dir, 'pipe');
+  // One worker dies at first, and the start says so.
+  const line = commandLine(
+    place,
+    ['-F', '2', '-P', place.pidFile, '--restart-delay', '20ms'],
+    [`once=${join(place.dir, 'once')}`, 'exit=3', 'serve'],
+  );
+  const script = `mkfifo '${pipe}'; exec 5<>'${pipe}'; dd if=/dev/zero oflag=nonblock bs=4096 >&5 2>'${pipe}.dd'; "$@" 2>&5`;
+  const result = await runCommand('bash', ['-c', script, 'bash', oursPath, ...line], {
+    cwd: place.dir,
+    timeoutMs: 8_000,
+  });
+  expect(result).toMatchObject({ status: 0, timedOut: false });
+  const pid = Number(readFileSync(place.pidFile, 'utf8'));
+  await fullPool({ pid }, 2);
+  process.kill(pid, 'SIGTERM');
+  await expectNothingLeft(place);
 });
 
 /** Once the worker has reported itself: its environment is there by then. */

@@ -1,14 +1,18 @@
 // Signals to the supervisor that do not stop it, and the log that USR1 reopens.
+import { spawn } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { isAlive, readOpenFiles } from '../helpers/processes.ts';
-import { needRoot } from '../helpers/requirements.ts';
+import { oursPath } from '../helpers/command-under-test.ts';
+import { isAlive, readOpenFiles, readStat } from '../helpers/processes.ts';
+import { needCommands, needRoot } from '../helpers/requirements.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import {
+  commandLine,
   endPool,
   events,
+  expectNothingLeft,
   makePlace,
   NOBODY,
   onlyWorker,
@@ -115,6 +119,20 @@ test('HUP reloads a foreground pool without a terminal', async () => {
   process.kill(pool.pid, 'SIGHUP');
   expect(await waitForEvents(place, 'reload-finished')).toMatchObject([{ result: 'reloaded' }]);
   expect(isAlive(pool.pid)).toBe(true);
+});
+
+test('HUP of a foreground pool whose terminal is gone stops it', async (ctx) => {
+  needCommands(ctx, 'script');
+  const place = makePlace();
+  const words = [oursPath, ...commandLine(place, ['-n', '--supervise', '-P', place.pidFile])];
+  const line = `exec ${words.map((word) => `'${word}'`).join(' ')}`;
+  const terminal = spawn('script', ['-qfc', line, '/dev/null'], { stdio: 'ignore', cwd: place.dir });
+  await waitForEvents(place, 'pool-up');
+  const pid = Number(readFileSync(place.pidFile, 'utf8'));
+  expect(readStat(pid)?.tty).not.toBe(0);
+  terminal.kill('SIGKILL');
+  expect(await waitForEvents(place, 'stopping')).toMatchObject([{ reason: 'SIGHUP' }]);
+  await expectNothingLeft(place);
 });
 
 describe('USR1 with --log', () => {

@@ -23,6 +23,7 @@ const waits = [
   'ppoll',
   'select',
   'pselect',
+  'select-all',
   'epoll',
   'thread',
   'child',

@@ -35,7 +35,14 @@ const unsuitable: [what: string, program: string, ...setup: NonNullable<Situatio
   ['is a directory, by a name without a slash', 'sub', directory('sub')],
 ];
 
+/** One argument may have 128 KB; with `exec ` in front it has more. */
+const longestArgument = 128 * 1024 - 1;
+
 export const programSituations: Situation[] = [
+  {
+    name: '-f with a command that is too long for an exec of /bin/sh',
+    args: [...tcp, '-f', `./app ${'x'.repeat(longestArgument - 6)}`],
+  },
   { name: 'a program by its absolute path', ...run('<dir>/app', 'x') },
   { name: 'a program by a relative path', ...run('./app', 'x') },
   { name: 'a program by a path with ..', ...run('sub/../app', 'x'), setup: [directory('sub')] },
