@@ -18,11 +18,11 @@ beforeAll(async () => {
   chmodSync(dir, 0o755);
   // dist/ is built already, and other tests use it.
   const packed = await npm(['pack', '--ignore-scripts', '--pack-destination', dir]);
-  expect(packed).toMatchObject({ status: 0 });
+  if (packed.status !== 0) throw new Error(packed.stderr);
   const file = readdirSync(dir).find((name) => name.endsWith('.tgz')) ?? '';
   const options = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--prefix', prefix];
   const installed = await npm(['install', '--global', ...options, join(dir, file)]);
-  expect(installed, installed.stderr).toMatchObject({ status: 0 });
+  if (installed.status !== 0) throw new Error(installed.stderr);
 });
 
 function npm(args: readonly string[]): ReturnType<typeof runCommand> {
