@@ -81,6 +81,10 @@ export const defaults = {
   backoffResetMs: 10_000,
   /** Planned exits of one slot that are replaced at once within a second. */
   plannedRestartsPerSecond: 10,
-  /** Exits with 0 in a row that count as planned in a slot that recycles, though nobody saw the worker up. */
-  unseenRecycles: 5,
+  /** A worker that ends younger than this may be one of a loop that costs a processor. */
+  briefLifeMs: 1000,
+  /** Brief lives that end with 0, or by a crash, in a row before the next such end is answered by backoff. */
+  briefLives: 5,
+  /** The same for exits with 0 where workers were seen to recycle themselves: being missed now and then is no loop. */
+  unseenRecycles: 30,
 } as const;

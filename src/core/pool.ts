@@ -3,7 +3,7 @@
 // to carry them out.
 import type { RestartPolicy } from './config.ts';
 import { Reload, type ReloadFailure, type SlotKeeper, type UpWorker } from './reload.ts';
-import { freshMemory, type EndClass } from './restart-policy.ts';
+import { freshMemory, noteRecycling, type EndClass } from './restart-policy.ts';
 import type { ReloadResult } from './rollout.ts';
 import { advance, emptySlot, livePid, type Slot, type SlotEvent, type SlotOrder } from './slot-state.ts';
 import type { WorkerExit } from './worker-exit.ts';
@@ -160,13 +160,13 @@ export class Pool {
     if (!step.end) return [...orders, ...this.#settle()];
 
     const end: WorkerEnd = event.kind === 'ended' ? event.exit : { kind: 'not-executed', errno };
-    const { class: endClass, delayMs, wasUp } = step.end;
+    const { class: endClass, delayMs, wasUp, wasSeen } = step.end;
     const report: PoolOrder = { kind: 'report-end', slot: index, end, class: endClass, delayMs };
     if (this.#judge(index, wasUp ? 'up' : end)) {
       this.#withheld.push(...orders);
       return [report, ...this.#settle()];
     }
-    if (endClass === 'planned' && this.#generations[index] === this.#generation) this.#recycles = true;
+    if (endClass === 'planned' && wasSeen) this.#noteRecycling(this.generationOf(index));
     if (this.#reload?.concerns(index) && !this.#isRecycling(slot, endClass, event)) {
       this.#slots[index] = emptySlot;
       const answer = this.#advanceReload((reload) => reload.fell(index, pid, end));
@@ -284,6 +284,15 @@ export class Pool {
     this.#generation = generation;
   }
 
+  /** What one slot's worker did tells of the others: of their workers many end before anybody looks. */
+  #noteRecycling(generation: number): void {
+    if (generation === this.#generation) this.#recycles = true;
+    this.#slots.forEach((slot, index) => {
+      if (this.#generations[index] === generation)
+        this.#slots[index] = { ...slot, memory: noteRecycling(slot.memory) };
+    });
+  }
+
   /** The slot's first worker died and the start is not decided: nothing may be started there. */
   #isWithheld(index: number): boolean {
     return this.#phase === 'starting' && typeof this.#verdicts[index] === 'object';
@@ -397,7 +406,7 @@ export class Pool {
 
   #install(index: number, generation: number, worker: UpWorker): PoolOrder[] {
     const orders = this.#vacate(index);
-    this.#slots[index] = { state: { kind: 'running', ...worker }, memory: freshMemory };
+    this.#slots[index] = { state: { kind: 'running', ...worker, isSeen: true }, memory: freshMemory };
     this.#generations[index] = generation;
     return [{ kind: 'promoted', slot: index, pid: worker.pid }, ...orders];
   }

@@ -9,11 +9,21 @@ export interface RestartMemory {
   readonly failures: number;
   /** When the latest planned exits were replaced, oldest first. */
   readonly plannedAtMs: readonly number[];
-  /** Consecutive exits with 0 that passed for planned although nobody saw the worker up. */
-  readonly unseen?: number;
+  /** Consecutive brief lives that ended with 0 although nobody saw the worker serve. */
+  readonly unseen: number;
+  /** Consecutive brief lives that ended by a crash. */
+  readonly briefCrashes: number;
+  /** Whether a worker that was seen up has recycled itself here. */
+  readonly recycles: boolean;
 }
 
-export const freshMemory: RestartMemory = { failures: 0, plannedAtMs: [] };
+export const freshMemory: RestartMemory = {
+  failures: 0,
+  plannedAtMs: [],
+  unseen: 0,
+  briefCrashes: 0,
+  recycles: false,
+};
 
 /** How a worker's end is judged: see spec "Restarts". */
 export type EndClass = 'planned' | 'crash' | 'failed-start';
@@ -22,13 +32,11 @@ export interface Life {
   readonly startedAtMs: number;
   /** When it was seen waiting for connections or had lived long enough; undefined: never. */
   readonly upAtMs: number | undefined;
+  /** Seen to wait for connections or to serve one, or it may not be looked at; not up by its age alone. */
+  readonly isSeen: boolean;
 }
 
-/**
- * Exit 0 in a slot that has recycled workers before is believed a few times in a row
- * even when nobody saw the worker up: on a busy machine one that serves from the queue
- * at once can be done before anybody looks.
- */
+/** Exit 0 of a worker that was seen up, or lived for a while after it was up by its age, is planned. */
 export function classifyEnd(
   exit: WorkerExit,
   life: Life,
@@ -36,13 +44,29 @@ export function classifyEnd(
   policy: RestartPolicy,
   memory: RestartMemory,
 ): EndClass {
+  const isUp = life.upAtMs !== undefined;
   if (exit.kind === 'exited' && exit.status === 0) {
-    const isBelieved = memory.plannedAtMs.length > 0 && (memory.unseen ?? 0) < defaults.unseenRecycles;
-    if (life.upAtMs !== undefined || isBelieved) return 'planned';
+    const isPlain = life.isSeen || (isUp && !isBrief(life, endedAtMs));
+    return isPlain || isBelieved(isUp, memory) ? 'planned' : 'failed-start';
   }
-  return life.upAtMs !== undefined && endedAtMs - life.startedAtMs >= policy.minUptimeMs
-    ? 'crash'
-    : 'failed-start';
+  return isUp && endedAtMs - life.startedAtMs >= policy.minUptimeMs ? 'crash' : 'failed-start';
+}
+
+/**
+ * A brief life that nobody saw serve and that ended with 0: in a pool that recycles, a worker that
+ * serves from the queue at once can be done before anybody looks; anywhere else it is soon a loop.
+ */
+function isBelieved(isUp: boolean, { recycles, unseen }: RestartMemory): boolean {
+  return recycles ? unseen < defaults.unseenRecycles : isUp && unseen < defaults.briefLives;
+}
+
+function isBrief(life: Life, endedAtMs: number): boolean {
+  return endedAtMs - life.startedAtMs < defaults.briefLifeMs;
+}
+
+/** The slot's pool recycles its workers, as was seen now in one of its slots. */
+export function noteRecycling(memory: RestartMemory): RestartMemory {
+  return memory.recycles && memory.unseen === 0 ? memory : { ...memory, recycles: true, unseen: 0 };
 }
 
 export interface RestartDecision {
@@ -63,17 +87,21 @@ export function decideRestart(
   random: number,
 ): RestartDecision {
   const wasStable = life.upAtMs !== undefined && endedAtMs - life.upAtMs >= defaults.backoffResetMs;
-  const remembered = rememberLife(wasStable ? { ...memory, failures: 0 } : memory, life, end);
+  const remembered = rememberLife(wasStable ? { ...memory, failures: 0 } : memory, life, endedAtMs, end);
   if (end === 'planned') return decidePlanned(endedAtMs, remembered);
-  if (end === 'crash') return { delayMs: 0, memory: remembered };
+  // With a small --min-uptime a loop of crashes would be endless.
+  if (end === 'crash' && remembered.briefCrashes <= defaults.briefLives)
+    return { delayMs: 0, memory: remembered };
   return decideBackoff(remembered, policy, random);
 }
 
-/** A worker that was seen up ends the row of unseen ones. */
-function rememberLife(memory: RestartMemory, life: Life, end: EndClass): RestartMemory {
-  const { unseen = 0, ...rest } = memory;
-  if (life.upAtMs !== undefined) return rest;
-  return end === 'planned' ? { ...rest, unseen: unseen + 1 } : memory;
+/** The rows of brief lives end with one that was not brief, or that was seen to serve and recycled itself. */
+function rememberLife(memory: RestartMemory, life: Life, endedAtMs: number, end: EndClass): RestartMemory {
+  if (end === 'planned' && life.isSeen) return { ...noteRecycling(memory), briefCrashes: 0 };
+  if (!isBrief(life, endedAtMs)) return { ...memory, unseen: 0, briefCrashes: 0 };
+  if (end === 'planned') return { ...memory, unseen: memory.unseen + 1 };
+  const unseen = life.isSeen ? 0 : memory.unseen;
+  return { ...memory, unseen, briefCrashes: memory.briefCrashes + Number(end === 'crash') };
 }
 
 function decidePlanned(nowMs: number, memory: RestartMemory): RestartDecision {

@@ -13,7 +13,14 @@ import type { WorkerExit } from './worker-exit.ts';
 /** A slot's state with that state's data only; times are monotonic milliseconds. */
 export type SlotState =
   | { readonly kind: 'starting'; readonly pid: number; readonly startedAtMs: number }
-  | { readonly kind: 'running'; readonly pid: number; readonly startedAtMs: number; readonly upAtMs: number }
+  | {
+      readonly kind: 'running';
+      readonly pid: number;
+      readonly startedAtMs: number;
+      readonly upAtMs: number;
+      /** False: it is up by its age alone. */
+      readonly isSeen: boolean;
+    }
   | { readonly kind: 'stopping'; readonly pid: number }
   | { readonly kind: 'backoff'; readonly retryAtMs: number }
   | { readonly kind: 'exited' };
@@ -22,7 +29,7 @@ export type SlotState =
 export type SlotEvent =
   | { readonly kind: 'spawned'; readonly pid: number; readonly atMs: number }
   | { readonly kind: 'spawn-failed'; readonly atMs: number; readonly random: number }
-  | { readonly kind: 'up'; readonly atMs: number }
+  | { readonly kind: 'up'; readonly atMs: number; readonly isSeen: boolean }
   | { readonly kind: 'ended'; readonly exit: WorkerExit; readonly atMs: number; readonly random: number }
   | { readonly kind: 'retry-due' }
   | { readonly kind: 'stop' };
@@ -42,7 +49,12 @@ export interface Step {
   readonly slot: Slot;
   readonly orders: readonly SlotOrder[];
   /** Set when a worker ended unasked, or could not be started. */
-  readonly end?: { readonly class: EndClass; readonly delayMs: number; readonly wasUp: boolean };
+  readonly end?: {
+    readonly class: EndClass;
+    readonly delayMs: number;
+    readonly wasUp: boolean;
+    readonly wasSeen: boolean;
+  };
 }
 
 export const emptySlot: Slot = { state: { kind: 'exited' }, memory: freshMemory };
@@ -60,7 +72,7 @@ type Table = {
   };
 };
 
-const noLife = { startedAtMs: 0, upAtMs: undefined };
+const noLife = { startedAtMs: 0, upAtMs: undefined, isSeen: false };
 
 /** The event is late or does not concern this state: a timer that was overtaken, a second stop. */
 const stay = (state: SlotState, _event: SlotEvent, memory: RestartMemory): Step => ({
@@ -99,7 +111,13 @@ const terminate = (
 });
 
 const become = (state: StateOf<'starting'>, event: EventOf<'up'>, memory: RestartMemory): Step => ({
-  slot: { state: { ...state, kind: 'running', upAtMs: event.atMs }, memory },
+  slot: { state: { ...state, kind: 'running', upAtMs: event.atMs, isSeen: event.isSeen }, memory },
+  orders: [],
+});
+
+/** A worker that was up by its age is seen to serve. */
+const see = (state: StateOf<'running'>, event: EventOf<'up'>, memory: RestartMemory): Step => ({
+  slot: { state: { ...state, isSeen: state.isSeen || event.isSeen }, memory },
   orders: [],
 });
 
@@ -111,7 +129,7 @@ const failSpawn = (
 ): Step => {
   const decision = decideRestart('failed-start', noLife, event.atMs, memory, policy, event.random);
   return backOff(
-    { class: 'failed-start', delayMs: decision.delayMs, wasUp: false },
+    { class: 'failed-start', delayMs: decision.delayMs, wasUp: false, wasSeen: false },
     event.atMs,
     decision.memory,
   );
@@ -127,11 +145,12 @@ const restart = (
   const life = {
     startedAtMs: state.startedAtMs,
     upAtMs: state.kind === 'running' ? state.upAtMs : undefined,
+    isSeen: state.kind === 'running' && state.isSeen,
   };
   const end = classifyEnd(event.exit, life, event.atMs, policy, memory);
   const decision = decideRestart(end, life, event.atMs, memory, policy, event.random);
   return backOff(
-    { class: end, delayMs: decision.delayMs, wasUp: life.upAtMs !== undefined },
+    { class: end, delayMs: decision.delayMs, wasUp: life.upAtMs !== undefined, wasSeen: life.isSeen },
     event.atMs,
     decision.memory,
   );
@@ -167,7 +186,7 @@ const table: Table = {
   running: {
     spawned: stay,
     'spawn-failed': stay,
-    up: stay,
+    up: see,
     ended: restart,
     'retry-due': stay,
     stop: terminate,

@@ -1,11 +1,12 @@
 // The loop's heart: turns what happened (exit, timer, signal, command) into the pool's
 // events, and the pool's orders into calls of the machine. No system call here.
-import type { RestartPolicy, StopMethod } from '../core/config.ts';
+import { defaults, type RestartPolicy, type StopMethod } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
 import { describeChildEnd } from '../core/event-text.ts';
 import { Pool, type PoolOrder, type PoolPhase, type WorkerEnd } from '../core/pool.ts';
 import type { ReloadResult } from '../core/rollout.ts';
-import type { SlotEvent } from '../core/slot-state.ts';
+import type { RestartMemory } from '../core/restart-policy.ts';
+import type { SlotEvent, SlotState } from '../core/slot-state.ts';
 import type { WorkerExit } from '../core/worker-exit.ts';
 import { AdoptedWorkers } from './adopted-workers.ts';
 import { GracefulEnd, type Deadline } from './graceful-end.ts';
@@ -22,7 +23,7 @@ import type {
   WorkerRecords,
 } from './interfaces.ts';
 import { SessionSweep } from './session-sweep.ts';
-import { memberRule, UpWatch, type StartingWorker } from './up-watch.ts';
+import { memberRule, seenRule, UpWatch, type StartingWorker } from './up-watch.ts';
 import { WorkerFacts } from './worker-facts.ts';
 
 export interface Machine {
@@ -135,7 +136,7 @@ export class Supervisor {
       clock,
       machine.readiness,
       () => this.#startingWorkers(),
-      ({ slot, pid }, atMs) => this.#noteUp(slot, pid, atMs),
+      ({ slot, pid }, atMs, isSeen) => this.#noteUp(slot, pid, atMs, isSeen),
     );
   }
 
@@ -303,10 +304,10 @@ export class Supervisor {
     this.#carryOut(this.#pool.handle(slot, event, errno), ended);
   }
 
-  #noteUp(slot: number, pid: number, atMs: number): void {
+  #noteUp(slot: number, pid: number, atMs: number, isSeen: boolean): void {
     if (!this.#pool.reload) this.#machine.sharedSocket.look();
     if (this.#pool.reload?.candidate?.pid === pid) this.#carryOut(this.#pool.candidateUp(atMs));
-    else this.#feed(slot, { kind: 'up', atMs });
+    else this.#feed(slot, { kind: 'up', atMs, isSeen });
   }
 
   #carryOut(orders: readonly PoolOrder[], ended?: EndedWorker): void {
@@ -558,13 +559,35 @@ export class Supervisor {
     const trial = { ...careful, notBeforeMs: Math.min(this.#settings.restart.minUptimeMs, settleMs) };
     const firstRule = isTakingOver ? trial : isNotified ? careful : memberRule;
     const rule = this.#isStartDecided ? (isNotified ? careful : memberRule) : firstRule;
-    const members = this.#pool.slots.flatMap(({ state }, slot) =>
-      state.kind === 'starting' ? [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...rule }] : [],
-    );
+    const nowMs = this.#machine.clock.nowMs();
+    const members = this.#pool.slots.flatMap(({ state, memory }, slot) => {
+      if (state.kind === 'starting')
+        return [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...rule }];
+      return isMissed(state, memory, nowMs)
+        ? [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...seenRule }]
+        : [];
+    });
     const { reload } = this.#pool;
     const candidate = reload?.candidate;
     return candidate ? [...members, { slot: reload?.slot ?? 0, ...candidate, ...careful }] : members;
   }
+}
+
+/**
+ * Up by its age alone in a slot whose last worker ended with 0 unseen: it is watched on for a while, since one that
+ * recycles itself and takes long to start on a busy machine serves only after that age.
+ */
+function isMissed(
+  state: SlotState,
+  memory: RestartMemory,
+  nowMs: number,
+): state is Extract<SlotState, { kind: 'running' }> {
+  return (
+    state.kind === 'running' &&
+    !state.isSeen &&
+    memory.unseen > 0 &&
+    nowMs - state.startedAtMs < defaults.briefLifeMs
+  );
 }
 
 /** What is known of a worker at its end; PID 0 could not be executed. */

@@ -24,14 +24,14 @@ export class UpWatch {
   readonly #clock: Clock;
   readonly #readiness: Readiness;
   readonly #starting: () => readonly StartingWorker[];
-  readonly #onUp: (worker: StartingWorker, atMs: number) => void;
+  readonly #onUp: (worker: StartingWorker, atMs: number, isSeen: boolean) => void;
   #isArmed = false;
 
   constructor(
     clock: Clock,
     readiness: Readiness,
     starting: () => readonly StartingWorker[],
-    onUp: (worker: StartingWorker, atMs: number) => void,
+    onUp: (worker: StartingWorker, atMs: number, isSeen: boolean) => void,
   ) {
     this.#clock = clock;
     this.#readiness = readiness;
@@ -48,18 +48,24 @@ export class UpWatch {
     this.#isArmed = false;
     for (const worker of this.#starting()) {
       const nowMs = this.#clock.nowMs();
-      if (this.#isUp(worker, nowMs - worker.startedAtMs)) this.#onUp(worker, nowMs);
+      const up = this.#judge(worker, nowMs - worker.startedAtMs);
+      if (up) this.#onUp(worker, nowMs, up.isSeen);
     }
     const left = this.#starting();
     if (left.length > 0 && !this.#isArmed) this.#lookAfter(this.#pauseMs(left));
   }
 
-  #isUp({ pid, upByAgeMs, needsEvidence, notBeforeMs }: StartingWorker, ageMs: number): boolean {
-    if (ageMs < notBeforeMs) return false;
-    const isOld = ageMs >= upByAgeMs;
-    if (isOld && !needsEvidence) return !this.#readiness.hasEnded(pid);
+  /** Undefined: not up yet. Where nobody may look, living long enough is as good as being seen. */
+  #judge(
+    { pid, upByAgeMs, needsEvidence, notBeforeMs }: StartingWorker,
+    ageMs: number,
+  ): { readonly isSeen: boolean } | undefined {
+    if (ageMs < notBeforeMs) return undefined;
     const evidence = this.#readiness.evidenceOf(pid);
-    return evidence === 'yes' || (isOld && evidence === 'unknown' && !this.#readiness.hasEnded(pid));
+    if (evidence === 'yes') return { isSeen: true };
+    const isSeen = evidence === 'unknown';
+    if (ageMs < upByAgeMs || (needsEvidence && !isSeen) || this.#readiness.hasEnded(pid)) return undefined;
+    return { isSeen };
   }
 
   #lookAfter(delayMs: number): void {
@@ -75,6 +81,13 @@ export class UpWatch {
     return Math.min(5, Math.max(1, youngest / 6));
   }
 }
+
+/** Being up by its age is known already: only what is seen counts. */
+export const seenRule = {
+  upByAgeMs: Number.POSITIVE_INFINITY,
+  needsEvidence: true,
+  notBeforeMs: 0,
+} as const;
 
 /** How long a worker of a first start or a restart must live to count as up: 1.6's window. */
 export const memberRule = { upByAgeMs: defaults.upAfterMs, needsEvidence: false, notBeforeMs: 0 } as const;

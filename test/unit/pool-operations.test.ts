@@ -20,7 +20,7 @@ class Driver {
     this.pool = new Pool(workers, options.policy ?? testPolicy, { probes: options.probes ?? false });
     this.run(this.pool.start());
     for (let slot = 0; slot < workers; slot++)
-      this.run(this.pool.handle(slot, { kind: 'up', atMs: this.nowMs }));
+      this.run(this.pool.handle(slot, { kind: 'up', atMs: this.nowMs, isSeen: true }));
     this.nowMs += 5000;
     this.take();
   }
@@ -63,7 +63,7 @@ class Driver {
   }
 
   slotUp(slot: number): this {
-    return this.run(this.pool.handle(slot, { kind: 'up', atMs: this.nowMs }));
+    return this.run(this.pool.handle(slot, { kind: 'up', atMs: this.nowMs, isSeen: true }));
   }
 
   settle(): this {
@@ -209,7 +209,7 @@ describe('a rolling reload', () => {
     pool.start();
     pool.handle(0, { kind: 'spawned', pid: 100, atMs: 1 });
     expect(pool.requestReload()).toStrictEqual([]);
-    const kinds = pool.handle(0, { kind: 'up', atMs: 2 }).map((order) => order.kind);
+    const kinds = pool.handle(0, { kind: 'up', atMs: 2, isSeen: true }).map((order) => order.kind);
     expect(kinds).toStrictEqual(['report-up', 'reload-begun', 'try']);
   });
 
@@ -497,7 +497,7 @@ describe('a stop during a reload', () => {
     const pool = new Pool(1, testPolicy);
     pool.start();
     pool.handle(0, { kind: 'spawned', pid: 100, atMs: 1 });
-    pool.handle(0, { kind: 'up', atMs: 2 });
+    pool.handle(0, { kind: 'up', atMs: 2, isSeen: true });
     pool.requestReload();
     pool.stop();
     expect(pool.candidateSpawned(1, 101, 3)).toStrictEqual([{ kind: 'terminate', slot: 0, pid: 101 }]);

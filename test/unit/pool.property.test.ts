@@ -251,7 +251,7 @@ class TinyMachine {
   #up(pid: number | undefined): void {
     const worker = pid === undefined ? undefined : this.live.get(pid);
     if (!worker || worker.isTold) return;
-    const event = { kind: 'up', atMs: this.nowMs } as const;
+    const event = { kind: 'up', atMs: this.nowMs, isSeen: true } as const;
     this.carryOut(
       worker.isCandidate ? this.pool.candidateUp(this.nowMs) : this.pool.handle(worker.slot, event),
     );

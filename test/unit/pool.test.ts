@@ -23,7 +23,8 @@ function servingPool(workers: number, policy = testPolicy): Pool {
 
 const spawned = (pool: Pool, slot: number, pid: number, atMs: number): PoolOrder[] =>
   pool.handle(slot, { kind: 'spawned', pid, atMs });
-const up = (pool: Pool, slot: number, atMs: number): PoolOrder[] => pool.handle(slot, { kind: 'up', atMs });
+const up = (pool: Pool, slot: number, atMs: number): PoolOrder[] =>
+  pool.handle(slot, { kind: 'up', atMs, isSeen: true });
 const ended = (pool: Pool, slot: number, how: WorkerExit, atMs: number): PoolOrder[] =>
   pool.handle(slot, { kind: 'ended', exit: how, atMs, random: 0 });
 const spawnFailed = (pool: Pool, slot: number, errno: number, atMs: number): PoolOrder[] =>

@@ -5,6 +5,7 @@ import {
   classifyEnd,
   decideRestart,
   freshMemory,
+  noteRecycling,
   type EndClass,
   type Life,
   type RestartMemory,
@@ -19,8 +20,8 @@ const killed: WorkerExit = { kind: 'signaled', signal: 9 };
 const strange: WorkerExit = { kind: 'signaled', signal: 0 };
 
 describe('the class of an end', () => {
-  const neverUp: Life = { startedAtMs: 1000, upAtMs: undefined };
-  const upSoon: Life = { startedAtMs: 1000, upAtMs: 1010 };
+  const neverUp: Life = { startedAtMs: 1000, upAtMs: undefined, isSeen: false };
+  const upSoon: Life = { startedAtMs: 1000, upAtMs: 1010, isSeen: true };
 
   test.each<[string, WorkerExit, Life, number, EndClass]>([
     ['exit 0 once up is planned', exit0, upSoon, 50_000, 'planned'],
@@ -37,26 +38,63 @@ describe('the class of an end', () => {
     expect(classifyEnd(exit, life, endedAtMs, testPolicy, freshMemory)).toBe(expected);
   });
 
-  test('exit 0 that nobody saw up is believed in a slot that recycles, five times in a row', () => {
-    const kinds: string[] = [];
-    let memory: RestartMemory = { failures: 0, plannedAtMs: [900] };
-    for (let turn = 0; turn < 7; turn++) {
-      const endedAtMs = 1050 + turn * 200;
-      const end = classifyEnd(exit0, neverUp, endedAtMs, testPolicy, memory);
-      kinds.push(end);
-      memory = decideRestart(end, neverUp, endedAtMs, memory, testPolicy, 0).memory;
-    }
-    expect(kinds).toStrictEqual([
-      ...Array.from({ length: 5 }, () => 'planned'),
-      'failed-start',
-      'failed-start',
+  /** The classes of so many lives in a row, each of them `ageMs` long. */
+  function classesOf(
+    count: number,
+    upAtMs: number | undefined,
+    ageMs: number,
+    start: RestartMemory,
+  ): string[] {
+    let memory = start;
+    const life = { startedAtMs: 1000, upAtMs, isSeen: false };
+    return Array.from({ length: count }, () => {
+      const end = classifyEnd(exit0, life, 1000 + ageMs, testPolicy, memory);
+      memory = decideRestart(end, life, 1000 + ageMs, memory, testPolicy, 0).memory;
+      return end;
+    });
+  }
+  const times = (count: number, end: EndClass): EndClass[] => Array.from({ length: count }, () => end);
+
+  test('exit 0 of a brief life that was up by its age alone is believed five times in a row', () => {
+    expect(classesOf(8, 1100, 110, freshMemory)).toStrictEqual([
+      ...times(5, 'planned'),
+      ...times(3, 'failed-start'),
     ]);
-    const seen = decideRestart('planned', upSoon, 5000, memory, testPolicy, 0).memory;
-    expect(classifyEnd(exit0, neverUp, 5050, testPolicy, seen)).toBe('planned');
+    expect(classesOf(8, 1100, 999, freshMemory).at(-1)).toBe('failed-start');
+  });
+
+  test('exit 0 of one that was up by its age alone and lived for a second is planned for ever', () => {
+    expect(classesOf(100, 1100, 1000, freshMemory)).toStrictEqual(times(100, 'planned'));
+  });
+
+  test('exit 0 that nobody saw is believed thirty times in a row where workers recycle, up or not', () => {
+    const recycles = { ...freshMemory, recycles: true };
+    const expected = [...times(30, 'planned'), ...times(2, 'failed-start')];
+    expect(classesOf(32, undefined, 50, recycles)).toStrictEqual(expected);
+    expect(classesOf(32, 1100, 150, recycles)).toStrictEqual(expected);
+  });
+
+  test.each([
+    ['one that is seen and recycles itself', 'planned', { ...upSoon }, 1050],
+    ['one that is seen and fails', 'failed-start', { ...upSoon }, 1050],
+    ['one that lived for a second', 'crash', { startedAtMs: 1000, upAtMs: 1100, isSeen: false }, 2000],
+  ] as const)('the row of unseen lives ends with %s', (_name, end, life, endedAtMs) => {
+    const memory = { ...freshMemory, unseen: 5 };
+    expect(decideRestart(end, life, endedAtMs, memory, testPolicy, 0).memory.unseen).toBe(0);
+  });
+
+  test('an unseen worker that fails neither ends the row nor prolongs it', () => {
+    const memory = { ...freshMemory, unseen: 3 };
+    expect(decideRestart('failed-start', neverUp, 1050, memory, testPolicy, 0).memory.unseen).toBe(3);
+  });
+
+  test('what one slot recycled ends the row in another', () => {
+    const memory = { ...freshMemory, failures: 2, unseen: 3 };
+    expect(noteRecycling(memory)).toStrictEqual({ ...freshMemory, failures: 2, recycles: true });
   });
 
   test('the uptime counts from the start, not from being up', () => {
-    const late = { startedAtMs: 0, upAtMs: 900 };
+    const late = { startedAtMs: 0, upAtMs: 900, isSeen: true };
     expect(classifyEnd(exit1, late, 1000, testPolicy, freshMemory)).toBe('crash');
   });
 
@@ -68,7 +106,7 @@ describe('the class of an end', () => {
   });
 });
 
-const young: Life = { startedAtMs: 0, upAtMs: undefined };
+const young: Life = { startedAtMs: 0, upAtMs: undefined, isSeen: false };
 
 /** `random` just below 1 gives the full delay. */
 function failTimes(count: number, policy = testPolicy, random = 0.999_999): number[] {
@@ -126,15 +164,43 @@ describe('the backoff of failed starts', () => {
 
 describe('a crash', () => {
   test('is replaced at once and leaves the memory as it is', () => {
-    const memory = { failures: 3, plannedAtMs: [10] };
-    const life = { startedAtMs: 0, upAtMs: 10 };
+    const memory = { ...freshMemory, failures: 3, plannedAtMs: [10] };
+    const life = { startedAtMs: 0, upAtMs: 10, isSeen: true };
     expect(decideRestart('crash', life, 2000, memory, testPolicy, 0)).toStrictEqual({ delayMs: 0, memory });
+  });
+
+  /** The delays of crashes at these ages, with --min-uptime 0. */
+  function crash(agesMs: readonly number[], start: RestartMemory = freshMemory): number[] {
+    let memory = start;
+    return agesMs.map((ageMs) => {
+      const life = { startedAtMs: 0, upAtMs: 5, isSeen: true };
+      const decision = decideRestart('crash', life, ageMs, memory, testPolicy, 0.999_999);
+      memory = decision.memory;
+      return decision.delayMs;
+    });
+  }
+
+  test('backs off from the sixth life shorter than a second in a row, whatever --min-uptime says', () => {
+    expect(crash([30, 30, 30, 30, 30, 30, 30, 999])).toStrictEqual([0, 0, 0, 0, 0, 100, 200, 400]);
+  });
+
+  test('is replaced at once again after a life of a second', () => {
+    expect(crash([30, 30, 30, 30, 30, 1000, 30, 30, 30, 30, 30, 30]).slice(5)).toStrictEqual([
+      0, 0, 0, 0, 0, 0, 100,
+    ]);
+  });
+
+  test('is replaced at once again after a worker that recycled itself', () => {
+    const life = { startedAtMs: 0, upAtMs: 5, isSeen: true };
+    const before = { ...freshMemory, briefCrashes: 5 };
+    const { memory } = decideRestart('planned', life, 50, before, testPolicy, 0);
+    expect(crash([30], memory)).toStrictEqual([0]);
   });
 });
 
 describe('ten seconds up', () => {
-  const memory = { failures: 5, plannedAtMs: [] };
-  const life = { startedAtMs: 0, upAtMs: 400 };
+  const memory = { ...freshMemory, failures: 5, plannedAtMs: [] };
+  const life = { startedAtMs: 0, upAtMs: 400, isSeen: true };
 
   test.each<EndClass>(['crash', 'planned'])('reset the backoff, whether the end is a %s', (end) => {
     expect(decideRestart(end, life, 10_399, memory, testPolicy, 0).memory.failures).toBe(5);
@@ -153,7 +219,7 @@ describe('ten seconds up', () => {
 });
 
 describe('planned exits', () => {
-  const life = { startedAtMs: 0, upAtMs: 0 };
+  const life = { startedAtMs: 0, upAtMs: 0, isSeen: true };
 
   /** The delays of exits at these times. */
   function plan(timesMs: readonly number[], start: RestartMemory = freshMemory): [number[], RestartMemory] {
@@ -196,7 +262,7 @@ describe('planned exits', () => {
   test('leave the backoff untouched, also when they have to wait', () => {
     const [, memory] = plan(
       Array.from({ length: 30 }, (_, index) => index),
-      { failures: 4, plannedAtMs: [] },
+      { ...freshMemory, failures: 4, plannedAtMs: [] },
     );
     expect(memory.failures).toBe(4);
   });

@@ -12,12 +12,12 @@ import {
 } from '../../src/core/slot-state.ts';
 import { testPolicy } from './fake-machine.ts';
 
-const memory: RestartMemory = { failures: 2, plannedAtMs: [900] };
+const memory: RestartMemory = { ...freshMemory, failures: 2, plannedAtMs: [900], recycles: true };
 
 const states = {
   exited: { kind: 'exited' },
   starting: { kind: 'starting', pid: 100, startedAtMs: 1000 },
-  running: { kind: 'running', pid: 100, startedAtMs: 1000, upAtMs: 1010 },
+  running: { kind: 'running', pid: 100, startedAtMs: 1000, upAtMs: 1010, isSeen: true },
   stopping: { kind: 'stopping', pid: 100 },
   backoff: { kind: 'backoff', retryAtMs: 5000 },
 } as const satisfies Record<SlotState['kind'], SlotState>;
@@ -25,7 +25,7 @@ const states = {
 const events = {
   spawned: { kind: 'spawned', pid: 200, atMs: 3000 },
   'spawn-failed': { kind: 'spawn-failed', atMs: 3000, random: 0 },
-  up: { kind: 'up', atMs: 3000 },
+  up: { kind: 'up', atMs: 3000, isSeen: true },
   ended: { kind: 'ended', exit: { kind: 'exited', status: 1 }, atMs: 3000, random: 0 },
   'retry-due': { kind: 'retry-due' },
   stop: { kind: 'stop' },
@@ -43,11 +43,11 @@ const rests = step({ kind: 'exited' });
 const failed: Step = {
   slot: { state: { kind: 'backoff', retryAtMs: 3360 }, memory: { ...memory, failures: 3 } },
   orders: [{ kind: 'retry-after', delayMs: 360 }],
-  end: { class: 'failed-start', delayMs: 360, wasUp: false },
+  end: { class: 'failed-start', delayMs: 360, wasUp: false, wasSeen: false },
 };
 const crashed: Step = {
   ...step({ kind: 'exited' }, [{ kind: 'spawn' }]),
-  end: { class: 'crash', delayMs: 0, wasUp: true },
+  end: { class: 'crash', delayMs: 0, wasUp: true, wasSeen: true },
 };
 
 const cells: Record<SlotState['kind'], Record<SlotEvent['kind'], readonly [string, Step] | typeof stay>> = {
@@ -62,7 +62,7 @@ const cells: Record<SlotState['kind'], Record<SlotEvent['kind'], readonly [strin
   starting: {
     spawned: stay,
     'spawn-failed': stay,
-    up: ['is running', step({ kind: 'running', pid: 100, startedAtMs: 1000, upAtMs: 3000 })],
+    up: ['is running', step({ kind: 'running', pid: 100, startedAtMs: 1000, upAtMs: 3000, isSeen: true })],
     ended: ['backs off', failed],
     'retry-due': stay,
     stop: ['ends its worker', stops],
@@ -119,37 +119,37 @@ describe('the end of a worker', () => {
       testPolicy,
     );
     expect(result).toStrictEqual({
-      slot: { state: { kind: 'exited' }, memory: { failures: 2, plannedAtMs: [900, 1020] } },
+      slot: { state: { kind: 'exited' }, memory: { ...memory, plannedAtMs: [900, 1020] } },
       orders: [{ kind: 'spawn' }],
-      end: { class: 'planned', delayMs: 0, wasUp: true },
+      end: { class: 'planned', delayMs: 0, wasUp: true, wasSeen: true },
     });
   });
 
   test('that exits 0 before it was up is a failed start', () => {
     const result = advance(
-      { state: states.starting, memory: { failures: 2, plannedAtMs: [] } },
+      { state: states.starting, memory: { ...freshMemory, failures: 2, plannedAtMs: [] } },
       { ...events.ended, exit: exit0, atMs: 1099 },
       testPolicy,
     );
-    expect(result.end).toStrictEqual({ class: 'failed-start', delayMs: 360, wasUp: false });
+    expect(result.end).toStrictEqual({ class: 'failed-start', delayMs: 360, wasUp: false, wasSeen: false });
     expect(result.orders).toStrictEqual([{ kind: 'retry-after', delayMs: 360 }]);
     expect(result.slot.state).toStrictEqual({ kind: 'backoff', retryAtMs: 1459 });
   });
 
   test('that exits 0 before anybody saw it up is planned in a slot that recycles its workers', () => {
     const result = advance({ state: states.starting, memory }, { ...events.ended, exit: exit0 }, testPolicy);
-    expect(result.end).toStrictEqual({ class: 'planned', delayMs: 0, wasUp: false });
+    expect(result.end).toStrictEqual({ class: 'planned', delayMs: 0, wasUp: false, wasSeen: false });
     expect(result.orders).toStrictEqual([{ kind: 'spawn' }]);
   });
 
   test('that nobody saw up is a failed start, however late it is noticed', () => {
     const event = { ...events.ended, exit: exit0, atMs: 11_100 };
     const result = advance(
-      { state: states.starting, memory: { failures: 2, plannedAtMs: [] } },
+      { state: states.starting, memory: { ...freshMemory, failures: 2, plannedAtMs: [] } },
       event,
       testPolicy,
     );
-    expect(result.end).toMatchObject({ class: 'failed-start', wasUp: false });
+    expect(result.end).toMatchObject({ class: 'failed-start', wasUp: false, wasSeen: false });
     expect(result.slot.memory.failures).toBe(memory.failures + 1);
   });
 
@@ -160,7 +160,7 @@ describe('the end of a worker', () => {
   });
 
   test('with more planned exits than a second allows waits in backoff', () => {
-    const busy = { failures: 0, plannedAtMs: Array.from({ length: 10 }, () => 1000) };
+    const busy = { ...freshMemory, plannedAtMs: Array.from({ length: 10 }, () => 1000) };
     const result = advance(
       { state: states.running, memory: busy },
       { ...events.ended, exit: exit0, atMs: 1020 },
@@ -168,8 +168,25 @@ describe('the end of a worker', () => {
     );
     expect(result.slot.state).toStrictEqual({ kind: 'backoff', retryAtMs: 2000 });
     expect(result.orders).toStrictEqual([{ kind: 'retry-after', delayMs: 980 }]);
-    expect(result.end).toStrictEqual({ class: 'planned', delayMs: 980, wasUp: true });
+    expect(result.end).toStrictEqual({ class: 'planned', delayMs: 980, wasUp: true, wasSeen: true });
   });
+});
+
+test.each([
+  [false, false, false],
+  [false, true, true],
+  [true, false, true],
+])('a running worker that was seen: %s, then: %s, is seen: %s', (before, now, after) => {
+  const state = { ...states.running, isSeen: before };
+  const expected = step({ ...state, isSeen: after });
+  expect(advance({ state, memory }, { ...events.up, isSeen: now }, testPolicy)).toStrictEqual(expected);
+});
+
+test('a worker that is up by its age alone was up, and nobody saw it', () => {
+  const up = advance({ state: states.starting, memory }, { ...events.up, isSeen: false }, testPolicy);
+  expect(up.slot.state).toStrictEqual({ ...states.running, upAtMs: 3000, isSeen: false });
+  const end = advance(up.slot, { ...events.ended, atMs: 3100 }, testPolicy).end;
+  expect(end).toMatchObject({ wasUp: true, wasSeen: false });
 });
 
 test('a new slot is empty and remembers nothing', () => {

@@ -1,6 +1,6 @@
 // When starting workers are up: by waiting for connections or by age, and how often somebody looks.
 import { beforeEach, describe, expect, test } from 'vitest';
-import { memberRule, UpWatch, type StartingWorker } from '../../src/supervisor/up-watch.ts';
+import { memberRule, seenRule, UpWatch, type StartingWorker } from '../../src/supervisor/up-watch.ts';
 import { FakeMachine } from './fake-machine.ts';
 
 let machine: FakeMachine;
@@ -16,8 +16,8 @@ beforeEach(() => {
     machine.clock,
     machine.readiness,
     () => starting,
-    ({ slot }, atMs) => {
-      ups.push(`${slot} at ${Math.round(atMs - startMs)}`);
+    ({ slot }, atMs, isSeen) => {
+      ups.push(`${slot} at ${Math.round(atMs - startMs)}${isSeen ? '' : ' unseen'}`);
       starting = starting.filter((worker) => worker.slot !== slot);
     },
   );
@@ -54,12 +54,28 @@ test('a worker that never waits is up once it has lived 100 ms, and not before',
   expect(ups).toHaveLength(1);
 });
 
-test('a worker that is old enough is not looked at any more', () => {
+test.each([
+  ['plainly does not serve is up unseen', 'no', '0 at 100 unseen'],
+  ['serves at that moment is seen', 'yes', '0 at 100'],
+  ['may not be looked at counts as seen', 'unknown', '0 at 100'],
+])('a worker that is old enough is looked at once more: one that %s', (_name, evidence, expected) => {
   spawn(0);
+  if (evidence === 'yes') machine.waiting.add(100);
+  if (evidence === 'unknown') machine.hidden.add(100);
   machine.clock.stall(100);
   machine.clock.advance(0);
-  expect(ups).toStrictEqual(['0 at 100']);
-  expect(machine.looks).toBe(0);
+  expect(ups).toStrictEqual([expected]);
+  expect(machine.looks).toBe(1);
+});
+
+test('a worker that only counts when it is seen is never up by its age', () => {
+  starting = [{ slot: 0, pid: 100, startedAtMs: machine.clock.nowMs(), ...seenRule }];
+  watch.wake();
+  machine.clock.advance(900);
+  expect(ups).toStrictEqual([]);
+  machine.waiting.add(100);
+  machine.clock.advance(50);
+  expect(ups).toStrictEqual([expect.stringMatching(/^0 at 9\d\d$/)]);
 });
 
 test('workers are looked at side by side, each judged by its own age', () => {
