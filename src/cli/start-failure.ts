@@ -1,8 +1,9 @@
 // A first worker that died: 1.6's line for it, and hints when all of them did.
 import type { Config } from '../core/config.ts';
+import { isForkError } from '../core/errors.ts';
 import type { WorkerEnd } from '../core/pool.ts';
 import { describeChildDeath } from '../core/worker-exit.ts';
-import { E, isForkError, libc } from '../sys/libc.ts';
+import { E, libc } from '../sys/libc.ts';
 import { explainExecFailure, shellCommandPath } from '../sys/program-check.ts';
 
 const shellCannotExecute = 126;

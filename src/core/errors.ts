@@ -33,6 +33,21 @@ export class SpawnFcgiError extends Error {
   }
 }
 
+const EAGAIN = 11;
+const ENOMEM = 12;
+
+/** Whether an errno of posix_spawn(3) is fork's, and says nothing of the program: too many processes, or no memory. */
+export function isForkError(errno: number): boolean {
+  return errno === EAGAIN || errno === ENOMEM;
+}
+
+/** Where the limit is that a fork ran into. */
+export function forkLimit(errno: number): string {
+  return errno === EAGAIN
+    ? "see the user's limit of processes (ulimit -u) and pids.max of the cgroup"
+    : 'see the memory that is left, and memory.max of the cgroup';
+}
+
 /** A failed system call: `errno` is the kernel's number, `message` the C library's text for it. */
 export class SyscallError extends Error {
   override readonly name = 'SyscallError';

@@ -1,4 +1,5 @@
 // Supervisor events: what happened, as data, and the one line each becomes.
+import { forkLimit } from './errors.ts';
 import type { EndClass } from './restart-policy.ts';
 import type { WorkerEnd } from './pool.ts';
 import type { ReloadResult } from './rollout.ts';
@@ -21,6 +22,14 @@ export type PoolEvent =
       readonly event: 'exec-failed';
       readonly slot: number;
       readonly path: string;
+      readonly errno: number;
+      readonly error: string;
+      readonly delayMs: number | undefined;
+    }
+  /** There was no process to execute the program in. */
+  | {
+      readonly event: 'spawn-failed';
+      readonly slot: number;
       readonly errno: number;
       readonly error: string;
       readonly delayMs: number | undefined;
@@ -60,6 +69,7 @@ export type Severity = 'err' | 'warning' | 'notice' | 'info';
 export function severityOf(event: PoolEvent): Severity {
   switch (event.event) {
     case 'exec-failed':
+    case 'spawn-failed':
     case 'start-limit-reached':
       return 'err';
     case 'worker-ended':
@@ -99,6 +109,8 @@ function describe(event: PoolEvent): string {
       return `worker ${event.slot} (PID ${event.workerPid}) ${describeEnd(event.end, event.signalName)} after ${describeMs(event.uptimeMs)}; ${describeNext(event.delayMs)}`;
     case 'exec-failed':
       return `worker ${event.slot}: exec of '${event.path}' failed: ${event.error}; ${describeNext(event.delayMs)}`;
+    case 'spawn-failed':
+      return `worker ${event.slot}: ${describeSpawnFailure(event.errno, event.error)}; ${describeNext(event.delayMs)}`;
     case 'session-left':
       return `ending ${plural(event.pids.length, 'process', 'processes')} left of worker PID ${event.session}: ${event.pids.join(' ')}`;
     case 'stopping':
@@ -138,6 +150,11 @@ function describe(event: PoolEvent): string {
     case 'warning':
       return event.message;
   }
+}
+
+/** Why no process could be started, and where the limit is. */
+export function describeSpawnFailure(errno: number, error: string): string {
+  return `cannot start a worker: ${error} (${forkLimit(errno)})`;
 }
 
 function describeTakeOver(from: number, workerPids: readonly number[]): string {

@@ -1,8 +1,8 @@
 // The loop's heart: turns what happened (exit, timer, signal, command) into the pool's
 // events, and the pool's orders into calls of the machine. No system call here.
 import { defaults, type RestartPolicy, type StopMethod } from '../core/config.ts';
-import { exitStatus } from '../core/errors.ts';
-import { describeChildEnd } from '../core/event-text.ts';
+import { exitStatus, isForkError } from '../core/errors.ts';
+import { describeChildEnd, describeSpawnFailure } from '../core/event-text.ts';
 import { Pool, type PoolOrder, type PoolPhase, type WorkerEnd } from '../core/pool.ts';
 import type { ReloadResult } from '../core/rollout.ts';
 import type { RestartMemory } from '../core/restart-policy.ts';
@@ -455,8 +455,12 @@ export class Supervisor {
         return failure.reason;
       case 'ended': {
         const { end, slot, pid } = failure;
-        if (end.kind === 'not-executed')
-          return `exec of '${spawner.pathOf(generation)}' failed: ${describeErrno(end.errno)}`;
+        if (end.kind === 'not-executed') {
+          const error = describeErrno(end.errno);
+          return isForkError(end.errno)
+            ? describeSpawnFailure(end.errno, error)
+            : `exec of '${spawner.pathOf(generation)}' failed: ${error}`;
+        }
         const how = describeChildEnd(end, this.#machine.signalName);
         return `the new worker of slot ${slot} (PID ${pid}) ${how}`;
       }
@@ -501,7 +505,9 @@ export class Supervisor {
     if (end.kind === 'not-executed') {
       const path = spawner.pathOf(ended?.generation ?? this.#pool.generationOf(slot));
       const error = describeErrno(end.errno);
-      log.write({ event: 'exec-failed', slot, path, errno: end.errno, error, delayMs });
+      if (isForkError(end.errno))
+        log.write({ event: 'spawn-failed', slot, errno: end.errno, error, delayMs });
+      else log.write({ event: 'exec-failed', slot, path, errno: end.errno, error, delayMs });
       return;
     }
     const uptimeMs = Math.round(clock.nowMs() - (ended?.startedAtMs ?? clock.nowMs()));

@@ -190,11 +190,6 @@ export const E = {
   DQUOT: 122,
 } as const;
 
-/** Whether an errno of posix_spawn(3) is fork's: no more processes allowed, or no memory. */
-export function isForkError(number: number): boolean {
-  return number === E.AGAIN || number === E.NOMEM;
-}
-
 /** A SyscallError for `number`, with the C library's text. */
 function syscallError(name: string, number: number): SyscallError {
   return new SyscallError(name, number, libc.strerror(number));

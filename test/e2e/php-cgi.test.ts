@@ -34,6 +34,15 @@ describe.for(['TCP', 'a Unix socket'] as const)('php-cgi over %s', { timeout: 30
     await expectAnswers(site.port);
   });
 
+  test('PHP_FCGI_MAX_REQUESTS=1 under saturation never gets a slot into the backoff', async () => {
+    const site = await startSite(phpCgi, transport, { workers: 6, env: { PHP_FCGI_MAX_REQUESTS: '1' } });
+    const ledger = await startLoad(site.port, { mostRequests: 150 }).finished;
+    expect(ledger.lost).toEqual([]);
+    const ends = workerEnds(site);
+    expect(ends.length).toBeGreaterThanOrEqual(100);
+    expect(ends.filter((end) => end.class !== 'planned')).toEqual([]);
+  });
+
   test('-C 2: stop leaves no child of PHP', async () => {
     const site = await startSite(phpCgi, transport, { workers: 2, options: () => ['-C', String(CHILDREN)] });
     for (const worker of workersOf(site.pool)) await fullSession(worker);

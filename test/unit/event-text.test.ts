@@ -35,6 +35,22 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
   [ended, 'warning', 'worker 2 (PID 300) exited with 1 after 12.3 s; restarting'],
   [
     {
+      event: 'spawn-failed',
+      slot: 0,
+      errno: 11,
+      error: 'Resource temporarily unavailable',
+      delayMs: 100,
+    },
+    'err',
+    "worker 0: cannot start a worker: Resource temporarily unavailable (see the user's limit of processes (ulimit -u) and pids.max of the cgroup); restarting in 100 ms",
+  ],
+  [
+    { event: 'spawn-failed', slot: 1, errno: 12, error: 'Cannot allocate memory', delayMs: 100 },
+    'err',
+    'worker 1: cannot start a worker: Cannot allocate memory (see the memory that is left, and memory.max of the cgroup); restarting in 100 ms',
+  ],
+  [
+    {
       ...ended,
       end: { kind: 'signaled', signal: 11 },
       signalName: 'SIGSEGV',

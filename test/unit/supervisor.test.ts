@@ -239,6 +239,19 @@ describe('a program that cannot be executed any more', () => {
     expect(pool.machine.live).toHaveLength(1);
   });
 
+  test.each([11, 12])('is not blamed for errno %s, which is of fork', (errno) => {
+    const pool = startFakePool();
+    pool.machine.spawnErrnos = [errno];
+    pool.machine.end(workerOf(pool), segfault);
+    expect(pool.machine.events.at(-1)).toStrictEqual({
+      event: 'spawn-failed',
+      slot: 0,
+      errno,
+      error: `error text ${errno}`,
+      delayMs: 90,
+    });
+  });
+
   test('reports what happened in the order in which it happened', () => {
     const pool = startFakePool();
     pool.machine.spawnErrnos = [2];
