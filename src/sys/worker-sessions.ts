@@ -38,7 +38,11 @@ export function workerSessions(proc: ProcFs | undefined, freezer: SessionFreezer
     signalLeftovers(leaders, signal) {
       const number = numberOf(signal);
       const reached = leftovers(leaders).filter(({ pid, session }) => proc?.stat(pid)?.session === session);
-      for (const { pid } of reached) libc.kill(pid, number);
+      for (const { pid } of reached) {
+        libc.kill(pid, number);
+        // One that was stopped gets its TERM only when it goes on.
+        libc.kill(pid, constants.signals.SIGCONT);
+      }
       return reached.map(({ pid, session }) => ({ pid, session }));
     },
     leftovers: (leaders) => leftovers(leaders).map(({ pid, session }) => ({ pid, session })),

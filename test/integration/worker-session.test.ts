@@ -50,6 +50,18 @@ describe.for(children)('a child in %s', (where) => {
     expect(isAlive(pool.pid)).toBe(true);
   });
 
+  test('that is stopped sees its TERM all the same when its worker was killed', async () => {
+    const place = makePlace();
+    const pool = await start(place, ['--stop-timeout', '1h'], familyActions(place, action));
+    const [worker, child] = await firstFamily(place, pool);
+    process.kill(child, 'SIGSTOP');
+    await waitFor('the child to be stopped', () => readStat(child)?.state === 'T');
+    process.kill(worker, 'SIGKILL');
+    await waitFor('the end of the child', () => !isAlive(child));
+    expect(events(place, 'killed')).toEqual([]);
+    await onlyWorker(pool, [worker]);
+  });
+
   test('ends when the pool is stopped', async () => {
     const place = makePlace();
     const pool = await start(place, [], familyActions(place, action));
