@@ -1,12 +1,11 @@
-// Composes the machine and the supervisor for one pool, in the background or the
-// foreground, and runs it to its end.
-import { constants } from 'node:os';
+// Runs one pool, in the background or the foreground, from its first worker to its end: when it is up, who hears
+// of it, and what a start that failed gives back.
 import type { Config } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
 import { describeEvent, type PoolEvent } from '../core/event-text.ts';
 import type { WorkerEnd } from '../core/pool.ts';
-import type { EventLog, Spawner } from '../supervisor/interfaces.ts';
-import { Supervisor } from '../supervisor/supervisor.ts';
+import type { EventLog } from '../supervisor/interfaces.ts';
+import { Supervisor, type Outcome } from '../supervisor/supervisor.ts';
 import type { Caller } from '../sys/caller.ts';
 import { systemClock } from '../sys/clock.ts';
 import {
@@ -21,19 +20,14 @@ import {
 import { libc } from '../sys/libc.ts';
 import { forbidInspection, releaseStartMemory } from '../sys/process-self.ts';
 import { watchChildren } from '../sys/reaper.ts';
-import { Releases } from '../sys/release.ts';
 import { SessionFreezer } from '../sys/session-freeze.ts';
-import { commandLineOf, workerEnvironment } from '../sys/spawn-worker.ts';
 import { readinessOf } from '../sys/waiting.ts';
-import { adoptedSessions, workerSessions } from '../sys/worker-sessions.ts';
 import { askWorker } from './ask-worker.ts';
 import { ControlDesk } from './control-desk.ts';
-import { ReadyNotices } from './ready-notices.ts';
-import { SocketState } from './socket-state.ts';
 import { TakeOver } from './take-over.ts';
-import { TrialWorkers } from './trial-worker.ts';
+import { PoolMachine, signalName } from './pool-machine.ts';
 import { PoolRecords } from './pool-records.ts';
-import { describeFirstEnd, explainStartFailure } from './start-failure.ts';
+import { describeFirstEnd, explainStartFailure, statusOf } from './start-failure.ts';
 import type { PreparedPool } from './prepare-pool.ts';
 import { printError, printFailure, printHint, printLine } from './print.ts';
 import type { StartJournal } from './start-journal.ts';
@@ -65,9 +59,8 @@ class SupervisedRun {
   readonly #prepared: PreparedPool;
   readonly #journal: StartJournal;
   readonly #records: PoolRecords;
-  readonly #trials: TrialWorkers;
+  readonly #machine: PoolMachine;
   readonly #freezer: SessionFreezer;
-  readonly #notices: ReadyNotices | undefined;
   readonly #log: EventLog;
   readonly #supervisor: Supervisor;
   readonly #takeOver: TakeOver;
@@ -94,12 +87,18 @@ class SupervisedRun {
       this.#log.write({ event: 'warning', message }),
     );
     this.#freezer = new SessionFreezer(prepared.proc, prepared.socket);
-    this.#notices = config.ready === 'notify' ? new ReadyNotices(prepared.proc) : undefined;
     this.#log = this.#createLog();
-    const releases = this.#createReleases(caller);
-    const sessions = workerSessions(prepared.proc, this.#freezer);
-    this.#trials = this.#createTrials(releases, sessions);
-    this.#supervisor = this.#createSupervisor(releases, sessions);
+    const machine = new PoolMachine({
+      config,
+      caller,
+      prepared,
+      journal,
+      records: this.#records,
+      freezer: this.#freezer,
+      log: this.#log,
+    });
+    this.#machine = machine;
+    this.#supervisor = new Supervisor(machine, machine.settings, this.#outcome());
     this.#takeOver = new TakeOver({
       prepared,
       records: this.#records,
@@ -128,8 +127,7 @@ class SupervisedRun {
     this.#takeOver.begin();
     this.#records.setPhase('starting');
     watchChildren((pid, exit) => {
-      this.#notices?.ended(pid);
-      if (!this.#trials.childEnded(pid)) this.#supervisor.childEnded(pid, exit);
+      if (!this.#machine.childEnded(pid)) this.#supervisor.childEnded(pid, exit);
     });
     watchSignals({
       stop: (signal) => this.#stop(signal),
@@ -171,81 +169,8 @@ class SupervisedRun {
     this.#cancelTidyUp = systemClock.after(tidyUpAfterMs, releaseStartMemory);
   }
 
-  #createReleases(caller: Caller): Releases {
-    const { socket, nowhere } = this.#prepared;
-    const [stdout, stderr] = this.#isBackground ? [nowhere, nowhere] : [1, 2];
-    return new Releases({
-      command: commandLineOf(this.#config.program, caller),
-      directory: this.#prepared.directory,
-      environment: this.#environment(caller),
-      streams: { stdin: socket.descriptor, stdout, stderr },
-      fileLimit: caller.fileLimit,
-      onSpawn: (pid) => this.#journal.started(pid, this.#prepared.proc),
-    });
-  }
-
-  #environment(caller: Caller): Buffer[] {
-    const environment = workerEnvironment(caller.environment, this.#config.phpChildren);
-    if (!this.#notices) return environment;
-    const others = environment.filter((entry) => !entry.toString('latin1').startsWith('NOTIFY_SOCKET='));
-    return [...others, this.#notices.variable];
-  }
-
-  #createTrials(releases: Releases, sessions: ReturnType<typeof workerSessions>): TrialWorkers {
-    const { proc, socket } = this.#prepared;
-    const { ready, restart, settleMs, readyTimeoutMs } = this.#config;
-    return new TrialWorkers({
-      spawnOn: (generation, socketDescriptor) => {
-        const spawn = (): ReturnType<Releases['spawnOn']> => releases.spawnOn(generation, socketDescriptor);
-        return this.#notices?.awaiting(spawn) ?? spawn();
-      },
-      pathOf: (generation) => releases.pathOf(generation),
-      poolSocket: socket,
-      sessions,
-      evidenceOn: (pid, trialSocket) =>
-        this.#notices?.evidenceOf(pid) ?? readinessOf(proc, pid, { ...trialSocket, file: undefined }),
-      describeErrno: libc.strerror,
-      asks: ready === 'probe',
-      trialMs: Math.min(restart.minUptimeMs, settleMs),
-      settleMs,
-      timeoutMs: readyTimeoutMs,
-      warn: (message) => this.#log.write({ event: 'warning', message }),
-      onSocket: (inode) => this.#records.tryingOn(inode),
-    });
-  }
-
-  #createSupervisor(releases: Releases, sessions: ReturnType<typeof workerSessions>): Supervisor {
-    const { proc, socket } = this.#prepared;
-    const config = this.#config;
-    const machine = {
-      clock: systemClock,
-      spawner: this.#notices ? noticed(releases, this.#notices) : releases,
-      sessions,
-      adoptedSessions: adoptedSessions(proc, this.#freezer),
-      readiness: {
-        evidenceOf: (pid: number) => this.#notices?.evidenceOf(pid) ?? readinessOf(proc, pid, socket),
-        hasEnded: (pid: number) => proc?.stat(pid)?.state === 'Z',
-      },
-      trials: this.#trials,
-      sharedSocket: new SocketState(socket, config.backlog),
-      log: this.#log,
-      records: this.#records,
-      random: () => Math.random(),
-      describeErrno: (errno: number) => libc.strerror(errno),
-      signalName,
-    };
-    const settings = {
-      workers: config.workers,
-      restart: config.restart,
-      stopTimeoutMs: config.stopTimeoutMs,
-      stopMethod: config.stopMethod,
-      settleMs: config.settleMs,
-      readyTimeoutMs: config.readyTimeoutMs,
-      isNotified: this.#notices !== undefined,
-      isTriedFirst: true,
-      isTakingOver: this.#prepared.isTakingOver,
-    };
-    return new Supervisor(machine, settings, {
+  #outcome(): Outcome {
+    return {
       stopping: () => {
         this.#takeOver.lookAtGiver();
         this.#desk.stopping();
@@ -254,7 +179,7 @@ class SupervisedRun {
       up: (firstEnds) => this.#whenAnswered(() => this.#checkTakeOver(firstEnds)),
       startFailed: (firstEnds) => this.#failStart(firstEnds),
       stopped: (status) => this.#end(status),
-    });
+    };
   }
 
   /** With --ready, a start that is not up in time has failed. */
@@ -284,7 +209,7 @@ class SupervisedRun {
     const { generation, slots } = this.#supervisor.pool;
     const looksWork = (): boolean =>
       slots.some(({ state }) => state.kind === 'running' && readinessOf(proc, state.pid, socket) === 'yes');
-    this.#trials.run(generation, looksWork, (refusal) => {
+    this.#machine.trials.run(generation, looksWork, (refusal) => {
       if (this.#abandoned !== undefined) return;
       if (refusal === undefined) proceed();
       else this.#abandon(`--ready probe: ${refusal.reason}`, exitStatus.notReady);
@@ -426,29 +351,4 @@ class SupervisedRun {
     if (this.#isBackground && !this.#isUp) tellFront(status);
     process.exit(status);
   }
-}
-
-/** 1.6's status for a child that died; a first worker that exits 0 has failed all the same. */
-function statusOf(end: WorkerEnd): number {
-  switch (end.kind) {
-    case 'not-executed':
-      return end.errno;
-    case 'exited':
-      return end.status || exitStatus.failed;
-    case 'signaled':
-      return exitStatus.failed;
-  }
-}
-
-/** Workers that say themselves when they are ready are listened to from their first moment. */
-function noticed(releases: Releases, notices: ReadyNotices): Spawner {
-  return {
-    spawn: (generation) => notices.awaiting(() => releases.spawn(generation)),
-    pathOf: (generation) => releases.pathOf(generation),
-    keepOnly: (generations) => releases.keepOnly(generations),
-  };
-}
-
-function signalName(number: number): string | undefined {
-  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
 }

@@ -1,6 +1,6 @@
 // A first worker that died: 1.6's line for it, and hints when all of them did.
 import type { Config } from '../core/config.ts';
-import { isForkError } from '../core/errors.ts';
+import { exitStatus, isForkError } from '../core/errors.ts';
 import type { WorkerEnd } from '../core/pool.ts';
 import { describeChildDeath } from '../core/worker-exit.ts';
 import { E, libc } from '../sys/libc.ts';
@@ -15,6 +15,18 @@ export function describeFirstEnd(end: WorkerEnd): string {
   return isForkError(end.errno)
     ? `fork failed: ${libc.strerror(end.errno)}`
     : `child exited with: ${end.errno}`;
+}
+
+/** 1.6's status for a child that died; a first worker that exits 0 has failed all the same. */
+export function statusOf(end: WorkerEnd): number {
+  switch (end.kind) {
+    case 'not-executed':
+      return end.errno;
+    case 'exited':
+      return end.status || exitStatus.failed;
+    case 'signaled':
+      return exitStatus.failed;
+  }
 }
 
 /** What the file of the program tells about the failure; empty when nothing plain is wrong. */

@@ -19,6 +19,7 @@ import { getFileSizeLimit } from './resource-limit.ts';
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
+const LOCK_UN = 8;
 const O_CLOEXEC = 0o2000000;
 const FALLOC_FL_KEEP_SIZE = 1;
 const AT_EACCESS = 0x200;
@@ -253,7 +254,10 @@ function holding<F extends PidFile | undefined>(open: () => F): F {
 /** Removes a PID file that a failed start made, unless another start has it by now. False: we may not. */
 function removeUnheld(at: NameAt, identity: string, descriptor: number): boolean {
   const isHeld = attempt(() => libc.flock(descriptor, LOCK_EX | LOCK_NB)) === -E.AGAIN;
-  return isHeld || removeIfSame(at, identity);
+  if (isHeld || removeIfSame(at, identity)) return true;
+  // The guard, which may, must not take us for another start.
+  attempt(() => libc.flock(descriptor, LOCK_UN));
+  return false;
 }
 
 /** The same for who has only its path, as the guard. */

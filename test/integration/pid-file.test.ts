@@ -165,7 +165,7 @@ test('a start on another address waits for the pool that is stopping and has the
   const first = await start(place, ['-P', place.pidFile], ['slow-end=500', 'serve']);
   process.kill(first.pid, 'SIGTERM');
   const second = await start({ ...place, socket: join(place.runDir, 'second.sock') }, ['-P', place.pidFile]);
-  expect(isAlive(first.pid)).toBe(false);
+  await waitFor('the end of the first', () => !isAlive(first.pid));
   expect(read(place.pidFile)).toBe(String(second.pid));
 });
 

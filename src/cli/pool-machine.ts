@@ -1,0 +1,144 @@
+// The machine that the supervisor of one pool works on, put together: processes, sockets, clock, log.
+import { constants } from 'node:os';
+import type { Config } from '../core/config.ts';
+import type { EventLog, Readiness, SharedSocket, Spawner, WorkerRecords } from '../supervisor/interfaces.ts';
+import type { Machine, PoolSettings } from '../supervisor/supervisor.ts';
+import type { Caller } from '../sys/caller.ts';
+import { systemClock } from '../sys/clock.ts';
+import { libc } from '../sys/libc.ts';
+import { Releases } from '../sys/release.ts';
+import type { SessionFreezer } from '../sys/session-freeze.ts';
+import { commandLineOf, workerEnvironment } from '../sys/spawn-worker.ts';
+import { readinessOf } from '../sys/waiting.ts';
+import { adoptedSessions, workerSessions } from '../sys/worker-sessions.ts';
+import type { PoolRecords } from './pool-records.ts';
+import type { PreparedPool } from './prepare-pool.ts';
+import { ReadyNotices } from './ready-notices.ts';
+import { SocketState } from './socket-state.ts';
+import type { StartJournal } from './start-journal.ts';
+import { TrialWorkers } from './trial-worker.ts';
+
+export interface MachineParts {
+  readonly config: Config;
+  readonly caller: Caller;
+  readonly prepared: PreparedPool;
+  readonly journal: StartJournal;
+  readonly records: PoolRecords;
+  readonly freezer: SessionFreezer;
+  readonly log: EventLog;
+}
+
+export class PoolMachine implements Machine {
+  readonly clock = systemClock;
+  readonly spawner: Spawner;
+  readonly sessions: ReturnType<typeof workerSessions>;
+  readonly adoptedSessions: ReturnType<typeof adoptedSessions>;
+  readonly readiness: Readiness;
+  readonly trials: TrialWorkers;
+  readonly sharedSocket: SharedSocket;
+  readonly log: EventLog;
+  readonly records: WorkerRecords;
+  readonly settings: PoolSettings;
+  readonly signalName = signalName;
+  readonly #parts: MachineParts;
+  readonly #notices: ReadyNotices | undefined;
+
+  constructor(parts: MachineParts) {
+    const { config, prepared, records, freezer, log } = parts;
+    const { proc, socket } = prepared;
+    this.#parts = parts;
+    this.#notices = config.ready === 'notify' ? new ReadyNotices(proc) : undefined;
+    this.log = log;
+    this.records = records;
+    this.sessions = workerSessions(proc, freezer);
+    this.adoptedSessions = adoptedSessions(proc, freezer);
+    this.sharedSocket = new SocketState(socket, config.backlog);
+    this.readiness = {
+      evidenceOf: (pid) => this.#notices?.evidenceOf(pid) ?? readinessOf(proc, pid, socket),
+      hasEnded: (pid) => proc?.stat(pid)?.state === 'Z',
+    };
+    const releases = this.#createReleases();
+    this.spawner = this.#notices ? noticed(releases, this.#notices) : releases;
+    this.trials = this.#createTrials(releases);
+    this.settings = {
+      workers: config.workers,
+      restart: config.restart,
+      stopTimeoutMs: config.stopTimeoutMs,
+      stopMethod: config.stopMethod,
+      settleMs: config.settleMs,
+      readyTimeoutMs: config.readyTimeoutMs,
+      isNotified: this.#notices !== undefined,
+      isTriedFirst: true,
+      isTakingOver: prepared.isTakingOver,
+    };
+  }
+
+  readonly random = (): number => Math.random();
+
+  readonly describeErrno = (errno: number): string => libc.strerror(errno);
+
+  /** Whether it was a worker on trial, which is no worker of the pool. */
+  childEnded(pid: number): boolean {
+    this.#notices?.ended(pid);
+    return this.trials.childEnded(pid);
+  }
+
+  #createReleases(): Releases {
+    const { config, caller, prepared, journal } = this.#parts;
+    const { socket, nowhere, directory, proc } = prepared;
+    const [stdout, stderr] = config.model === 'background' ? [nowhere, nowhere] : [1, 2];
+    return new Releases({
+      command: commandLineOf(config.program, caller),
+      directory,
+      environment: this.#environment(),
+      streams: { stdin: socket.descriptor, stdout, stderr },
+      fileLimit: caller.fileLimit,
+      onSpawn: (pid) => journal.started(pid, proc),
+    });
+  }
+
+  #environment(): Buffer[] {
+    const { config, caller } = this.#parts;
+    const environment = workerEnvironment(caller.environment, config.phpChildren);
+    if (!this.#notices) return environment;
+    const others = environment.filter((entry) => !entry.toString('latin1').startsWith('NOTIFY_SOCKET='));
+    return [...others, this.#notices.variable];
+  }
+
+  #createTrials(releases: Releases): TrialWorkers {
+    const { config, prepared, records } = this.#parts;
+    const { proc, socket } = prepared;
+    const { ready, restart, settleMs, readyTimeoutMs } = config;
+    return new TrialWorkers({
+      spawnOn: (generation, socketDescriptor) => {
+        const spawn = (): ReturnType<Releases['spawnOn']> => releases.spawnOn(generation, socketDescriptor);
+        return this.#notices?.awaiting(spawn) ?? spawn();
+      },
+      pathOf: (generation) => releases.pathOf(generation),
+      poolSocket: socket,
+      sessions: this.sessions,
+      evidenceOn: (pid, trialSocket) =>
+        this.#notices?.evidenceOf(pid) ?? readinessOf(proc, pid, { ...trialSocket, file: undefined }),
+      describeErrno: libc.strerror,
+      asks: ready === 'probe',
+      trialMs: Math.min(restart.minUptimeMs, settleMs),
+      settleMs,
+      timeoutMs: readyTimeoutMs,
+      warn: (message) => this.log.write({ event: 'warning', message }),
+      onSocket: (inode) => records.tryingOn(inode),
+    });
+  }
+}
+
+/** Workers that say themselves when they are ready are listened to from their first moment. */
+function noticed(releases: Releases, notices: ReadyNotices): Spawner {
+  return {
+    spawn: (generation) => notices.awaiting(() => releases.spawn(generation)),
+    pathOf: (generation) => releases.pathOf(generation),
+    keepOnly: (generations) => releases.keepOnly(generations),
+  };
+}
+
+export function signalName(number: number): string | undefined {
+  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+}
