@@ -12,7 +12,7 @@ export function requireDistinctFiles(config: Config, address: BoundAddress): voi
   const directories = new Map<string, string>();
   const add = (flag: string, path: string): void => {
     const directory = dirname(path);
-    const resolved = directories.get(directory) ?? resolveLinks(directory);
+    const resolved = directories.get(directory) ?? placeOf(directory);
     directories.set(directory, resolved);
     const name = join(resolved, basename(path));
     const other = flags.get(name);
@@ -25,6 +25,15 @@ export function requireDistinctFiles(config: Config, address: BoundAddress): voi
   const pattern = config.workerPidFile;
   if (pattern === undefined) return;
   for (let slot = 0; slot < config.workers; slot++) add('--worker-pid-file', workerPidPath(pattern, slot));
+}
+
+/** A relative one in a directory that was removed leads nowhere: who opens the file will say so. */
+function placeOf(directory: string): string {
+  try {
+    return resolveLinks(directory);
+  } catch {
+    return directory;
+  }
 }
 
 function refuse(one: string, other: string, path: string): SpawnFcgiError {
