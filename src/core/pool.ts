@@ -362,7 +362,9 @@ export class Pool {
   }
 
   #beginWhatWaits(): PoolOrder[] {
-    const orders = this.#wanted === this.#slots.length ? [] : this.#applyScale();
+    // A slot that is added before a reload would get a worker of the old generation only to replace it.
+    const isScaledFirst = this.#wanted < this.#slots.length || !this.#isReloadDue;
+    const orders = isScaledFirst && this.#wanted !== this.#slots.length ? this.#applyScale() : [];
     if (!this.#isReloadDue) return orders;
     this.#isReloadDue = false;
     const generation = ++this.#lastGeneration;

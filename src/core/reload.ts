@@ -160,7 +160,7 @@ export class Reload {
         this.#failure = failure;
         return this.#turnRound();
       case 'give-up':
-        return [...this.abandon(), this.#end('partly')];
+        return this.#giveUp();
       case 'finish':
         return [this.#end('reloaded')];
       case 'refill':
@@ -198,16 +198,34 @@ export class Reload {
     return [{ kind: 'settle', step: this.#step }];
   }
 
-  /** Empty slots get a worker of the old generation at once, the others one after the other. */
+  /**
+   * Empty slots get a worker of the old generation at once, the others one after the other, which proves
+   * that the old program still works. Where only empty ones are left, the worker of one has to prove it.
+   */
   #turnRound(): PoolOrder[] {
     const orders = this.abandon();
     this.#stage = 'reverting';
+    const empty = this.#emptied();
     const { count } = this.#slots;
-    for (let slot = 0; slot < count; slot++) {
-      const isEmpty = this.#slots.livePid(slot) === undefined && this.#slots.generationOf(slot) === this.to;
-      if (isEmpty) orders.push(...this.#slots.fill(slot, this.from));
-    }
-    return [...orders, ...this.#next()];
+    const isProven = Array.from({ length: count }, (_unused, slot) => slot).some(
+      (slot) => this.#slots.generationOf(slot) === this.to && !empty.includes(slot),
+    );
+    const filled = isProven ? empty : empty.slice(1);
+    return [...orders, ...filled.flatMap((slot) => this.#slots.fill(slot, this.from)), ...this.#next()];
+  }
+
+  /** Slots that the new generation left without a worker. */
+  #emptied(): number[] {
+    return Array.from({ length: this.#slots.count }, (_unused, slot) => slot).filter(
+      (slot) => this.#slots.livePid(slot) === undefined && this.#slots.generationOf(slot) === this.to,
+    );
+  }
+
+  /** The old program is gone too: what is empty is tried again with the new one. */
+  #giveUp(): PoolOrder[] {
+    const orders = this.abandon();
+    const filled = this.#emptied().flatMap((slot) => this.#slots.fill(slot, this.to));
+    return [...orders, ...filled, this.#end('partly')];
   }
 
   #end(result: ReloadResult): PoolOrder {

@@ -300,25 +300,43 @@ describe('a reload fails', () => {
   test('when a new worker ends while the last old one is ending', () => {
     const driver = new Driver(1).reload().candidateUp();
     driver.take();
-    expect(driver.slotEnds(0).take()).toStrictEqual(['report-end', 'spawn 0: 102/1', 'rolled-back 2 ended']);
+    expect(driver.slotEnds(0).take()).toStrictEqual(['report-end', 'try 0: 102/1']);
+    expect(driver.candidateUp().take()).toStrictEqual(['slot 0 is 102', 'rolled-back 2 ended']);
+  });
+
+  test('and is partly done when only emptied slots are left and the old program is gone too', () => {
+    const driver = new Driver(1).reload().candidateUp().retireeEnds(100);
+    driver.execFails.add(1).add(2);
+    driver.take();
+    expect(driver.slotEnds(0).take()).toStrictEqual([
+      'report-end',
+      'exec of a candidate fails',
+      'exec of 0 fails',
+      'report-end',
+      'retry-after',
+      'partly 2 ended',
+    ]);
+    expect(driver.pool).toMatchObject({ generation: 2, operation: undefined });
+    expect(driver.slots).toStrictEqual(['backoff']);
   });
 
   test('because the only new worker ended: it is over, and what was asked for meanwhile begins', () => {
     const driver = new Driver(1).reload().candidateUp().retireeEnds(100).reload();
     driver.run(driver.pool.scale(2)).take();
-    expect(driver.slotEnds(0).take()).toStrictEqual([
+    expect(driver.slotEnds(0).candidateUp().take()).toStrictEqual([
       'report-end',
-      'spawn 0: 102/1',
+      'try 0: 102/1',
+      'slot 0 is 102',
       'rolled-back 2 ended',
-      'spawn 1: 103/1',
-      'scaled 2',
       'reload-begun',
-      'try 0: 104/3',
+      'try 0: 103/3',
     ]);
+    // More workers wait for the reload's end: they are of the generation that is in service then.
+    expect(driver.complete().take().slice(-3)).toStrictEqual(['reloaded 3', 'spawn 1: 104/3', 'scaled 2']);
   });
 
   test('and it is over then: the next one can be asked for', () => {
-    const driver = new Driver(1).reload().candidateUp().retireeEnds(100).slotEnds(0);
+    const driver = new Driver(1).reload().candidateUp().retireeEnds(100).slotEnds(0).candidateUp();
     expect(driver.pool).toMatchObject({ generation: 1, operation: undefined });
     driver.take();
     expect(driver.reload().take()).toStrictEqual(['reload-begun', 'try 0: 103/3']);
@@ -437,7 +455,7 @@ describe('what belongs to another stage of a reload changes nothing', () => {
 describe('a planned exit of a new worker', () => {
   test('fails a reload where nobody recycled before and it was short', () => {
     const driver = new Driver(1).reload().candidateUp().retireeEnds(100);
-    expect(driver.slotEnds(0, exit(0)).take()).toContain('rolled-back 2 ended');
+    expect(driver.slotEnds(0, exit(0)).candidateUp().take()).toContain('rolled-back 2 ended');
   });
 
   test('is replaced by its own generation once it has lived for --min-uptime', () => {
@@ -459,7 +477,7 @@ describe('a planned exit of a new worker', () => {
     const driver = new Driver(1).slotEnds(0, exit(0)).slotUp(0);
     driver.run(driver.pool.requestRestart()).retireeEnds(101).slotUp(0).reload();
     driver.candidateUp().retireeEnds(102);
-    expect(driver.slotEnds(0, exit(0)).take()).toContain('rolled-back 3 ended');
+    expect(driver.slotEnds(0, exit(0)).candidateUp().take()).toContain('rolled-back 3 ended');
   });
 });
 
@@ -623,10 +641,21 @@ describe('a handover', () => {
     expect(driver.reload().run(driver.pool.scale(2)).take()).toStrictEqual([]);
     expect(driver.slotEnds(0).take()).toStrictEqual(['report-end', 'spawn 0: 101/1']);
     expect(driver.run(driver.pool.setHandingOver(false)).take()).toStrictEqual([
-      'spawn 1: 102/1',
-      'scaled 2',
       'reload-begun',
-      'try 1: 103/2',
+      'try 0: 102/2',
+    ]);
+    // Not a worker of the old generation first, only to be replaced.
+    expect(driver.complete().take().slice(-3)).toStrictEqual(['reloaded 2', 'spawn 1: 103/2', 'scaled 2']);
+  });
+
+  test('and fewer workers are applied before the reload: what goes is not replaced first', () => {
+    const driver = new Driver(2);
+    driver.run(driver.pool.setHandingOver(true)).reload().run(driver.pool.scale(1));
+    expect(driver.run(driver.pool.setHandingOver(false)).take()).toStrictEqual([
+      'end 101',
+      'scaled 1',
+      'reload-begun',
+      'try 0: 102/2',
     ]);
   });
 });

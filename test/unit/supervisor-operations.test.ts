@@ -389,7 +389,7 @@ describe('the way back', () => {
     expect(pool.clock.pending).toBe(0);
   });
 
-  test('fills the slot of the only worker at once, and the reload is over', () => {
+  test('tries the slot of the only worker at once, and the reload is over when it is up', () => {
     const pool = startFakePool();
     pool.supervisor.reload();
     comesUp(pool);
@@ -397,10 +397,24 @@ describe('the way back', () => {
     pool.clock.advance(700);
     pool.machine.end(102, exit3);
     expect(pool.machine.generations.get(103)).toBe(1);
+    expect(pool.supervisor.lastReload).toBeUndefined();
+    comesUp(pool);
     expect(pool.supervisor.lastReload).toMatchObject({ result: 'rolled-back' });
     expect(pool.supervisor.pool.operation).toBeUndefined();
     pool.clock.advance(settleMs);
     expect(pool.machine.events.filter(({ event }) => event === 'reload-finished')).toHaveLength(1);
+  });
+
+  test('is partly done when the only worker is lost and the old program is gone too: the new one is tried again', () => {
+    const pool = startFakePool();
+    pool.supervisor.reload();
+    comesUp(pool);
+    pool.machine.reap();
+    pool.machine.spawnErrnos = [2];
+    pool.machine.end(102, exit3);
+    expect(pool.supervisor.lastReload).toMatchObject({ result: 'partly' });
+    expect(pool.machine.generations.get(newest(pool.machine))).toBe(2);
+    expect(pool.machine.live).toHaveLength(1);
   });
 
   test('ends with both generations in service when the old program is gone too, and keeps both', () => {
@@ -432,7 +446,7 @@ describe('the way back', () => {
     pool.machine.end(104, exit0);
     const failure = pool.machine.events.find(({ event }) => event === 'exec-failed');
     expect(failure).toMatchObject({ slot: 0, path: '/srv/2/app' });
-    expect(pool.supervisor.pool.generationOf(0)).toBe(1);
+    expect(pool.machine.generations.get(newest(pool.machine))).toBe(1);
   });
 
   test('is over when an old worker is late, too', () => {
@@ -704,15 +718,15 @@ describe('a handover', () => {
     pool.machine.waiting.add(102);
     pool.clock.advance(200);
     pool.supervisor.setHandingOver(false);
-    expect(steps(pool)).toStrictEqual([
-      'spawn 103',
-      'record 1 started 103',
-      'log scaled',
-      'log reload-started',
-      'spawn 104',
-      'record 1 tries 104',
-    ]);
+    expect(steps(pool)).toStrictEqual(['log reload-started', 'spawn 103', 'record 0 tries 103']);
     completeReload(pool);
+    expect(steps(pool).slice(-4)).toStrictEqual([
+      'spawn 104',
+      'record 1 started 104',
+      'log reload-finished',
+      'log scaled',
+    ]);
+    expect(pool.machine.generations.get(104)).toBe(2);
     expect(ends).toMatchObject([{ result: 'reloaded', generation: 2 }]);
   });
 
