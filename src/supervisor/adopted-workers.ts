@@ -24,7 +24,7 @@ export class AdoptedWorkers {
   ) {
     this.#clock = clock;
     this.#sessions = sessions;
-    this.#gracefulEnd = new GracefulEnd(clock, sessions, log, method, () => undefined);
+    this.#gracefulEnd = new GracefulEnd(clock, sessions, log, method, (pid) => this.#forget(pid));
     this.#onGone = onGone;
   }
 

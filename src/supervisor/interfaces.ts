@@ -21,6 +21,8 @@ export interface Spawner {
 export interface SessionMember {
   readonly pid: number;
   readonly session: number;
+  /** The kernel did not let us signal it: it runs as somebody else by a set-user-ID bit. */
+  readonly isRefused?: boolean;
 }
 
 type EndSignal = 'SIGTERM' | 'SIGKILL';

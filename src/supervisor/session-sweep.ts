@@ -7,6 +7,11 @@ const lazyLookMs = 1000;
 const firstPollMs = 20;
 const longestPollMs = 500;
 
+/** Processes of another user, by a set-user-ID bit, that a supervisor without privileges cannot end. */
+export function describeRefused(pids: readonly number[]): string {
+  return `may not end PID ${pids.join(' ')}, left of a worker: Operation not permitted`;
+}
+
 export class SessionSweep {
   readonly #clock: Clock;
   readonly #sessions: Sessions;
@@ -84,9 +89,16 @@ export class SessionSweep {
 
   /** Again at every look: a fork may have escaped the last one. */
   #kill(session: number): void {
-    const pids = this.#sessions.signalLeftovers([session], 'SIGKILL').map((member) => member.pid);
-    if (pids.length === 0 || this.#killed.has(session)) return;
-    this.#killed.add(session);
-    this.#log.write({ event: 'killed', reason: '--stop-timeout', pids });
+    const reached = this.#sessions.signalLeftovers([session], 'SIGKILL');
+    const pids = reached.filter(({ isRefused }) => !isRefused).map(({ pid }) => pid);
+    const refused = reached.filter(({ isRefused }) => isRefused).map(({ pid }) => pid);
+    if (pids.length > 0 && !this.#killed.has(session)) {
+      this.#killed.add(session);
+      this.#log.write({ event: 'killed', reason: '--stop-timeout', pids });
+    }
+    if (pids.length > 0 || refused.length === 0) return;
+    // Only those are left that we may not end: looking at them again helps nobody.
+    this.#log.write({ event: 'warning', message: describeRefused(refused) });
+    this.#forget(session);
   }
 }

@@ -22,7 +22,7 @@ import type {
   Trials,
   WorkerRecords,
 } from './interfaces.ts';
-import { SessionSweep } from './session-sweep.ts';
+import { describeRefused, SessionSweep } from './session-sweep.ts';
 import { memberRule, seenRule, UpWatch, type StartingWorker } from './up-watch.ts';
 import { WorkerFacts } from './worker-facts.ts';
 
@@ -86,6 +86,7 @@ const beginnings: ReadonlySet<PoolOrder['kind']> = new Set(['reload-begun', 'pro
 /** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
 const afterKillMs = 2000;
 const leftoverPollMs = 10;
+const killed: WorkerExit = { kind: 'signaled', signal: 9 };
 /** From the last TERM to KILL for a worker that never was idle. */
 const lastTermMs = 1000;
 
@@ -296,8 +297,32 @@ export class Supervisor {
     this.#machine.sessions.signalWorkers(live, 'SIGKILL');
     this.#adopted.kill();
     const left = this.#machine.sessions.signalLeftovers(this.#endedSessions, 'SIGKILL');
-    const pids = [...live, ...this.#adopted.pids, ...left.map((member) => member.pid)];
+    const reached = left.filter(({ isRefused }) => !isRefused).map(({ pid }) => pid);
+    const refused = left.filter(({ isRefused }) => isRefused).map(({ pid }) => pid);
+    const pids = [...live, ...this.#adopted.pids, ...reached];
     if (pids.length > 0) this.#machine.log.write({ event: 'killed', reason, pids });
+    if (refused.length > 0) this.#warn(describeRefused(refused));
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = this.#machine.clock.after(afterKillMs, () => this.#leaveStuck());
+  }
+
+  /** A worker in uninterruptible sleep ends when the kernel lets it; the stop does not wait for that. */
+  #leaveStuck(): void {
+    const stuck = this.#facts.all();
+    if (stuck.length === 0) return;
+    this.#warn(describeStuck(stuck.map(({ pid }) => pid)));
+    for (const { pid, slot } of stuck) {
+      if (this.#pool.retirees.has(pid)) this.#carryOut(this.#pool.retireeEnded(pid));
+      else if (this.#isIn(slot, pid)) this.#feed(slot, { kind: 'ended', exit: killed, ...this.#now() });
+    }
+  }
+
+  #now(): { readonly atMs: number; readonly random: number } {
+    return { atMs: this.#machine.clock.nowMs(), random: this.#machine.random() };
+  }
+
+  #warn(message: string): void {
+    this.#machine.log.write({ event: 'warning', message });
   }
 
   #feed(slot: number, event: SlotEvent, errno = 0, ended?: EndedWorker): void {
@@ -541,8 +566,10 @@ export class Supervisor {
   #awaitEmptySessions(done: () => void): void {
     const { clock, sessions } = this.#machine;
     const look = (): void => {
-      const left = [...this.#adopted.pids, ...sessions.leftovers(this.#endedSessions)];
+      const members = sessions.leftovers(this.#endedSessions).map(({ pid }) => pid);
+      const left = [...this.#adopted.pids, ...members];
       if (left.length === 0 || clock.nowMs() >= this.#giveUpAtMs) {
+        if (left.length > 0) this.#warn(describeStuck(left));
         this.#cancelDeadline?.();
         done();
         return;
@@ -577,6 +604,10 @@ export class Supervisor {
     const candidate = reload?.candidate;
     return candidate ? [...members, { slot: reload?.slot ?? 0, ...candidate, ...careful }] : members;
   }
+}
+
+function describeStuck(pids: readonly number[]): string {
+  return `PID ${pids.join(' ')} does not even end on KILL and is left behind`;
 }
 
 /**

@@ -4,7 +4,7 @@
 import { constants } from 'node:os';
 import type { AdoptedSessions, Sessions } from '../supervisor/interfaces.ts';
 import { finishesOnTerm } from './known-programs.ts';
-import { libc } from './libc.ts';
+import { attempt, E, libc } from './libc.ts';
 import type { ProcessStat, ProcFs } from './proc-fs.ts';
 import type { SessionFreezer } from './session-freeze.ts';
 
@@ -38,12 +38,12 @@ export function workerSessions(proc: ProcFs | undefined, freezer: SessionFreezer
     signalLeftovers(leaders, signal) {
       const number = numberOf(signal);
       const reached = leftovers(leaders).filter(({ pid, session }) => proc?.stat(pid)?.session === session);
-      for (const { pid } of reached) {
-        libc.kill(pid, number);
+      return reached.map(({ pid, session }) => {
+        const isRefused = attempt(() => libc.kill(pid, number)) === -E.PERM;
         // One that was stopped gets its TERM only when it goes on.
         libc.kill(pid, constants.signals.SIGCONT);
-      }
-      return reached.map(({ pid, session }) => ({ pid, session }));
+        return isRefused ? { pid, session, isRefused } : { pid, session };
+      });
     },
     leftovers: (leaders) => leftovers(leaders).map(({ pid, session }) => ({ pid, session })),
     hasGroup: (leader) => libc.kill(-leader, 0) === 0,

@@ -76,6 +76,8 @@ interface Habits {
   readonly ignoresTerm?: boolean;
   /** In uninterruptible sleep: not even KILL ends it. */
   readonly isStuck?: boolean;
+  /** Runs as another user: no signal may be sent to it. */
+  readonly isForeign?: boolean;
   /** Has left the process group of its session's leader. */
   readonly hasOwnGroup?: boolean;
 }
@@ -176,12 +178,16 @@ export class FakeMachine implements Machine {
     },
     signalLeftovers: (leaders, signal) => {
       const left = this.#leftovers(leaders);
+      const foreign = new Map(this.#processes);
       this.#note(
         left.map(({ pid }) => pid),
         signal,
       );
       for (const { pid } of left) this.#deliver(pid, signal);
-      return left;
+      return left.map((member) => {
+        const { isForeign = false } = foreign.get(member.pid) ?? {};
+        return isForeign ? { ...member, isRefused: true } : member;
+      });
     },
     leftovers: (leaders) => this.#leftovers(leaders),
     hasGroup: (leader) =>
@@ -272,7 +278,7 @@ export class FakeMachine implements Machine {
 
   #deliver(pid: number, signal: string): void {
     const process = this.#processes.get(pid);
-    if (!process || process.isZombie || process.isStuck) return;
+    if (!process || process.isZombie || process.isStuck || process.isForeign) return;
     if (signal === 'SIGTERM' && process.ignoresTerm) return;
     if (pid !== process.session) {
       this.#processes.delete(pid);

@@ -70,6 +70,28 @@ test('a look for one session takes the others along', () => {
   expect(clock.pending).toBe(0);
 });
 
+test('what may not be signalled is named once at the stop timeout, and nobody looks at it any more', () => {
+  const [worker, child] = deadWorker({ isForeign: true });
+  sweep.add(worker);
+  clock.advance(9500);
+  expect(machine.events.slice(1)).toStrictEqual([
+    { event: 'warning', message: `may not end PID ${child}, left of a worker: Operation not permitted` },
+  ]);
+  expect(clock.pending).toBe(0);
+  expect(sweep.pending).toStrictEqual([]);
+});
+
+test('of a session only what could be signalled is said to be killed', () => {
+  const [worker, own, foreign] = deadWorker({ ignoresTerm: true }, { isForeign: true });
+  sweep.add(worker);
+  clock.advance(20_000);
+  expect(machine.events.slice(1)).toStrictEqual([
+    { event: 'killed', reason: '--stop-timeout', pids: [own] },
+    { event: 'warning', message: `may not end PID ${foreign}, left of a worker: Operation not permitted` },
+  ]);
+  expect(clock.pending).toBe(0);
+});
+
 test('what ignores TERM gets KILL after the stop timeout, not before', () => {
   const [worker, child] = deadWorker({ ignoresTerm: true });
   sweep.add(worker);

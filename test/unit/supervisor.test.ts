@@ -423,6 +423,37 @@ describe('a stop', () => {
     expect(pool.clock.pending).toBe(0);
   });
 
+  test('ends without a worker that not even KILL ends, and names it', () => {
+    const machine = new FakeMachine();
+    machine.workerHabits = { isStuck: true };
+    const pool = startFakePool({ machine, workers: 2 });
+    pool.supervisor.stop('SIGTERM');
+    pool.clock.advance(9000 + 1990);
+    expect(pool.outcomes).toStrictEqual(['up']);
+    pool.clock.advance(20);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+    expect(machine.events.at(-1)).toStrictEqual({
+      event: 'warning',
+      message: 'PID 101 102 does not even end on KILL and is left behind',
+    });
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('claims no KILL of a process that may not be signalled', () => {
+    const pool = startFakePool();
+    const child = pool.machine.fork(workerOf(pool), { isForeign: true });
+    pool.supervisor.stop('SIGTERM');
+    settle(pool);
+    pool.clock.advance(9000);
+    expect(pool.machine.events.filter(({ event }) => event === 'killed')).toStrictEqual([]);
+    expect(pool.machine.events.at(-1)).toMatchObject({
+      message: `may not end PID ${child}, left of a worker: Operation not permitted`,
+    });
+    pool.clock.advance(2010);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+    expect(pool.clock.pending).toBe(0);
+  });
+
   test('sends no TERM any more once it has killed', () => {
     const pool = startFakePool();
     pool.machine.fork(workerOf(pool), { isStuck: true });
