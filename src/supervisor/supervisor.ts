@@ -607,7 +607,7 @@ export class Supervisor {
 }
 
 function describeStuck(pids: readonly number[]): string {
-  return `PID ${pids.join(' ')} does not even end on KILL and is left behind`;
+  return `PID ${pids.join(' ')} is still there and is left behind`;
 }
 
 /**

@@ -434,7 +434,7 @@ describe('a stop', () => {
     expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
     expect(machine.events.at(-1)).toStrictEqual({
       event: 'warning',
-      message: 'PID 101 102 does not even end on KILL and is left behind',
+      message: 'PID 101 102 is still there and is left behind',
     });
     expect(pool.clock.pending).toBe(0);
   });
