@@ -85,6 +85,9 @@ export const defaults = {
   briefLifeMs: 1000,
   /** Brief lives that end with 0, or by a crash, in a row before the next such end is answered by backoff. */
   briefLives: 5,
-  /** The same for exits with 0 where workers were seen to recycle themselves: being missed now and then is no loop. */
-  unseenRecycles: 30,
+  /**
+   * The same for exits with 0 where workers were seen to recycle themselves. Of workers of one request under
+   * saturation every second one ends before anybody looks: even a long row of those must not be taken for a loop.
+   */
+  unseenRecycles: 100,
 } as const;

@@ -587,15 +587,17 @@ export class Supervisor {
     const { settleMs, isNotified, isTakingOver } = this.#settings;
     // A worker that tells itself when it is ready is not ready by living.
     const upByAgeMs = isNotified ? Number.POSITIVE_INFINITY : settleMs;
-    const careful = { upByAgeMs, needsEvidence: true, notBeforeMs: 0 };
+    const careful = { upByAgeMs, needsEvidence: true, notBeforeMs: 0, trustsHidden: false };
     // No trial goes before a takeover: the first workers are on trial themselves.
     const trial = { ...careful, notBeforeMs: Math.min(this.#settings.restart.minUptimeMs, settleMs) };
     const firstRule = isTakingOver ? trial : isNotified ? careful : memberRule;
     const rule = this.#isStartDecided ? (isNotified ? careful : memberRule) : firstRule;
     const nowMs = this.#machine.clock.nowMs();
     const members = this.#pool.slots.flatMap(({ state, memory }, slot) => {
-      if (state.kind === 'starting')
-        return [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...rule }];
+      if (state.kind === 'starting') {
+        const trustsHidden = rule === memberRule && memory.recycles;
+        return [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...rule, trustsHidden }];
+      }
       return isMissed(state, memory, nowMs)
         ? [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...seenRule }]
         : [];

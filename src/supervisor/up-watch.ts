@@ -13,6 +13,8 @@ export interface StartingWorker {
   readonly needsEvidence: boolean;
   /** Evidence counts from this age on: a release that dies after a moment must not replace anybody. */
   readonly notBeforeMs: number;
+  /** Where nobody may look it is up from the first look on: in its slot workers recycle themselves, maybe young. */
+  readonly trustsHidden: boolean;
 }
 
 /** A worker that takes long to start is looked at this often at least. */
@@ -57,15 +59,15 @@ export class UpWatch {
 
   /** Undefined: not up yet. Where nobody may look, living long enough is as good as being seen. */
   #judge(
-    { pid, upByAgeMs, needsEvidence, notBeforeMs }: StartingWorker,
+    { pid, upByAgeMs, needsEvidence, notBeforeMs, trustsHidden }: StartingWorker,
     ageMs: number,
   ): { readonly isSeen: boolean } | undefined {
     if (ageMs < notBeforeMs) return undefined;
     const evidence = this.#readiness.evidenceOf(pid);
     if (evidence === 'yes') return { isSeen: true };
-    const isSeen = evidence === 'unknown';
-    if (ageMs < upByAgeMs || (needsEvidence && !isSeen) || this.#readiness.hasEnded(pid)) return undefined;
-    return { isSeen };
+    const isHidden = evidence === 'unknown';
+    const isUp = isHidden ? trustsHidden || ageMs >= upByAgeMs : !needsEvidence && ageMs >= upByAgeMs;
+    return isUp && !this.#readiness.hasEnded(pid) ? { isSeen: isHidden } : undefined;
   }
 
   #lookAfter(delayMs: number): void {
@@ -87,7 +89,13 @@ export const seenRule = {
   upByAgeMs: Number.POSITIVE_INFINITY,
   needsEvidence: true,
   notBeforeMs: 0,
+  trustsHidden: false,
 } as const;
 
 /** How long a worker of a first start or a restart must live to count as up: 1.6's window. */
-export const memberRule = { upByAgeMs: defaults.upAfterMs, needsEvidence: false, notBeforeMs: 0 } as const;
+export const memberRule = {
+  upByAgeMs: defaults.upAfterMs,
+  needsEvidence: false,
+  notBeforeMs: 0,
+  trustsHidden: false,
+} as const;

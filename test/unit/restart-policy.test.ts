@@ -67,11 +67,11 @@ describe('the class of an end', () => {
     expect(classesOf(100, 1100, 1000, freshMemory)).toStrictEqual(times(100, 'planned'));
   });
 
-  test('exit 0 that nobody saw is believed thirty times in a row where workers recycle, up or not', () => {
+  test('exit 0 that nobody saw is believed 100 times in a row where workers recycle, up or not', () => {
     const recycles = { ...freshMemory, recycles: true };
-    const expected = [...times(30, 'planned'), ...times(2, 'failed-start')];
-    expect(classesOf(32, undefined, 50, recycles)).toStrictEqual(expected);
-    expect(classesOf(32, 1100, 150, recycles)).toStrictEqual(expected);
+    const expected = [...times(100, 'planned'), ...times(2, 'failed-start')];
+    expect(classesOf(102, undefined, 50, recycles)).toStrictEqual(expected);
+    expect(classesOf(102, 1100, 150, recycles)).toStrictEqual(expected);
   });
 
   test.each([

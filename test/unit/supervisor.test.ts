@@ -224,6 +224,69 @@ describe('a worker that ends', () => {
   });
 });
 
+describe('workers that end with 0 again and again', () => {
+  /** Lets so many workers live for `ageMs` each, one after the other; the classes of their ends. */
+  function live(pool: FakePool, count: number, ageMs: number, isHidden = false): unknown[] {
+    return Array.from({ length: count }, () => {
+      while (pool.machine.live.length === 0) pool.clock.advance(10);
+      const worker = workerOf(pool);
+      if (isHidden) pool.machine.hidden.add(worker);
+      pool.clock.advance(ageMs);
+      pool.machine.end(worker, exit0);
+      const end = pool.machine.events.findLast(({ event }) => event === 'worker-ended');
+      return end && 'class' in end ? end.class : undefined;
+    });
+  }
+  const times = (count: number, end: string): string[] => Array.from({ length: count }, () => end);
+
+  test('after 110 ms and are never seen to serve soon wait between their lives', () => {
+    const pool = startFakePool({ workers: 4 });
+    pool.machine.live.forEach((worker) => pool.machine.end(worker, segfault));
+    const untilMs = pool.clock.nowMs() + 60_000;
+    while (pool.clock.nowMs() < untilMs) {
+      const workers = pool.machine.live;
+      pool.clock.advance(110);
+      workers.forEach((worker) => pool.machine.end(worker, exit0));
+    }
+    expect(pool.machine.spawned.length).toBeLessThanOrEqual(4 * (1 + 1 + 5 + 9));
+  });
+
+  test('are watched for a second once one was missed: who starts slowly and serves is planned', () => {
+    const pool = startFakePool();
+    pool.machine.end(workerOf(pool), exit0);
+    pool.machine.waiting.clear();
+    expect(live(pool, 1, 400)).toStrictEqual(['planned']);
+    for (let turn = 0; turn < 150; turn++) {
+      const worker = workerOf(pool);
+      pool.clock.advance(300);
+      pool.machine.waiting.add(worker);
+      expect(live(pool, 1, 100)).toStrictEqual(['planned']);
+    }
+  });
+
+  test('are watched only until they are a second old', () => {
+    const pool = startFakePool();
+    pool.machine.waiting.clear();
+    pool.machine.end(workerOf(pool), segfault);
+    live(pool, 1, 500);
+    pool.clock.advance(1200);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('are planned however young and often, where nobody may look and they recycle themselves', () => {
+    const pool = startFakePool();
+    pool.machine.end(workerOf(pool), exit0);
+    expect(live(pool, 1, 150, true)).toStrictEqual(['planned']);
+    expect(live(pool, 150, 30, true)).toStrictEqual(times(150, 'planned'));
+  });
+
+  test('fail where nobody may look and none was ever up', () => {
+    const pool = startFakePool();
+    pool.machine.end(workerOf(pool), segfault);
+    expect(live(pool, 3, 30, true)).toStrictEqual(times(3, 'failed-start'));
+  });
+});
+
 describe('a program that cannot be executed any more', () => {
   test('is logged with path and errno, tried again, and used once it is back', () => {
     const pool = startFakePool();

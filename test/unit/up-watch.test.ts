@@ -68,6 +68,21 @@ test.each([
   expect(machine.looks).toBe(1);
 });
 
+test('a worker that may not be looked at is up at the first look where its like recycle themselves', () => {
+  starting = [0, 1, 2].map((slot) => ({
+    slot,
+    pid: 100 + slot,
+    startedAtMs: machine.clock.nowMs(),
+    ...memberRule,
+    trustsHidden: slot > 0,
+  }));
+  machine.hidden.add(100).add(101).add(102);
+  machine.unnoticedDead.add(102);
+  watch.wake();
+  machine.clock.advance(5);
+  expect(ups).toStrictEqual(['1 at 1']);
+});
+
 test('a worker that only counts when it is seen is never up by its age', () => {
   starting = [{ slot: 0, pid: 100, startedAtMs: machine.clock.nowMs(), ...seenRule }];
   watch.wake();
