@@ -3,7 +3,7 @@
  * the tables, in which `<dir>` and `<port>` stand for them.
  */
 import { chownSync, linkSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { freePort } from '../helpers/free-port.ts';
 import { isRoot } from '../helpers/requirements.ts';
 
@@ -15,6 +15,8 @@ export interface Place {
   lowPort: number;
   /** The compiled reporting worker, to be linked to. */
   workerProgram: string;
+  /** What others kept in the state bases when the place was made. */
+  stateOfOthers: ReadonlySet<string>;
 }
 
 export const NOBODY = 65_534;
@@ -30,7 +32,7 @@ export async function makePlace(
   if (owner !== undefined) for (const path of [dir, stateDirOf(dir)]) chownSync(path, owner, owner);
   // Only root can see which low ports are free; nobody else gets to bind one anyway.
   const lowPort = isRoot ? await freePort(600, 1_000) : 600;
-  return { dir, port: await freePort(), lowPort, workerProgram };
+  return { dir, port: await freePort(), lowPort, workerProgram, stateOfOthers: new Set(stateFiles()) };
 }
 
 /** Real text to table text. */
@@ -69,12 +71,13 @@ export function normaliseAll<T extends Record<string, string | readonly string[]
 const stateBases = ['/run/spawn-fcgi', `/tmp/spawn-fcgi-${NOBODY}`];
 
 /** Removes what this place's ended pools keep there. */
-export function forgetState({ dir, port, lowPort }: Place): void {
-  const marks = [dir.replaceAll('/', '%2F'), `:${port}.`, `:${lowPort}.`];
-  for (const base of stateBases) {
-    for (const name of namesIn(base)) {
-      if (marks.some((mark) => name.includes(mark))) rmSync(join(base, name), { force: true });
-    }
+export function forgetState({ dir, port, lowPort, stateOfOthers }: Place): void {
+  const inDir = `${dir.replaceAll('/', '%2F')}%2F`;
+  const ofPort = new RegExp(`^[^%]*:(${port}|${lowPort})\\.[a-z]+$`);
+  for (const path of stateFiles()) {
+    const name = basename(path);
+    const own = name.includes(inDir) || ofPort.test(name);
+    if (own && !stateOfOthers.has(path)) rmSync(path, { force: true });
   }
 }
 
@@ -87,6 +90,10 @@ export function forgetStateBases(): void {
       // Not there, or in use by others.
     }
   }
+}
+
+function stateFiles(): string[] {
+  return stateBases.flatMap((base) => namesIn(base).map((name) => join(base, name)));
 }
 
 function namesIn(dir: string): string[] {
