@@ -3,7 +3,7 @@
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { allStats, signalProcess, type Stat } from './processes.ts';
+import { allStats, readProcess, signalProcess, type Stat } from './processes.ts';
 
 const MARK = 'SPAWN_FCGI_TEST_RUN';
 
@@ -15,13 +15,25 @@ export function watchLeftovers(): () => string[] {
   process.env[MARK] = dir;
   return () => {
     const processes = allStats().filter(
-      (stat) => stat.pid !== process.pid && isMarked(stat, `${MARK}=${dir}`),
+      (stat) => stat.pid !== process.pid && isMarked(stat, `${MARK}=${dir}`) && !isWatchdog(stat),
     );
     for (const { pid, startTime } of processes) signalProcess(pid, startTime, 'SIGKILL');
     const files = readdirSync(dir).map((name) => `file ${name} in ${dir}`);
     if (files.length === 0) rmdirSync(dir);
     return [...processes.map(({ pid, comm }) => `process ${pid} (${comm})`), ...files];
   };
+}
+
+/** vitest's own helper, which ends by itself soon after vitest: our child, by its script or the title it takes. */
+function isWatchdog({ pid, parent }: Stat): boolean {
+  if (parent !== process.pid) return false;
+  const found = readProcess(pid);
+  if (found?.exe !== realpathSync(process.execPath)) return false;
+  const [title, ...args] = found.args.filter((arg) => arg !== '');
+  return (
+    (title === 'vitest-watchdog' && args.length === 0) ||
+    args.some((arg) => arg.endsWith('/vitest/dist/workers/watchdog.js'))
+  );
 }
 
 function isMarked({ pid, state }: Stat, assignment: string): boolean {
