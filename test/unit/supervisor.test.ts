@@ -715,3 +715,53 @@ describe('an idle pool arms no timer', () => {
     expect(pool.clock.pending).toBe(0);
   });
 });
+
+describe('exit 0 of a worker that nobody saw serve', () => {
+  const classes = ({ machine }: FakePool): string[] =>
+    machine.events.flatMap((event) => (event.event === 'worker-ended' ? [event.class] : []));
+
+  test('is planned where another slot was seen to recycle, not where one only was up by its age', () => {
+    for (const [isSeen, expected] of [
+      [true, ['planned', 'crash', 'planned']],
+      [false, ['planned', 'crash', 'failed-start']],
+    ] as const) {
+      const pool = createFakePool({ workers: 2 });
+      pool.supervisor.start();
+      if (isSeen) pool.machine.waiting.add(101).add(102);
+      pool.clock.advance(150);
+      pool.machine.end(101, exit0);
+      pool.clock.advance(1000);
+      pool.machine.end(102, segfault);
+      pool.machine.end(104, exit0);
+      expect(classes(pool)).toStrictEqual(expected);
+    }
+  });
+
+  test('has its successor watched on for a second, but not the first worker', () => {
+    const pool = createFakePool();
+    pool.supervisor.start();
+    pool.clock.advance(150);
+    const looks = pool.machine.looks;
+    pool.clock.advance(300);
+    expect(pool.machine.looks).toBe(looks);
+    expect(pool.clock.pending).toBe(0);
+    pool.machine.end(101, exit0);
+    pool.clock.advance(400);
+    pool.machine.waiting.add(102);
+    pool.clock.advance(10);
+    expect(pool.supervisor.pool.slots[0]?.state).toMatchObject({ pid: 102, isSeen: true });
+    pool.machine.end(102, exit0);
+    expect(pool.supervisor.pool.slots[0]?.memory).toMatchObject({ unseen: 0, recycles: true });
+    pool.clock.advance(1100);
+    expect(pool.clock.pending).toBe(0);
+  });
+});
+
+test('an adopted worker that not even KILL ends is let go of', () => {
+  const pool = startFakePool();
+  const pid = pool.machine.fork(900, { isStuck: true });
+  pool.supervisor.endAdopted([{ pid, startTime: '1' }]);
+  pool.clock.advance(20_000);
+  expect(pool.machine.journal).toContain(`record adopted ${pid} ended`);
+  expect(pool.clock.pending).toBe(0);
+});
