@@ -1,12 +1,17 @@
 // How the tests run: four groups, one after the other, from the quickest to the slowest.
 import { defineConfig } from 'vitest/config';
 
-/** In this order; the last two use fixed system paths and real servers, so that their files run one by one. */
+/**
+ * In this order. The end-to-end tests use fixed system paths and real servers, so that their files run one by one, but
+ * for the ledger, which takes the longest and runs beside parity, both a file with a core each.
+ */
+const ledger = 'test/e2e/reload-ledger.test.ts';
 const groups = [
-  { name: 'unit', maxWorkers: 2 },
-  { name: 'integration', maxWorkers: 2 },
-  { name: 'parity', maxWorkers: 1 },
-  { name: 'e2e', maxWorkers: 1 },
+  { name: 'unit', order: 0, maxWorkers: 2, include: ['test/unit/**/*.test.ts'] },
+  { name: 'integration', order: 1, maxWorkers: 2, include: ['test/integration/**/*.test.ts'] },
+  { name: 'parity', order: 2, maxWorkers: 2, include: ['test/parity/**/*.test.ts'] },
+  { name: 'ledger', order: 2, maxWorkers: 2, include: [ledger] },
+  { name: 'e2e', order: 3, maxWorkers: 1, include: ['test/e2e/**/*.test.ts'], exclude: [ledger] },
 ];
 
 export default defineConfig({
@@ -16,9 +21,9 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
-    projects: groups.map(({ name, maxWorkers }, groupOrder) => ({
+    projects: groups.map(({ order, ...group }) => ({
       extends: true as const,
-      test: { name, maxWorkers, include: [`test/${name}/**/*.test.ts`], sequence: { groupOrder } },
+      test: { ...group, sequence: { groupOrder: order } },
     })),
   },
 });

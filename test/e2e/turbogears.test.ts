@@ -337,7 +337,7 @@ describe('a change of the code', () => {
     const loaded = new Set<number>();
     const ask = async (): Promise<unknown> => loaded.add(await expectPage(site));
     const isLoaded = async (): Promise<boolean> => {
-      await Promise.all(Array.from({ length: 8 }, ask));
+      await Promise.all(Array.from({ length: 24 }, ask));
       return loaded.size === old.length;
     };
     await waitFor('an answer of each', isLoaded, { timeoutMs: 30_000 });
