@@ -29,7 +29,7 @@ import { PoolMachine, signalName } from './pool-machine.ts';
 import { PoolRecords } from './pool-records.ts';
 import { describeFirstEnd, explainStartFailure, statusOf } from './start-failure.ts';
 import type { PreparedPool } from './prepare-pool.ts';
-import { printError, printFailure, printHint, printLine } from './print.ts';
+import { printError, printHint, printLine } from './print.ts';
 import type { StartJournal } from './start-journal.ts';
 import { watchSignals } from './watch-signals.ts';
 
@@ -270,7 +270,6 @@ class SupervisedRun {
     try {
       this.#prepared.pidFile?.write(String(process.pid));
     } catch (error) {
-      printFailure(error);
       this.#abandon((error as Error).message);
       return;
     }

@@ -40,10 +40,20 @@ function explainInterpreter(path: string, line: string): string | undefined {
   if (line.endsWith('\r')) {
     return `the #! line of '${path}' ends in CRLF, so the kernel looks for '${interpreter}\\r': convert the file to Unix line ends`;
   }
-  if (modeOf(interpreter) === undefined)
-    return `the #! line of '${path}' names '${interpreter}', which does not exist`;
-  if (findAccessError(interpreter) === undefined) return undefined;
-  return `the #! line of '${path}' names '${interpreter}', which is not executable`;
+  const names = `the #! line of '${path}' names '${interpreter}'`;
+  const mode = modeOf(interpreter);
+  switch (findAccessError(interpreter)) {
+    case undefined:
+      return undefined;
+    case E.ACCES:
+      // Whom a directory above keeps out cannot look at the mode, either.
+      if (mode === undefined) return `${names}, and the user may not search a directory above that`;
+      return (mode & 0o111) === 0
+        ? `${names}, which is not executable: chmod +x '${interpreter}'`
+        : `${names}, which the user may not execute`;
+    default:
+      return mode === undefined ? `${names}, which does not exist` : `${names}, which is not executable`;
+  }
 }
 
 function modeOf(path: string): number | undefined {

@@ -1,6 +1,6 @@
 // Errors that help: the line is 1.6's, and a hint below it says what to do.
 import { describe, expect, test } from 'vitest';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { atEnd } from '../helpers/cleanup.ts';
@@ -84,6 +84,29 @@ describe('a program that cannot be executed', () => {
       expect(result.status).toBe(status);
       expect(hintsOf(result.stderr).join('\n')).toMatch(hint);
       expect(existsSync(place.socket)).toBe(false);
+    }
+  });
+
+  test.for([
+    ['in a directory that the -u user may not search', 0o700, 0o755, 'may not search a directory above that'],
+    ['that the -u user may not execute', 0o755, 0o700, 'which the user may not execute'],
+    ['without x bit', 0o755, 0o644, 'which is not executable'],
+  ] as const)('for an interpreter %s', async ([, directoryMode, fileMode, hint], ctx) => {
+    needRoot(ctx);
+    const place = makePlace();
+    const directory = join(place.dir, 'private');
+    const interpreter = join(directory, 'interpreter');
+    mkdirSync(directory);
+    copyFileSync('/bin/sh', interpreter);
+    chmodSync(interpreter, fileMode);
+    chmodSync(directory, directoryMode);
+    writeFileSync(place.app, `#!${interpreter}\n`);
+    chmodSync(place.app, 0o755);
+    const user = ['-u', 'nobody', '-g', 'nogroup'];
+    for (const how of [commandLine(place, user), bare(place, ['-n', ...user])]) {
+      const result = await runCommand(oursPath, how, { cwd: place.dir });
+      expect(result.status).toBe(13);
+      expectHint(result, [interpreter, hint]);
     }
   });
 

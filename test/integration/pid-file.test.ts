@@ -256,6 +256,20 @@ describe('refused, with nothing touched and nothing left:', () => {
   });
 });
 
+test('a PID file that cannot be written once the pool is up fails the start, and is told of once', async (ctx) => {
+  needRoot(ctx);
+  needCommands(ctx, 'strace');
+  const place = makePlace();
+  const inject = ['-P', place.pidFile, '-e', 'trace=pwrite64', '-e', 'inject=pwrite64:error=ENOSPC'];
+  const args = commandLine(place, ['-P', place.pidFile]);
+  const result = await runCommand('strace', ['-f', '-qq', '-o', '/dev/null', ...inject, oursPath, ...args], {
+    cwd: place.dir,
+  });
+  expect(result).toMatchObject({ status: 1, stdout: '' });
+  expect(withoutHints(result.stderr)).toBe('spawn-fcgi: writing pid file failed: No space left on device');
+  await expectNothingLeft(place);
+});
+
 describe('--worker-pid-file', () => {
   test('has one file a slot, true across restarts, removed at the end', async () => {
     const place = makePlace();
