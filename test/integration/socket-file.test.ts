@@ -159,6 +159,22 @@ describe('in a directory that everybody can write', () => {
   });
 });
 
+// Layouts that people have: whoever may write there was let in by root, who owns what is above (README.md).
+test.for([
+  ['its group can write', 0, 33, 0o2775],
+  ['a web server owns', 33, 33, 0o755],
+  ['a web server owns for itself', 33, 33, 0o750],
+] as const)('a directory that %s is one to bind in', async ([, uid, gid, mode], ctx) => {
+  needRoot(ctx);
+  const place = makePlace();
+  chownSync(place.runDir, uid, gid);
+  chmodSync(place.runDir, mode);
+  const pool = await start(place, ['-u', 'nobody', '-g', 'nogroup', '-M', '0666']);
+  await visit({ path: place.socket });
+  expect(statSync(place.socket)).toMatchObject({ uid: NOBODY, mode: 0o140666 });
+  await endPool(place, pool);
+});
+
 describe('at the end', () => {
   test('a socket that somebody else put in its place stays', async () => {
     const place = makePlace();
