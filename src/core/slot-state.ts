@@ -72,8 +72,6 @@ type Table = {
   };
 };
 
-const noLife = { startedAtMs: 0, upAtMs: undefined, isSeen: false };
-
 /** The event is late or does not concern this state: a timer that was overtaken, a second stop. */
 const stay = (state: SlotState, _event: SlotEvent, memory: RestartMemory): Step => ({
   slot: { state, memory },
@@ -127,6 +125,7 @@ const failSpawn = (
   memory: RestartMemory,
   policy: RestartPolicy,
 ): Step => {
+  const noLife = { startedAtMs: event.atMs, upAtMs: undefined, isSeen: false };
   const decision = decideRestart('failed-start', noLife, event.atMs, memory, policy, event.random);
   return backOff(
     { class: 'failed-start', delayMs: decision.delayMs, wasUp: false, wasSeen: false },

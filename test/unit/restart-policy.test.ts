@@ -75,6 +75,14 @@ describe('the class of an end', () => {
   });
 
   test.each([
+    ['was seen, brief as it is', { ...upSoon }, 1050],
+    ['lived for a second', { startedAtMs: 1000, upAtMs: 1100, isSeen: false }, 2000],
+  ] as const)('exit 0 is planned however long the row of unseen lives is, of one that %s', (_name, life, at) => {
+    const memory = { ...freshMemory, unseen: 1000, recycles: true };
+    expect(classifyEnd(exit0, life, at, testPolicy, memory)).toBe('planned');
+  });
+
+  test.each([
     ['one that is seen and recycles itself', 'planned', { ...upSoon }, 1050],
     ['one that is seen and fails', 'failed-start', { ...upSoon }, 1050],
     ['one that lived for a second', 'crash', { startedAtMs: 1000, upAtMs: 1100, isSeen: false }, 2000],
@@ -182,6 +190,14 @@ describe('a crash', () => {
 
   test('backs off from the sixth life shorter than a second in a row, whatever --min-uptime says', () => {
     expect(crash([30, 30, 30, 30, 30, 30, 30, 999])).toStrictEqual([0, 0, 0, 0, 0, 100, 200, 400]);
+  });
+
+  test('is replaced at once after failed starts, which are no crashes', () => {
+    const life = { startedAtMs: 0, upAtMs: undefined, isSeen: false };
+    let memory = freshMemory;
+    for (let turn = 0; turn < 6; turn++)
+      memory = decideRestart('failed-start', life, 20, memory, testPolicy, 0).memory;
+    expect(crash([30], memory)).toStrictEqual([0]);
   });
 
   test('is replaced at once again after a life of a second', () => {

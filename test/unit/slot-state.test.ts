@@ -189,6 +189,12 @@ test('a worker that is up by its age alone was up, and nobody saw it', () => {
   expect(end).toMatchObject({ wasUp: true, wasSeen: false });
 });
 
+test('a worker that could not be started ends no row of brief lives', () => {
+  const rows = { ...freshMemory, unseen: 3, briefCrashes: 2 };
+  const failure = advance({ state: states.exited, memory: rows }, events['spawn-failed'], testPolicy);
+  expect(failure.slot.memory).toStrictEqual({ ...rows, failures: 1 });
+});
+
 test('a new slot is empty and remembers nothing', () => {
   expect(emptySlot).toStrictEqual({ state: { kind: 'exited' }, memory: freshMemory });
 });
