@@ -3,7 +3,7 @@
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { allStats, readProcess, signalProcess, type Stat } from './processes.ts';
+import { allStats, readProcess, readStat, signalProcess, type Stat } from './processes.ts';
 
 const MARK = 'SPAWN_FCGI_TEST_RUN';
 
@@ -13,6 +13,7 @@ export function watchLeftovers(): () => string[] {
   chmodSync(dir, 0o1777);
   process.env['TMPDIR'] = dir;
   process.env[MARK] = dir;
+  const before = new Set(stateFiles());
   return () => {
     const processes = allStats().filter(
       (stat) => stat.pid !== process.pid && isMarked(stat, `${MARK}=${dir}`) && !isWatchdog(stat),
@@ -20,8 +21,39 @@ export function watchLeftovers(): () => string[] {
     for (const { pid, startTime } of processes) signalProcess(pid, startTime, 'SIGKILL');
     const files = readdirSync(dir).map((name) => `file ${name} in ${dir}`);
     if (files.length === 0) rmdirSync(dir);
-    return [...processes.map(({ pid, comm }) => `process ${pid} (${comm})`), ...files];
+    const state = stateFiles().filter((path) => !before.has(path) && !isOfOtherRun(path));
+    return [
+      ...processes.map(({ pid, comm }) => `process ${pid} (${comm})`),
+      ...files,
+      ...state.map((path) => `file ${path}`),
+    ];
   };
+}
+
+/** Where pools have their files that no option and no variable sends elsewhere: of root, nobody and ourselves. */
+function stateFiles(): string[] {
+  const users = new Set([65_534, process.getuid?.()]);
+  const bases = ['/run/spawn-fcgi', ...[...users].map((uid) => `/tmp/spawn-fcgi-${uid}`)];
+  return bases.flatMap((base) => namesIn(base).map((name) => join(base, name)));
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+/** Files of a pool that runs: our own are all ended by now. */
+function isOfOtherRun(path: string): boolean {
+  try {
+    const state = readFileSync(path.replace(/\.[a-z]+$/, '.state'), 'utf8');
+    const [, pid] = /"pid":(\d+)/.exec(state) ?? [];
+    return pid !== undefined && readStat(Number(pid)) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** vitest's own helper, which ends by itself soon after vitest: our child, by its script or the title it takes. */

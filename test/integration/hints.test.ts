@@ -1,6 +1,14 @@
 // Errors that help: the line is 1.6's, and a hint below it says what to do.
 import { describe, expect, test } from 'vitest';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { atEnd } from '../helpers/cleanup.ts';
@@ -231,7 +239,11 @@ function runAsNobody(
 ): Promise<RunResult> {
   const user = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
   const args = [...address, ...options, '--', place.app, 'serve', place.dir];
-  const env = { PATH: '/usr/bin:/bin', XDG_RUNTIME_DIR: join(place.dir, 'not-there') };
+  // Pools that the end of a test kills leave their files, which goes with the place.
+  const runtime = join(place.dir, 'runtime');
+  mkdirSync(runtime, { recursive: true });
+  if (isRoot) chownSync(runtime, NOBODY, NOBODY);
+  const env = { PATH: '/usr/bin:/bin', XDG_RUNTIME_DIR: runtime };
   return runCommand(oursPath, args, { cwd: place.dir, env, ...user });
 }
 
