@@ -46,8 +46,8 @@ export interface ClaimOptions {
 const AT_FDCWD = -100;
 const pollMs = 5;
 const dyingMs = 1000;
-/** A pool that just got its TERM may not have said so yet. */
-const patienceMs = { serving: 60, afterDeadline: 5000 } as const;
+/** A pool that just got its TERM may not have said so yet, on a busy machine not for long. */
+const patienceMs = { serving: 60, busy: 2000, afterDeadline: 5000 } as const;
 
 export async function claimAddress(options: ClaimOptions): Promise<Claim> {
   const { config, runtimeDir, proc } = options;
@@ -86,7 +86,7 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
       const startedMs = performance.now();
       for (;;) {
         const state = runningPools().find((pool) => pool.pid === pid);
-        if (!state || performance.now() - startedMs > patienceFor(state)) return;
+        if (!state || performance.now() - startedMs > patienceFor(state, proc)) return;
         await pause(pollMs);
       }
     };
@@ -151,7 +151,7 @@ async function takeLock(base: string, { config, address, proc }: ClaimOptions): 
       }
     }
     // Whoever does not say what it is may be a pool of the same options that is stopping.
-    const patience = live ? patienceFor(live) : config.stopTimeoutMs;
+    const patience = live ? patienceFor(live, proc) : config.stopTimeoutMs;
     const isThere = !live || proc?.isAlive(live) === true;
     const isOver = isThere && performance.now() - startedMs > patience;
     if (isOver && isLastTry) throw refuse(base, address, live);
@@ -215,8 +215,15 @@ function openLock(base: string, address: BoundAddress, workers: number): PoolFil
   }
 }
 
-function patienceFor(holder: PoolState): number {
-  return holder.phase === 'stopping' ? holder.stopTimeoutMs + patienceMs.afterDeadline : patienceMs.serving;
+function patienceFor(holder: PoolState, proc: ProcFs | undefined): number {
+  if (holder.phase === 'stopping') return holder.stopTimeoutMs + patienceMs.afterDeadline;
+  return !proc || isAtRest(proc, holder.pid) ? patienceMs.serving : patienceMs.busy;
+}
+
+/** Whether a supervisor has followed every signal that it was sent, and waits for the next one. */
+function isAtRest(proc: ProcFs, pid: number): boolean {
+  const pending = /^ShdPnd:\s*([0-9a-f]+)/m.exec(proc.readText(`${pid}/status`) ?? '')?.[1];
+  return proc.stat(pid)?.state === 'S' && !/[1-9a-f]/.test(pending ?? '');
 }
 
 function refuse(base: string, address: BoundAddress, holder: PoolState | undefined): SpawnFcgiError {

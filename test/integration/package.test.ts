@@ -26,7 +26,8 @@ beforeAll(async () => {
 });
 
 function npm(args: readonly string[]): ReturnType<typeof runCommand> {
-  return runCommand('npm', args, { cwd: project });
+  // npm keeps compiled code in the temporary directory otherwise.
+  return runCommand('npm', args, { cwd: project, env: { ...process.env, NODE_DISABLE_COMPILE_CACHE: '1' } });
 }
 
 test('starts, shows and stops a pool through the links of npm, as another user', async () => {

@@ -76,6 +76,8 @@ describe('a state directory without room', () => {
 test('a start beside a lock whose holder is unknown says what is known, and which file it is', async () => {
   const place = makePlace();
   const pool = await start(place);
+  // It may have something to write still.
+  process.kill(pool.pid, 'SIGSTOP');
   const [lock, state] = ['.lock', '.state'].map((suffix) =>
     join(place.stateDir, readdirSync(place.stateDir).find((name) => name.endsWith(suffix)) ?? ''),
   );
@@ -86,6 +88,7 @@ test('a start beside a lock whose holder is unknown says what is known, and whic
   expect(hintsOf(second.stderr)[0]).toContain(
     `another process holds ${lock}, and ${state} does not say which`,
   );
+  process.kill(pool.pid, 'SIGCONT');
   expect(isAlive(pool.pid)).toBe(true);
   await visit({ path: place.socket });
 });
