@@ -47,6 +47,7 @@ test('nothing is left', async (ctx) => {
   await waitFor('the word after bind', () => tracer.hasArrived);
   expect(lstatSync(place.socket).isSocket()).toBe(true);
   process.kill(pid, 'SIGKILL');
+  tracer.release();
   await tracer.end();
   expect((await ended).status).not.toBe(0);
   await expectNothingLeft(place);
@@ -75,7 +76,8 @@ describe.for(['is killed', 'finds it in the way'] as const)('a start that %s lea
     await make(place.socket);
     const { ino } = lstatSync(place.socket);
     if (what === 'is killed') process.kill(pid, 'SIGKILL');
-    else tracer.release();
+    // A guard that has not executed yet waits for the tracer, too.
+    tracer.release();
     expect((await ended).status).not.toBe(0);
     await expectNoProcess(place);
     expect(lstatSync(place.socket).ino).toBe(ino);
