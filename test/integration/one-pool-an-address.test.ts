@@ -176,7 +176,7 @@ test('a pool that stops and needs longer than the patience of a start is waited 
   process.kill(first.pid, 'SIGTERM');
   await waitForEvents(place, 'stopping');
   const second = await start(place);
-  expect(isAlive(first.pid)).toBe(false);
+  await waitFor('the end of the first', () => !isAlive(first.pid));
   await onlyWorker(second);
 });
 
