@@ -1,6 +1,6 @@
 // A site as operators run it: nginx, a pool of one application, a PID file and, with a Unix socket, a socket file.
 import { randomUUID } from 'node:crypto';
-import { chownSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { atEnd } from '../helpers/cleanup.ts';
@@ -85,9 +85,14 @@ export async function startSite(
     ...(wanted.commandLine?.(program, dir) ?? [program]),
   ];
   const mark = randomUUID();
+  // A php-cgi that is killed leaves what it was reading.
+  const temporary = join(dir, 'tmp');
+  mkdirSync(temporary);
+  chmodSync(temporary, 0o1777);
+  const environment = { ...process.env, TMPDIR: temporary, ...env, ...wanted.env };
   const supervisors: Pool[] = [];
   const start = async (): Promise<Pool> => {
-    const started = await startPool(args, { env: withMark({ ...process.env, ...env, ...wanted.env }, mark) });
+    const started = await startPool(args, { env: withMark(environment, mark) });
     supervisors.push(started);
     return started;
   };

@@ -190,9 +190,9 @@ test('a worker that is up by its age alone was up, and nobody saw it', () => {
 });
 
 test('a worker that could not be started ends no row of brief lives', () => {
-  const rows = { ...freshMemory, unseen: 3, briefCrashes: 2 };
-  const failure = advance({ state: states.exited, memory: rows }, events['spawn-failed'], testPolicy);
-  expect(failure.slot.memory).toStrictEqual({ ...rows, failures: 1 });
+  const brief = { ...freshMemory, unseen: 3, briefCrashes: 2 };
+  const failure = advance({ state: states.exited, memory: brief }, events['spawn-failed'], testPolicy);
+  expect(failure.slot.memory).toStrictEqual({ ...brief, failures: 1 });
 });
 
 test('a new slot is empty and remembers nothing', () => {
