@@ -473,6 +473,15 @@ describe('a planned exit of a new worker', () => {
     expect(driver.slotEnds(0, exit(0)).take()).toStrictEqual(['report-end', 'spawn 0: 103/2']);
   });
 
+  test('tells nothing of the workers of the other generation, of which a promoted one was seen up', () => {
+    const driver = new Driver(2).reload().candidateUp().slotEnds(1, exit(0));
+    expect(driver.pool.slots[1]?.memory.recycles).toBe(true);
+    expect(driver.pool.slots[0]).toMatchObject({
+      state: { kind: 'running', isSeen: true },
+      memory: { recycles: false },
+    });
+  });
+
   test('fails a reload of a pool whose workers recycled under another program only', () => {
     const driver = new Driver(1).slotEnds(0, exit(0)).slotUp(0);
     driver.run(driver.pool.requestRestart()).retireeEnds(101).slotUp(0).reload();

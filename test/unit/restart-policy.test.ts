@@ -77,10 +77,13 @@ describe('the class of an end', () => {
   test.each([
     ['was seen, brief as it is', { ...upSoon }, 1050],
     ['lived for a second', { startedAtMs: 1000, upAtMs: 1100, isSeen: false }, 2000],
-  ] as const)('exit 0 is planned however long the row of unseen lives is, of one that %s', (_name, life, at) => {
-    const memory = { ...freshMemory, unseen: 1000, recycles: true };
-    expect(classifyEnd(exit0, life, at, testPolicy, memory)).toBe('planned');
-  });
+  ] as const)(
+    'exit 0 is planned however long the row of unseen lives is, of one that %s',
+    (_name, life, at) => {
+      const memory = { ...freshMemory, unseen: 1000, recycles: true };
+      expect(classifyEnd(exit0, life, at, testPolicy, memory)).toBe('planned');
+    },
+  );
 
   test.each([
     ['one that is seen and recycles itself', 'planned', { ...upSoon }, 1050],

@@ -260,7 +260,11 @@ describe('workers that end with 0 again and again', () => {
       const worker = workerOf(pool);
       pool.clock.advance(300);
       pool.machine.waiting.add(worker);
-      expect(live(pool, 1, 100)).toStrictEqual(['planned']);
+      pool.clock.advance(10);
+      const { looks } = pool.machine;
+      pool.clock.advance(40);
+      expect(pool.machine.looks).toBe(looks);
+      expect(live(pool, 1, 50)).toStrictEqual(['planned']);
     }
   });
 
@@ -278,6 +282,17 @@ describe('workers that end with 0 again and again', () => {
     pool.machine.end(workerOf(pool), exit0);
     expect(live(pool, 1, 150, true)).toStrictEqual(['planned']);
     expect(live(pool, 150, 30, true)).toStrictEqual(times(150, 'planned'));
+  });
+
+  test('are not up before they say so where they are to say so themselves', () => {
+    const pool = startFakePool({ isNotified: true });
+    pool.machine.end(workerOf(pool), exit0);
+    pool.machine.hidden.add(workerOf(pool));
+    pool.clock.advance(60_000);
+    expect(pool.supervisor.pool.slots[0]).toMatchObject({
+      state: { kind: 'starting' },
+      memory: { recycles: true },
+    });
   });
 
   test('fail where nobody may look and none was ever up', () => {

@@ -83,6 +83,16 @@ test('a worker that may not be looked at is up at the first look where its like 
   expect(ups).toStrictEqual(['1 at 1']);
 });
 
+test('evidence counts only from the age on that the rule asks for', () => {
+  starting = [{ slot: 0, pid: 100, startedAtMs: machine.clock.nowMs(), ...memberRule, notBeforeMs: 60 }];
+  machine.waiting.add(100);
+  watch.wake();
+  machine.clock.advance(59);
+  expect(ups).toStrictEqual([]);
+  machine.clock.advance(10);
+  expect(ups).toStrictEqual([expect.stringMatching(/^0 at 6\d$/)]);
+});
+
 test('a worker that only counts when it is seen is never up by its age', () => {
   starting = [{ slot: 0, pid: 100, startedAtMs: machine.clock.nowMs(), ...seenRule }];
   watch.wake();
