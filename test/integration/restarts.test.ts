@@ -16,6 +16,7 @@ import {
   visit,
   waitForEvents,
   waitForStarts,
+  type LoggedEvent,
   type Place,
 } from './place.ts';
 
@@ -78,6 +79,24 @@ describe('a worker that ends by itself', () => {
     expect(ended?.['delayMs']).toBeGreaterThan(0);
     await waitForStarts(place, 2);
   });
+});
+
+test('a loop of brief lives that end with 0 and never serve backs off', async () => {
+  const place = makePlace();
+  const pool = await start(place, ['--restart-delay', '20ms'], ['pause=250', 'exit=0']);
+  const classes = (): unknown[] => events(place, 'worker-ended').map((end) => end['class']);
+  await waitFor('a failed start', () => classes().includes('failed-start'), { timeoutMs: 15_000 });
+  expect(classes().indexOf('failed-start')).toBeGreaterThanOrEqual(5);
+  await endPool(place, pool);
+});
+
+test('a loop of crashes soon after they were up backs off with --min-uptime 0 too', async () => {
+  const place = makePlace();
+  const pool = await start(place, ['--min-uptime', '0', '--restart-delay', '20ms'], ['alarm=60', 'serve']);
+  const isDelayed = ({ class: end, delayMs }: LoggedEvent): boolean => end === 'crash' && Number(delayMs) > 0;
+  await waitFor('a delayed crash', () => events(place, 'worker-ended').some(isDelayed));
+  expect(events(place, 'worker-ended').findIndex(isDelayed)).toBeGreaterThanOrEqual(5);
+  await endPool(place, pool);
 });
 
 test('a slot whose worker fails again and again waits twice as long each time, up to --restart-max-delay', async () => {
