@@ -1,8 +1,7 @@
 // Sockets for asking a worker: one that nobody else can reach, for a worker beside the
 // pool, and connections to a listening socket of ours, whatever its path is by now.
 import { closeSync, mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
-import { withUmask } from './file-at.ts';
-import { statDescriptor } from './file-at.ts';
+import { statDescriptor, withUmask } from './file-at.ts';
 import { check, libc } from './libc.ts';
 import { unixAddress } from './unix-socket.ts';
 
@@ -51,9 +50,9 @@ function listenOnLoopback(descriptor: number, family: number, connects: boolean)
   return connects ? connectTo(descriptor) : undefined;
 }
 
-/** In a directory of our own for the moment that it takes, then unlinked. */
+/** In a directory of our own for the moment that it takes, then unlinked. Named for who would leave it, if killed there. */
 function listenUnseen(descriptor: number, connects: boolean): number | undefined {
-  const directory = withUmask(0o077, () => mkdtempSync('/tmp/spawn-fcgi-trial-'));
+  const directory = withUmask(0o077, () => mkdtempSync(`/tmp/spawn-fcgi-trial-${process.pid}-`));
   const path = `${directory}/socket`;
   try {
     const address = unixAddress(path);

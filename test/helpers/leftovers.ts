@@ -1,9 +1,15 @@
 // Watches that a test run leaves nothing behind: everything that it starts inherits a mark in its environment and a
-// temporary directory of its own. (A program that a test gives another environment escapes the mark.)
-import { chmodSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmdirSync } from 'node:fs';
+// temporary directory of its own. (A program that a test gives another environment escapes the mark.) What pools keep
+// outside of it, in the base directories, is looked through by name; there another run on the same machine may be blamed.
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { allStats, readProcess, readStat, signalProcess, type Stat } from './processes.ts';
+import { allStats, isAlive, readProcess, signalProcess, type Stat } from './processes.ts';
+
+/** Base directories without $XDG_RUNTIME_DIR. */
+const base = /^spawn-fcgi-\d+$/;
+/** For a moment each: where a supervisor makes a socket that a worker on trial is asked on. */
+const trial = /^spawn-fcgi-trial-(\d+)-/;
 
 const MARK = 'SPAWN_FCGI_TEST_RUN';
 
@@ -21,7 +27,7 @@ export function watchLeftovers(): () => string[] {
     for (const { pid, startTime } of processes) signalProcess(pid, startTime, 'SIGKILL');
     const files = readdirSync(dir).map((name) => `file ${name} in ${dir}`);
     if (files.length === 0) rmdirSync(dir);
-    const state = stateFiles().filter((path) => !before.has(path) && !isOfOtherRun(path));
+    const state = stateFiles().filter((path) => !before.has(path) && !isInUse(path));
     return [
       ...processes.map(({ pid, comm }) => `process ${pid} (${comm})`),
       ...files,
@@ -30,29 +36,41 @@ export function watchLeftovers(): () => string[] {
   };
 }
 
-/** Where pools have their files that no option and no variable sends elsewhere: of root, nobody and ourselves. */
+/** What pools keep outside of the run's directory. A base directory itself stays, as documented. */
 function stateFiles(): string[] {
-  const users = new Set([65_534, process.getuid?.()]);
-  const bases = ['/run/spawn-fcgi', ...[...users].map((uid) => `/tmp/spawn-fcgi-${uid}`)];
-  return bases.flatMap((base) => namesIn(base).map((name) => join(base, name)));
+  const bases = namesIn('/tmp').filter((name) => base.test(name));
+  return ['/run/spawn-fcgi', ...bases.map((name) => join('/tmp', name))]
+    .flatMap((dir) => namesIn(dir).map((name) => join(dir, name)))
+    .concat(trialsOfDead());
 }
 
-function namesIn(directory: string): string[] {
+/** A test that kills supervisors at any step calls this: nobody else can remove these. */
+export function removeTrialsOfDead(): void {
+  for (const path of trialsOfDead()) rmSync(path, { recursive: true, force: true });
+}
+
+function trialsOfDead(): string[] {
+  return namesIn('/tmp')
+    .filter((name) => trial.test(name) && !isAlive(Number(trial.exec(name)?.[1])))
+    .map((name) => join('/tmp', name));
+}
+
+/** By a supervisor that lives: of this run it would be a process left behind, so it is somebody else's. */
+function isInUse(path: string): boolean {
   try {
-    return readdirSync(directory);
+    const state = readFileSync(path.replace(/\.[a-z]+$/, '.state'), 'utf8');
+    const [, pid, startTime] = /"pid":(\d+),"startTime":"(\d+)"/.exec(state) ?? [];
+    return isAlive(Number(pid), Number(startTime));
   } catch {
-    return [];
+    return false;
   }
 }
 
-/** Files of a pool that runs: our own are all ended by now. */
-function isOfOtherRun(path: string): boolean {
+function namesIn(dir: string): string[] {
   try {
-    const state = readFileSync(path.replace(/\.[a-z]+$/, '.state'), 'utf8');
-    const [, pid] = /"pid":(\d+)/.exec(state) ?? [];
-    return pid !== undefined && readStat(Number(pid)) !== undefined;
+    return readdirSync(dir);
   } catch {
-    return false;
+    return [];
   }
 }
 

@@ -1,14 +1,6 @@
 // Errors that help: the line is 1.6's, and a hint below it says what to do.
 import { describe, expect, test } from 'vitest';
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { atEnd } from '../helpers/cleanup.ts';
@@ -238,13 +230,11 @@ function runAsNobody(
   options: readonly string[] = [],
 ): Promise<RunResult> {
   const user = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
-  const args = [...address, ...options, '--', place.app, 'serve', place.dir];
-  // Pools that the end of a test kills leave their files, which goes with the place.
-  const runtime = join(place.dir, 'runtime');
-  mkdirSync(runtime, { recursive: true });
-  if (isRoot) chownSync(runtime, NOBODY, NOBODY);
-  const env = { PATH: '/usr/bin:/bin', XDG_RUNTIME_DIR: runtime };
-  return runCommand(oursPath, args, { cwd: place.dir, env, ...user });
+  mkdirSync(place.stateDir);
+  if (isRoot) chownSync(place.stateDir, NOBODY, NOBODY);
+  const state = ['--state-dir', place.stateDir];
+  const args = [...address, ...state, ...options, '--', place.app, 'serve', place.dir];
+  return runCommand(oursPath, args, { cwd: place.dir, env: { PATH: '/usr/bin:/bin' }, ...user });
 }
 
 function expectHint({ stderr }: RunResult, words: readonly string[]): void {

@@ -4,7 +4,9 @@ import { appendFileSync, existsSync, lstatSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { atEnd } from '../helpers/cleanup.ts';
 import { printedPids } from '../helpers/command-under-test.ts';
+import { removeTrialsOfDead } from '../helpers/leftovers.ts';
 import { isAlive, readProcess, readStat, signalProcess } from '../helpers/processes.ts';
 import { type Step } from '../helpers/step-tracer.ts';
 import { type RunResult } from '../helpers/run-command.ts';
@@ -26,6 +28,7 @@ export const killTimeout = 1_800_000;
 
 /** Repeats the operation with each of its victims killed at the chosen steps (killed-choice.ts). */
 export async function killAtSteps(operation: Operation, among?: number): Promise<void> {
+  atEnd(removeTrialsOfDead);
   const { steps, files } = await record(operation);
   const left = chooseKills(operation, steps, among);
   const failures: string[] = [];

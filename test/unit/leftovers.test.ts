@@ -1,6 +1,11 @@
-// What counts as left behind by a test run: everything marked, but not vitest's own helper.
+// What counts as left behind by a test run: everything marked, but not vitest's own helper, and new state of pools.
 import { spawnSync } from 'node:child_process';
-import { expect, test } from 'vitest';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { readStat } from '../helpers/processes.ts';
+import { isRoot } from '../helpers/requirements.ts';
+import { forgetStateBases } from '../parity/place.ts';
 
 const leftovers = new URL('../helpers/leftovers.ts', import.meta.url);
 const watchdog = new URL(
@@ -16,18 +21,52 @@ test.for([
     1,
   ],
 ] as const)('%s', ([, start, count]) => {
+  const found = watch(
+    `
+    const child = ${start};
+    await once(child, 'spawn');`,
+    `
+    child.kill('SIGKILL');
+    await once(child, 'exit');`,
+  );
+  expect(found.filter((text) => text.startsWith('process'))).toHaveLength(count);
+});
+
+describe.runIf(isRoot)('files in a base directory', () => {
+  const base = '/run/spawn-fcgi';
+  const self = `"pid":${process.pid},"startTime":"${readStat(process.pid)?.startTime}"`;
+
+  test.for([
+    ['are left behind', 'new.lock', '', 1],
+    ['are not, if they were there before', 'old.lock', '', 0],
+    ['are left behind by a supervisor that is gone', 'gone.state', '{"pid":1,"startTime":"0"}', 1],
+    ['are not, if their supervisor lives', 'used.state', `{${self}}`, 0],
+  ] as const)('%s', ([, name, text, count]) => {
+    const path = join(base, `leftovers-test-${name}`);
+    mkdirSync(base, { recursive: true });
+    onTestFinished(() => {
+      rmSync(path, { force: true });
+      forgetStateBases();
+    });
+    if (name === 'old.lock') writeFileSync(path, text);
+    const found = watch(`writeFileSync(${JSON.stringify(path)}, ${JSON.stringify(text)});`);
+    expect(found.filter((one) => one === `file ${path}`)).toHaveLength(count);
+  });
+});
+
+/** What a run leaves that does this. */
+function watch(leave: string, tidyUp = ''): string[] {
   const script = `
     import { fork, spawn } from 'node:child_process';
     import { once } from 'node:events';
+    import { writeFileSync } from 'node:fs';
     import { watchLeftovers } from ${JSON.stringify(leftovers.href)};
     const take = watchLeftovers();
-    const child = ${start};
-    await once(child, 'spawn');
+    ${leave}
     console.log(JSON.stringify(take()));
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+    ${tidyUp}
   `;
   const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
   expect(run.stderr).toBe('');
-  expect(JSON.parse(run.stdout)).toHaveLength(count);
-});
+  return JSON.parse(run.stdout) as string[];
+}
