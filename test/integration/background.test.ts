@@ -15,7 +15,6 @@ import {
   makePlace,
   NOBODY,
   onlyWorker,
-  run,
   start,
   starts,
   startStaying,
@@ -189,12 +188,37 @@ test('printing the line does not make the pipe of the caller non-blocking', asyn
   expect(result.stdout).toMatch(/successfully[\s\S]*flags:\s+0*1\b/);
 });
 
-test('a refused start leaves no process', async () => {
-  const place = makePlace();
-  writeFileSync(place.socket, 'not a socket');
-  const result = await run(place, ['-P', place.pidFile]);
-  expect(result.status).toBe(255);
-  await expectNothingLeft(place, ['run/app.sock']);
+describe('a start that fails leaves no process,', () => {
+  const user = ['-u', String(NOBODY), '-g', String(NOBODY)];
+  // In a PID namespace there is nobody else, so that no process escapes for what it is called or where it is.
+  const countRest = `"$@"; echo "status $?"; looks=0
+    while set -- /proc/[0-9]*; [ $# -gt 1 ]; do
+      looks=$((looks + 1)); [ $looks -lt 500 ] || { cat /proc/[0-9]*/cmdline; exit 99; }
+      sleep 0.01
+    done`;
+
+  test.for([
+    { what: 'refused at the socket', options: [], status: 255 },
+    { what: 'refused at the socket after the drop', options: user, status: 255 },
+    { what: 'with workers that die', options: ['-F', '2'], actions: ['exit=3'], status: 3 },
+    { what: 'with workers that die after the drop', options: user, actions: ['exit=3'], status: 3 },
+    {
+      what: 'with a worker that is not ready',
+      options: [...user, '--ready', 'notify', '--ready-timeout', '100ms'],
+      actions: ['hang'],
+      status: 75,
+    },
+  ])('$what', async ({ options, actions, status }, ctx) => {
+    needRoot(ctx);
+    needCommands(ctx, 'unshare');
+    const place = makePlace();
+    if (actions === undefined) writeFileSync(place.socket, 'not a socket');
+    const line = commandLine(place, ['-P', place.pidFile, ...options], actions);
+    const script = ['--pid', '--fork', '--mount-proc', 'sh', '-c', countRest, 'sh', oursPath, ...line];
+    const result = await runCommand('unshare', script, { cwd: place.dir });
+    expect(result).toMatchObject({ status: 0, stdout: `status ${status}\n` });
+    await expectNothingLeft(place, actions === undefined ? ['run/app.sock'] : []);
+  });
 });
 
 test('a stderr that is a full pipe, which nobody reads, delays a start at most', async (ctx) => {
