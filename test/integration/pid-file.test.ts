@@ -6,8 +6,11 @@ import {
   chownSync,
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -36,6 +39,12 @@ import {
   withoutHints,
   type Place,
 } from './place.ts';
+
+/** As editors and package managers replace a file. */
+function moveInto(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text);
+  renameSync(`${path}.new`, path);
+}
 
 const read = (path: string): string => readFileSync(path, 'utf8');
 
@@ -76,13 +85,30 @@ describe('-P', () => {
     expect(existsSync(place.pidFile)).toBe(false);
   });
 
-  test('keeps the file of somebody else who replaced it meanwhile', async () => {
-    const place = makePlace();
-    const pool = await start(place, ['-P', place.pidFile]);
-    writeFileSync(place.pidFile, '4711');
-    await endPool(place, pool);
-    expect(read(place.pidFile)).toBe('4711');
-  });
+  test.for([
+    { what: 'another text', replace: (path, _pid) => writeFileSync(path, '4711') },
+    { what: 'another file with another text', replace: (path, _pid) => moveInto(path, '4711') },
+    { what: 'another file with the same text', replace: moveInto },
+    {
+      what: 'a symbolic link to a file with the same text',
+      replace: (path, pid) => {
+        moveInto(`${path}.target`, pid);
+        rmSync(path);
+        symlinkSync(`${path}.target`, path);
+      },
+    },
+  ] satisfies { what: string; replace: (path: string, pid: string) => void }[])(
+    'that was replaced by $what is not ours any more, and stays',
+    async ({ replace }) => {
+      const place = makePlace();
+      const pool = await start(place, ['-P', place.pidFile]);
+      replace(place.pidFile, String(pool.pid));
+      const [text, { ino }] = [read(place.pidFile), lstatSync(place.pidFile)];
+      await endPool(place, pool);
+      expect(read(place.pidFile)).toBe(text);
+      expect(lstatSync(place.pidFile).ino).toBe(ino);
+    },
+  );
 
   test('stays true when its workers are replaced', async () => {
     const place = makePlace();
@@ -140,8 +166,12 @@ describe('an existing file', () => {
     const place = makePlace();
     writeFileSync(place.pidFile, '');
     chmodSync(place.pidFile, 0o604);
-    await start(place, ['-P', place.pidFile]);
-    expect(statSync(place.pidFile).mode & 0o777).toBe(0o604);
+    const owner = isRoot ? { uid: 1234, gid: 4321 } : { uid: process.getuid?.(), gid: process.getgid?.() };
+    if (isRoot) chownSync(place.pidFile, 1234, 4321);
+    const { ino } = statSync(place.pidFile);
+    const pool = await start(place, ['-P', place.pidFile]);
+    expect(read(place.pidFile)).toBe(String(pool.pid));
+    expect(statSync(place.pidFile)).toMatchObject({ ...owner, ino, mode: 0o100604 });
   });
 });
 
