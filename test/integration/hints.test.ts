@@ -1,6 +1,14 @@
 // Errors that help: the line is 1.6's, and a hint below it says what to do.
 import { describe, expect, test } from 'vitest';
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { atEnd } from '../helpers/cleanup.ts';
