@@ -12,13 +12,8 @@ import { readVariable, type Caller } from '../sys/caller.ts';
 import { attempt, libc } from '../sys/libc.ts';
 import { requireGroup, resolveIdentity, setGroups, setUser, type Identity } from '../sys/identity.ts';
 import { connectTo } from '../sys/private-socket.ts';
-import {
-  listenOn,
-  socketOwner,
-  type BindWitness,
-  type ListenSocket,
-  type SocketAddress,
-} from '../sys/listen-socket.ts';
+import { listenOn, socketOwner, type BindWitness, type ListenSocket } from '../sys/listen-socket.ts';
+import { type SocketAddress } from '../sys/socket-address.ts';
 import { removeIfSame } from '../sys/file-at.ts';
 import { PidFile } from '../sys/pid-file.ts';
 import type { CreatedFile, PoolFiles } from '../sys/pool-files.ts';

@@ -17,11 +17,10 @@ import {
 } from './file-at.ts';
 import type { Identity } from './identity.ts';
 import { attempt, check, E, libc } from './libc.ts';
+import type { SocketAddress } from './socket-address.ts';
 import { unixAddress } from './unix-socket.ts';
 
 const AF_UNIX = 1;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
@@ -30,17 +29,6 @@ const SO_REUSEADDR = 2;
 const O_CLOEXEC = 0o2000000;
 const SIOCUNIXFILE = 0x89e0;
 const AT_EMPTY_PATH = 0x1000;
-/** An address that is ready for bind(2). */
-export type SocketAddress =
-  | {
-      readonly kind: 'tcp';
-      readonly family: 4 | 6;
-      readonly bytes: Buffer;
-      readonly ip: string;
-      readonly port: number;
-    }
-  | { readonly kind: 'unix'; readonly path: string };
-
 /** The file of a Unix socket that we bound, to remove it by at the end. */
 export interface SocketFile {
   readonly at: NameAt;
@@ -52,36 +40,6 @@ export interface ListenSocket {
   /** The socket's inode number, as in `socket:[N]` of /proc/PID/fd. */
   readonly inode: string;
   readonly file: SocketFile | undefined;
-}
-
-/** An IP address in any form inet_addr(3) or inet_pton(3) takes; undefined for anything else. */
-export function parseIp(host: string | undefined, port: number): SocketAddress | undefined {
-  const four = Buffer.alloc(4);
-  if (host === undefined) return inet4(four, port);
-  // 1.6 uses inet_addr, for which 255.255.255.255 is the error value.
-  if (libc.inetAton(host, four) === 1 && four.readUInt32LE() !== 0xffffffff) return inet4(four, port);
-  const sixteen = Buffer.alloc(16);
-  return libc.inetPton(AF_INET6, host, sixteen) === 1 ? inet6(sixteen, port) : undefined;
-}
-
-function inet4(ip: Buffer, port: number): SocketAddress {
-  const bytes = Buffer.alloc(16);
-  bytes.writeUInt16LE(AF_INET, 0);
-  bytes.writeUInt16BE(port, 2);
-  ip.copy(bytes, 4);
-  return { kind: 'tcp', family: 4, bytes, ip: ip.join('.'), port };
-}
-
-function inet6(ip: Buffer, port: number): SocketAddress {
-  const bytes = Buffer.alloc(28);
-  bytes.writeUInt16LE(AF_INET6, 0);
-  bytes.writeUInt16BE(port, 2);
-  ip.copy(bytes, 8);
-  const groups = Array.from({ length: 8 }, (_unused, index) => ip.readUInt16BE(index * 2).toString(16)).join(
-    ':',
-  );
-  // The URL parser writes IPv6 in its canonical short form.
-  return { kind: 'tcp', family: 6, bytes, ip: new URL(`http://[${groups}]`).hostname.slice(1, -1), port };
 }
 
 /** Who and what a Unix socket's file is for. */

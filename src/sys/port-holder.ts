@@ -2,7 +2,7 @@
 import { basename, join } from 'node:path';
 import type { BoundAddress } from '../core/pool-id.ts';
 import { statAt } from './file-at.ts';
-import { parseIp } from './listen-socket.ts';
+import { parseIp } from './socket-address.ts';
 import type { ProcFs } from './proc-fs.ts';
 import { askUnixDiag, unixDiag } from './unix-diag.ts';
 

@@ -3,7 +3,7 @@
 import { DescriptorLender } from './descriptor-lender.ts';
 import { statAt, statDescriptor } from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
-import type { SocketAddress } from './listen-socket.ts';
+import type { SocketAddress } from './socket-address.ts';
 import type { ProcFs } from './proc-fs.ts';
 import { localAddress, socketOption } from './socket-facts.ts';
 import { askUnixDiag, unixDiag } from './unix-diag.ts';

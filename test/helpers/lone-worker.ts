@@ -5,7 +5,8 @@
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { libc } from '../../src/sys/libc.ts';
-import { listenOn, parseIp, type ListenSocket, type SocketAddress } from '../../src/sys/listen-socket.ts';
+import { listenOn, type ListenSocket } from '../../src/sys/listen-socket.ts';
+import { parseIp, type SocketAddress } from '../../src/sys/socket-address.ts';
 import { ProcFs } from '../../src/sys/proc-fs.ts';
 import { ProcessTemplate } from '../../src/sys/spawn-worker.ts';
 import { atEnd } from './cleanup.ts';
