@@ -62,7 +62,8 @@ export class GracefulEnd {
   /** Asks these workers to end, each the way its program needs; a second call only moves the deadline. */
   end(leaders: readonly number[], deadline: Deadline): void {
     const fresh = leaders.filter((leader) => !this.#endings.has(leader));
-    for (const leader of leaders) this.#note(leader, deadline);
+    const kept = this.#withoutTerm(deadline);
+    for (const leader of leaders) this.#note(leader, kept);
     if (this.#method === 'auto' || this.#method === 'idle-kill') {
       this.#pauseMs = firstPauseMs;
       if (fresh.length > 0) this.#tick();
@@ -76,7 +77,8 @@ export class GracefulEnd {
   }
 
   /** Those that are being ended get a new deadline where it is an earlier one. */
-  hurry(deadline: Deadline): void {
+  hurry(hurried: Deadline): void {
+    const deadline = this.#withoutTerm(hurried);
     for (const ending of this.#endings.values()) {
       const { termAtMs, killAtMs } = ending.deadline;
       ending.deadline = {
@@ -91,6 +93,11 @@ export class GracefulEnd {
   /** The worker is gone. */
   leaderEnded(leader: number): void {
     if (this.#endings.delete(leader)) this.#arm();
+  }
+
+  /** Idle kill has no TERM to send, so it goes on looking until the KILL. */
+  #withoutTerm(deadline: Deadline): Deadline {
+    return this.#method === 'idle-kill' ? { ...deadline, termAtMs: Number.POSITIVE_INFINITY } : deadline;
   }
 
   #note(leader: number, deadline: Deadline): void {
@@ -182,7 +189,7 @@ export class GracefulEnd {
       ({ stage, deadline, tellAtMs }) => stage === 'busy' && Math.min(tellAtMs, deadline.termAtMs) <= nowMs,
     );
     if (overdue.length === 0) return;
-    if (this.#method !== 'idle-kill') this.#sessions.signalWorkers(overdue, 'SIGTERM');
+    this.#sessions.signalWorkers(overdue, 'SIGTERM');
     for (const leader of overdue) this.#noteTold(leader, nowMs);
   }
 

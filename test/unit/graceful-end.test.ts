@@ -140,6 +140,19 @@ describe('a busy worker', () => {
     expect(watch(11_000)).toStrictEqual(['10000: SIGKILL 101', '10000: log killed']);
   });
 
+  test.each([
+    ['that is replaced', true],
+    ['in the stop of a pool', false],
+  ])('under idle-kill, %s, is still looked at in its last second', (_case, isReplaced) => {
+    machine.busy.add(101);
+    create('idle-kill').end(spawn(1), isReplaced ? within(2000) : stopWithin(2000));
+    expect(watch(2500)).toStrictEqual([]);
+    machine.busy.delete(101);
+    const [line = '', ...more] = watch(60);
+    expect(line).toMatch(/^\d\d?: idle kill 101$/);
+    expect(more).toStrictEqual([]);
+  });
+
   test('under the name of a signal gets that one, and KILL at the deadline', () => {
     machine.busy.add(101);
     create('SIGUSR1').end(spawn(1), within(9000));
