@@ -194,6 +194,8 @@ export class Supervisor {
       this.#feed(slot, { kind: 'ended', exit, atMs, random: this.#machine.random() }, 0, worker);
     if (this.#isStopping) this.#endedSessions.push(pid);
     else this.#sweep.add(pid);
+    // One that outlived the operation may have been the last of its release.
+    if (worker.generation !== this.#pool.generation && !this.#pool.operation) this.#letGoOfReleases();
   }
 
   /** Whether the slot's worker is this one; one that was given up may end at any time. */
@@ -458,14 +460,19 @@ export class Supervisor {
   }
 
   #endReload({ result, generation, failure }: Extract<PoolOrder, { kind: 'reload-ended' }>): void {
-    const { log, clock, spawner } = this.#machine;
+    const { log, clock } = this.#machine;
     const message = failure ? this.#describeFailure(failure, generation) : '';
     this.#lastReload = { result, atMs: clock.nowMs(), message };
     if (result === 'reloaded') this.#machine.sharedSocket.settle();
     else this.#machine.sharedSocket.revert();
     log.write({ event: 'reload-finished', result, generation, ...(failure ? { reason: message } : {}) });
-    spawner.keepOnly([...new Set([this.#pool.generation, ...this.#facts.generations()])]);
+    this.#letGoOfReleases();
     this.#endOperation({ kind: 'reload', result, generation, message });
+  }
+
+  /** A release is kept for the pool's slots, and while a worker of it lives. */
+  #letGoOfReleases(): void {
+    this.#machine.spawner.keepOnly([...new Set([this.#pool.generation, ...this.#facts.generations()])]);
   }
 
   #describeFailure(

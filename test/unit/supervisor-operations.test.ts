@@ -97,6 +97,17 @@ describe('a reload', () => {
     expect(pool.machine.generations.get(105)).toBe(2);
   });
 
+  test('that failed lets go of the new release once its last worker has ended', () => {
+    const pool = startFakePool();
+    pool.supervisor.reload();
+    pool.clock.advance(readyTimeoutMs);
+    expect(pool.supervisor.lastReload).toMatchObject({ result: 'timed-out' });
+    expect(pool.machine.kept).toStrictEqual([1, 2]);
+    pool.machine.reap();
+    expect(pool.machine.live).toStrictEqual([101]);
+    expect(pool.machine.kept).toStrictEqual([1]);
+  });
+
   test('tells who asked, and those who asked during it the result of the next one', () => {
     const pool = startFakePool();
     const [first, second, third] = [listen(), listen(), listen()];
