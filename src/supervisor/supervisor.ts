@@ -1,14 +1,13 @@
 // The loop's heart: turns what happened (exit, timer, signal, command) into the pool's
 // events, and the pool's orders into calls of the machine. No system call here.
-import { defaults, type RestartPolicy, type StopMethod } from '../core/config.ts';
-import { exitStatus, isForkError } from '../core/errors.ts';
-import { describeChildEnd, describeSpawnFailure } from '../core/event-text.ts';
+import type { RestartPolicy, StopMethod } from '../core/config.ts';
+import { exitStatus } from '../core/errors.ts';
 import { Pool, type PoolOrder, type PoolPhase, type WorkerEnd } from '../core/pool.ts';
 import type { ReloadResult } from '../core/rollout.ts';
-import type { RestartMemory } from '../core/restart-policy.ts';
-import type { SlotEvent, SlotState } from '../core/slot-state.ts';
+import type { SlotEvent } from '../core/slot-state.ts';
 import type { WorkerExit } from '../core/worker-exit.ts';
 import { AdoptedWorkers } from './adopted-workers.ts';
+import { describeReloadFailure, endEvent } from './end-report.ts';
 import { GracefulEnd, type Deadline } from './graceful-end.ts';
 import type {
   AdoptedSessions,
@@ -23,7 +22,8 @@ import type {
   WorkerRecords,
 } from './interfaces.ts';
 import { describeRefused, SessionSweep } from './session-sweep.ts';
-import { memberRule, seenRule, UpWatch, type StartingWorker } from './up-watch.ts';
+import { workersToWatch } from './up-rules.ts';
+import { UpWatch } from './up-watch.ts';
 import { WorkerFacts } from './worker-facts.ts';
 
 export interface Machine {
@@ -136,7 +136,7 @@ export class Supervisor {
     this.#upWatch = new UpWatch(
       clock,
       machine.readiness,
-      () => this.#startingWorkers(),
+      () => workersToWatch(this.#pool, settings, this.#isStartDecided, clock.nowMs()),
       ({ slot, pid }, atMs, isSeen) => this.#noteUp(slot, pid, atMs, isSeen),
     );
   }
@@ -460,8 +460,8 @@ export class Supervisor {
   }
 
   #endReload({ result, generation, failure }: Extract<PoolOrder, { kind: 'reload-ended' }>): void {
-    const { log, clock } = this.#machine;
-    const message = failure ? this.#describeFailure(failure, generation) : '';
+    const { log, clock, spawner } = this.#machine;
+    const message = failure ? describeReloadFailure(failure, spawner.pathOf(generation), this.#machine) : '';
     this.#lastReload = { result, atMs: clock.nowMs(), message };
     if (result === 'reloaded') this.#machine.sharedSocket.settle();
     else this.#machine.sharedSocket.revert();
@@ -473,30 +473,6 @@ export class Supervisor {
   /** A release is kept for the pool's slots, and while a worker of it lives. */
   #letGoOfReleases(): void {
     this.#machine.spawner.keepOnly([...new Set([this.#pool.generation, ...this.#facts.generations()])]);
-  }
-
-  #describeFailure(
-    failure: NonNullable<Extract<PoolOrder, { kind: 'reload-ended' }>['failure']>,
-    generation: number,
-  ): string {
-    const { describeErrno, spawner } = this.#machine;
-    switch (failure.kind) {
-      case 'late':
-        return `the new worker of slot ${failure.slot} was not up within --ready-timeout`;
-      case 'no-answer':
-        return failure.reason;
-      case 'ended': {
-        const { end, slot, pid } = failure;
-        if (end.kind === 'not-executed') {
-          const error = describeErrno(end.errno);
-          return isForkError(end.errno)
-            ? describeSpawnFailure(end.errno, error)
-            : `exec of '${spawner.pathOf(generation)}' failed: ${error}`;
-        }
-        const how = describeChildEnd(end, this.#machine.signalName);
-        return `the new worker of slot ${slot} (PID ${pid}) ${how}`;
-      }
-    }
   }
 
   #endRestart({ isUp, generation }: Extract<PoolOrder, { kind: 'restart-ended' }>): void {
@@ -532,29 +508,12 @@ export class Supervisor {
   #reportEnd(order: Extract<PoolOrder, { kind: 'report-end' }>, ended: EndedWorker | undefined): void {
     // The verdict on a first start is the command's to print.
     if (!this.#isStartDecided) return;
-    const { clock, log, describeErrno, signalName, spawner } = this.#machine;
-    const { slot, end, delayMs } = order;
-    if (end.kind === 'not-executed') {
-      const path = spawner.pathOf(ended?.generation ?? this.#pool.generationOf(slot));
-      const error = describeErrno(end.errno);
-      if (isForkError(end.errno))
-        log.write({ event: 'spawn-failed', slot, errno: end.errno, error, delayMs });
-      else log.write({ event: 'exec-failed', slot, path, errno: end.errno, error, delayMs });
-      return;
-    }
+    const { clock, log, spawner } = this.#machine;
+    const { slot, end } = order;
+    if (end.kind !== 'not-executed') this.#facts.noteEnd(slot, end);
+    const path = spawner.pathOf(ended?.generation ?? this.#pool.generationOf(slot));
     const uptimeMs = Math.round(clock.nowMs() - (ended?.startedAtMs ?? clock.nowMs()));
-    const name = end.kind === 'signaled' ? signalName(end.signal) : undefined;
-    this.#facts.noteEnd(slot, end);
-    log.write({
-      event: 'worker-ended',
-      slot,
-      workerPid: ended?.pid ?? 0,
-      end,
-      signalName: name,
-      uptimeMs,
-      class: order.class,
-      delayMs,
-    });
+    log.write(endEvent(order, { workerPid: ended?.pid ?? 0, path, uptimeMs }, this.#machine));
   }
 
   #failStart(firstEnds: readonly WorkerEnd[]): void {
@@ -589,51 +548,10 @@ export class Supervisor {
       look();
     });
   }
-
-  #startingWorkers(): StartingWorker[] {
-    const { settleMs, isNotified, isTakingOver } = this.#settings;
-    // A worker that tells itself when it is ready is not ready by living.
-    const upByAgeMs = isNotified ? Number.POSITIVE_INFINITY : settleMs;
-    const careful = { upByAgeMs, needsEvidence: true, notBeforeMs: 0, trustsHidden: false };
-    // No trial goes before a takeover: the first workers are on trial themselves.
-    const trial = { ...careful, notBeforeMs: Math.min(this.#settings.restart.minUptimeMs, settleMs) };
-    const firstRule = isTakingOver ? trial : isNotified ? careful : memberRule;
-    const rule = this.#isStartDecided ? (isNotified ? careful : memberRule) : firstRule;
-    const nowMs = this.#machine.clock.nowMs();
-    const members = this.#pool.slots.flatMap(({ state, memory }, slot) => {
-      if (state.kind === 'starting') {
-        const trustsHidden = rule === memberRule && memory.recycles;
-        return [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...rule, trustsHidden }];
-      }
-      return isMissed(state, memory, nowMs)
-        ? [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...seenRule }]
-        : [];
-    });
-    const { reload } = this.#pool;
-    const candidate = reload?.candidate;
-    return candidate ? [...members, { slot: reload?.slot ?? 0, ...candidate, ...careful }] : members;
-  }
 }
 
 function describeStuck(pids: readonly number[]): string {
   return `PID ${pids.join(' ')} is still there and is left behind`;
-}
-
-/**
- * Up by its age alone in a slot whose last worker ended with 0 unseen: it is watched on for a while, since one that
- * recycles itself and takes long to start on a busy machine serves only after that age.
- */
-function isMissed(
-  state: SlotState,
-  memory: RestartMemory,
-  nowMs: number,
-): state is Extract<SlotState, { kind: 'running' }> {
-  return (
-    state.kind === 'running' &&
-    !state.isSeen &&
-    memory.unseen > 0 &&
-    nowMs - state.startedAtMs < defaults.briefLifeMs
-  );
 }
 
 /** What is known of a worker at its end; PID 0 could not be executed. */

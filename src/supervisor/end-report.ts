@@ -1,0 +1,48 @@
+// What is said of workers that ended, or could not be started.
+import { isForkError } from '../core/errors.ts';
+import { describeChildEnd, describeSpawnFailure, type PoolEvent } from '../core/event-text.ts';
+import type { PoolOrder } from '../core/pool.ts';
+import type { ReloadFailure } from '../core/reload.ts';
+import type { Machine } from './supervisor.ts';
+
+type Names = Pick<Machine, 'describeErrno' | 'signalName'>;
+
+/** Why a reload failed, for people; `path` is that of the program. */
+export function describeReloadFailure(failure: ReloadFailure, path: string, names: Names): string {
+  switch (failure.kind) {
+    case 'late':
+      return `the new worker of slot ${failure.slot} was not up within --ready-timeout`;
+    case 'no-answer':
+      return failure.reason;
+    case 'ended': {
+      const { end, slot, pid } = failure;
+      if (end.kind === 'not-executed') {
+        const error = names.describeErrno(end.errno);
+        return isForkError(end.errno)
+          ? describeSpawnFailure(end.errno, error)
+          : `exec of '${path}' failed: ${error}`;
+      }
+      return `the new worker of slot ${slot} (PID ${pid}) ${describeChildEnd(end, names.signalName)}`;
+    }
+  }
+}
+
+/** The event for a worker's end; times in milliseconds. */
+export function endEvent(
+  { slot, end, class: endClass, delayMs }: Extract<PoolOrder, { kind: 'report-end' }>,
+  {
+    workerPid,
+    path,
+    uptimeMs,
+  }: { readonly workerPid: number; readonly path: string; readonly uptimeMs: number },
+  { describeErrno, signalName: nameOf }: Names,
+): PoolEvent {
+  if (end.kind === 'not-executed') {
+    const error = describeErrno(end.errno);
+    return isForkError(end.errno)
+      ? { event: 'spawn-failed', slot, errno: end.errno, error, delayMs }
+      : { event: 'exec-failed', slot, path, errno: end.errno, error, delayMs };
+  }
+  const signalName = end.kind === 'signaled' ? nameOf(end.signal) : undefined;
+  return { event: 'worker-ended', slot, workerPid, end, signalName, uptimeMs, class: endClass, delayMs };
+}

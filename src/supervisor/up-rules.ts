@@ -1,0 +1,52 @@
+// Whom the up-watch looks at, and what each of them has to show.
+import { defaults } from '../core/config.ts';
+import type { Pool } from '../core/pool.ts';
+import type { RestartMemory } from '../core/restart-policy.ts';
+import type { SlotState } from '../core/slot-state.ts';
+import type { PoolSettings } from './supervisor.ts';
+import { memberRule, seenRule, type StartingWorker } from './up-watch.ts';
+
+export function workersToWatch(
+  pool: Pick<Pool, 'slots' | 'reload'>,
+  settings: PoolSettings,
+  isStartDecided: boolean,
+  nowMs: number,
+): StartingWorker[] {
+  const { settleMs, isNotified, isTakingOver } = settings;
+  // A worker that tells itself when it is ready is not ready by living.
+  const upByAgeMs = isNotified ? Number.POSITIVE_INFINITY : settleMs;
+  const careful = { upByAgeMs, needsEvidence: true, notBeforeMs: 0, trustsHidden: false };
+  // No trial goes before a takeover: the first workers are on trial themselves.
+  const trial = { ...careful, notBeforeMs: Math.min(settings.restart.minUptimeMs, settleMs) };
+  const firstRule = isTakingOver ? trial : isNotified ? careful : memberRule;
+  const rule = isStartDecided ? (isNotified ? careful : memberRule) : firstRule;
+  const members = pool.slots.flatMap(({ state, memory }, slot) => {
+    if (state.kind === 'starting') {
+      const trustsHidden = rule === memberRule && memory.recycles;
+      return [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...rule, trustsHidden }];
+    }
+    return isMissed(state, memory, nowMs)
+      ? [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...seenRule }]
+      : [];
+  });
+  const { reload } = pool;
+  const candidate = reload?.candidate;
+  return candidate ? [...members, { slot: reload?.slot ?? 0, ...candidate, ...careful }] : members;
+}
+
+/**
+ * Up by its age alone in a slot whose last worker ended with 0 unseen: it is watched on for a while, since one that
+ * recycles itself and takes long to start on a busy machine serves only after that age.
+ */
+function isMissed(
+  state: SlotState,
+  memory: RestartMemory,
+  nowMs: number,
+): state is Extract<SlotState, { kind: 'running' }> {
+  return (
+    state.kind === 'running' &&
+    !state.isSeen &&
+    memory.unseen > 0 &&
+    nowMs - state.startedAtMs < defaults.briefLifeMs
+  );
+}
