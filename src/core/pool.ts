@@ -63,6 +63,8 @@ export class Pool {
   readonly #policy: RestartPolicy;
   readonly #probes: boolean;
   readonly #slots: Slot[];
+  /** Slots that were added and have had no worker that was up. */
+  readonly #grown = new Set<number>();
   /** Of each slot's latest worker. */
   readonly #generations: number[];
   readonly #verdicts: Verdict[];
@@ -156,7 +158,10 @@ export class Pool {
     const step = advance(slot, event, this.#policy);
     this.#slots[index] = step.slot;
     const orders = step.orders.map((order) => addressOrder(index, order));
-    if (event.kind === 'up') this.#judge(index, 'up');
+    if (event.kind === 'up') {
+      this.#grown.delete(index);
+      this.#judge(index, 'up');
+    }
     if (!step.end) return [...orders, ...this.#settle()];
 
     const end: WorkerEnd = event.kind === 'ended' ? event.exit : { kind: 'not-executed', errno };
@@ -372,14 +377,21 @@ export class Pool {
     return [...orders, { kind: 'reload-begun', generation }, ...this.#reload.begin()];
   }
 
+  /** Whether the slot was added since the start and never had a worker that was up. */
+  isGrown(slot: number): boolean {
+    return this.#grown.has(slot);
+  }
+
   #applyScale(): PoolOrder[] {
     const orders: PoolOrder[] = [];
     while (this.#slots.length > this.#wanted) {
       orders.push(...this.#vacate(this.#slots.length - 1));
       this.#slots.pop();
       this.#generations.pop();
+      this.#grown.delete(this.#slots.length);
     }
     while (this.#slots.length < this.#wanted) {
+      this.#grown.add(this.#slots.length);
       this.#slots.push(emptySlot);
       orders.push(...this.#fill(this.#slots.length - 1, this.#generation));
     }

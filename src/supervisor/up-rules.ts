@@ -7,7 +7,7 @@ import type { PoolSettings } from './supervisor.ts';
 import { memberRule, seenRule, type StartingWorker } from './up-watch.ts';
 
 export function workersToWatch(
-  pool: Pick<Pool, 'slots' | 'reload'>,
+  pool: Pick<Pool, 'slots' | 'reload' | 'isGrown'>,
   settings: PoolSettings,
   isStartDecided: boolean,
   nowMs: number,
@@ -20,10 +20,13 @@ export function workersToWatch(
   const trial = { ...careful, notBeforeMs: Math.min(settings.restart.minUptimeMs, settleMs) };
   const firstRule = isTakingOver ? trial : isNotified ? careful : memberRule;
   const rule = isStartDecided ? (isNotified ? careful : memberRule) : firstRule;
+  // By living alone a worker of a slot that was added is up as late as one of a reload.
+  const grownRule = rule === memberRule ? { ...memberRule, upByAgeMs: settleMs } : rule;
   const members = pool.slots.flatMap(({ state, memory }, slot) => {
     if (state.kind === 'starting') {
       const trustsHidden = rule === memberRule && memory.recycles;
-      return [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...rule, trustsHidden }];
+      const own = pool.isGrown(slot) ? grownRule : rule;
+      return [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...own, trustsHidden }];
     }
     return isMissed(state, memory, nowMs)
       ? [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...seenRule }]

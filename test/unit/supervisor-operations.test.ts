@@ -677,6 +677,32 @@ describe('scaling', () => {
     ]);
   });
 
+  test('a worker of a slot that was added is up by its age after --settle, a later one there after 100 ms', () => {
+    const pool = startFakePool();
+    const kinds = (): string[] => pool.supervisor.pool.slots.map(({ state }) => state.kind);
+    pool.supervisor.scale(2);
+    pool.clock.advance(4900);
+    expect(kinds()).toStrictEqual(['running', 'starting']);
+    pool.clock.advance(200);
+    expect(kinds()).toStrictEqual(['running', 'running']);
+    pool.machine.end(102, { kind: 'signaled', signal: 9 });
+    expect(kinds()).toStrictEqual(['running', 'starting']);
+    pool.clock.advance(150);
+    expect(kinds()).toStrictEqual(['running', 'running']);
+  });
+
+  test('a slot that is taken away and added again is a new one', () => {
+    const pool = startFakePool();
+    const kinds = (): string[] => pool.supervisor.pool.slots.map(({ state }) => state.kind);
+    pool.supervisor.scale(2);
+    pool.clock.advance(5100);
+    pool.supervisor.scale(1);
+    pool.machine.reap();
+    pool.supervisor.scale(2);
+    pool.clock.advance(4900);
+    expect(kinds()).toStrictEqual(['running', 'starting']);
+  });
+
   test('goes not below one worker', () => {
     const pool = startFakePool({ workers: 2 });
     pool.supervisor.scale(0);
