@@ -157,6 +157,11 @@ export function describeSpawnFailure(errno: number, error: string): string {
   return `cannot start a worker: ${error} (${forkLimit(errno)})`;
 }
 
+/** Processes of another user, by a set-user-ID bit, that a supervisor without privileges cannot end. */
+export function describeRefused(pids: readonly number[], what: 'a worker' | 'left of a worker'): string {
+  return `may not end PID ${pids.join(' ')}, ${what}: Operation not permitted`;
+}
+
 function describeTakeOver(from: number, workerPids: readonly number[]): string {
   const whom = from === 0 ? 'a supervisor that was killed' : `PID ${from}`;
   return `took the pool over from ${whom}; ending its workers: PID ${workerPids.join(' ')}`;

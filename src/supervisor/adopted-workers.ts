@@ -51,8 +51,9 @@ export class AdoptedWorkers {
     this.#gracefulEnd.hurry(deadline);
   }
 
-  kill(): void {
-    this.#sessions.signalWorkers(this.pids, 'SIGKILL');
+  /** The result: those that may not be signalled. */
+  kill(): readonly number[] {
+    return this.#sessions.signalWorkers(this.pids, 'SIGKILL');
   }
 
   #lookIn(delayMs: number): void {

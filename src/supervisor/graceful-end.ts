@@ -2,6 +2,7 @@
 // seen idle TERM where the program is known to finish on it, else a deadline
 // (docs/reload.md). One timer for all of them, none when nobody is being ended.
 import type { StopMethod } from '../core/config.ts';
+import { describeRefused } from '../core/event-text.ts';
 import type { Clock, EventLog, IdleVerdict, Sessions } from './interfaces.ts';
 
 /** When patience ends, on the monotonic clock; `killAtMs` may be infinite where somebody else kills. */
@@ -15,7 +16,7 @@ export interface Deadline {
 interface Ending {
   /**
    * `busy` not seen idle yet; `told` it finishes by itself; `termed` the same, but it may be
-   * killed when idle; `killed`; `stuck` not even KILL ends it.
+   * killed when idle; `killed`; `stuck` not even KILL ends it, or it may not be sent.
    */
   stage: 'busy' | 'told' | 'termed' | 'killed' | 'stuck';
   deadline: Deadline;
@@ -160,9 +161,13 @@ export class GracefulEnd {
       ({ stage, deadline }) => stage !== 'killed' && stage !== 'stuck' && deadline.killAtMs <= nowMs,
     );
     if (overdue.length === 0) return;
-    this.#sessions.signalWorkers(overdue, 'SIGKILL');
-    for (const leader of overdue) this.#noteKilled(leader);
-    this.#log.write({ event: 'killed', reason: '--stop-timeout', pids: overdue });
+    const refused = this.#sessions.signalWorkers(overdue, 'SIGKILL');
+    const pids = overdue.filter((leader) => !refused.includes(leader));
+    for (const leader of pids) this.#noteKilled(leader);
+    if (pids.length > 0) this.#log.write({ event: 'killed', reason: '--stop-timeout', pids });
+    if (refused.length === 0) return;
+    this.#log.write({ event: 'warning', message: describeRefused(refused, 'a worker') });
+    for (const leader of refused) this.#giveUp(leader);
   }
 
   #noteKilled(leader: number): void {
@@ -177,10 +182,14 @@ export class GracefulEnd {
     for (const leader of this.#leadersWhere(
       ({ stage, lookAtMs }) => stage === 'killed' && lookAtMs <= nowMs,
     )) {
-      this.#setStage(leader, 'stuck');
       this.#log.write({ event: 'warning', message: `worker PID ${leader} does not even end on KILL` });
-      this.#onStuck(leader);
+      this.#giveUp(leader);
     }
+  }
+
+  #giveUp(leader: number): void {
+    this.#setStage(leader, 'stuck');
+    this.#onStuck(leader);
   }
 
   /** Never seen idle: saturation, or a connection that is kept alive. */

@@ -31,8 +31,8 @@ type EndSignal = 'SIGTERM' | 'SIGKILL';
 export type IdleVerdict = 'signalled' | 'busy' | 'unknown' | 'gone';
 
 export interface Sessions {
-  /** Signals every process of the sessions of these live workers. */
-  signalWorkers(leaders: readonly number[], signal: `SIG${string}`): void;
+  /** Signals every process of the sessions of these live workers; the result: those of the workers that refused it. */
+  signalWorkers(leaders: readonly number[], signal: `SIG${string}`): readonly number[];
   /** Whether the worker's program is known to finish its request on TERM. */
   finishesOnTerm(leader: number): boolean;
   /**

@@ -1,16 +1,12 @@
 // Ends what a dead worker left of its session: TERM, and KILL after the stop
 // timeout. Looks at once where the process group still has members, else once
 // within a second for members with groups of their own.
+import { describeRefused } from '../core/event-text.ts';
 import type { Clock, EventLog, Sessions } from './interfaces.ts';
 
 const lazyLookMs = 1000;
 const firstPollMs = 20;
 const longestPollMs = 500;
-
-/** Processes of another user, by a set-user-ID bit, that a supervisor without privileges cannot end. */
-export function describeRefused(pids: readonly number[]): string {
-  return `may not end PID ${pids.join(' ')}, left of a worker: Operation not permitted`;
-}
 
 export class SessionSweep {
   readonly #clock: Clock;
@@ -98,7 +94,7 @@ export class SessionSweep {
     }
     if (pids.length > 0 || refused.length === 0) return;
     // Only those are left that we may not end: looking at them again helps nobody.
-    this.#log.write({ event: 'warning', message: describeRefused(refused) });
+    this.#log.write({ event: 'warning', message: describeRefused(refused, 'left of a worker') });
     this.#forget(session);
   }
 }

@@ -2,6 +2,7 @@
 // events, and the pool's orders into calls of the machine. No system call here.
 import type { RestartPolicy, StopMethod } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
+import { describeRefused } from '../core/event-text.ts';
 import { Pool, type PoolOrder, type PoolPhase, type WorkerEnd } from '../core/pool.ts';
 import type { ReloadResult } from '../core/rollout.ts';
 import type { SlotEvent } from '../core/slot-state.ts';
@@ -21,7 +22,7 @@ import type {
   Trials,
   WorkerRecords,
 } from './interfaces.ts';
-import { describeRefused, SessionSweep } from './session-sweep.ts';
+import { SessionSweep } from './session-sweep.ts';
 import { workersToWatch } from './up-rules.ts';
 import { UpWatch } from './up-watch.ts';
 import { WorkerFacts } from './worker-facts.ts';
@@ -295,15 +296,18 @@ export class Supervisor {
     if (this.#isKilling) return;
     this.#isKilling = true;
     this.#giveUpAtMs = this.#machine.clock.nowMs() + afterKillMs;
-    const live = this.#facts.livePids();
-    this.#machine.sessions.signalWorkers(live, 'SIGKILL');
-    this.#adopted.kill();
+    const workers = [...this.#facts.livePids(), ...this.#adopted.pids];
+    const refusing = [
+      ...this.#machine.sessions.signalWorkers(this.#facts.livePids(), 'SIGKILL'),
+      ...this.#adopted.kill(),
+    ];
     const left = this.#machine.sessions.signalLeftovers(this.#endedSessions, 'SIGKILL');
     const reached = left.filter(({ isRefused }) => !isRefused).map(({ pid }) => pid);
     const refused = left.filter(({ isRefused }) => isRefused).map(({ pid }) => pid);
-    const pids = [...live, ...this.#adopted.pids, ...reached];
+    const pids = [...workers.filter((pid) => !refusing.includes(pid)), ...reached];
     if (pids.length > 0) this.#machine.log.write({ event: 'killed', reason, pids });
-    if (refused.length > 0) this.#warn(describeRefused(refused));
+    if (refusing.length > 0) this.#warn(describeRefused(refusing, 'a worker'));
+    if (refused.length > 0) this.#warn(describeRefused(refused, 'left of a worker'));
     this.#cancelDeadline?.();
     this.#cancelDeadline = this.#machine.clock.after(afterKillMs, () => this.#leaveStuck());
   }

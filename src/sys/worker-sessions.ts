@@ -29,6 +29,7 @@ export function workerSessions(proc: ProcFs | undefined, freezer: SessionFreezer
       for (const { pid, group, session } of membersOf(leaders)) {
         if (group !== session && proc?.stat(pid)?.session === session) libc.kill(pid, number);
       }
+      return leaders.filter(refusesSignals);
     },
     finishesOnTerm: (leader) => proc !== undefined && finishesOnTerm(proc, leader),
     endIdle(leaders, how) {
@@ -70,6 +71,7 @@ export function adoptedSessions(proc: ProcFs | undefined, freezer: SessionFreeze
         libc.kill(pid, numberOf(signal));
         libc.kill(pid, constants.signals.SIGCONT);
       }
+      return [...live].filter(refusesSignals);
     },
     finishesOnTerm: (leader) => isAlive(leader) && own.finishesOnTerm(leader),
     endIdle(leaders, how) {
@@ -78,6 +80,11 @@ export function adoptedSessions(proc: ProcFs | undefined, freezer: SessionFreeze
       return new Map(live.map((leader) => [leader, freezer.endIfIdle(leader, false, how, scan)]));
     },
   };
+}
+
+/** The kernel does not let us: it runs as somebody else by a set-user-ID bit. */
+function refusesSignals(pid: number): boolean {
+  return attempt(() => libc.kill(pid, 0)) === -E.PERM;
 }
 
 function numberOf(signal: string): number {

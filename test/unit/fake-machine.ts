@@ -175,6 +175,7 @@ export class FakeMachine implements Machine {
       for (const [pid, { session }] of this.#processes) {
         if (leaders.includes(session)) this.#deliver(pid, signal);
       }
+      return leaders.filter((leader) => this.#processes.get(leader)?.isForeign);
     },
     signalLeftovers: (leaders, signal) => {
       const left = this.#leftovers(leaders);

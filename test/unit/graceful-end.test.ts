@@ -16,7 +16,7 @@ beforeEach(() => {
 /** Workers of one program: `known` finishes its request on TERM. */
 function spawn(
   count: number,
-  habits: { readonly isKnown?: boolean; readonly ignoresTerm?: boolean } = {},
+  habits: { readonly isKnown?: boolean; readonly ignoresTerm?: boolean; readonly isForeign?: boolean } = {},
 ): number[] {
   machine.workerHabits = { ...habits, needsIdleStop: !habits.isKnown };
   for (let index = 0; index < count; index++) machine.spawner.spawn(1);
@@ -151,6 +151,17 @@ describe('a busy worker', () => {
     const [line = '', ...more] = watch(60);
     expect(line).toMatch(/^\d\d?: idle kill 101$/);
     expect(more).toStrictEqual([]);
+  });
+
+  test('that may not be signalled is given up at the deadline, and nobody says that it was killed', () => {
+    machine.busy.add(101);
+    create().end(spawn(1, { ignoresTerm: true, isForeign: true }), within(9000));
+    expect(watch(20_000)).toStrictEqual(['9000: SIGTERM 101', '10000: SIGKILL 101', '10000: log warning']);
+    expect(machine.events).toStrictEqual([
+      { event: 'warning', message: 'may not end PID 101, a worker: Operation not permitted' },
+    ]);
+    expect(stuck).toStrictEqual([101]);
+    expect(machine.clock.pending).toBe(0);
   });
 
   test('under the name of a signal gets that one, and KILL at the deadline', () => {

@@ -532,6 +532,21 @@ describe('a stop', () => {
     expect(pool.clock.pending).toBe(0);
   });
 
+  test('claims no KILL of a worker that may not be signalled', () => {
+    const machine = new FakeMachine();
+    machine.workerHabits = { isForeign: true };
+    const pool = startFakePool({ machine });
+    pool.supervisor.stop('SIGTERM');
+    pool.clock.advance(9000);
+    expect(pool.machine.events.filter(({ event }) => event === 'killed')).toStrictEqual([]);
+    expect(pool.machine.events.at(-1)).toMatchObject({
+      message: `may not end PID ${workerOf(pool)}, a worker: Operation not permitted`,
+    });
+    pool.clock.advance(2010);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+    expect(pool.clock.pending).toBe(0);
+  });
+
   test('sends no TERM any more once it has killed', () => {
     const pool = startFakePool();
     pool.machine.fork(workerOf(pool), { isStuck: true });
