@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isAlive } from '../helpers/processes.ts';
+import { waitFor } from '../helpers/wait-for.ts';
 import {
   events,
   expectNothingLeft,
@@ -103,5 +104,5 @@ test('a worker killed while the pool stops is not replaced', async () => {
   process.kill(first, 'SIGKILL');
   await expectNothingLeft(place);
   expect(await waitForStarts(place, 2)).toHaveLength(2);
-  expect(isAlive(pool.pid)).toBe(false);
+  await waitFor('the end of the supervisor', () => !isAlive(pool.pid));
 });
