@@ -13,7 +13,7 @@ const withEnv = (
 /** 240 KB, and names that a shell script might use for itself. */
 const large = [
   ...Array.from({ length: 8 }, (_, index) => `LARGE_${index}=${String(index).repeat(30_000)}`),
-  ...'mode node here previous own_proc argument candidate environ newline header major minor version status'
+  ...'mode node here previous own_proc argument candidate environ line newline header major minor version status'
     .split(' ')
     .map((name) => `${name}=of the caller`),
   'IFS=x',
