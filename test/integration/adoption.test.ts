@@ -122,6 +122,18 @@ test('a start that fails leaves the old workers in service, and the next one fin
   await expectNothingLeft(place);
 });
 
+test('a worker that the dead supervisor had stopped serves on after a start that fails, too', async () => {
+  const place = makePlace();
+  const first = await start(place);
+  const worker = await onlyWorker(first);
+  await killSupervisor(first);
+  process.kill(worker, 'SIGSTOP');
+  await waitFor('the stop', () => readStat(worker)?.state === 'T');
+  expect((await run(place, [], ['exit=3'])).status).toBe(3);
+  expect(readStat(worker)?.state).not.toBe('T');
+  await visit({ path: place.socket });
+});
+
 test('a socket whose file is gone is of no use: it is bound anew, and the old workers end', async () => {
   const place = makePlace();
   const first = await start(place);

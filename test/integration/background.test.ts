@@ -58,6 +58,9 @@ describe('the descriptors of the caller', () => {
     process.kill(first, 'SIGKILL');
     const second = await onlyWorker({ pid }, [first]);
     expect(readProcess(second)?.limits['Max open files']?.soft).toBe('256');
+    // The supervisor itself may have as many as it needs.
+    const own = readProcess(pid)?.limits['Max open files'];
+    expect(own?.soft).toBe(own?.hard);
   });
 });
 
@@ -69,6 +72,27 @@ test('the supervisor has a session of its own, no terminal, and /dev/null as its
   expect(supervisor).toMatchObject({ session: pid, tty: 0 });
   const streams = supervisor?.fds.filter(({ fd }) => fd <= 2).map(({ target }) => target);
   expect(streams).toEqual(['/dev/null', '/dev/null', '/dev/null']);
+});
+
+test('the supervisor holds on to no process once the pool is up', async (ctx) => {
+  ctx.skip(!isRoot, 'needs root: nobody else may look into the supervisor');
+  const place = makePlace();
+  const { pid } = await start(place);
+  await waitForEvents(place, 'pool-up');
+  const targets = readProcess(pid)?.fds.map(({ target }) => target);
+  expect(targets?.filter((target) => target.includes('pidfd'))).toEqual([]);
+});
+
+test('a worker gets what is left of its limit when the hard one was lowered meanwhile', async (ctx) => {
+  needCommands(ctx, 'bash', 'prlimit');
+  const place = makePlace();
+  const result = await runInBash(place, 'ulimit -Sn 256; "$@"', ['--min-uptime', '1ms']);
+  const [pid = 0] = printedPids(result.stdout);
+  const first = await onlyWorker({ pid });
+  expect((await runCommand('prlimit', ['--pid', String(pid), '--nofile=64:128'])).status).toBe(0);
+  process.kill(first, 'SIGKILL');
+  const second = await onlyWorker({ pid }, [first]);
+  expect(readProcess(second)?.limits['Max open files']).toEqual({ soft: '128', hard: '128' });
 });
 
 test('started at a terminal, neither supervisor nor worker has it', async () => {

@@ -22,6 +22,7 @@ import { isAlive } from '../helpers/processes.ts';
 import { isRoot, needCommands, needRoot } from '../helpers/requirements.ts';
 import { runCommand } from '../helpers/run-command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
+import { readPoolState } from './echo-pool.ts';
 import {
   commandLine,
   endPool,
@@ -323,6 +324,22 @@ describe('--worker-pid-file', () => {
     expect(listed()).toEqual([zero, successor, two]);
     await endPool(place, pool);
     await expectNothingLeft(place);
+  });
+
+  test('names the new worker of a slot after a reload, also when the old one has ended', async () => {
+    const place = makePlace();
+    const path = join(place.runDir, 'worker.pid');
+    const quick = ['--min-uptime', '1ms', '--settle', '1ms'];
+    const pool = await start(place, [...quick, '--worker-pid-file', path]);
+    const old = await onlyWorker(pool);
+    process.kill(pool.pid, 'SIGHUP');
+    await waitForEvents(place, 'reload-finished');
+    const worker = await onlyWorker(pool, [old]);
+    // The state is written after the PID files of those that have ended.
+    await waitFor('the state without it', () =>
+      readPoolState(place)?.workers.every(({ pid }) => pid === worker),
+    );
+    expect(read(path)).toBe(String(worker));
   });
 
   test('is empty while its slot backs off', async () => {

@@ -1,5 +1,5 @@
 // What src/sys/waiting.ts says of programs that wait in every way there is, and of those that it may not look into.
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { chmodSync, chownSync, copyFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -42,6 +42,16 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     visit(socket);
     await waitFor('readiness', () => stateOf(worker) === 'S' && readinessOf(proc, worker, socket) === 'yes');
   });
+});
+
+test('the greatest number of descriptors for select costs no memory', async () => {
+  const socket = await listenSomewhere('unix');
+  const worker = startWorker(socket, [program, 'select-most']);
+  await waitFor('readiness', () => readinessOf(proc, worker, socket) === 'yes');
+  const allocate = vi.spyOn(Buffer, 'allocUnsafeSlow');
+  onTestFinished(() => allocate.mockRestore());
+  expect(readinessOf(proc, worker, socket)).toBe('yes');
+  for (const [length] of allocate.mock.calls) expect(length).toBeLessThan(2 ** 16);
 });
 
 test('a program in poll is still ready after it was stopped and continued', async () => {
