@@ -2,42 +2,28 @@
 // of it, and what a start that failed gives back.
 import type { Config } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
-import { describeEvent, type PoolEvent } from '../core/event-text.ts';
 import type { WorkerEnd } from '../core/pool.ts';
-import type { EventLog } from '../supervisor/interfaces.ts';
 import { Supervisor, type Outcome } from '../supervisor/supervisor.ts';
 import type { Caller } from '../sys/caller.ts';
 import { systemClock } from '../sys/clock.ts';
-import {
-  hasFrontRead,
-  leaveStreams,
-  letFrontGo,
-  tellFront,
-  tellFrontSuccess,
-  tellFrontUp,
-  type Front,
-} from '../sys/front.ts';
+import { leaveStreams, tellFront, tellFrontSuccess, tellFrontUp, type Front } from '../sys/front.ts';
 import { libc } from '../sys/libc.ts';
 import { forbidInspection, releaseStartMemory } from '../sys/process-self.ts';
 import { watchChildren } from '../sys/reaper.ts';
 import { SessionFreezer } from '../sys/session-freeze.ts';
-import { readinessOf } from '../sys/waiting.ts';
-import { askWorker } from './ask-worker.ts';
 import { ControlDesk } from './control-desk.ts';
+import { FrontWatch } from './front-watch.ts';
 import { TakeOver } from './take-over.ts';
+import { PoolLog } from './pool-log.ts';
 import { PoolMachine, signalName } from './pool-machine.ts';
 import { PoolRecords } from './pool-records.ts';
 import { describeFirstEnd, explainStartFailure, statusOf } from './start-failure.ts';
 import type { PreparedPool } from './prepare-pool.ts';
+import { ReadyCheck } from './ready-check.ts';
 import { printError, printHint, printLine } from './print.ts';
 import type { StartJournal } from './start-journal.ts';
 import { watchSignals } from './watch-signals.ts';
 
-/** How often the start looks whether its command is still there. */
-const frontLookMs = 10;
-/** The command wakes up within a fraction of this, unless it is stopped: each further look comes later. */
-const frontReadLookMs = 1;
-const longestFrontReadLookMs = 100;
 /** Lets the command return before the collection takes the processor. */
 const releaseMemoryAfterMs = 300;
 const tidyUpAfterMs = 2000;
@@ -54,17 +40,17 @@ export function runSupervised(
 }
 
 class SupervisedRun {
-  readonly #front: Front | undefined;
   readonly #config: Config;
   readonly #prepared: PreparedPool;
   readonly #journal: StartJournal;
   readonly #records: PoolRecords;
   readonly #machine: PoolMachine;
-  readonly #freezer: SessionFreezer;
-  readonly #log: EventLog;
+  readonly #log: PoolLog;
   readonly #supervisor: Supervisor;
   readonly #takeOver: TakeOver;
   readonly #desk: ControlDesk;
+  readonly #frontWatch: FrontWatch;
+  readonly #ready: ReadyCheck;
   readonly #isBackground: boolean;
   #isUp = false;
   #cancelTidyUp: (() => void) | undefined;
@@ -78,7 +64,6 @@ class SupervisedRun {
     journal: StartJournal,
     front: Front | undefined,
   ) {
-    this.#front = front;
     this.#config = config;
     this.#prepared = prepared;
     this.#journal = journal;
@@ -86,34 +71,51 @@ class SupervisedRun {
     this.#records = new PoolRecords(config, prepared, (message) =>
       this.#log.write({ event: 'warning', message }),
     );
-    this.#freezer = new SessionFreezer(prepared.proc, prepared.socket);
-    this.#log = this.#createLog();
+    const freezer = new SessionFreezer(prepared.proc, prepared.socket);
+    this.#log = new PoolLog({
+      log: prepared.log,
+      tell: (text) => this.#desk.tell(text),
+      onOperationEnd: () => this.#tidyUpLater(),
+    });
     const machine = new PoolMachine({
       config,
       caller,
       prepared,
       journal,
       records: this.#records,
-      freezer: this.#freezer,
+      freezer,
       log: this.#log,
     });
     this.#machine = machine;
     this.#supervisor = new Supervisor(machine, machine.settings, this.#outcome());
+    const decisions = {
+      isUp: () => this.#isUp,
+      isAbandoned: () => this.#abandoned !== undefined,
+      abandon: (reason: string, status?: number) => this.#abandon(reason, status),
+    };
+    this.#frontWatch = new FrontWatch({ front, ...decisions });
+    this.#ready = new ReadyCheck({
+      config,
+      prepared,
+      supervisor: this.#supervisor,
+      trials: machine.trials,
+      ...decisions,
+    });
     this.#takeOver = new TakeOver({
       prepared,
       records: this.#records,
       supervisor: this.#supervisor,
-      freezer: this.#freezer,
+      freezer,
       log: this.#log,
       leaveWorkers: () => journal.leave(),
       isDecided: () => this.#isUp || this.#abandoned !== undefined,
-      abandon: (reason, status) => this.#abandon(reason, status),
+      abandon: decisions.abandon,
     });
     this.#desk = new ControlDesk({
       config,
       prepared,
       supervisor: this.#supervisor,
-      freezer: this.#freezer,
+      freezer,
       records: this.#records,
       log: this.#log,
       stop: (reason) => this.#supervisor.stop(reason),
@@ -132,14 +134,14 @@ class SupervisedRun {
     watchSignals({
       stop: (signal) => this.#stop(signal),
       reload: () => this.#supervisor.reload(),
-      reopen: () => this.#reopenLogs(),
+      reopen: () => this.#log.reopen(),
       scale: (difference) => this.#supervisor.scale(this.#supervisor.pool.wanted + difference),
       ignored: (signal) => this.#log.write({ event: 'signal-ignored', signal }),
       hangupStops: !this.#isBackground && libc.isatty(0) === 1,
     });
-    if (this.#isBackground) this.#watchFront();
+    if (this.#isBackground) this.#frontWatch.begin();
     process.on('uncaughtException', (error) => this.#survive(error));
-    this.#watchReadiness();
+    this.#ready.watch();
     try {
       this.#supervisor.start();
     } catch (error) {
@@ -148,19 +150,6 @@ class SupervisedRun {
     }
     // Signals and children alone do not keep Node's loop alive.
     setInterval(() => undefined, 2 ** 31 - 1);
-  }
-
-  /** Who waits at the control socket hears of every event as well. */
-  #createLog(): EventLog {
-    const { log } = this.#prepared;
-    return {
-      write: (event: PoolEvent) => {
-        log?.write(event);
-        this.#desk.tell(describeEvent(event));
-        if (event.event === 'reload-finished' || event.event === 'restart-finished') this.#tidyUpLater();
-      },
-      reopen: () => log?.reopen(),
-    };
   }
 
   /** What an operation has used is given back as after the start, once for several in a row. */
@@ -176,52 +165,10 @@ class SupervisedRun {
         this.#desk.stopping();
         this.#records.setPhase('stopping');
       },
-      up: (firstEnds) => this.#whenAnswered(() => this.#checkTakeOver(firstEnds)),
+      up: (firstEnds) => this.#ready.whenAnswered(() => this.#checkTakeOver(firstEnds)),
       startFailed: (firstEnds) => this.#failStart(firstEnds),
       stopped: (status) => this.#end(status),
     };
-  }
-
-  /** With --ready, a start that is not up in time has failed. */
-  #watchReadiness(): void {
-    if (this.#config.ready === 'evidence' && !this.#prepared.isTakingOver) return;
-    systemClock.after(this.#config.readyTimeoutMs, () => {
-      if (this.#isUp) return;
-      this.#abandon(`the pool was not ready within --ready-timeout`, exitStatus.notReady);
-    });
-  }
-
-  /** --ready probe: the question waits in the queue since before the first worker. */
-  #whenAnswered(proceed: () => void): void {
-    const { readyProbe, isTakingOver } = this.#prepared;
-    if (isTakingOver && this.#config.ready === 'probe') return this.#whenTried(proceed);
-    if (readyProbe === undefined) return proceed();
-    askWorker(readyProbe, this.#config.readyTimeoutMs, (refusal) => {
-      if (this.#abandoned !== undefined) return;
-      if (refusal === undefined) proceed();
-      else this.#abandon(`--ready probe: ${refusal}`, exitStatus.notReady);
-    });
-  }
-
-  /** Old workers would answer on the pool's socket: one of ours is asked on another. */
-  #whenTried(proceed: () => void): void {
-    const { proc, socket } = this.#prepared;
-    const { generation, slots } = this.#supervisor.pool;
-    const looksWork = (): boolean =>
-      slots.some(({ state }) => state.kind === 'running' && readinessOf(proc, state.pid, socket) === 'yes');
-    this.#machine.trials.run(generation, looksWork, (refusal) => {
-      if (this.#abandoned !== undefined) return;
-      if (refusal === undefined) proceed();
-      else this.#abandon(`--ready probe: ${refusal.reason}`, exitStatus.notReady);
-    });
-  }
-
-  #watchFront(): void {
-    systemClock.after(frontLookMs, () => {
-      if (this.#isUp || this.#abandoned !== undefined) return;
-      if (this.#front?.isGone()) this.#abandon('the command was ended');
-      else this.#watchFront();
-    });
   }
 
   #stop(signal: NodeJS.Signals): void {
@@ -239,19 +186,6 @@ class SupervisedRun {
   #survive(error: Error): void {
     this.#log.write({ event: 'warning', message: `internal error: ${error.stack ?? error.message}` });
     if (!this.#isUp) this.#abandon(`unexpected error: ${error.message}`);
-  }
-
-  #reopenLogs(): void {
-    try {
-      this.#log.reopen();
-      this.#log.write({ event: 'logs-reopened' });
-    } catch (error) {
-      const reason = (error as Error).message;
-      this.#log.write({
-        event: 'warning',
-        message: `logs not reopened, the old file stays in use: ${reason}`,
-      });
-    }
   }
 
   /** Old workers still serve: ours must all be up, and the old supervisor must let go. */
@@ -274,19 +208,8 @@ class SupervisedRun {
       return;
     }
     if (!this.#isBackground) this.#announce(firstEnds);
-    else if (tellFrontUp()) this.#awaitFront(firstEnds);
-    else this.#abandon('the command was ended');
-  }
-
-  /** Success is final once the command has read its status: one that was ended before has failed. */
-  #awaitFront(firstEnds: readonly (WorkerEnd | undefined)[], lookMs = frontReadLookMs): void {
-    if (this.#abandoned !== undefined) return;
-    if (this.#front?.isGone()) this.#abandon('the command was ended');
-    else if (hasFrontRead()) this.#announce(firstEnds);
-    else {
-      const laterMs = Math.min(2 * lookMs, longestFrontReadLookMs);
-      systemClock.after(lookMs, () => this.#awaitFront(firstEnds, laterMs));
-    }
+    else if (tellFrontUp()) this.#frontWatch.awaitReading(() => this.#announce(firstEnds));
+    else this.#frontWatch.abandon();
   }
 
   #announce(firstEnds: readonly (WorkerEnd | undefined)[]): void {
@@ -300,8 +223,7 @@ class SupervisedRun {
     if (this.#prepared.logProblem !== undefined) printHint(this.#prepared.logProblem);
     if (this.#isBackground) {
       leaveStreams(this.#prepared.nowhere);
-      letFrontGo();
-      this.#front?.release();
+      this.#frontWatch.letGo();
     } else {
       printLine(`child spawned successfully: PID: ${process.pid}`);
     }
