@@ -285,7 +285,7 @@ describe('a worker', () => {
     const site = await startRecipe(venv(), { workers: 3 });
     await startStream(site.sitePort, 400, pages).finished;
     // Whoever comes too late to accept() must be sent away: flup would sleep there, deaf to TERM, until the deadline.
-    for (const pid of childrenOf(site.supervisor)) {
+    for (const pid of await workersOf(site, 3)) {
       const listener = readOpenFiles(pid).find(({ fd }) => fd === 0);
       expect((listener?.flags ?? 0) & constants.O_NONBLOCK, `worker ${pid}`).not.toBe(0);
     }
@@ -307,7 +307,7 @@ describe('a change of the code', () => {
     ['HUP', deployByHup],
   ] as const)('is deployed by %s under load, and none of the requests is lost', async ([, deploy]) => {
     const site = await startRecipe(venv(), { workers: 2 });
-    const old = childrenOf(site.supervisor);
+    const old = await workersOf(site, 2);
     const stream = startStream(site.sitePort, MOST_REQUESTS, pages);
     await waitFor('some requests', () => stream.ended() >= REQUESTS_BETWEEN);
     const { output, failures } = await site.type(deploy());
@@ -321,7 +321,7 @@ describe('a change of the code', () => {
     await waitFor('requests after the reload', () => stream.ended() - from >= REQUESTS_BETWEEN);
     const ledger = await stream.stop();
     expect(ledger.lost, site.log('nginx')).toEqual([]);
-    expect(childrenOf(site.supervisor)).toHaveLength(2);
+    await workersOf(site, 2);
   });
 
   test('is seen by the very next request after spawn-fcgictl reload', async () => {
@@ -332,12 +332,12 @@ describe('a change of the code', () => {
 
   test('that does not load leaves the old workers, status 1 and the reason in stderr.log', async () => {
     const site = await startRecipe(venv(), { workers: 2 });
-    const old = childrenOf(site.supervisor).toSorted((a, b) => a - b);
+    const old = (await workersOf(site, 2)).toSorted((a, b) => a - b);
     // A worker that still loads the project would load what comes now.
     const loaded = new Set<number>();
     const ask = async (): Promise<unknown> => loaded.add(await expectPage(site));
     const isLoaded = async (): Promise<boolean> => {
-      await Promise.all(Array.from({ length: 24 }, ask));
+      await Promise.all(Array.from({ length: 8 }, ask));
       return loaded.size === old.length;
     };
     await waitFor('an answer of each', isLoaded, { timeoutMs: 30_000 });
@@ -350,6 +350,14 @@ describe('a change of the code', () => {
     expect(old).toContain(await expectPage(site));
   });
 });
+
+/** The children of the supervisor, when the guard of its start is none of them any more. */
+function workersOf(site: RunningSite, count: number): Promise<number[]> {
+  return waitFor(`${count} workers`, () => {
+    const children = childrenOf(site.supervisor);
+    return children.length === count && children;
+  });
+}
 
 /** The page's change, and then the signal instead of the command that waits. */
 function deployByHup(): string {
