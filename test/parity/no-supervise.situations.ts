@@ -33,6 +33,13 @@ export const noSuperviseSituations: Situation[] = [
     env: { 'a.b': '1', NODE_OPTIONS: '--bogus', EMPTY: '' },
     caller: ['umask=027', 'nofile=100:200', 'core=0:1000'],
   }),
+  plain('signals ignored by the caller', [...tcp, '--', './app'], {
+    caller: ['ignore=1,13,34,64'],
+    differs: {
+      why: 'workers start with every signal at its default, also those the caller ignored',
+      worker: { 'signals-ignored': '' },
+    },
+  }),
   plain('an empty environment', [...tcp, '--', './app'], { env: [] }),
   plain('a worker that exits with 0', [...tcp, '--', '/bin/sh', '-c', 'exit 0'], { workers: 0 }),
   plain('a worker that exits with 3', [...tcp, '--', '/bin/sh', '-c', 'exit 3'], { workers: 0 }),

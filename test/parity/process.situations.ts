@@ -85,6 +85,27 @@ export const processSituations: Situation[] = [
     foreground: true,
     differs: { why: allDefault, worker: { 'signals-ignored': '' } },
   },
+  // Node ignores or resets no real-time signal: that is left to us.
+  {
+    name: 'real-time signals ignored by the caller',
+    args,
+    caller: ['ignore=34,50,64'],
+    differs: { why: allDefault, worker: { 'signals-ignored': '' } },
+  },
+  {
+    name: 'real-time signals ignored by the caller, and -n',
+    args: inPlace,
+    caller: ['ignore=34,50,64'],
+    foreground: true,
+    differs: { why: allDefault, worker: { 'signals-ignored': '' } },
+  },
+  {
+    name: 'real-time signals blocked by the caller, and -n',
+    args: inPlace,
+    caller: ['block=34,50,64'],
+    foreground: true,
+    differs: { why: allDefault, worker: { 'signals-blocked': '' } },
+  },
   {
     name: 'signals blocked by the caller',
     args,
