@@ -9,7 +9,7 @@ import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { workerPidPath } from '../core/worker-pid-path.ts';
 import { baseDirectories } from '../sys/base-directories.ts';
-import { statAt } from '../sys/file-at.ts';
+import { AT_FDCWD, statAt } from '../sys/file-at.ts';
 import { E, libc } from '../sys/libc.ts';
 import { PoolFiles, prepareBaseDirectory } from '../sys/pool-files.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
@@ -43,7 +43,6 @@ export interface ClaimOptions {
   readonly proc: ProcFs | undefined;
 }
 
-const AT_FDCWD = -100;
 const pollMs = 5;
 const dyingMs = 1000;
 /** A pool that just got its TERM may not have said so yet, on a busy machine not for long. */

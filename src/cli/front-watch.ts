@@ -1,6 +1,7 @@
 // The command that waits for the pool, as its supervisor sees it: one that was ended takes its start with it.
 import { systemClock } from '../sys/clock.ts';
 import { hasFrontRead, letFrontGo, type Front } from '../sys/front.ts';
+import type { StartVerdict } from './start-verdict.ts';
 
 /** How often the start looks whether its command is still there. */
 const lookMs = 10;
@@ -8,36 +9,28 @@ const lookMs = 10;
 const readLookMs = 1;
 const longestReadLookMs = 100;
 
-export interface FrontWatchOptions {
-  readonly front: Front | undefined;
-  readonly isUp: () => boolean;
-  /** The start is being undone. */
-  readonly isAbandoned: () => boolean;
-  readonly abandon: (reason: string) => void;
-}
-
 export class FrontWatch {
-  readonly #options: FrontWatchOptions;
+  readonly #front: Front | undefined;
+  readonly #verdict: StartVerdict;
 
-  constructor(options: FrontWatchOptions) {
-    this.#options = options;
+  constructor(front: Front | undefined, verdict: StartVerdict) {
+    this.#front = front;
+    this.#verdict = verdict;
   }
 
   /** While the start lasts. */
   begin(): void {
     systemClock.after(lookMs, () => {
-      const { front, isUp, isAbandoned } = this.#options;
-      if (isUp() || isAbandoned()) return;
-      if (front?.isGone()) this.abandon();
+      if (this.#verdict.isUp() || this.#verdict.isAbandoned()) return;
+      if (this.#front?.isGone()) this.abandon();
       else this.begin();
     });
   }
 
   /** Success is final once the command has read its status: one that was ended before has failed. */
   awaitReading(proceed: () => void, afterMs = readLookMs): void {
-    const { front, isAbandoned } = this.#options;
-    if (isAbandoned()) return;
-    if (front?.isGone()) this.abandon();
+    if (this.#verdict.isAbandoned()) return;
+    if (this.#front?.isGone()) this.abandon();
     else if (hasFrontRead()) proceed();
     else {
       const laterMs = Math.min(2 * afterMs, longestReadLookMs);
@@ -48,10 +41,10 @@ export class FrontWatch {
   /** It has heard everything: it ends, and the descriptor of its process is of no use any more. */
   letGo(): void {
     letFrontGo();
-    this.#options.front?.release();
+    this.#front?.release();
   }
 
   abandon(): void {
-    this.#options.abandon('the command was ended');
+    this.#verdict.abandon('the command was ended');
   }
 }

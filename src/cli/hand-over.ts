@@ -27,7 +27,10 @@ export interface HandoverOptions {
 /** The new supervisor answers within milliseconds once it has the files. */
 const doneWithinMs = 5000;
 
-/** One handover: `offered` it has our descriptors; `yielded` it may write the files; `over`. */
+/**
+ * One handover: `offered` it has our descriptors; `yielded` it may write the files; `taken-back` it was to write them,
+ * may do so still, and has not closed the connection; `over`.
+ */
 export class Handover {
   readonly #options: HandoverOptions;
   readonly #client: ControlClient;
@@ -36,10 +39,8 @@ export class Handover {
   readonly #takerStart: string | undefined;
   readonly #takerWorkers: TakerWorker[] = [];
   readonly #takerSockets: string[] = [];
-  #stage: 'offered' | 'yielded' | 'over' = 'offered';
+  #stage: 'offered' | 'yielded' | 'taken-back' | 'over' = 'offered';
   #takenFiles: readonly string[] = [];
-  /** The new supervisor was to write the files, may do so still, and has not closed the connection. */
-  #isTakenBack = false;
   #cancelDeadline: () => void = () => undefined;
 
   private constructor(options: HandoverOptions, client: ControlClient, takerPid: number) {
@@ -92,9 +93,13 @@ export class Handover {
     });
   }
 
+  get #isUnderWay(): boolean {
+    return this.#stage === 'offered' || this.#stage === 'yielded';
+  }
+
   #take(line: string): void {
     const message = parseTakerLine(line);
-    if (this.#stage === 'over') return;
+    if (!this.#isUnderWay) return;
     if (message) this.#follow(message);
     else this.#loseTaker('the new supervisor says what nobody understands');
   }
@@ -138,21 +143,20 @@ export class Handover {
   #noteEnd(): void {
     this.#loseTaker('the new supervisor is gone');
     this.#client.socket.destroy();
-    if (!this.#isTakenBack) return;
-    this.#isTakenBack = false;
+    if (this.#stage !== 'taken-back') return;
+    this.#stage = 'over';
     // It may have been stopped while it wrote, and have gone on with that until it read our word.
     this.#options.records.repeat();
   }
 
   #loseTaker(reason: string): void {
-    if (this.#stage === 'over') return;
+    if (!this.#isUnderWay) return;
     const { records, supervisor, log, openDesk } = this.#options;
-    this.#isTakenBack = this.#stage === 'yielded';
-    this.#stage = 'over';
+    this.#stage = this.#stage === 'yielded' ? 'taken-back' : 'over';
     this.#cancelDeadline();
     this.#say({ handover: 'back' });
     log.write({ event: 'handover-failed', reason });
-    if (this.#isTakenBack) {
+    if (this.#stage === 'taken-back') {
       records.takeBack();
       openDesk();
     }

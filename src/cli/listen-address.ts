@@ -6,7 +6,8 @@ import { SpawnFcgiError } from '../core/errors.ts';
 import type { BoundAddress } from '../core/pool-id.ts';
 import { E, libc } from '../sys/libc.ts';
 import { parseIp, type SocketAddress } from '../sys/socket-address.ts';
-import { resolveInRoot, resolveLinks } from '../sys/resolve-links.ts';
+import { resolveInRoot } from '../sys/resolve-in-root.ts';
+import { resolveLinks } from '../sys/resolve-links.ts';
 
 /** The address to bind; a host name gives its first IPv4 address, else its first IPv6 one. */
 export async function resolveListenAddress(listen: ListenAddress): Promise<SocketAddress> {

@@ -13,7 +13,7 @@ import { attempt, libc } from '../sys/libc.ts';
 import { requireGroup, resolveIdentity, setGroups, setUser, type Identity } from '../sys/identity.ts';
 import { connectTo } from '../sys/private-socket.ts';
 import { listenOn, socketOwner, type BindWitness, type ListenSocket } from '../sys/listen-socket.ts';
-import { type SocketAddress } from '../sys/socket-address.ts';
+import type { SocketAddress } from '../sys/socket-address.ts';
 import { removeIfSame } from '../sys/file-at.ts';
 import { PidFile } from '../sys/pid-file.ts';
 import type { CreatedFile, PoolFiles } from '../sys/pool-files.ts';

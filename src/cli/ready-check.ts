@@ -3,9 +3,9 @@ import type { Config } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/clock.ts';
-import { readinessOf } from '../sys/waiting.ts';
 import { askWorker } from './ask-worker.ts';
 import type { PreparedPool } from './prepare-pool.ts';
+import type { StartVerdict } from './start-verdict.ts';
 import type { TrialWorkers } from './trial-worker.ts';
 
 export interface ReadyCheckOptions {
@@ -13,10 +13,7 @@ export interface ReadyCheckOptions {
   readonly prepared: PreparedPool;
   readonly supervisor: Supervisor;
   readonly trials: TrialWorkers;
-  readonly isUp: () => boolean;
-  /** The start is being undone. */
-  readonly isAbandoned: () => boolean;
-  readonly abandon: (reason: string, status: number) => void;
+  readonly verdict: StartVerdict;
 }
 
 export class ReadyCheck {
@@ -28,10 +25,11 @@ export class ReadyCheck {
 
   /** With --ready, a start that is not up in time has failed. */
   watch(): void {
-    const { config, prepared, isUp, abandon } = this.#options;
+    const { config, prepared, verdict } = this.#options;
     if (config.ready === 'evidence' && !prepared.isTakingOver) return;
     systemClock.after(config.readyTimeoutMs, () => {
-      if (!isUp()) abandon('the pool was not ready within --ready-timeout', exitStatus.notReady);
+      if (!verdict.isUp())
+        verdict.abandon('the pool was not ready within --ready-timeout', exitStatus.notReady);
     });
   }
 
@@ -46,20 +44,15 @@ export class ReadyCheck {
 
   /** Old workers would answer on the pool's socket: one of ours is asked on another. */
   #whenTried(proceed: () => void): void {
-    const { prepared, supervisor, trials } = this.#options;
-    const { generation, slots } = supervisor.pool;
-    const looksWork = (): boolean =>
-      slots.some(
-        ({ state }) =>
-          state.kind === 'running' && readinessOf(prepared.proc, state.pid, prepared.socket) === 'yes',
-      );
-    trials.run(generation, looksWork, (refusal) => this.#decide(refusal?.reason, proceed));
+    const { supervisor, trials } = this.#options;
+    const looksWork = (): boolean => supervisor.looksWork();
+    trials.run(supervisor.pool.generation, looksWork, (refusal) => this.#decide(refusal?.reason, proceed));
   }
 
   #decide(refusal: string | undefined, proceed: () => void): void {
-    const { isAbandoned, abandon } = this.#options;
-    if (isAbandoned()) return;
+    const { verdict } = this.#options;
+    if (verdict.isAbandoned()) return;
     if (refusal === undefined) proceed();
-    else abandon(`--ready probe: ${refusal}`, exitStatus.notReady);
+    else verdict.abandon(`--ready probe: ${refusal}`, exitStatus.notReady);
   }
 }

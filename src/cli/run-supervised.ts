@@ -22,6 +22,7 @@ import type { PreparedPool } from './prepare-pool.ts';
 import { ReadyCheck } from './ready-check.ts';
 import { printError, printHint, printLine } from './print.ts';
 import type { StartJournal } from './start-journal.ts';
+import type { StartVerdict } from './start-verdict.ts';
 import { watchSignals } from './watch-signals.ts';
 
 /** Lets the command return before the collection takes the processor. */
@@ -88,18 +89,18 @@ class SupervisedRun {
     });
     this.#machine = machine;
     this.#supervisor = new Supervisor(machine, machine.settings, this.#outcome());
-    const decisions = {
+    const verdict: StartVerdict = {
       isUp: () => this.#isUp,
       isAbandoned: () => this.#abandoned !== undefined,
-      abandon: (reason: string, status?: number) => this.#abandon(reason, status),
+      abandon: (reason, status) => this.#abandon(reason, status),
     };
-    this.#frontWatch = new FrontWatch({ front, ...decisions });
+    this.#frontWatch = new FrontWatch(front, verdict);
     this.#ready = new ReadyCheck({
       config,
       prepared,
       supervisor: this.#supervisor,
       trials: machine.trials,
-      ...decisions,
+      verdict,
     });
     this.#takeOver = new TakeOver({
       prepared,
@@ -108,8 +109,7 @@ class SupervisedRun {
       freezer,
       log: this.#log,
       leaveWorkers: () => journal.leave(),
-      isDecided: () => this.#isUp || this.#abandoned !== undefined,
-      abandon: decisions.abandon,
+      verdict,
     });
     this.#desk = new ControlDesk({
       config,

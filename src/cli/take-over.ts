@@ -10,6 +10,7 @@ import { sessionsHolding } from '../sys/socket-holders.ts';
 import type { PoolGiver } from './pool-giver.ts';
 import type { PoolRecords } from './pool-records.ts';
 import type { PreparedPool } from './prepare-pool.ts';
+import type { StartVerdict } from './start-verdict.ts';
 
 export interface TakeOverOptions {
   readonly prepared: PreparedPool;
@@ -19,9 +20,7 @@ export interface TakeOverOptions {
   readonly log: EventLog;
   /** Before the old workers may end. */
   readonly leaveWorkers: () => void;
-  /** The start is over, one way or the other. */
-  readonly isDecided: () => boolean;
-  readonly abandon: (reason: string, status: number) => void;
+  readonly verdict: StartVerdict;
 }
 
 const lookMs = 200;
@@ -117,7 +116,8 @@ export class TakeOver {
   /** While our workers start, the pool may be told to stop, and its supervisor may lose patience with us. */
   #heed(giver: PoolGiver): void {
     systemClock.after(lookDuringStartMs, () => {
-      if (this.#options.isDecided() || this.#hasAskedForFiles) return;
+      const { verdict } = this.#options;
+      if (verdict.isUp() || verdict.isAbandoned() || this.#hasAskedForFiles) return;
       const news = giver.look();
       if (news === 'stopping') this.#abandon('the pool was told to stop');
       else if (news === 'back') this.#abandonTakenBack();
@@ -136,6 +136,6 @@ export class TakeOver {
   }
 
   #abandon(reason: string): void {
-    this.#options.abandon(reason, exitStatus.refused);
+    this.#options.verdict.abandon(reason, exitStatus.refused);
   }
 }

@@ -420,6 +420,7 @@ export class Pool {
 
   #install(index: number, generation: number, worker: UpWorker): PoolOrder[] {
     const orders = this.#vacate(index);
+    this.#grown.delete(index);
     this.#slots[index] = { state: { kind: 'running', ...worker, isSeen: true }, memory: freshMemory };
     this.#generations[index] = generation;
     return [{ kind: 'promoted', slot: index, pid: worker.pid }, ...orders];

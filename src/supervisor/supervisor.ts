@@ -174,6 +174,14 @@ export class Supervisor {
     return this.#lastReload;
   }
 
+  /** Whether looking at workers of this program shows anything: one that serves is seen to. */
+  looksWork(): boolean {
+    const { readiness } = this.#machine;
+    return this.#pool.slots.some(
+      ({ state }) => state.kind === 'running' && readiness.evidenceOf(state.pid) === 'yes',
+    );
+  }
+
   /** Starts every worker; the outcome is told later. */
   start(): void {
     this.#carryOut(this.#pool.start());
@@ -431,14 +439,13 @@ export class Supervisor {
   }
 
   #probe({ generation, step }: Extract<PoolOrder, { kind: 'probe' }>): void {
-    const { trials, readiness } = this.#machine;
-    const looksWork = (): boolean =>
-      this.#pool.slots.some(
-        ({ state }) => state.kind === 'running' && readiness.evidenceOf(state.pid) === 'yes',
-      );
-    trials.run(generation, looksWork, (refusal) => {
-      this.#carryOut(this.#pool.probed(step, refusal?.reason, refusal?.isLate));
-    });
+    this.#machine.trials.run(
+      generation,
+      () => this.looksWork(),
+      (refusal) => {
+        this.#carryOut(this.#pool.probed(step, refusal?.reason, refusal?.isLate));
+      },
+    );
   }
 
   #promote(slot: number, pid: number): void {

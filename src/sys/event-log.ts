@@ -4,7 +4,7 @@ import { closeSync, constants, fchownSync, writeSync } from 'node:fs';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { describeEvent, severityOf, type PoolEvent, type Severity } from '../core/event-text.ts';
 import { writeWithin } from './bounded-write.ts';
-import { openParent, statDescriptor, type NameAt } from './file-at.ts';
+import { O_CLOEXEC, openParent, statDescriptor, type NameAt } from './file-at.ts';
 import type { Identity } from './identity.ts';
 import { attempt, E, libc } from './libc.ts';
 import { Syslog } from './syslog.ts';
@@ -68,7 +68,6 @@ export function fileLog(path: string, owner: Identity, options: LogOptions): Eve
 }
 
 const noOwner = { uid: 0, gid: 0 };
-const O_CLOEXEC = 0o2000000;
 const appendFlags =
   constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NOCTTY | O_CLOEXEC;
 

@@ -9,6 +9,10 @@ const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC = 0x7ff;
 /** Same number on every Linux architecture; Node's constants lack it. */
 export const O_PATH = 0o10000000;
+/** Node has no name for it. */
+export const O_CLOEXEC = 0o2000000;
+/** Relative to the working directory. */
+export const AT_FDCWD = -100;
 
 export interface FileFacts {
   /** `major:minor:inode`, what makes two names the same file. */

@@ -5,6 +5,8 @@ import { constants } from 'node:fs';
 import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import {
+  AT_FDCWD,
+  O_CLOEXEC,
   fileType,
   O_PATH,
   openParent,
@@ -26,7 +28,6 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
-const O_CLOEXEC = 0o2000000;
 const SIOCUNIXFILE = 0x89e0;
 const AT_EMPTY_PATH = 0x1000;
 /** The file of a Unix socket that we bound, to remove it by at the end. */
@@ -70,7 +71,7 @@ export function adjustSocketFile({ at, identity }: SocketFile, wanted: Adjustmen
     if (facts.identity !== identity) return false;
     const isOwned = facts.uid === wanted.uid && facts.gid === wanted.gid;
     const owner = (): number => libc.fchownat(file, '', wanted.uid, wanted.gid, AT_EMPTY_PATH);
-    const mode = (): number => libc.fchmodat(-100, `/proc/self/fd/${file}`, wanted.mode, 0);
+    const mode = (): number => libc.fchmodat(AT_FDCWD, `/proc/self/fd/${file}`, wanted.mode, 0);
     const isDone = isOwned || attempt(owner) === 0;
     // A change of owner may clear bits of the mode.
     return isDone && ((statDescriptor(file).mode & 0o7777) === wanted.mode || attempt(mode) === 0);
@@ -268,7 +269,7 @@ function openBoundFile(at: NameAt, descriptor: number): number {
 
 function setMode(file: number, owner: SocketOwner): void {
   const path = owner.proc === undefined ? `/proc/self/fd/${file}` : `${process.pid}/fd/${file}`;
-  const result = attempt(() => libc.fchmodat(owner.proc ?? -100, path, owner.mode, 0));
+  const result = attempt(() => libc.fchmodat(owner.proc ?? AT_FDCWD, path, owner.mode, 0));
   if (result < 0) throw new SpawnFcgiError(`couldn't chmod socket: ${libc.strerror(-result)}`);
 }
 

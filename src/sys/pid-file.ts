@@ -5,6 +5,7 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, wri
 import { resolve } from 'node:path';
 import { SpawnFcgiError } from '../core/errors.ts';
 import {
+  O_CLOEXEC,
   fileType,
   openParent,
   padWithNewlines,
@@ -20,7 +21,6 @@ const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const LOCK_UN = 8;
-const O_CLOEXEC = 0o2000000;
 const FALLOC_FL_KEEP_SIZE = 1;
 const AT_EACCESS = 0x200;
 const X_OK = 1;

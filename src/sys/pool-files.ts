@@ -7,6 +7,7 @@ import { maxSocketPath, poolId, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState } from '../core/pool-state.ts';
 import { parsePoolState } from '../core/pool-state.ts';
 import {
+  AT_FDCWD,
   fileType,
   openParent,
   O_PATH,
@@ -40,7 +41,7 @@ export function prepareBaseDirectory(path: string): string | undefined {
     closeSync(descriptor);
     if (facts.uid !== uid) return `${path} belongs to uid ${facts.uid}`;
     if ((facts.mode & 0o022) !== 0) return `${path} is writable by others`;
-    return libc.accessAt(-100, path, 2, 0) === 0 ? undefined : `${path} is not writable`;
+    return libc.accessAt(AT_FDCWD, path, 2, 0) === 0 ? undefined : `${path} is not writable`;
   } catch (error) {
     return (error as Error).message;
   }

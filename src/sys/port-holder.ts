@@ -1,12 +1,10 @@
 // Who listens on an address: for hints, and to know the workers that a killed supervisor left.
 import { basename, join } from 'node:path';
 import type { BoundAddress } from '../core/pool-id.ts';
-import { statAt } from './file-at.ts';
+import { AT_FDCWD, statAt } from './file-at.ts';
 import { parseIp } from './socket-address.ts';
 import type { ProcFs } from './proc-fs.ts';
 import { askUnixDiag, unixDiag } from './unix-diag.ts';
-
-const AT_FDCWD = -100;
 
 export interface Holder {
   readonly pid: number;

@@ -2,7 +2,7 @@
 // and costs three calls a file. Reads facts about processes; signals nobody.
 import { constants, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { attempt, libc } from './libc.ts';
-import { O_PATH } from './file-at.ts';
+import { O_CLOEXEC, O_PATH } from './file-at.ts';
 
 /** What /proc/PID/stat says of a process that matters here. */
 export interface ProcessStat {
@@ -198,8 +198,6 @@ function parseStat(pid: number, text: string): ProcessStat {
 export function isRunning({ state, threads }: ProcessStat): boolean {
   return (state !== 'Z' && state !== 'X') || threads > 1;
 }
-
-const O_CLOEXEC = 0o2000000;
 
 /** struct linux_dirent64: d_reclen at 16, d_name at 19 (getdents(2)). */
 function collectNames(entries: Buffer, names: string[]): void {

@@ -1,9 +1,9 @@
 // Why a program cannot be executed, for a hint: x bit, `#!` line, interpreter.
 // execve(2) says ENOENT for three different things; people need to know which.
+import { AT_FDCWD } from './file-at.ts';
 import { closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { attempt, E, libc } from './libc.ts';
 
-const AT_FDCWD = -100;
 const AT_EACCESS = 0x200;
 const X_OK = 1;
 

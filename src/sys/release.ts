@@ -4,12 +4,10 @@
 import { closeSync, constants, openSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Spawner } from '../supervisor/interfaces.ts';
-import { O_PATH } from './file-at.ts';
+import { O_CLOEXEC, O_PATH } from './file-at.ts';
 import { E } from './libc.ts';
 import { ProcessTemplate, type CommandLine, type Streams } from './spawn-worker.ts';
 import type { Limit } from './resource-limit.ts';
-
-const O_CLOEXEC = 0o2000000;
 
 /** What every generation starts from; paths are resolved anew for each. */
 export interface ReleaseSource {

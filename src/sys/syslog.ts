@@ -3,7 +3,7 @@
 // the daemon was restarted, also from inside a chroot.
 import { closeSync, constants, openSync, realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { O_PATH, openParent, statAt, statDescriptor, type NameAt } from './file-at.ts';
+import { AT_FDCWD, O_PATH, openParent, statAt, statDescriptor, type NameAt } from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
 import { unixAddress } from './unix-socket.ts';
 
@@ -14,7 +14,6 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
-const AT_FDCWD = -100;
 const facilityDaemon = 3 << 3;
 
 interface Connection {

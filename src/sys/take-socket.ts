@@ -1,7 +1,7 @@
 // Finds the listening socket of a pool whose supervisor has gone in one of its
 // workers, and checks that a socket, wherever it came from, is the one meant.
 import { DescriptorLender } from './descriptor-lender.ts';
-import { statAt, statDescriptor } from './file-at.ts';
+import { AT_FDCWD, statAt, statDescriptor } from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
 import type { SocketAddress } from './socket-address.ts';
 import type { ProcFs } from './proc-fs.ts';
@@ -9,7 +9,6 @@ import { localAddress, socketOption } from './socket-facts.ts';
 import { askUnixDiag, unixDiag } from './unix-diag.ts';
 
 const SOCK_STREAM = 1;
-const AT_FDCWD = -100;
 const SIOCUNIXFILE = 0x89e0;
 
 /** A copy of the worker's socket, close-on-exec; or why it may not be had (EPERM: Yama, a container, another user). */

@@ -4,16 +4,13 @@
 // command and the supervisor, SIGKILL included.
 import { constants } from 'node:os';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { fileType, openParent, removeIfSame, statAt, type NameAt } from './file-at.ts';
+import { AT_FDCWD, O_CLOEXEC, fileType, openParent, removeIfSame, statAt, type NameAt } from './file-at.ts';
 import { attempt, check, libc } from './libc.ts';
 import { adjustSocketFile, isLive, type Adjustment } from './listen-socket.ts';
 import { removePidFile } from './pid-file.ts';
 import { ProcFs } from './proc-fs.ts';
 import { sessionsHolding } from './socket-holders.ts';
 import { ProcessTemplate } from './spawn-worker.ts';
-
-const O_CLOEXEC = 0o2000000;
-const AT_FDCWD = -100;
 
 /** Something a start made, by name and by what it is, to be removed only as that. */
 export interface Made {

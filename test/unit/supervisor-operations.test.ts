@@ -691,6 +691,19 @@ describe('scaling', () => {
     expect(kinds()).toStrictEqual(['running', 'running']);
   });
 
+  test('a slot that a reload gave a worker that is up is an added one no more', () => {
+    const pool = startFakePool();
+    const kinds = (): string[] => pool.supervisor.pool.slots.map(({ state }) => state.kind);
+    pool.supervisor.scale(2);
+    pool.supervisor.reload();
+    completeReload(pool);
+    expect(kinds()).toStrictEqual(['running', 'running']);
+    const last = pool.supervisor.pool.slots[1]?.state;
+    pool.machine.end(last && 'pid' in last ? last.pid : 0, { kind: 'signaled', signal: 9 });
+    pool.clock.advance(150);
+    expect(kinds()).toStrictEqual(['running', 'running']);
+  });
+
   test('a slot that is taken away and added again is a new one', () => {
     const pool = startFakePool();
     const kinds = (): string[] => pool.supervisor.pool.slots.map(({ state }) => state.kind);

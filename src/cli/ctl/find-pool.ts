@@ -1,7 +1,6 @@
 // From a TARGET to the one living pool that it names, by the base directories. What is
 // found in a PID file is only a name to look a pool up by.
-import { realpathSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import type { PoolState } from '../../core/pool-state.ts';
 import { baseDirectories } from '../../sys/base-directories.ts';
@@ -12,6 +11,7 @@ import {
   type PoolDirectory,
   type PoolEntry,
 } from '../../sys/pool-directory.ts';
+import { resolveLinks } from '../../sys/resolve-links.ts';
 import { canonicalIp, parseEndpoint, parseTarget } from './parse-target.ts';
 import { printable } from './printable.ts';
 import { ctlStatus } from './statuses.ts';
@@ -184,15 +184,6 @@ function refuseDirectory(path: string, reason: string): SpawnFcgiError {
 /** The socket's path as pools name themselves (nameAddress): links of the directory part resolved, the name as given. */
 function nameSocket(path: string): string {
   return join(resolveLinks(dirname(path)), basename(path));
-}
-
-function resolveLinks(path: string): string {
-  try {
-    // Not the variant in JavaScript, which takes `link/..` for nothing.
-    return realpathSync.native(path);
-  } catch {
-    return resolve(path);
-  }
 }
 
 /** IP addresses of a host, IPv4 first; empty for a name that is none. */
