@@ -106,6 +106,9 @@ test.for(['background', 'foreground'] as const)('SIGUSR1 opens no inspector, in 
   const place = makePlace();
   const pool = where === 'background' ? await start(place) : startStaying(place, ['--supervise']);
   await waitForEvents(place, 'pool-up');
+  // What follows on the word that it is up is done once it has heard a signal.
+  process.kill(pool.pid, 'SIGUSR2');
+  await waitForEvents(place, 'signal-ignored');
   const before = socketsOf(pool.pid);
   process.kill(pool.pid, 'SIGUSR1');
   await waitForEvents(place, 'logs-reopened');

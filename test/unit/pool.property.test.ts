@@ -291,8 +291,11 @@ class TinyMachine {
 
   #failSpawn(slot: number): void {
     const event = { kind: 'spawn-failed', atMs: this.nowMs, random: 0.5 } as const;
+    // A slot that was taken away together with the order to start its worker has nothing to report.
+    const isGone = slot >= this.pool.slots.length;
     const orders = this.pool.handle(slot, event, 2);
-    if (this.stopOrdered) this.carryOut(orders);
+    if (isGone && orders.length > 0) this.broken.push(`orders of slot ${slot}, which is gone`);
+    if (this.stopOrdered || isGone) this.carryOut(orders);
     else this.#reportOnce(orders, slot);
   }
 
