@@ -1,5 +1,5 @@
 // docs/turbogears.md followed command by command: TurboGears and flup behind nginx.
-import { appendFileSync, constants, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { printedPids } from '../helpers/command-under-test.ts';
@@ -142,15 +142,14 @@ describe('nginx', () => {
     const [supervisor = 0] = printedPids(await site.follow('Start the pool'));
     await waitFor('an answer without asking the pool', async () => (await site.get('/wiki/')).status === 502);
 
+    const old = childrenOf(Number(readFileSync(join(site.settings.NGINX, 'logs/nginx.pid'), 'utf8')));
     const [choice] = blocksOf('"localhost" with two addresses', 'choice');
     const reload = pageSays('nginx -p ${NGINX} -c conf/nginx.conf -e logs/error.log -s reload');
     const { output, failures } = await site.type(`${choice?.commands}${reload}`);
     expect(failures, output).toEqual([]);
-    // An old process of nginx may take connections for a moment after the reload.
-    await waitFor('every process of nginx to try again', async () => {
-      const replies = await Promise.all(Array.from({ length: 20 }, () => site.get('/wiki/')));
-      return replies.every(({ status }) => status === 200);
-    });
+    // Old processes of nginx take connections for a moment after the reload.
+    await waitFor('the old processes of nginx to end', () => old.every((pid) => !isAlive(pid)));
+    await waitFor('nginx to try again', async () => (await site.get('/wiki/')).status === 200);
     const stream = startStream(site.sitePort, MOST_REQUESTS, pages);
     await endWorkers({ ...site, supervisor }, stream, 'SIGKILL');
     const ledger = await stream.stop();
