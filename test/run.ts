@@ -1,9 +1,10 @@
-// `npm test`: runs every test that this machine can run, then says what was skipped and why, and closes with
-// "N passed, N failed, N skipped". Arguments are vitest's: `npm test -- parity`, `npm test -- -t 'PID file'`.
+// `npm test`: runs every test that this machine can run, a line for each file, then says what was skipped and why, and
+// closes with "N passed, N failed, N skipped". Arguments are vitest's: `npm test -- parity`, `npm test -- -t 'PID file'`.
 // With SPAWN_FCGI_TEST_NO_SKIPS=1 a skipped test counts against the run: CI has everything that the tests need.
 import { parseCLI, startVitest, type TestModule, type TestSuite, type Vitest } from 'vitest/node';
 import { watchLeftovers } from './helpers/leftovers.ts';
 import { makeOpenCopy } from './helpers/open-copy.ts';
+import { runInOwnPlace } from './helpers/own-run.ts';
 
 interface Outcome {
   passed: number;
@@ -12,6 +13,9 @@ interface Outcome {
   skipped: { name: string; reason: string }[];
 }
 
+const statusInOwnPlace = runInOwnPlace(process.argv.slice(1));
+if (statusInOwnPlace !== undefined) process.exit(statusInOwnPlace);
+
 const { filter, options } = parseCLI(['vitest', 'run', ...process.argv.slice(2)]);
 const forbidsSkips = process.env['SPAWN_FCGI_TEST_NO_SKIPS'] === '1';
 const copy = makeOpenCopy();
@@ -19,7 +23,10 @@ if (copy) process.env['SPAWN_FCGI_TEST_COMMAND'] = copy.command;
 const takeLeftovers = watchLeftovers();
 
 const vitest = await startVitest(filter, {
-  reporters: ['verbose'],
+  reporters: [['default', { summary: false }]],
+  // Else each slow test would get a line, too.
+  slowTestThreshold: Number.POSITIVE_INFINITY,
+  hideSkippedTests: true,
   allowOnly: !forbidsSkips,
   ...options,
   watch: false,

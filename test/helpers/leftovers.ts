@@ -1,9 +1,11 @@
 // Watches that a test run leaves nothing behind: everything that it starts inherits a mark in its environment and a
 // temporary directory of its own. (A program that a test gives another environment escapes the mark.) What pools keep
-// outside of it, in the base directories, is looked through by name; there another run on the same machine may be blamed.
+// outside of it, in the base directories, is the run's where those are its own (own-run.ts); elsewhere, where pools of
+// the machine have theirs, only what has the run's directory in its name.
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hasOwnRun } from './own-run.ts';
 import { allStats, isAlive, readProcess, signalProcess, type Stat } from './processes.ts';
 
 /** Base directories without $XDG_RUNTIME_DIR. */
@@ -20,6 +22,7 @@ export function watchLeftovers(): () => string[] {
   process.env['TMPDIR'] = dir;
   process.env[MARK] = dir;
   const before = new Set(stateFiles());
+  const inDir = dir.replaceAll('/', '%2F');
   return () => {
     const processes = allStats().filter(
       (stat) => stat.pid !== process.pid && isMarked(stat, `${MARK}=${dir}`) && !isWatchdog(stat),
@@ -27,7 +30,8 @@ export function watchLeftovers(): () => string[] {
     for (const { pid, startTime } of processes) signalProcess(pid, startTime, 'SIGKILL');
     const files = readdirSync(dir).map((name) => `file ${name} in ${dir}`);
     if (files.length === 0) rmdirSync(dir);
-    const state = stateFiles().filter((path) => !before.has(path) && !isInUse(path));
+    const isJudged = (path: string): boolean => hasOwnRun() || path.includes(inDir);
+    const state = stateFiles().filter((path) => isJudged(path) && !before.has(path) && !isInUse(path));
     return [
       ...processes.map(({ pid, comm }) => `process ${pid} (${comm})`),
       ...files,

@@ -41,21 +41,23 @@ describe.runIf(isRoot)('files in a base directory', () => {
     ['are not, if they were there before', 'old.lock', '', 0],
     ['are left behind by a supervisor that is gone', 'gone.state', '{"pid":1,"startTime":"0"}', 1],
     ['are not, if their supervisor lives', 'used.state', `{${self}}`, 0],
-  ] as const)('%s', ([, name, text, count]) => {
+    ['are not, where pools of the machine have theirs', 'theirs.lock', '', 0, ''],
+  ] as const)('%s', ([, name, text, count, own = '1']) => {
     const path = join(base, `leftovers-test-${name}`);
     onTestFinished(() => {
       rmSync(path, { force: true });
       forgetStateBases();
     });
     const putIt = `put(${JSON.stringify(path)}, ${JSON.stringify(text)});`;
-    const found = name === 'old.lock' ? watch('', '', putIt) : watch(putIt);
+    const found = name === 'old.lock' ? watch('', '', putIt, own) : watch(putIt, '', '', own);
     expect(found.filter((one) => one === `file ${path}`)).toHaveLength(count);
   });
 });
 
 /** What a run leaves that does this. */
-function watch(leave: string, tidyUp = '', before = ''): string[] {
+function watch(leave: string, tidyUp = '', before = '', own = ''): string[] {
   const script = `
+    process.env.SPAWN_FCGI_TEST_OWN_RUN = '${own}';
     import { fork, spawn } from 'node:child_process';
     import { once } from 'node:events';
     import { mkdirSync, writeFileSync } from 'node:fs';
