@@ -1,7 +1,7 @@
 // The one error class of the program and the exit statuses that users see.
 // It only carries facts; printing and exiting happen in cli.
 
-/** Exit statuses with a meaning of their own; README.md has the table for users. */
+/** Exit statuses with a meaning of their own; docs/options.md has the table for users. */
 export const exitStatus = {
   ok: 0,
   /** An unexpected error, or the first worker died of a signal (1.6: rc = 1). */

@@ -159,7 +159,7 @@ describe('in a directory that everybody can write', () => {
   });
 });
 
-// Layouts that people have: whoever may write there was let in by root, who owns what is above (README.md).
+// Layouts that people have: whoever may write there was let in by root, who owns what is above (docs/differences.md).
 test.for([
   ['its group can write', 0, 33, 0o2775],
   ['a web server owns', 33, 33, 0o755],

@@ -1,4 +1,4 @@
-// README and -h say what the program does: every option, every exit status, every default.
+// The reference pages and -h say what the program does: every option, every exit status, every default.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { specs } from '../../src/cli/options.ts';
@@ -9,27 +9,34 @@ import { statusOfError, statusOfReload } from '../../src/control/protocol.ts';
 import { defaults } from '../../src/core/config.ts';
 import { exitStatus } from '../../src/core/errors.ts';
 
-const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+type Page = 'options' | 'spawn-fcgictl';
 
-/** The rows of the README's table under a heading, as cells. */
-function tableUnder(heading: string): string[][] {
-  const section = readme.split(`# ${heading}\n`)[1]?.split(/\n#+ /)[0] ?? '';
+/** The rows of a page's table under a heading, as cells. */
+function tableUnder(page: Page, heading: string): string[][] {
+  const text = readFileSync(new URL(`../../docs/${page}.md`, import.meta.url), 'utf8');
+  const section = text.split(`# ${heading}\n`)[1]?.split(/\n#+ /)[0] ?? '';
   const rows = section.split('\n').filter((line) => line.startsWith('|'));
   return rows.slice(2).map((row) => row.split(/(?<!\\)\|/).map((cell) => cell.trim()));
 }
 
-test.each(specs.filter((spec) => spec.short !== undefined))('the README and -h name -$short', ({ short }) => {
-  expect(tableUnder('Options').some((row) => row[1]?.includes(`\`-${short}`))).toBe(true);
-  expect(usageText).toMatch(new RegExp(`(?:^| )-[${short}][,\\s]`, 'm'));
-});
+test.each(specs.filter((spec) => spec.short !== undefined))(
+  'the page of options and -h name -$short',
+  ({ short }) => {
+    expect(tableUnder('options', 'Options').some((row) => row[1]?.includes(`\`-${short}`))).toBe(true);
+    expect(usageText).toMatch(new RegExp(`(?:^| )-[${short}][,\\s]`, 'm'));
+  },
+);
 
-test.each(specs.filter((spec) => spec.long !== undefined))('the README and -h name --$long', ({ long }) => {
-  expect(tableUnder('Options').some((row) => row[2]?.includes(`\`--${long}`))).toBe(true);
-  expect(usageText).toContain(`--${long}`);
-});
+test.each(specs.filter((spec) => spec.long !== undefined))(
+  'the page of options and -h name --$long',
+  ({ long }) => {
+    expect(tableUnder('options', 'Options').some((row) => row[2]?.includes(`\`--${long}`))).toBe(true);
+    expect(usageText).toContain(`--${long}`);
+  },
+);
 
-test('the README has a row for every exit status of the program', () => {
-  const statuses = tableUnder('Exit statuses').map((row) => row[1]);
+test('the page of options has a row for every exit status', () => {
+  const statuses = tableUnder('options', 'Exit statuses').map((row) => row[1]);
   expect(statuses).toEqual(expect.arrayContaining(Object.values(exitStatus).map(String)));
 });
 
@@ -42,8 +49,8 @@ test('-h states the defaults that the program has', () => {
   );
 });
 
-test('the README has a row for every exit status of spawn-fcgictl, and its -h names them', () => {
-  const rows = tableUnder('Exit statuses of spawn-fcgictl').map((row) => row[1]);
+test('the page of spawn-fcgictl has a row for every exit status, and its -h names them', () => {
+  const rows = tableUnder('spawn-fcgictl', 'Exit statuses of spawn-fcgictl').map((row) => row[1]);
   const used = [ctlStatus, statusOfError, statusOfReload].flatMap((statuses) =>
     Object.values<number>(statuses),
   );
@@ -52,8 +59,8 @@ test('the README has a row for every exit status of spawn-fcgictl, and its -h na
   for (const status of used) expect(help).toMatch(new RegExp(`\\b${status}\\b`));
 });
 
-test('the README has a row for every command of spawn-fcgictl', () => {
-  const rows = tableUnder('spawn-fcgictl').map((row) => /`(\w+)/.exec(row[1] ?? '')?.[1]);
+test('the page of spawn-fcgictl has a row for every command', () => {
+  const rows = tableUnder('spawn-fcgictl', 'spawn-fcgictl').map((row) => /`(\w+)/.exec(row[1] ?? '')?.[1]);
   const commands = [...usageOfCtl().matchAll(/^ {2}(\w+) [<[]/gm)].map((match) => match[1]);
   expect(rows).toEqual(commands.filter((command) => command !== 'help'));
 });

@@ -1,4 +1,4 @@
-// Exit statuses of spawn-fcgictl; README.md has the table for users. 1, 2 and 3 of a
+// Exit statuses of spawn-fcgictl; docs/spawn-fcgictl.md has the table for users. 1, 2 and 3 of a
 // reload come with its result.
 export const ctlStatus = {
   ok: 0,
