@@ -12,6 +12,7 @@ import {
 } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { maxSocketPath } from '../core/pool-id.ts';
+import { programWord } from '../core/program-word.ts';
 import { parseTime, parseWhole } from '../core/quantity.ts';
 import { supervisorOptions, type RawOptions } from './options.ts';
 
@@ -22,10 +23,12 @@ export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot
   const listen = parseListen(raw, port);
   const workers = parseNumber('-F', raw.workers, 1, 65_535) ?? defaults.workers;
   const allowed = isRoot ? raw : withoutRootOptions(raw);
+  const argv0 = parseName(raw.name) ?? nameOf(program);
   return {
     program,
     model: chooseModel(raw, workers),
-    name: parseName(raw.name) ?? nameOf(program),
+    argv0,
+    name: basename(argv0),
     listen,
     backlog: parseNumber('-b', raw.backlog, -1, 2 ** 31 - 1) ?? defaults.backlog,
     socketMode: parseMode(raw.socketMode),
@@ -129,18 +132,15 @@ function chooseModel(raw: RawOptions, workers: number): Model {
   return raw.supervise || workers > 1 || needed.length > 0 ? 'foreground' : 'exec';
 }
 
-/** The program's base name, as killall and pidof know it; of -f's first word, which `exec` executes. */
+/** As written: scripts compare it with the path that they have. */
 function nameOf(program: Program): string {
-  const word =
-    program.kind === 'argv'
-      ? program.argv[0]
-      : (program.command.trim().split(/\s+/)[0] ?? '').replaceAll(/["']/g, '');
-  return basename(word) || 'spawn-fcgi';
+  const word = programWord(program);
+  return basename(word) === '' ? 'spawn-fcgi' : word;
 }
 
 function parseName(text: string | undefined): string | undefined {
-  if (text === '') throw new SpawnFcgiError("invalid name for --name: ''");
-  return text;
+  if (text === undefined || basename(text) !== '') return text;
+  throw new SpawnFcgiError(`invalid name for --name: '${text}'`);
 }
 
 function parseMode(text: string | undefined): number | undefined {

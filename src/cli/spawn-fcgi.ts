@@ -2,6 +2,7 @@
 // place that catches, prints and exits.
 import type { Config } from '../core/config.ts';
 import { exitStatus, SpawnFcgiError } from '../core/errors.ts';
+import { programWord } from '../core/program-word.ts';
 import { closeInherited, readCaller, readVariable, type Caller } from '../sys/caller.ts';
 import { closeOnExecAbove2, execInPlace } from '../sys/exec-in-place.ts';
 import { Front, leaveSession, tellFront } from '../sys/front.ts';
@@ -78,7 +79,7 @@ async function start(config: Config, caller: Caller, journal: StartJournal): Pro
     exit(caller, config.model === 'foreground' ? exitStatus.ok : exitStatus.failed);
   });
   // From now on killall finds this process, and its signals find handlers.
-  if (config.model === 'background' || config.model === 'foreground') setProcessName(config.name);
+  if (config.model === 'background' || config.model === 'foreground') takeProgramsName(config, caller);
   const beforeDrop = config.model === 'exec' ? checkProgram : () => undefined;
   const prepared = await preparePool({
     config,
@@ -92,6 +93,17 @@ async function start(config: Config, caller: Caller, journal: StartJournal): Pro
   else runSupervised(config, caller, prepared, journal, front);
   // Last, so that no signal finds its default action; handlers wait for this tick to end.
   stopWatching();
+}
+
+/** In the bytes that the program itself is given: Node replaced what is not UTF-8. */
+function takeProgramsName({ argv0, program }: Config, caller: Caller): void {
+  const isShell = program.kind === 'shell';
+  const words = isShell ? [caller.encodeValue(program.command)] : caller.encodeAll(program.argv);
+  const isOwn = argv0 === programWord(program);
+  const [first = Buffer.alloc(0)] = words;
+  const command = first.toString('latin1');
+  const word = isShell ? Buffer.from(programWord({ kind: 'shell', command }), 'latin1') : first;
+  setProcessName(isOwn ? word : Buffer.from(argv0), words);
 }
 
 /** The front took an argument for -n that is none: this process becomes the front again, and knows better. */

@@ -35,7 +35,9 @@ export interface RestartPolicy {
 export interface Config {
   readonly program: Program;
   readonly model: Model;
-  /** The supervisor's process name: `--name`, or the program's base name. */
+  /** The first word of the supervisor's command line: `--name`, or the program as written. */
+  readonly argv0: string;
+  /** The pool's name and the supervisor's process name: the base name of argv0. */
   readonly name: string;
   readonly listen: ListenAddress;
   readonly backlog: number;

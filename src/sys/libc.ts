@@ -109,7 +109,7 @@ export const libc = {
     'int posix_spawnattr_setsigdefault(void *, void *)',
   ),
   spawnattrSetsigmask: declare<[Buffer, Buffer], number>('int posix_spawnattr_setsigmask(void *, void *)'),
-  prctlName: declare<[15, 'str', string], number>('int prctl(int, ...)'),
+  prctlName: declare<[15, 'void *', Buffer], number>('int prctl(int, ...)'),
   prctlNumber: declare<[number, 'ulong', number], number>('int prctl(int, ...)'),
   processVmReadv: declare<[number, Buffer, number, Buffer, number, number], number>(
     'long process_vm_readv(int, const void *, ulong, const void *, ulong, ulong)',

@@ -8,21 +8,36 @@ const PR_SET_DUMPABLE = 4;
 const PR_SET_NAME = 15;
 
 /**
- * Sets comm, which killall, pgrep and start-stop-daemon go by, and the first argument,
- * which Debian's pidof goes by, and killall for names over 15 bytes: the kernel keeps no
- * more of comm, ours as well as a worker's. ps shows `NAME spawn-fcgi` and our arguments
- * where Node's path and flags were.
+ * Gives this process the names that its program has: as the first argument the program as written, which init scripts
+ * compare (and Debian's pidof, and killall for names over 15 bytes), as comm its base name, which killall, pgrep and
+ * start-stop-daemon go by and of which the kernel keeps 15 bytes. Behind it ps shows `spawn-fcgi` and our arguments,
+ * the address among them, where Node's path and flags were.
  */
-export function setProcessName(name: string): void {
-  libc.prctlName(PR_SET_NAME, 'str', name);
+export function setProcessName(argv0: Buffer, program: readonly Buffer[]): void {
+  libc.prctlName(PR_SET_NAME, 'void *', cString(argv0.subarray(argv0.lastIndexOf('/') + 1)));
   const area = readArgumentArea();
   if (!area) return;
   const kept = splitAtNul(area.bytes).slice(process.execArgv.length + 2);
-  const text = Buffer.concat([name, 'spawn-fcgi', ...kept].map(cString));
+  const full = joinWords([argv0, 'spawn-fcgi', ...kept]);
+  const text = full.length <= area.bytes.length ? full : withProgramOnce(argv0, program, kept);
   const filled = Buffer.alloc(area.bytes.length);
-  // A very long name leaves no room for the last arguments.
+  // A last byte that is not 0 would make the kernel show the environment, too.
   text.copy(filled, 0, 0, filled.length - 1);
   libc.memcpy(area.start, filled, filled.length);
+}
+
+/** There is room for a long program once, with its arguments, which pkill -f looks for; our options come last. */
+function withProgramOnce(argv0: Buffer, program: readonly Buffer[], kept: readonly Buffer[]): Buffer {
+  const options = kept.filter((word) => !program.some((own) => own.equals(word)));
+  const text = joinWords([...program, 'spawn-fcgi', ...options]);
+  if (!text.subarray(0, argv0.length).equals(argv0)) return joinWords([argv0, 'spawn-fcgi', ...kept]);
+  // The command of -f is one argument.
+  text[argv0.length] = 0;
+  return text;
+}
+
+function joinWords(words: readonly (Buffer | string)[]): Buffer {
+  return Buffer.concat(words.map(cString));
 }
 
 /** The memory that /proc/PID/cmdline shows: arg_start and arg_end of /proc/PID/stat (fields 48 and 49). */

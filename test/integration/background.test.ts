@@ -109,35 +109,6 @@ test('started at a terminal, neither supervisor nor worker has it', async () => 
   expect(readStat(worker)).toMatchObject({ session: worker, tty: 0 });
 });
 
-describe('the name of the supervisor', () => {
-  test("is the program's base name", async () => {
-    const place = makePlace();
-    expect(readStat((await start(place)).pid)?.comm).toBe('app');
-  });
-
-  test('is what --name says, cut at 15 characters', async () => {
-    const place = makePlace();
-    const pool = await start(place, ['--name', 'a-name-of-more-than-fifteen']);
-    expect(readStat(pool.pid)?.comm).toBe('a-name-of-more-');
-  });
-
-  test('is the first word of -f, and ps shows the address', async () => {
-    const place = makePlace();
-    const args = [
-      '-s',
-      place.socket,
-      '--state-dir',
-      place.stateDir,
-      '-f',
-      `${place.app} report=${place.report} serve`,
-    ];
-    const result = await runCommand(oursPath, args, { cwd: place.dir });
-    const supervisor = readProcess(printedPids(result.stdout)[0] ?? 0);
-    expect(supervisor?.comm).toBe('app');
-    expect(supervisor?.args.join(' ')).toContain(place.socket);
-  });
-});
-
 describe('the environment', () => {
   test('may be empty', async () => {
     const place = makePlace();

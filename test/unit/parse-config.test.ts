@@ -28,6 +28,7 @@ test('the shortest command line means all the defaults', () => {
   expect(configOf('-p 9000 app')).toStrictEqual({
     program: { kind: 'argv', argv: ['app'] },
     model: 'background',
+    argv0: 'app',
     name: 'app',
     listen: { kind: 'tcp', host: undefined, port: 9000 },
     backlog: 1024,
@@ -65,6 +66,7 @@ test('the longest command line means what it says', () => {
   expect(configOf(line)).toStrictEqual({
     program: { kind: 'argv', argv: ['app', '-x'] },
     model: 'foreground',
+    argv0: 'boss',
     name: 'boss',
     listen: { kind: 'unix', path: '/run/a.sock' },
     backlog: 7,
@@ -111,27 +113,52 @@ describe('the program', () => {
   });
 });
 
-describe('the name', () => {
+describe('the first word of the command line', () => {
   test.each<[Line, string]>([
     ['-p 1 app', 'app'],
+    ['-p 1 -- /usr/bin/php-cgi -q', '/usr/bin/php-cgi'],
+    ['-p 1 ./app', './app'],
+    ['-p 1 /usr/bin/', '/usr/bin/'],
+    ['-p 1 --name boss app', 'boss'],
+    ['-p 1 --name /usr/bin/php-cgi wrapper', '/usr/bin/php-cgi'],
+    [['-p', '1', '-f', '/usr/bin/php-cgi -q'], '/usr/bin/php-cgi'],
+    [['-p', '1', '-f', '  \t\n../app\targ'], '../app'],
+    [['-p', '1', '-f', '"/srv/my app" arg'], '/srv/my app'],
+    [['-p', '1', '-f', "'/srv/my app'"], '/srv/my app'],
+    [['-p', '1', '-f', '/srv/my\\ app arg'], '/srv/my app'],
+    [['-p', '1', '-f', `/srv/'a "b'"c \\"d\\e"\\'f`], `/srv/a "bc "d\\e'f`],
+    [['-p', '1', '-f', 'a\\\npp'], 'app'],
+    [['-p', '1', '-f', '/srv/app;date'], '/srv/app'],
+    [['-p', '1', '-f', '/srv/app2>/dev/null'], '/srv/app2'],
+    [['-p', '1', '-f', '</dev/null 2>>"/var/log/a b" >&2 /srv/app x'], '/srv/app'],
+    [['-p', '1', '-f', '$PHP -q'], '$PHP'],
+    [['-p', '1', '-f', "'/srv/app"], 'spawn-fcgi'],
+    [['-p', '1', '-f', '/srv/\u00a0app x'], '/srv/\u00a0app'],
+    [['-p', '1', '-f', ''], 'spawn-fcgi'],
+    ['-p 1 /', 'spawn-fcgi'],
+    [['-p', '1', ''], 'spawn-fcgi'],
+  ])('of %j is %s', (line, argv0) => {
+    expect(configOf(line).argv0).toBe(argv0);
+  });
+});
+
+describe('the name', () => {
+  test.each<[Line, string]>([
     ['-p 1 -- /usr/bin/php-cgi -q', 'php-cgi'],
     ['-p 1 ./app', 'app'],
     ['-p 1 /usr/bin/', 'bin'],
     ['-p 1 0123456789abcdefg', '0123456789abcdefg'],
     ['-p 1 --name boss app', 'boss'],
+    ['-p 1 --name /usr/bin/php-cgi wrapper', 'php-cgi'],
     ['-p 1 --name 0123456789abcdefg app', '0123456789abcdefg'],
-    [['-p', '1', '-f', '/usr/bin/php-cgi -q'], 'php-cgi'],
-    [['-p', '1', '-f', '  /srv/app arg'], 'app'],
-    [['-p', '1', '-f', '"/srv/app" arg'], 'app'],
-    [['-p', '1', '-f', "'/srv/app'"], 'app'],
-    [['-p', '1', '-f', ''], 'spawn-fcgi'],
+    [['-p', '1', '-f', '"/srv/my app" arg'], 'my app'],
     [['-p', '1', ''], 'spawn-fcgi'],
   ])('of %j is %s', (line, name) => {
     expect(configOf(line).name).toBe(name);
   });
 
-  test('may not be empty', () => {
-    expect(refusalOf(['-p', '1', '--name', '', 'app']).message).toBe("invalid name for --name: ''");
+  test.each(['', '/'])("may not be '%s'", (name) => {
+    expect(refusalOf(['-p', '1', '--name', name, 'app']).message).toBe(`invalid name for --name: '${name}'`);
   });
 });
 
