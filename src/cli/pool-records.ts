@@ -1,5 +1,6 @@
 // What the pool tells others in files: its PID, its workers' PIDs, its state.
 import type { Config } from '../core/config.ts';
+import { noProcess } from '../core/no-process.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { closeSync } from 'node:fs';
 import { removeIfSame } from '../sys/file-at.ts';
@@ -176,15 +177,15 @@ export class PoolRecords implements WorkerRecords {
   }
 
   /**
-   * Many workers change at once: one write for all of them. A PID file is emptied only if no
-   * successor was named meanwhile, so that a full disk cannot empty it for good.
+   * Many workers change at once: one write for all of them. A PID file names nobody only if no
+   * successor was named meanwhile.
    */
   #writeSoon(): void {
     if (this.#isWriteDue) return;
     this.#isWriteDue = true;
     setImmediate(() => {
       this.#isWriteDue = false;
-      for (const slot of this.#outdated) this.#writePidFile(slot, '');
+      for (const slot of this.#outdated) this.#writePidFile(slot, String(noProcess));
       this.#outdated.clear();
       this.#write();
     });

@@ -1,9 +1,10 @@
-// PID files: opened while privileged, written in place once the pool is up, removed
-// or emptied at the end. Never renamed, never through a symbolic link, never emptied
+// PID files: opened while privileged, written in place once the pool is up, removed at the
+// end, or made to name nobody. Never renamed, never through a symbolic link, never emptied
 // by a start that fails.
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { SpawnFcgiError } from '../core/errors.ts';
+import { noProcess } from '../core/no-process.ts';
 import {
   O_CLOEXEC,
   fileType,
@@ -119,7 +120,7 @@ export class PidFile {
   /** The one PID that it holds; undefined without one. */
   get pid(): number | undefined {
     const pid = Number(this.#readText());
-    return Number.isInteger(pid) && pid > 0 ? pid : undefined;
+    return Number.isInteger(pid) && pid > 0 && pid < noProcess ? pid : undefined;
   }
 
   /** Lets go of a file that was not touched. */
@@ -210,7 +211,7 @@ export class PidFile {
     return buffer.subarray(0, readSync(this.#descriptor, buffer, 0, buffer.length, 0));
   }
 
-  /** At a clean end: removed if it is still ours and we may, else emptied through its descriptor. */
+  /** At a clean end: removed if it is still ours and we may, else it names nobody from then on. */
   release(): void {
     try {
       if (this.#readText() === this.#content.trim()) this.#discard();
@@ -231,9 +232,10 @@ export class PidFile {
   #discard(): void {
     if (removeIfSame(this.at, this.identity)) return;
     try {
-      ftruncateSync(this.#descriptor, 0);
+      this.#replace(this.#readAll().length, Buffer.from(String(noProcess)));
     } catch {
-      // The file is on a file system that became read-only: nothing can be done.
+      // A file system that became full leaves room for nothing, a read-only one not even for that.
+      ftruncateSync(this.#descriptor, 0);
     }
   }
 }

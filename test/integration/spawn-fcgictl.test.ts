@@ -468,7 +468,7 @@ describe('no such pool, 4:', () => {
 
   test.each([
     ['', 'the PID file is empty'],
-    ['4194305', 'there is no process 4194305'],
+    ['4194305', 'the pool of this PID file was stopped'],
     ['one', 'the file does not hold one PID'],
     ['1\n2\n', 'the file does not hold one PID'],
   ])('a PID file with %j', async (text, reason) => {

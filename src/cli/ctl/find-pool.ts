@@ -2,6 +2,7 @@
 // found in a PID file is only a name to look a pool up by.
 import { basename, dirname, join } from 'node:path';
 import { SpawnFcgiError } from '../../core/errors.ts';
+import { noProcess } from '../../core/no-process.ts';
 import type { PoolState } from '../../core/pool-state.ts';
 import { baseDirectories } from '../../sys/base-directories.ts';
 import {
@@ -83,6 +84,7 @@ export class PoolFinder {
     if (text.trim() === '') throw this.#refuse(path, 'the PID file is empty');
     const pid = /^\s*(\d{1,10})\s*$/.exec(text)?.[1];
     if (pid === undefined) throw this.#refuse(path, 'the file does not hold one PID');
+    if (Number(pid) === noProcess) throw this.#refuse(path, 'the pool of this PID file was stopped');
     const found = this.#ofPid(Number(pid));
     if (found.length === 0) this.#refusePid(path, Number(pid));
     return this.#only(path, found);
