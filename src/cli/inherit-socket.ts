@@ -4,11 +4,12 @@
 import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { WorkerRecord } from '../core/pool-state.ts';
-import { fileType, openParent, statAt, statDescriptor } from '../sys/file-at.ts';
+import { fileType, openParent, statAt } from '../sys/file-at.ts';
 import type { Identity } from '../sys/identity.ts';
 import { libc } from '../sys/libc.ts';
-import type { ListenSocket, SocketFile } from '../sys/listen-socket.ts';
+import type { ListenSocket } from '../sys/listen-socket.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
+import { inodeOf, isBoundTo, type SocketFile } from '../sys/socket-file.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 import { othersOf } from '../sys/socket-holders.ts';
 import { checkListeningSocket, takeListeningSocket, type TakenSocket } from '../sys/take-socket.ts';
@@ -81,15 +82,18 @@ function takeFromSession(proc: ProcFs, leader: number, target: SocketAddress): T
 
 /** The socket as a pool has it; a Unix one with its file, which must be the one at the path. */
 export function holdSocket(descriptor: number, target: SocketAddress): ListenSocket {
-  const inode = statDescriptor(descriptor).identity.split(':')[2] ?? '';
-  return { descriptor, inode, file: target.kind === 'unix' ? holdFile(target.path) : undefined };
+  const file = target.kind === 'unix' ? holdFile(descriptor, target.path) : undefined;
+  return { descriptor, inode: inodeOf(descriptor), file };
 }
 
-function holdFile(path: string): SocketFile | undefined {
+/** Asked again of what is held: in a directory of others it may have been exchanged since it was checked. */
+function holdFile(descriptor: number, path: string): SocketFile | undefined {
   const at = openParent(path);
   const facts = statAt(at.directory, at.name);
   const isSocket = facts !== undefined && (facts.mode & fileType.mask) === fileType.socket;
-  return isSocket ? { at, identity: facts.identity } : undefined;
+  return isSocket && isBoundTo(descriptor, facts.identity, true)
+    ? { at, identity: facts.identity }
+    : undefined;
 }
 
 /** 1.6's words for an address that is taken. */

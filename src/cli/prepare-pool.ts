@@ -243,6 +243,11 @@ function witnessOf(address: BoundAddress, journal: StartJournal): BindWitness | 
       if (file) journal.made(path, file.identity, () => removeIfSame(file.at, file.identity));
       else journal.binding(undefined);
     },
+    exposed(directory) {
+      printHint(
+        `everybody may replace files in '${directory}', this socket too, and get what its clients send; if that is not meant: chmod +t ${directory}`,
+      );
+    },
   };
 }
 

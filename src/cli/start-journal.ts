@@ -1,7 +1,7 @@
 // What a start has made so far, so that a start that fails leaves none of it:
 // undone by ourselves where we may, else by the guard, who still is root.
 import { resolve } from 'node:path';
-import { adjustSocketFile, type Adjustment, type SocketFile } from '../sys/listen-socket.ts';
+import { adjustSocketFile, type Adjustment, type SocketFile } from '../sys/socket-file.ts';
 import type { PidFile } from '../sys/pid-file.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 import type { Made, UndoGuard } from '../sys/undo-guard.ts';

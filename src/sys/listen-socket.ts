@@ -20,6 +20,7 @@ import {
 import type { Identity } from './identity.ts';
 import { attempt, check, E, libc } from './libc.ts';
 import type { SocketAddress } from './socket-address.ts';
+import { inodeOf, matchBoundFile, openBoundFile, type Adjustment, type SocketFile } from './socket-file.ts';
 import { unixAddress } from './unix-socket.ts';
 
 const AF_UNIX = 1;
@@ -28,13 +29,7 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
-const SIOCUNIXFILE = 0x89e0;
 const AT_EMPTY_PATH = 0x1000;
-/** The file of a Unix socket that we bound, to remove it by at the end. */
-export interface SocketFile {
-  readonly at: NameAt;
-  readonly identity: string;
-}
 
 export interface ListenSocket {
   readonly descriptor: number;
@@ -44,40 +39,11 @@ export interface ListenSocket {
 }
 
 /** Who and what a Unix socket's file is for. */
-export interface SocketOwner {
-  readonly uid: number;
-  readonly gid: number;
-  readonly mode: number;
-  /** Owners whose directory may be writable by others although we are root. */
+export interface SocketOwner extends Adjustment {
+  /** Owners of a directory in which others may replace files: root need not be told of it. */
   readonly trustedUids: readonly number[];
   /** A descriptor of /proc, to change a mode through /proc/self/fd after chroot. */
   readonly proc: number | undefined;
-}
-
-/** What mode and owner a socket file shall have; ids of 0 are root's. */
-export type Adjustment = Pick<SocketOwner, 'uid' | 'gid' | 'mode'>;
-
-/**
- * Gives a socket file that was bound by an earlier start the mode and owner of this one, by a
- * descriptor of the file itself. False: we may not, or it is another file by now.
- */
-export function adjustSocketFile({ at, identity }: SocketFile, wanted: Adjustment): boolean {
-  const file = attempt(() =>
-    libc.openat(at.directory, at.name, O_PATH | O_CLOEXEC | constants.O_NOFOLLOW, 0),
-  );
-  if (file < 0) return false;
-  try {
-    const facts = statDescriptor(file);
-    if (facts.identity !== identity) return false;
-    const isOwned = facts.uid === wanted.uid && facts.gid === wanted.gid;
-    const owner = (): number => libc.fchownat(file, '', wanted.uid, wanted.gid, AT_EMPTY_PATH);
-    const mode = (): number => libc.fchmodat(AT_FDCWD, `/proc/self/fd/${file}`, wanted.mode, 0);
-    const isDone = isOwned || attempt(owner) === 0;
-    // A change of owner may clear bits of the mode.
-    return isDone && ((statDescriptor(file).mode & 0o7777) === wanted.mode || attempt(mode) === 0);
-  } finally {
-    libc.close(file);
-  }
 }
 
 /** 1.6's rule for who owns the socket: -U/-G, else -u/-g; 0 leaves it. */
@@ -106,9 +72,11 @@ export interface BindWitness {
   binding(): void;
   /** Undefined: it could not be bound, and what is at the path is somebody else's. */
   bound(file: SocketFile | undefined): void;
+  /** We are root, and everybody may replace files in this directory. */
+  exposed(directory: string): void;
 }
 
-const nobody: BindWitness = { binding: () => undefined, bound: () => undefined };
+const nobody: BindWitness = { binding: () => undefined, bound: () => undefined, exposed: () => undefined };
 
 /** Binds and listens; throws 1.6's refusal. A failure leaves no socket file of ours, and no descriptor. */
 export function listenOn(
@@ -133,13 +101,15 @@ function listenTcp(bytes: Buffer, backlog: number): ListenSocket {
 function listenUnix(path: string, backlog: number, owner: SocketOwner, witness: BindWitness): ListenSocket {
   // 1.6 gets an abstract name from the kernel and fails at the chmod.
   if (path === '') throw new SpawnFcgiError(`couldn't chmod socket: ${libc.strerror(E.NOENT)}`);
-  const at = openSocketDirectory(path, owner);
+  const at = openSocketDirectory(path);
   try {
+    const isExposed = isOpenToEverybody(at, owner);
+    if (isExposed) witness.exposed(directoryOf(path));
     removeStale(path, at);
     return withSocket(AF_UNIX, (descriptor) => {
       const file = bindFile(at, descriptor, owner, witness);
       try {
-        takeFile(file, descriptor, owner);
+        takeFile(file, descriptor, owner, isExposed);
         startListening(descriptor, backlog);
         return { descriptor, inode: inodeOf(descriptor), file };
       } catch (error) {
@@ -181,25 +151,26 @@ function refuseReplaced(at: NameAt): SpawnFcgiError {
   return new SpawnFcgiError(`'${at.path}' was replaced by somebody else while it was bound`);
 }
 
-function openSocketDirectory(path: string, owner: SocketOwner): NameAt {
-  let at: NameAt;
+function openSocketDirectory(path: string): NameAt {
   try {
-    at = openParent(path);
+    return openParent(path);
   } catch (error) {
     const number = (error as { errno?: number }).errno ?? -E.NOENT;
     if (number === -E.MFILE) throw error;
     // 1.6 finds a missing directory out by bind, all else by its unlink before that.
     throw number === -E.NOENT ? refuse('bind', number) : refuseRemoval(-number);
   }
-  const facts = statDescriptor(at.directory);
-  const othersMayReplace = (facts.mode & 0o002) !== 0 && (facts.mode & 0o1000) === 0;
-  if (process.getuid?.() === 0 && othersMayReplace && !owner.trustedUids.includes(facts.uid)) {
-    const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) || '/' : '.';
-    throw new SpawnFcgiError(`refusing to bind in '${directory}': everybody may replace files there`, {
-      hints: [`take a directory that only its owner can write, or set the sticky bit: chmod +t ${directory}`],
-    });
-  }
-  return at;
+}
+
+/** Whether others than those whom the pool is for may put something else in the place of root's socket. */
+function isOpenToEverybody(at: NameAt, owner: SocketOwner): boolean {
+  if (process.getuid?.() !== 0) return false;
+  const { mode, uid } = statDescriptor(at.directory);
+  return (mode & 0o002) !== 0 && (mode & 0o1000) === 0 && !owner.trustedUids.includes(uid);
+}
+
+function directoryOf(path: string): string {
+  return path.includes('/') ? path.slice(0, path.lastIndexOf('/')) || '/' : '.';
 }
 
 /** Looks at what is in the way: a stale socket is removed, all else is a refusal. */
@@ -242,28 +213,47 @@ export function isLive(path: string): boolean {
 }
 
 /**
- * Holds the file just bound by O_PATH|O_NOFOLLOW, checks that it is that socket,
- * and sets mode and owner through the descriptor.
+ * Holds the file just bound by O_PATH|O_NOFOLLOW, checks that it is that socket, and sets mode and owner through the
+ * descriptor. Where others may put something else in its place, another socket of root's too, and the kernel does not
+ * tell which file is ours, nothing is changed.
  */
-function takeFile({ at, identity }: SocketFile, descriptor: number, owner: SocketOwner): void {
-  const file = openBoundFile(at, descriptor);
+function takeFile(
+  { at, identity }: SocketFile,
+  descriptor: number,
+  owner: SocketOwner,
+  isExposed: boolean,
+): void {
+  const byKernel = openBoundFile(descriptor);
+  const file = byKernel ?? openByName(at);
   try {
     const facts = statDescriptor(file);
-    if (!isFreshSocket(facts) || facts.identity !== identity) throw refuseReplaced(at);
+    const match = byKernel === undefined ? matchBoundFile(inodeOf(descriptor), facts.identity) : 'same';
+    if (!isFreshSocket(facts) || facts.identity !== identity || match === 'other') throw refuseReplaced(at);
     // Needed only for bits above 0777 and where a default ACL overrules the umask.
-    if ((facts.mode & 0o7777) !== owner.mode) setMode(file, owner);
-    setOwner(file, owner);
+    const changesMode = (facts.mode & 0o7777) !== owner.mode;
+    const changesOwner = owner.uid !== 0 || owner.gid !== 0;
+    if (isExposed && match === 'unknown' && (changesMode || changesOwner)) throw refuseUnproven(at);
+    if (changesMode) setMode(file, owner);
+    if (changesOwner) setOwner(file, owner);
   } finally {
     libc.close(file);
   }
 }
 
-/** The kernel's own handle of the bound file (unix(7), needs CAP_NET_ADMIN), else the file by its name. */
-function openBoundFile(at: NameAt, descriptor: number): number {
-  const byKernel = attempt(() => libc.ioctl(descriptor, SIOCUNIXFILE, 'int', 0));
-  if (byKernel >= 0) return byKernel;
-  return check('openat', () =>
+function openByName(at: NameAt): number {
+  const file = attempt(() =>
     libc.openat(at.directory, at.name, O_PATH | O_CLOEXEC | constants.O_NOFOLLOW, 0),
+  );
+  if (file === -E.NOENT) throw refuseReplaced(at);
+  if (file < 0) throw refuse('openat', file);
+  return file;
+}
+
+function refuseUnproven(at: NameAt): SpawnFcgiError {
+  const directory = directoryOf(at.path);
+  return new SpawnFcgiError(
+    `refusing to change owner or mode in '${directory}': everybody may replace files there, and this system does not tell which is ours`,
+    { hints: [`set the sticky bit: chmod +t ${directory}`] },
   );
 }
 
@@ -274,7 +264,7 @@ function setMode(file: number, owner: SocketOwner): void {
 }
 
 function setOwner(file: number, owner: SocketOwner): void {
-  if (process.getuid?.() !== 0 || (owner.uid === 0 && owner.gid === 0)) return;
+  if (process.getuid?.() !== 0) return;
   const keep = 0xffffffff;
   const result = attempt(() => libc.fchownat(file, '', owner.uid || keep, owner.gid || keep, AT_EMPTY_PATH));
   if (result < 0) throw new SpawnFcgiError(`couldn't chown socket: ${libc.strerror(-result)}`);
@@ -319,8 +309,4 @@ function refuse(call: string, negativeErrno: number): SpawnFcgiError {
   return new SpawnFcgiError(`${call} failed: ${libc.strerror(-negativeErrno)}`, {
     cause: { syscall: call, errno: -negativeErrno },
   });
-}
-
-function inodeOf(descriptor: number): string {
-  return statDescriptor(descriptor).identity.split(':')[2] ?? '';
 }

@@ -1,15 +1,14 @@
 // Finds the listening socket of a pool whose supervisor has gone in one of its
 // workers, and checks that a socket, wherever it came from, is the one meant.
 import { DescriptorLender } from './descriptor-lender.ts';
-import { AT_FDCWD, statAt, statDescriptor } from './file-at.ts';
-import { attempt, E, libc } from './libc.ts';
+import { AT_FDCWD, statAt } from './file-at.ts';
+import { E, libc } from './libc.ts';
 import type { SocketAddress } from './socket-address.ts';
 import type { ProcFs } from './proc-fs.ts';
+import { inodeOf, isBoundTo, isSamePath } from './socket-file.ts';
 import { localAddress, socketOption } from './socket-facts.ts';
-import { askUnixDiag, unixDiag } from './unix-diag.ts';
 
 const SOCK_STREAM = 1;
-const SIOCUNIXFILE = 0x89e0;
 
 /** A copy of the worker's socket, close-on-exec; or why it may not be had (EPERM: Yama, a container, another user). */
 export type TakenSocket =
@@ -88,29 +87,6 @@ function checkUnix(descriptor: number, bound: string, path: string): string | un
   if (bound === '') return 'it is bound to another address';
   const there = statAt(AT_FDCWD, path);
   if (!there) return `there is no file ${path}`;
-  const isSame = isBoundTo(descriptor, there.identity, bound === path);
+  const isSame = isBoundTo(descriptor, there.identity, isSamePath(bound, path));
   return isSame ? undefined : `${path} is not its file`;
-}
-
-function isBoundTo(descriptor: number, identity: string, hasName: boolean): boolean {
-  // The kernel's own handle of the file (unix(7)) needs CAP_NET_ADMIN.
-  const file = attempt(() => libc.ioctl(descriptor, SIOCUNIXFILE, 'int', 0));
-  if (file >= 0) {
-    try {
-      return statDescriptor(file).identity === identity;
-    } finally {
-      libc.close(file);
-    }
-  }
-  const facts = askUnixDiag(inodeOf(descriptor), unixDiag.file);
-  if (!facts) return hasName;
-  // 32 bits of the inode; the device as the kernel numbers it, which differs on overlay and btrfs.
-  const [major = 0, minor = 0, inode = '0'] = identity.split(':').map(String);
-  const isSameInode = facts.readUInt32LE(0) === Number(BigInt(inode) & 0xffff_ffffn);
-  const isSameDevice = facts.readUInt32LE(4) === ((Number(major) << 20) | Number(minor)) >>> 0;
-  return isSameInode && (isSameDevice || hasName);
-}
-
-function inodeOf(descriptor: number): string {
-  return statDescriptor(descriptor).identity.split(':')[2] ?? '';
 }

@@ -6,9 +6,10 @@ import { constants } from 'node:os';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { AT_FDCWD, O_CLOEXEC, fileType, openParent, removeIfSame, statAt, type NameAt } from './file-at.ts';
 import { attempt, check, libc } from './libc.ts';
-import { adjustSocketFile, isLive, type Adjustment } from './listen-socket.ts';
+import { isLive } from './listen-socket.ts';
 import { removePidFile } from './pid-file.ts';
 import { ProcFs } from './proc-fs.ts';
+import { adjustSocketFile, type Adjustment } from './socket-file.ts';
 import { sessionsHolding } from './socket-holders.ts';
 import { ProcessTemplate } from './spawn-worker.ts';
 

@@ -130,35 +130,6 @@ describe('is replaced:', () => {
   });
 });
 
-describe('in a directory that everybody can write', () => {
-  const everybody = 0o777;
-
-  test('without the sticky bit root is refused', async (ctx) => {
-    needRoot(ctx);
-    const place = makePlace();
-    chmodSync(place.runDir, everybody);
-    await expectRefusal(place, /everybody may replace files there/);
-    expect(existsSync(place.socket)).toBe(false);
-  });
-
-  test('with the sticky bit root may', async (ctx) => {
-    needRoot(ctx);
-    const place = makePlace();
-    chmodSync(place.runDir, 0o1777);
-    await start(place);
-    await visit({ path: place.socket });
-  });
-
-  test.for(['-u', '-U'])('whose owner is the %s user root may', async (option, ctx) => {
-    needRoot(ctx);
-    const place = makePlace();
-    chmodSync(place.runDir, everybody);
-    chownSync(place.runDir, NOBODY, NOBODY);
-    await start(place, [option, 'nobody']);
-    await visit({ path: place.socket });
-  });
-});
-
 // Layouts that people have: whoever may write there was let in by root, who owns what is above (docs/differences.md).
 test.for([
   ['its group can write', 0, 33, 0o2775],
