@@ -9,6 +9,7 @@ import type { Supervisor } from '../supervisor/supervisor.ts';
 import { acceptQueue } from '../sys/accept-queue.ts';
 import type { SessionFreezer } from '../sys/session-freeze.ts';
 import type { SessionScan } from '../sys/session-scan.ts';
+import { standingOf } from '../sys/socket-file.ts';
 import type { PreparedPool } from './prepare-pool.ts';
 
 export interface StatusSource {
@@ -55,6 +56,7 @@ function summarize(source: StatusSource, workers: readonly Active[]): PoolSummar
     idle,
     busy: running.length - idle,
     queue: acceptQueue(prepared.socket) ?? null,
+    socketFile: prepared.socket.file ? standingOf(prepared.socket.file) : null,
     operation: describeOperation(source),
     lastReload: describeLastReload(source),
     command: source.command,

@@ -56,6 +56,7 @@ export const statusOfReload: Readonly<Record<ReloadResult, number>> = {
 const phases = ['starting', 'serving', 'stopping'] as const;
 const workerStates = ['starting', 'running', 'stopping', 'backoff', 'exited'] as const;
 const activities = ['busy', 'idle', 'unknown'] as const;
+const socketFiles = ['ours', 'gone', 'replaced'] as const;
 
 export interface WorkerStatus {
   readonly slot: number;
@@ -90,6 +91,8 @@ export interface PoolSummary {
   readonly busy: number;
   /** Connections that wait to be accepted; null where the kernel does not tell. */
   readonly queue: { readonly length: number; readonly backlog: number } | null;
+  /** What became of the socket's file: unless it is `ours`, nobody can connect. Null: there is none, as on TCP. */
+  readonly socketFile: (typeof socketFiles)[number] | null;
   readonly operation: { readonly kind: string; readonly sinceMs: number; readonly step: string } | null;
   readonly lastReload: {
     readonly result: ReloadResult;
@@ -238,6 +241,7 @@ function isPoolSummary(value: unknown): value is PoolSummary {
     hasCounts(value, 'pid', 'generation', 'wanted', 'idle', 'busy') &&
     hasTimes(value, 'uptimeMs', 'stopTimeoutMs') &&
     isOneOf(phases, value['phase']) &&
+    isNullOr(value['socketFile'], (file) => isOneOf(socketFiles, file)) &&
     isNullOr(value['queue'], (queue) => isObject(queue) && hasCounts(queue, 'length', 'backlog')) &&
     isNullOr(value['operation'], isOperation) &&
     isNullOr(value['lastReload'], isLastReload) &&

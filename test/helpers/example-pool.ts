@@ -14,6 +14,7 @@ export function examplePool(changes: Partial<PoolSummary> = {}): PoolSummary {
     idle: 3,
     busy: 1,
     queue: { length: 0, backlog: 1024 },
+    socketFile: 'ours',
     operation: { kind: 'reload', sinceMs: 3000, step: 'slot 2 of 4' },
     lastReload: { result: 'reloaded', agoMs: 60_000, message: '' },
     command: ['spawn-fcgi', '-s', '/run/php.sock', '--', '/usr/bin/php-cgi'],

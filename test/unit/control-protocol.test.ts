@@ -158,6 +158,7 @@ describe('an answer', () => {
     { operation: { kind: 'reload' } },
     { lastReload: { result: 'perhaps', agoMs: 1, message: '' } },
     { queue: { length: 1 } },
+    { socketFile: 'lost' },
     { workers: {} },
     { workers: [null] },
   ])('with a pool of %j is malformed', (changes) => {
