@@ -9,9 +9,10 @@ import {
   type PoolSummary,
 } from '../control/protocol.ts';
 import type { ControlActions, ControlClient } from '../control/server.ts';
-import type { OperationEnd, Supervisor } from '../supervisor/supervisor.ts';
+import type { Machine, OperationEnd, Supervisor } from '../supervisor/supervisor.ts';
+import { describeShortfall, ScaleWatch } from './scale-watch.ts';
 
-export interface ControlledPool {
+export interface ControlledPool extends Pick<Machine, 'describeErrno' | 'signalName'> {
   readonly supervisor: Supervisor;
   readonly readyTimeoutMs: number;
   readonly status: () => PoolStatus;
@@ -27,6 +28,8 @@ const waitLookMs = 20;
 export class PoolActions implements ControlActions {
   readonly #pool: ControlledPool;
   readonly #waiting = new Set<ControlClient>();
+  /** Looks of those who wait for workers that they have added. */
+  readonly #scaling = new Set<() => void>();
 
   constructor(pool: ControlledPool) {
     this.#pool = pool;
@@ -60,7 +63,8 @@ export class PoolActions implements ControlActions {
 
   /** Every process of the pool is gone; whether somebody waited for that. */
   stopped(): boolean {
-    const isWaitedFor = this.#waiting.size > 0;
+    const isWaitedFor = this.#waiting.size + this.#scaling.size > 0;
+    for (const look of this.#scaling) look();
     for (const client of this.#waiting) client.farewell({ ok: true, status: 0, message: 'stopped' });
     this.#waiting.clear();
     return isWaitedFor;
@@ -99,14 +103,49 @@ export class PoolActions implements ControlActions {
     if (supervisor.phase !== 'serving')
       return client.answer(refusal('stopping', `the pool is ${supervisor.phase}`));
     const wanted = scaledTo(workers, supervisor.pool.wanted);
-    const isLater = supervisor.pool.operation !== undefined;
+    const { operation } = supervisor.pool;
+    const watch = new ScaleWatch(supervisor, wanted);
     supervisor.scale(wanted);
-    client.answer(
-      done(
-        `${wanted} workers${isLater ? `, when the ${supervisor.pool.operation} is over` : ''}`,
-        this.#pool.status(),
-      ),
-    );
+    if (operation === undefined) return this.#awaitScaled(client, wanted, watch);
+    client.answer(done(`${countWorkers(wanted)}, when the ${operation} is over`, this.#pool.status()));
+  }
+
+  /**
+   * Those that were added must be up, or have failed, before the answer. Those that are not wanted any more end as
+   * their requests do, which may take until --stop-timeout: nobody waits for that, they take no new ones.
+   */
+  #awaitScaled(client: ControlClient, wanted: number, watch: ScaleWatch): void {
+    const deadlineMs = this.#pool.nowMs() + this.#pool.readyTimeoutMs;
+    let timer: NodeJS.Timeout | undefined;
+    const look = (): void => {
+      clearTimeout(timer);
+      const { supervisor, nowMs } = this.#pool;
+      const isOver =
+        client.socket.destroyed ||
+        supervisor.phase !== 'serving' ||
+        supervisor.pool.wanted !== wanted ||
+        watch.isDecided ||
+        nowMs() >= deadlineMs;
+      if (isOver) {
+        this.#scaling.delete(look);
+        client.answer(this.#resultOfScale(wanted, watch));
+      } else {
+        this.#scaling.add(look);
+        timer = setTimeout(look, waitLookMs);
+      }
+    };
+    look();
+  }
+
+  #resultOfScale(wanted: number, watch: ScaleWatch): ControlResult {
+    const { supervisor, status } = this.#pool;
+    if (supervisor.phase !== 'serving') return refusal('stopping', `the pool is ${supervisor.phase}`);
+    const { wanted: latest } = supervisor.pool;
+    if (latest !== wanted) return done(`${countWorkers(latest)}, as somebody else wants it now`, status());
+    const { shortfall } = watch;
+    if (!shortfall) return done(countWorkers(wanted), status());
+    const message = `${countWorkers(wanted)} wanted, ${describeShortfall(shortfall, this.#pool)}`;
+    return { ok: true, status: 1, message, pool: status() };
   }
 
   /** One operation at a time: waits up to --ready-timeout for the one under way. */
@@ -130,6 +169,10 @@ export class PoolActions implements ControlActions {
     };
     look();
   }
+}
+
+function countWorkers(count: number): string {
+  return `${count} ${count === 1 ? 'worker' : 'workers'}`;
 }
 
 function done(message: string, pool: PoolStatus | PoolSummary): ControlResult {

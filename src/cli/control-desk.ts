@@ -23,6 +23,7 @@ export interface DeskOptions {
   readonly log: EventLog;
   readonly stop: (reason: string) => void;
   readonly signalName: (signal: number) => string | undefined;
+  readonly describeErrno: (errno: number) => string;
 }
 
 const longestHandoverMs = 600_000;
@@ -41,7 +42,7 @@ export class ControlDesk {
   }
 
   open(): void {
-    const { config, prepared, supervisor, freezer, stop, signalName } = this.#options;
+    const { config, prepared, supervisor, freezer, stop, signalName, describeErrno } = this.#options;
     if (prepared.files?.control === undefined) return;
     const source: StatusSource = {
       config,
@@ -49,6 +50,7 @@ export class ControlDesk {
       supervisor,
       freezer,
       signalName,
+      describeErrno,
       command: prepared.commandLine,
       upAtMs: systemClock.nowMs(),
       nowMs: () => systemClock.nowMs(),
@@ -61,6 +63,8 @@ export class ControlDesk {
       stop,
       handOver: (fields, client) => this.#handOver(fields, client),
       nowMs: () => systemClock.nowMs(),
+      signalName,
+      describeErrno,
     });
     this.#serve();
   }

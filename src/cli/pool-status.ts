@@ -2,9 +2,9 @@
 // one look at the machine.
 import manifest from '../../package.json' with { type: 'json' };
 import type { PoolStatus, PoolSummary, WorkerStatus } from '../control/protocol.ts';
-import { describeChildEnd } from '../core/event-text.ts';
 import { livePid } from '../core/slot-state.ts';
 import type { Config } from '../core/config.ts';
+import { describeEnd } from '../supervisor/end-report.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { acceptQueue } from '../sys/accept-queue.ts';
 import type { SessionFreezer } from '../sys/session-freeze.ts';
@@ -21,6 +21,7 @@ export interface StatusSource {
   readonly upAtMs: number;
   readonly nowMs: () => number;
   readonly signalName: (signal: number) => string | undefined;
+  readonly describeErrno: (errno: number) => string;
 }
 
 /** The whole status; `busy` and `idle` count running workers, and who may not be looked into counts as busy. */
@@ -117,7 +118,7 @@ function describeWorker(
   scan: SessionScan | undefined,
   { slot, pid, state, nextTryMs }: Place,
 ): WorkerStatus {
-  const { supervisor, freezer, nowMs, signalName } = source;
+  const { supervisor, freezer, nowMs } = source;
   const fact = pid === undefined ? undefined : supervisor.facts.get(pid);
   const { restarts, lastExit } = supervisor.facts.slot(slot);
   return {
@@ -128,7 +129,7 @@ function describeWorker(
     uptimeMs: fact ? Math.round(nowMs() - fact.startedAtMs) : null,
     activity: pid === undefined ? 'unknown' : freezer.activity(pid, scan),
     restarts,
-    lastExit: lastExit ? describeChildEnd(lastExit, signalName) : null,
+    lastExit: lastExit ? describeEnd(lastExit, source) : null,
     nextTryMs,
     pids: pid === undefined ? [] : (scan?.membersOf(pid) ?? [pid]),
   };

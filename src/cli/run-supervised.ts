@@ -120,6 +120,7 @@ class SupervisedRun {
       log: this.#log,
       stop: (reason) => this.#supervisor.stop(reason),
       signalName,
+      describeErrno: machine.describeErrno,
     });
   }
 

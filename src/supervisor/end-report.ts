@@ -1,7 +1,7 @@
 // What is said of workers that ended, or could not be started.
 import { isForkError } from '../core/errors.ts';
 import { describeChildEnd, describeSpawnFailure, type PoolEvent } from '../core/event-text.ts';
-import type { PoolOrder } from '../core/pool.ts';
+import type { PoolOrder, WorkerEnd } from '../core/pool.ts';
 import type { ReloadFailure } from '../core/reload.ts';
 import type { Machine } from './supervisor.ts';
 
@@ -25,6 +25,12 @@ export function describeReloadFailure(failure: ReloadFailure, path: string, name
       return `the new worker of slot ${slot} (PID ${pid}) ${describeChildEnd(end, names.signalName)}`;
     }
   }
+}
+
+/** Why a slot's last worker is gone, in the few words that a table has room for. */
+export function describeEnd(end: WorkerEnd, { describeErrno, signalName }: Names): string {
+  if (end.kind !== 'not-executed') return describeChildEnd(end, signalName);
+  return `${isForkError(end.errno) ? 'fork' : 'exec'} failed: ${describeErrno(end.errno)}`;
 }
 
 /** The event for a worker's end; times in milliseconds. */

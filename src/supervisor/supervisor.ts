@@ -521,7 +521,7 @@ export class Supervisor {
     if (!this.#isStartDecided) return;
     const { clock, log, spawner } = this.#machine;
     const { slot, end } = order;
-    if (end.kind !== 'not-executed') this.#facts.noteEnd(slot, end);
+    this.#facts.noteEnd(slot, end);
     const path = spawner.pathOf(ended?.generation ?? this.#pool.generationOf(slot));
     const uptimeMs = Math.round(clock.nowMs() - (ended?.startedAtMs ?? clock.nowMs()));
     log.write(endEvent(order, { workerPid: ended?.pid ?? 0, path, uptimeMs }, this.#machine));

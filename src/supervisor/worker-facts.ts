@@ -1,6 +1,6 @@
 // What is known of live workers by PID, and of slots over their workers' lives:
 // for reports and status. Decides nothing.
-import type { WorkerExit } from '../core/worker-exit.ts';
+import type { WorkerEnd } from '../core/pool.ts';
 
 export interface WorkerFact {
   readonly pid: number;
@@ -9,10 +9,10 @@ export interface WorkerFact {
   readonly startedAtMs: number;
 }
 
-/** Of workers that ended unasked. */
+/** Of workers that ended unasked, or could not be executed. */
 export interface SlotFact {
   restarts: number;
-  lastExit: WorkerExit | undefined;
+  lastExit: WorkerEnd | undefined;
 }
 
 export class WorkerFacts {
@@ -52,10 +52,10 @@ export class WorkerFacts {
     return fact;
   }
 
-  /** The slot's worker ended unasked; the slot gets another one. */
-  noteEnd(slot: number, exit: WorkerExit): void {
+  /** The slot's worker ended unasked, or never was; the slot gets another one. */
+  noteEnd(slot: number, end: WorkerEnd): void {
     const fact = this.slot(slot);
-    fact.lastExit = exit;
-    fact.restarts += 1;
+    fact.lastExit = end;
+    if (end.kind !== 'not-executed') fact.restarts += 1;
   }
 }

@@ -2,7 +2,7 @@
 // the kernel says; how it answers when all are busy; whom it keeps out (docs/control-protocol.md).
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { readdirSync } from 'node:fs';
+import { readdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ask } from '../../src/control/client.ts';
 import { atEnd } from '../helpers/cleanup.ts';
@@ -106,6 +106,81 @@ test('status shows how a worker ended, how often, and when the next one comes', 
   expect(worker?.restarts).toBeGreaterThan(0);
   const { status, stdout } = await ctl(place.stateDir, ['ping', place.socket]);
   expect({ status, stdout }).toMatchObject({ status: 1, stdout: expect.stringContaining('no worker is') });
+});
+
+test('status says why the program of a slot could not be executed', async () => {
+  const place = makePlace();
+  const pool = await start(place);
+  const worker = await onlyWorker(pool);
+  unlinkSync(place.app);
+  process.kill(worker, 'SIGKILL');
+  await waitForEvents(place, 'exec-failed');
+  const { workers } = await statusOf(place);
+  expect(workers).toMatchObject([
+    { pid: null, state: 'backoff', restarts: 1, lastExit: 'exec failed: No such file or directory' },
+  ]);
+  expect((await ctl(place.stateDir, ['status', place.socket])).stdout).toMatch(/ exec: No such file or d/);
+});
+
+describe('scale answers', () => {
+  test('when the workers that it added are up', async () => {
+    const place = makePlace();
+    await start(place, ['--min-uptime', '50ms'], ['pause=500', 'serve']);
+    expect(await ctl(place.stateDir, ['scale', place.socket, '3'])).toMatchObject({
+      status: 0,
+      stdout: '3 workers\n',
+    });
+    expect((await statusOf(place)).workers.map(({ state }) => state)).toEqual(Array(3).fill('running'));
+  });
+
+  test('with 1 and the slots where the first attempt fails, or nothing comes in time', async () => {
+    const place = makePlace();
+    const flag = join(place.dir, 'bad');
+    const options = ['--ready-timeout', '300ms', '--restart-delay', '1h', '--restart-max-delay', '1h'];
+    const pool = await start(place, options, [`when=${flag}`, 'exit=7', 'serve']);
+    await onlyWorker(pool);
+    writeFileSync(flag, '');
+    expect(await ctl(place.stateDir, ['scale', place.socket, '+1'])).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: 'spawn-fcgictl: 2 workers wanted, not up: slot 1 (exited with 7)\n',
+    });
+    expect((await ctl(place.stateDir, ['scale', place.socket, '-1'])).status).toBe(0);
+    unlinkSync(flag);
+    unlinkSync(place.app);
+    expect((await ctl(place.stateDir, ['scale', place.socket, '+5'])).stderr).toBe(
+      `spawn-fcgictl: 6 workers wanted, not up: ${[1, 2, 3].map((slot) => `slot ${slot} (exec failed: No such file or directory)`).join(', ')}, and 2 more\n`,
+    );
+  });
+
+  test('with 1 when nothing is up within --ready-timeout, and others are answered meanwhile', async () => {
+    const place = makePlace();
+    const flag = join(place.dir, 'slow');
+    const pool = await start(place, ['--ready-timeout', '2s'], [`when=${flag}`, 'hang', 'serve']);
+    await onlyWorker(pool);
+    writeFileSync(flag, '');
+    const first = ctl(place.stateDir, ['scale', place.socket, '2']);
+    await fullPool(pool, 2);
+    expect((await ping(place))[0]).toBe(0);
+    expect(await first).toMatchObject({
+      status: 1,
+      stderr: 'spawn-fcgictl: 2 workers wanted, not up: slot 1 (--ready-timeout is over)\n',
+    });
+  });
+
+  test('when somebody else wants another number, or the pool is stopped', async () => {
+    const place = makePlace();
+    const flag = join(place.dir, 'slow');
+    const pool = await start(place, [], [`when=${flag}`, 'hang', 'serve']);
+    await onlyWorker(pool);
+    writeFileSync(flag, '');
+    const first = ctl(place.stateDir, ['scale', place.socket, '2']);
+    await fullPool(pool, 2);
+    const second = ctl(place.stateDir, ['scale', place.socket, '3']);
+    expect(await first).toMatchObject({ status: 0, stdout: '3 workers, as somebody else wants it now\n' });
+    expect((await ctl(place.stateDir, ['stop', place.socket])).status).toBe(0);
+    expect(await second).toMatchObject({ status: 1, stderr: 'spawn-fcgictl: the pool is stopping\n' });
+  });
 });
 
 test('a worker with children is one row, with all its processes', async () => {

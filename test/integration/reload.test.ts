@@ -175,7 +175,7 @@ describe('scaling', () => {
     process.kill(pool.pid, 'SIGTTOU');
     await fullPool(pool, 1);
     process.kill(pool.pid, 'SIGTTOU');
-    expect((await ctl(place.stateDir, ['scale', place.socket, '-5'])).stdout).toContain('1 workers');
+    expect((await ctl(place.stateDir, ['scale', place.socket, '-5'])).stdout).toBe('1 worker\n');
     await fullPool(pool, 1);
     await endPool(place, pool);
     await expectNothingLeft(place);

@@ -482,6 +482,19 @@ describe('no such pool, 4:', () => {
     });
   });
 
+  test('a number that no pool has as its port, nor a process as its PID, was meant as a port', async () => {
+    const { stateDir } = await startFake(makeStateDir());
+    expect(await ctl(stateDir, ['ping', '19475'])).toMatchObject({
+      status: 4,
+      stderr: "spawn-fcgictl: no such pool: '19475'; no pool on port 19475\n",
+    });
+    expect(await ctl(stateDir, ['ping', '4194305'])).toMatchObject({
+      status: 4,
+      stderr: "spawn-fcgictl: no such pool: '4194305'; there is no process 4194305\n",
+    });
+    expect((await ctl(stateDir, ['ping', '1'])).stderr).toContain('no pool on port 1, and PID 1 is no ');
+  });
+
   test('the PID of a worker, with the name of its pool', async () => {
     const worker = await startSleeper();
     const { stateDir } = await startFake(makeStateDir(), {

@@ -13,7 +13,7 @@ import {
   type PoolEntry,
 } from '../../sys/pool-directory.ts';
 import { resolveLinks } from '../../sys/resolve-links.ts';
-import { canonicalIp, parseEndpoint, parseTarget } from './parse-target.ts';
+import { canonicalIp, maxPort, parseEndpoint, parseTarget } from './parse-target.ts';
 import { printable } from './printable.ts';
 import { ctlStatus } from './statuses.ts';
 
@@ -65,7 +65,7 @@ export class PoolFinder {
 
   #findNumber(text: string, number: number): Pool {
     const found = [...this.#ofPid(number), ...this.#onPort(number)];
-    if (found.length === 0) this.#refusePid(text, number);
+    if (found.length === 0) this.#refuseNumber(text, number);
     return this.#only(text, [...new Set(found)]);
   }
 
@@ -125,13 +125,20 @@ export class PoolFinder {
     throw refusePermission(`the pool on ${printable(first.address)} belongs to ${describeUser(first.uid)}`);
   }
 
-  #refusePid(text: string, pid: number): never {
+  /** Whoever names what is no process means a port, if it can be one. */
+  #refuseNumber(text: string, number: number): never {
+    if (number > maxPort) this.#refusePid(text, number);
+    if (!isProcess(number)) throw this.#refuse(text, `no pool on port ${number}`);
+    this.#refusePid(text, number, `no pool on port ${number}, and `);
+  }
+
+  #refusePid(text: string, pid: number, prefix = ''): never {
     const owner = this.all().find(({ state }) => state.workers.some((worker) => worker.pid === pid));
     if (owner) throw this.#refuse(text, `PID ${pid} is a worker of ${describeEntry(owner)}`);
     if (!isProcess(pid)) throw this.#refuse(text, `there is no process ${pid}`);
     if (this.hiddenCount > 0)
-      throw refusePermission(`PID ${pid} is no pool of yours, and those of other users are hidden`);
-    throw this.#refuse(text, `PID ${pid} is no supervisor that is known here`);
+      throw refusePermission(`${prefix}PID ${pid} is no pool of yours, and those of other users are hidden`);
+    throw this.#refuse(text, `${prefix}PID ${pid} is no supervisor that is known here`);
   }
 
   #refuse(text: string, reason?: string): SpawnFcgiError {

@@ -1,6 +1,8 @@
 // What a TARGET may mean, by its form alone. Pure.
 import { parseWhole } from '../../core/quantity.ts';
 
+export const maxPort = 65_535;
+
 export type Target =
   /** The PID of a supervisor, or a port. */
   | { readonly kind: 'number'; readonly number: number }
@@ -18,7 +20,7 @@ export function parseTarget(text: string): Target | undefined {
   }
   const match = /^(?:\[([^[\]/]+)\]|([^[\]/:]*)):(\d+)$/.exec(text);
   if (!match) return { kind: 'path', path: text };
-  const port = parseWhole(match[3] ?? '', 1, 65_535);
+  const port = parseWhole(match[3] ?? '', 1, maxPort);
   return port === undefined ? undefined : { kind: 'tcp', host: match[1] ?? match[2] ?? '', port };
 }
 

@@ -73,9 +73,9 @@ const columns: readonly Column[] = [
   left('LAST EXIT', ({ lastExit }) => (lastExit === null ? none : describeExit(lastExit))),
 ];
 
-/** `was killed by SIGKILL`: the column is narrow. */
+/** The column is narrow: `killed by SIGKILL`, `exec: No such file or directory`. */
 function describeExit(lastExit: string): string {
-  return printable(lastExit.replace(/^was /, ''));
+  return printable(lastExit.replace(/^was /, '').replace(/^exec failed: /, 'exec: '));
 }
 
 function formatWorkers(workers: readonly MeasuredWorker[]): string[] {
