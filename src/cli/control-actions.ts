@@ -23,6 +23,7 @@ export interface ControlledPool extends Pick<Machine, 'describeErrno' | 'signalN
 }
 
 const waitLookMs = 20;
+const servingLooks = 5;
 
 /** Commands that wait for the end of what they asked for; events reach them as progress. */
 export class PoolActions implements ControlActions {
@@ -38,9 +39,9 @@ export class PoolActions implements ControlActions {
   carryOut(request: ControlRequest, client: ControlClient): void {
     switch (request.command) {
       case 'ping':
-        return client.answer(done('alive', this.#pool.summary()));
+        return this.#describe(client, 'alive', () => this.#pool.summary());
       case 'status':
-        return client.answer(done('', this.#pool.status()));
+        return this.#describe(client, '', () => this.#pool.status());
       case 'stop':
         return this.#stop(client);
       case 'reload':
@@ -68,6 +69,19 @@ export class PoolActions implements ControlActions {
     for (const client of this.#waiting) client.farewell({ ok: true, status: 0, message: 'stopped' });
     this.#waiting.clear();
     return isWaitedFor;
+  }
+
+  /** Between two requests a worker neither waits nor holds a connection: a short look may miss that it serves. */
+  #describe(
+    client: ControlClient,
+    message: string,
+    look: () => PoolStatus | PoolSummary,
+    looksLeft = servingLooks,
+  ): void {
+    const pool = look();
+    const mayBeMissed = pool.phase === 'serving' && pool.serving === 'no' && pool.idle > 0 && looksLeft > 1;
+    if (!mayBeMissed) client.answer(done(message, pool));
+    else setTimeout(() => this.#describe(client, message, look, looksLeft - 1), waitLookMs);
   }
 
   #stop(client: ControlClient): void {

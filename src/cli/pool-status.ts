@@ -10,6 +10,7 @@ import { acceptQueue } from '../sys/accept-queue.ts';
 import type { SessionFreezer } from '../sys/session-freeze.ts';
 import type { SessionScan } from '../sys/session-scan.ts';
 import { standingOf } from '../sys/socket-file.ts';
+import { readinessOfAny } from '../sys/waiting.ts';
 import type { PreparedPool } from './prepare-pool.ts';
 
 export interface StatusSource {
@@ -35,10 +36,7 @@ export function summarizePool(source: StatusSource): PoolSummary {
   return summarize(source, runningWorkers(source));
 }
 
-interface Active {
-  readonly state: WorkerStatus['state'];
-  readonly activity: WorkerStatus['activity'];
-}
+type Active = Pick<WorkerStatus, 'state' | 'activity' | 'pids'>;
 
 function summarize(source: StatusSource, workers: readonly Active[]): PoolSummary {
   const { config, prepared, supervisor } = source;
@@ -56,6 +54,8 @@ function summarize(source: StatusSource, workers: readonly Active[]): PoolSummar
     wanted: pool.wanted,
     idle,
     busy: running.length - idle,
+    serving: servingOf(source, running),
+    backoff: pool.slots.filter(({ state }) => state.kind === 'backoff').length,
     queue: acceptQueue(prepared.socket) ?? null,
     socketFile: prepared.socket.file ? standingOf(prepared.socket.file) : null,
     operation: describeOperation(source),
@@ -66,10 +66,28 @@ function summarize(source: StatusSource, workers: readonly Active[]): PoolSummar
   };
 }
 
+/** By the first worker that shows it: of many workers most need not be looked at. */
+function servingOf({ prepared }: StatusSource, running: readonly Active[]): PoolSummary['serving'] {
+  if (running.some(({ activity }) => activity === 'busy')) return 'yes';
+  const { proc, socket } = prepared;
+  if (!proc) return running.length > 0 ? 'unknown' : 'no';
+  let answer: PoolSummary['serving'] = 'no';
+  for (const { pids } of running) {
+    const seen = readinessOfAny(proc, pids, socket);
+    if (seen === 'yes') return 'yes';
+    if (seen === 'unknown') answer = 'unknown';
+  }
+  return answer;
+}
+
 function runningWorkers({ supervisor, freezer }: StatusSource): Active[] {
   const pids = supervisor.pool.slots.flatMap(({ state }) => (state.kind === 'running' ? [state.pid] : []));
   const scan = freezer.scan(pids);
-  return pids.map((pid) => ({ state: 'running', activity: freezer.activity(pid, scan) }));
+  return pids.map((pid) => ({
+    state: 'running',
+    activity: freezer.activity(pid, scan),
+    pids: scan?.membersOf(pid) ?? [pid],
+  }));
 }
 
 function describeOperation({ supervisor, nowMs }: StatusSource): PoolStatus['operation'] {

@@ -36,7 +36,7 @@ async function carryOut(request: CtlRequest): Promise<number> {
     case 'status':
       return showStatus(request, finder, request.timeoutMs ?? answerMs);
     case 'ping':
-      return pingPool(await finder.find(request.target), request.isStrict, request.timeoutMs ?? answerMs);
+      return pingPool(await finder.find(request.target), request, request.timeoutMs ?? answerMs);
     default:
       return changePool(await finder.find(request.target), request, answerMs);
   }

@@ -57,6 +57,7 @@ const phases = ['starting', 'serving', 'stopping'] as const;
 const workerStates = ['starting', 'running', 'stopping', 'backoff', 'exited'] as const;
 const activities = ['busy', 'idle', 'unknown'] as const;
 const socketFiles = ['ours', 'gone', 'replaced'] as const;
+const servings = ['yes', 'no', 'unknown'] as const;
 
 export interface WorkerStatus {
   readonly slot: number;
@@ -89,6 +90,10 @@ export interface PoolSummary {
   readonly wanted: number;
   readonly idle: number;
   readonly busy: number;
+  /** Whether a running worker is seen to wait for connections or to work on one; unknown: nobody may look. */
+  readonly serving: (typeof servings)[number];
+  /** Slots that wait for their next try. */
+  readonly backoff: number;
   /** Connections that wait to be accepted; null where the kernel does not tell. */
   readonly queue: { readonly length: number; readonly backlog: number } | null;
   /** What became of the socket's file: unless it is `ours`, nobody can connect. Null: there is none, as on TCP. */
@@ -238,7 +243,8 @@ function isPoolSummary(value: unknown): value is PoolSummary {
   return (
     isObject(value) &&
     hasText(value, 'name', 'address', 'version') &&
-    hasCounts(value, 'pid', 'generation', 'wanted', 'idle', 'busy') &&
+    hasCounts(value, 'pid', 'generation', 'wanted', 'idle', 'busy', 'backoff') &&
+    isOneOf(servings, value['serving']) &&
     hasTimes(value, 'uptimeMs', 'stopTimeoutMs') &&
     isOneOf(phases, value['phase']) &&
     isNullOr(value['socketFile'], (file) => isOneOf(socketFiles, file)) &&

@@ -49,9 +49,13 @@ export function servesConnections(proc: ProcFs, leader: number, listening: Liste
 
 /** The same for who must not take "may not look" for "does not wait": 'no' is a worker that plainly does not. */
 export function readinessOf(proc: ProcFs | undefined, leader: number, listening: ListenSocket): Waiting {
-  if (!proc) return 'unknown';
+  return proc ? readinessOfAny(proc, proc.family(leader), listening) : 'unknown';
+}
+
+/** The same of these processes: one of them is enough. */
+export function readinessOfAny(proc: ProcFs, pids: readonly number[], listening: ListenSocket): Waiting {
   let answer: Waiting = 'no';
-  for (const pid of proc.family(leader)) {
+  for (const pid of pids) {
     const ready = processReadiness(proc, pid, listening);
     if (ready === 'yes') return 'yes';
     if (ready === 'unknown') answer = 'unknown';

@@ -13,6 +13,8 @@ export function examplePool(changes: Partial<PoolSummary> = {}): PoolSummary {
     wanted: 4,
     idle: 3,
     busy: 1,
+    serving: 'yes',
+    backoff: 0,
     queue: { length: 0, backlog: 1024 },
     socketFile: 'ours',
     operation: { kind: 'reload', sinceMs: 3000, step: 'slot 2 of 4' },

@@ -105,7 +105,10 @@ test('status shows how a worker ended, how often, and when the next one comes', 
   expect(worker?.nextTryMs).toBeGreaterThan(1_000);
   expect(worker?.restarts).toBeGreaterThan(0);
   const { status, stdout } = await ctl(place.stateDir, ['ping', place.socket]);
-  expect({ status, stdout }).toMatchObject({ status: 1, stdout: expect.stringContaining('no worker is') });
+  expect({ status, stdout }).toMatchObject({
+    status: 1,
+    stdout: expect.stringContaining('failing: its worker is in backoff; '),
+  });
 });
 
 test('status says why the program of a slot could not be executed', async () => {

@@ -2,16 +2,13 @@
 // printed, its exit status returned.
 import { askPatiently } from '../../control/ask-patiently.ts';
 import { ask, type Outcome } from '../../control/client.ts';
-import {
-  hasWorkers,
-  type ControlRequest,
-  type ControlResult,
-  type PoolSummary,
-} from '../../control/protocol.ts';
+import type { ControlRequest, ControlResult, PoolSummary } from '../../control/protocol.ts';
 import { explainFailure } from './explain-outcome.ts';
 import type { Pool } from './find-pool.ts';
+import { judgeHealth, type Health } from './health.ts';
 import { printError, printText } from './print-ctl.ts';
 import { printable } from './printable.ts';
+import { probePool } from './probe.ts';
 import type { CtlRequest } from './program.ts';
 import { ProgressLine } from './progress-line.ts';
 import { ctlStatus } from './statuses.ts';
@@ -19,28 +16,36 @@ import { ctlStatus } from './statuses.ts';
 /** A supervisor says that it has ended before it does. */
 const stopLingerMs = 2000;
 
-export async function pingPool(pool: Pool, isStrict: boolean, answerMs: number): Promise<number> {
+type PingRequest = Extract<CtlRequest, { command: 'ping' }>;
+
+export async function pingPool(
+  pool: Pool,
+  { isStrict, probe }: PingRequest,
+  answerMs: number,
+): Promise<number> {
+  const startedMs = performance.now();
   const outcome = await ask(pool.controlPath, { command: 'ping' }, { timeoutMs: answerMs });
   if (outcome.kind !== 'result' || !outcome.result.ok) return reportOther(outcome, pool);
   const { pool: summary } = outcome.result;
   if (!summary) throw explainFailure({ kind: 'malformed' }, pool);
-  const health = judge(summary, summary.idle + summary.busy > 0 || (await hasRunningWorker(pool, answerMs)));
-  printText(`${health}: ${describeLoad(summary)}\n`);
-  if (health === 'saturated') return isStrict ? ctlStatus.notServing : ctlStatus.ok;
-  return health === 'serving' ? ctlStatus.ok : ctlStatus.notServing;
+  const { kind, text } = judgeHealth(summary);
+  if (probe === false || summary.phase !== 'serving') {
+    printText(`${text}${text.includes(':') ? ';' : ':'} ${describeLoad(summary)}\n`);
+    return statusOf(kind, isStrict);
+  }
+  const timeoutMs = Math.max(1, answerMs - (performance.now() - startedMs));
+  const probed = await probePool(pool.state.address, probe === true ? undefined : probe, {
+    timeoutMs,
+    inAllMs: answerMs,
+  });
+  printText(`${probed.text}; ${describeLoad(summary)}\n`);
+  return probed.isServed ? statusOf(kind === 'saturated' ? kind : 'serving', isStrict) : ctlStatus.notServing;
 }
 
-/** Workers that nobody may look into are neither idle nor busy. */
-async function hasRunningWorker(pool: Pool, answerMs: number): Promise<boolean> {
-  const outcome = await ask(pool.controlPath, { command: 'status' }, { timeoutMs: answerMs });
-  if (outcome.kind !== 'result' || !outcome.result.ok || !hasWorkers(outcome.result.pool)) return false;
-  return outcome.result.pool.workers.some(({ state }) => state === 'running');
-}
-
-function judge({ phase, idle, busy, queue }: PoolSummary, isRunning: boolean): string {
-  if (phase !== 'serving') return phase;
-  if (!isRunning) return 'no worker is running';
-  return idle === 0 && busy > 0 && queue !== null && queue.length > 0 ? 'saturated' : 'serving';
+/** Where nobody may look, a pool whose workers run must not be taken for a dead one for ever. */
+function statusOf(kind: Health['kind'], isStrict: boolean): number {
+  if (kind === 'serving' || kind === 'unknown') return ctlStatus.ok;
+  return kind === 'saturated' && !isStrict ? ctlStatus.ok : ctlStatus.notServing;
 }
 
 function describeLoad({ name, address, pid, idle, busy, queue }: PoolSummary): string {

@@ -5,7 +5,7 @@ import { SpawnFcgiError } from '../../core/errors.ts';
 import { describeEntry, type Pool } from './find-pool.ts';
 import { printable } from './printable.ts';
 import { ctlStatus } from './statuses.ts';
-import { formatDuration } from './status-table.ts';
+import { formatTime } from './status-table.ts';
 
 export type Failure = Exclude<Outcome, { kind: 'result' }>;
 
@@ -34,8 +34,4 @@ function describeFailure(failure: Failure, pid: number): [text: string, status: 
     case 'failed':
       return [`no connection: ${printable(failure.message)}`, ctlStatus.noAnswer];
   }
-}
-
-function formatTime(ms: number): string {
-  return ms < 1000 || ms % 1000 !== 0 ? `${ms} ms` : formatDuration(ms);
 }

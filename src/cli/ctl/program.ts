@@ -16,7 +16,13 @@ export interface GlobalOptions {
 export type CtlRequest = GlobalOptions &
   (
     | { readonly command: 'status'; readonly target: string | undefined; readonly asJson: boolean }
-    | { readonly command: 'ping'; readonly target: string; readonly isStrict: boolean }
+    | {
+        readonly command: 'ping';
+        readonly target: string;
+        readonly isStrict: boolean;
+        /** Ask the pool's socket; a URI for a request, else a management record. */
+        readonly probe: boolean | string;
+      }
     | { readonly command: 'stop' | 'reload' | 'restart'; readonly target: string }
     | { readonly command: 'scale'; readonly target: string; readonly workers: number | WorkerDifference }
   );
@@ -96,11 +102,13 @@ function createProgram(write: (text: string) => void, ask: (request: PoolRequest
       ask({ command: 'status', target, asJson: json ?? false });
     });
   program
-    .command('ping <target>')
+    .command('ping [target]')
+    .usage('[options] <target>')
     .description('0 if it serves, or is saturated; 1 if not')
     .option('--strict', 'saturated is 1, too')
-    .action((target: string, { strict }: { strict?: boolean }) => {
-      ask({ command: 'ping', target, isStrict: strict ?? false });
+    .option('--probe [uri]', probeHelp)
+    .action((target: string | undefined, { strict, probe }: PingOptions) => {
+      ask({ command: 'ping', isStrict: strict ?? false, ...separateProbe(target, probe) });
     });
   for (const [command, description] of waitingCommands) {
     program
@@ -115,6 +123,26 @@ function createProgram(write: (text: string) => void, ask: (request: PoolRequest
       ask({ command: 'scale', target, workers: parseWorkers(workers) }),
     );
   return program;
+}
+
+interface PingOptions {
+  readonly strict?: boolean;
+  readonly probe?: boolean | string;
+}
+
+const probeHelp = `ask its socket for a FastCGI management record, or GET
+the URI (a PHP script: its path): 0 if it answers, but
+with no status from 500 on`;
+
+/** `ping --probe TARGET`: what the parser takes for a URI is the target, where there is no other. */
+function separateProbe(
+  target: string | undefined,
+  probe: boolean | string = false,
+): { target: string; probe: boolean | string } {
+  if (target === undefined && typeof probe === 'string') return { target: probe, probe: true };
+  if (target === undefined) throw refuse("missing required argument 'target'");
+  if (typeof probe !== 'string' || /^\/[!-~]*$/.test(probe)) return { target, probe };
+  throw refuse(`invalid URI for --probe: '${probe}' (for example /status)`);
 }
 
 const waitingCommands = [

@@ -1,5 +1,6 @@
 // The table of `spawn-fcgictl status`: a heading line a pool, a row a worker. Pure.
 import type { PoolStatus, WorkerStatus } from '../../control/protocol.ts';
+import { judgeHealth } from './health.ts';
 import { cutEnd, cutStart, printable, widthOf } from './printable.ts';
 
 /** What the client measures of a worker; null where there was nothing to measure. */
@@ -27,7 +28,7 @@ function formatHeading(pool: PoolStatus | MeasuredPool): string {
   const address = printable(pool.address);
   const facts = [
     `PID ${pool.pid}`,
-    pool.phase,
+    judgeHealth(pool).text,
     `gen ${pool.generation}`,
     `up ${formatDuration(pool.uptimeMs)}`,
     `${pool.idle} idle ${pool.busy} busy`,
@@ -117,6 +118,11 @@ export function formatDuration(ms: number): string {
     return count === 0 ? '' : `${count}${letter}`;
   });
   return parts.join('');
+}
+
+/** A limit as somebody may have given it. */
+export function formatTime(ms: number): string {
+  return ms < 1000 || ms % 1000 !== 0 ? `${Math.round(ms)} ms` : formatDuration(ms);
 }
 
 /** A wait, where parts of a second matter. */
