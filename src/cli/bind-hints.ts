@@ -1,4 +1,6 @@
 // What to do about an address that could not be bound.
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { WorkerRecord } from '../core/pool-state.ts';
@@ -63,9 +65,14 @@ function describeFailure(errno: number | undefined, address: BoundAddress): stri
   }
   if (errno === E.ADDRNOTAVAIL && isTcp)
     return [`no interface of this machine has the address ${address.ip}`];
-  if (errno === E.NOENT && !isTcp)
-    return [`the directory of ${address.path} does not exist: create it first`];
+  if (errno === E.NOENT && !isTcp) return describeMissing(address.path);
   if (errno === E.ACCES && !isTcp)
     return [`this user may not create files in the directory of ${address.path}`];
   return [];
+}
+
+/** In the notation of other programs (`unix:/run/x`) the directory is not what is wrong. */
+function describeMissing(path: string): string[] {
+  if (/(?:^|\/)(?:unix|local|tcp):/.test(path) || existsSync(dirname(path))) return [];
+  return [`the directory of ${path} does not exist: create it first`];
 }

@@ -1,7 +1,7 @@
-// The command line as getopt_long reads it: raw strings out, one-line errors.
-// Values are judged in parse-config.
-import { exitStatus, SpawnFcgiError } from '../core/errors.ts';
-import { getopt, type OptionSpec } from '../sys/getopt.ts';
+// The options that there are: names, letters, and what they become. Values are judged
+// in parse-config.
+import { SpawnFcgiError } from '../core/errors.ts';
+import type { OptionSpec } from '../sys/getopt.ts';
 
 /** What was given, unjudged; the last of a repeated option wins. */
 export interface RawOptions {
@@ -39,11 +39,6 @@ export interface RawOptions {
   log?: string;
   logFormat?: string;
 }
-
-export type Request =
-  | { readonly kind: 'version' }
-  | { readonly kind: 'help' }
-  | { readonly kind: 'start'; readonly options: RawOptions; readonly program: readonly string[] };
 
 /** Options that only a supervisor can honour, by the name of their value in RawOptions. */
 export const supervisorOptions: readonly (readonly [keyof RawOptions, string])[] = [
@@ -96,23 +91,12 @@ export const specs: readonly (OptionSpec & { readonly key: keyof RawOptions | 'v
   })),
 ];
 
-/**
- * Reads the arguments after the command's name, in order: -v and -h act where they
- * stand, the last of a repeated option wins. `posixlyCorrect` stops at the first
- * operand, as getopt(3) does. Throws a SpawnFcgiError with getopt's line.
- */
-export function readCommandLine(args: readonly string[], posixlyCorrect: boolean): Request {
-  const raw: Record<string, string | boolean> = {};
-  const found = getopt(args, specs, posixlyCorrect);
-  for (;;) {
-    const step = found.next();
-    if (step.done) return { kind: 'start', options: raw, program: step.value };
-    if (step.value.kind === 'mistake') throw refuse(step.value.text, args);
-    const { spec, value } = step.value;
-    const key = specs.find((candidate) => candidate === spec)?.key ?? 'help';
-    if (key === 'version' || key === 'help') return { kind: key };
-    raw[key] = value ?? spec.long !== 'no-supervise';
-  }
+/** A key of the table that stands for a value; the others act where they stand. */
+export type OptionKey = keyof RawOptions;
+
+/** How people write an option: `-d`, or `--settle` without a letter. */
+export function flagOf({ short, long }: Pick<OptionSpec, 'short' | 'long'>): string {
+  return short === undefined ? `--${long}` : `-${short}`;
 }
 
 /** Refuses values that Node could not decode: it would use another path. -f goes to the shell in bytes. */
@@ -121,44 +105,6 @@ export function requireUtf8(raw: RawOptions, encodeValue: (value: string) => Buf
     if (key === 'version' || key === 'help' || key === 'command') continue;
     const value = raw[key];
     if (typeof value !== 'string' || encodeValue(value).equals(Buffer.from(value))) continue;
-    throw new SpawnFcgiError(
-      `value of ${short === undefined ? `--${long}` : `-${short}`} is not UTF-8: '${value}'`,
-    );
+    throw new SpawnFcgiError(`value of ${flagOf({ short, long })} is not UTF-8: '${value}'`);
   }
-}
-
-function refuse(text: string, args: readonly string[]): SpawnFcgiError {
-  const lacksValue = text.includes('requires an argument');
-  const hints = [...separatorHint(args), ...(lacksValue ? [] : ['spawn-fcgi -h lists the options'])];
-  return new SpawnFcgiError(text, { exitCode: exitStatus.refused, hints });
-}
-
-/** Options after the program's name are ours, as with getopt; most people mean the program's. */
-function separatorHint(args: readonly string[]): string[] {
-  const operand = findOperand(args);
-  if (operand < 0 || args.includes('--') || !args.slice(operand + 1).some((arg) => arg.startsWith('-')))
-    return [];
-  const [before, after] = [args.slice(0, operand), args.slice(operand)];
-  return [
-    `options after '${args[operand]}' are taken as spawn-fcgi's own; put -- before the program: spawn-fcgi ${[...before, '--', ...after].join(' ')}`,
-  ];
-}
-
-/** Index of the first operand before any `--`; -1 without one. */
-export function findOperand(args: readonly string[]): number {
-  for (let index = 0; index < args.length; index++) {
-    const arg = args[index] ?? '';
-    if (arg === '--') return -1;
-    if (!arg.startsWith('-') || arg === '-') return index;
-    if (wantsNextArgument(arg)) index++;
-  }
-  return -1;
-}
-
-/** `-p`, a cluster such as `-np`, or `--port`: its value is the next argument. */
-function wantsNextArgument(arg: string): boolean {
-  if (arg.startsWith('--')) return specs.some((spec) => spec.takesValue && `--${spec.long}` === arg);
-  const letters = arg.slice(1).split('');
-  const first = letters.findIndex((letter) => specs.some((spec) => spec.takesValue && spec.short === letter));
-  return first >= 0 && first === letters.length - 1;
 }

@@ -8,7 +8,12 @@ export function printError(text: string): void {
   write(2, `spawn-fcgi: ${text}\n`);
 }
 
+const printedHints = new Set<string>();
+
+/** Prints a hint once, whoever else has found it, too. */
 export function printHint(text: string): void {
+  if (printedHints.has(text)) return;
+  printedHints.add(text);
   printError(`hint: ${text}`);
 }
 

@@ -16,7 +16,7 @@ export function runInPlace(config: Config, caller: Caller, prepared: PreparedPoo
   check('dup2', () => libc.dup2(prepared.socket.descriptor, 0));
   const command = commandLineOf(config.program, caller);
   const environment = workerEnvironment(caller.environment, config.phpChildren);
-  throw refuse(executedPath(config.program), execInPlace(command, environment, caller.fileLimit));
+  throw refuse(config, executedPath(config.program), execInPlace(command, environment, caller.fileLimit));
 }
 
 /**
@@ -37,13 +37,13 @@ export function checkProgram(config: Config, identity: Identity): void {
     }
     // What is not UTF-8 is known to execve(2) alone.
     const errno = file.includes('\ufffd') ? undefined : findExecError(file);
-    if (errno !== undefined) throw refuse(path, errno, file);
+    if (errno !== undefined) throw refuse(config, file, errno);
   });
 }
 
-function refuse(path: string, errno: number, file = path): SpawnFcgiError {
+function refuse(config: Config, file: string, errno: number): SpawnFcgiError {
   return new SpawnFcgiError(`exec failed: ${libc.strerror(errno)}`, {
     exitCode: errno,
-    hints: explainExec(file, errno),
+    hints: explainExec(config, file, errno),
   });
 }

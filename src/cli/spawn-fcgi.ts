@@ -10,9 +10,11 @@ import { libc } from '../sys/libc.ts';
 import { ProcFs } from '../sys/proc-fs.ts';
 import { setProcessName } from '../sys/process-self.ts';
 import { adjustArgument, adjustSocket, undoArgument, undoStart } from '../sys/undo-guard.ts';
+import { explainRefusal, suspectCommandLine, suspectSurroundings } from './explain-refusal.ts';
 import { explainFileLimit } from './file-limit.ts';
-import { readCommandLine, requireUtf8, type Request } from './options.ts';
+import { requireUtf8 } from './options.ts';
 import { parseConfig } from './parse-config.ts';
+import { readCommandLine, type Request, type StartRequest } from './read-command-line.ts';
 import { preparePool } from './prepare-pool.ts';
 import { printError, printFailure, printHint, printText } from './print.ts';
 import { checkProgram, runInPlace } from './run-exec.ts';
@@ -49,6 +51,19 @@ async function run(args: readonly string[], caller: Caller, journal: StartJourna
   }
   const request = readCommandLine(args, readVariable(caller.environment, 'POSIXLY_CORRECT') !== undefined);
   if (request.kind !== 'start') return show(request, caller);
+  try {
+    await carryOut(request, args, caller, journal);
+  } catch (error) {
+    throw explainRefusal(error, request, args, caller);
+  }
+}
+
+async function carryOut(
+  request: StartRequest,
+  args: readonly string[],
+  caller: Caller,
+  journal: StartJournal,
+): Promise<void> {
   requireUtf8(request.options, caller.encodeValue);
   const config = parseConfig(request.options, request.program, process.getuid?.() === 0);
   if (process.getuid?.() !== 0 && process.getuid?.() !== process.geteuid?.()) {
@@ -56,11 +71,12 @@ async function run(args: readonly string[], caller: Caller, journal: StartJourna
   }
   const needsFront = config.model === 'background' || config.model === 'unsupervised';
   if (needsFront && caller.front === undefined) return startAgainBehindFront(args, caller);
-  config.hints.forEach(printHint);
+  const suspicions = [...suspectCommandLine(request, args), ...suspectSurroundings(config, caller)];
+  [...config.hints, ...suspicions].forEach(printHint);
   await start(config, caller, journal);
 }
 
-function show(request: Request, caller: Caller): void {
+function show(request: Exclude<Request, StartRequest>, caller: Caller): void {
   printText(request.kind === 'version' ? versionText : usageText);
   exit(caller, exitStatus.ok);
 }

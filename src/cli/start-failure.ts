@@ -1,13 +1,16 @@
 // A first worker that died: 1.6's line for it, and hints when all of them did.
+import { existsSync } from 'node:fs';
 import type { Config } from '../core/config.ts';
 import { exitStatus, isForkError } from '../core/errors.ts';
 import type { WorkerEnd } from '../core/pool.ts';
 import { describeChildDeath } from '../core/worker-exit.ts';
 import { E, libc } from '../sys/libc.ts';
-import { explainExecFailure, shellCommandPath } from '../sys/program-check.ts';
+import { explainExecFailure, explainShellFailure } from '../sys/program-check.ts';
+import { executedPath } from '../sys/spawn-worker.ts';
 
-const shellCannotExecute = 126;
-const shellNotFound = 127;
+/** What /bin/sh exits with when it could not execute the command, or not find it. */
+const shellFailures: ReadonlySet<number> = new Set([126, 127]);
+const shell = '/bin/sh';
 
 /** 1.6's line; posix_spawn reports the two errors of fork(2) among those of exec. */
 export function describeFirstEnd(end: WorkerEnd): string {
@@ -32,16 +35,27 @@ export function statusOf(end: WorkerEnd): number {
 /** What the file of the program tells about the failure; empty when nothing plain is wrong. */
 export function explainStartFailure(config: Config, first: WorkerEnd): string[] {
   const { program } = config;
-  if (first.kind === 'not-executed' && program.kind === 'argv')
-    return explainExec(program.argv[0], first.errno);
-  if (program.kind !== 'shell' || first.kind !== 'exited') return [];
-  const path = shellCommandPath(program.command);
-  if (path === undefined)
-    return first.status === shellNotFound ? ['/bin/sh could not find the command of -f'] : [];
-  if (first.status === shellNotFound) return explainExec(path, E.NOENT);
-  return first.status === shellCannotExecute ? explainExec(path, E.ACCES) : [];
+  if (first.kind === 'not-executed') return explainExec(config, executedPath(program), first.errno);
+  if (program.kind !== 'shell' || first.kind !== 'exited' || !shellFailures.has(first.status)) return [];
+  return within(config, explainShellFailure(program.command, first.status));
 }
 
-export function explainExec(path: string, errno: number): string[] {
-  return [explainExecFailure(path, errno) ?? `exec of '${path}' failed: ${libc.strerror(errno)}`];
+/** Why the program, or the shell of -f, cannot be executed. `path` is what is looked at. */
+export function explainExec(config: Config, path: string, errno: number): string[] {
+  const { program, chroot } = config;
+  if (program.kind === 'shell' && chroot !== undefined && errno === E.NOENT && !existsSync(shell))
+    return [
+      `-f runs its command by ${shell}, which is not in the chroot '${chroot}'; name the program itself: -- PROGRAM`,
+    ];
+  if (isForkError(errno)) return [];
+  return within(
+    config,
+    explainExecFailure(path, errno) ?? `exec of '${path}' failed: ${libc.strerror(errno)}`,
+  );
+}
+
+/** Paths are looked up inside the chroot by now. */
+function within({ chroot }: Config, hint: string | undefined): string[] {
+  if (hint === undefined) return [];
+  return [chroot === undefined ? hint : `${hint} (inside the chroot '${chroot}')`];
 }

@@ -43,6 +43,21 @@ function listeningInodes(proc: ProcFs, address: Extract<BoundAddress, { kind: 't
   );
 }
 
+/** Whether a socket, known by its inode only, listens. */
+export function isListeningInode(proc: ProcFs, inode: string): boolean {
+  const isTcp = ['net/tcp', 'net/tcp6'].some((table) =>
+    proc.readTable(table).some((line) => {
+      const fields = line.trim().split(/\s+/);
+      return fields[9] === inode && fields[3] === TCP_LISTEN;
+    }),
+  );
+  const isUnix = (line: string): boolean => {
+    const fields = line.split(/\s+/);
+    return fields[6] === inode && fields[3] === UNIX_LISTEN;
+  };
+  return isTcp || proc.readTable('net/unix').some(isUnix);
+}
+
 /** /proc shows an address as words of the machine, IPv6 as four of them. */
 function decodeIp(hex: string): Buffer {
   return Buffer.from(hex, 'hex').swap32();

@@ -29,10 +29,32 @@ export function explainExecFailure(path: string, errno: number): string | undefi
 function missing(path: string, errno: number): string | undefined {
   if (errno === E.ACCES) return `the user may not search a directory above '${path}'`;
   if (errno !== E.NOENT) return undefined;
-  const where = path.includes('/')
-    ? ''
-    : '; a name without a slash is looked for in the working directory, never in PATH';
-  return `there is no '${path}'${where}`;
+  if (path.includes('/') || path === '') return `there is no '${path}'`;
+  const found = findInPath(path);
+  const where = found === undefined ? '' : `: name it by its path, ${found}`;
+  return `there is no '${path}'; a name without a slash is looked for in the working directory, never in PATH${where}`;
+}
+
+/** Where people have programs although PATH, as cron and init set it, may not say so. */
+const usualDirectories = [
+  '/usr/local/bin',
+  '/usr/bin',
+  '/bin',
+  '/usr/local/sbin',
+  '/usr/sbin',
+  '/sbin',
+  '/usr/lib/cgi-bin',
+];
+
+function findInPath(name: string): string | undefined {
+  const directories = (process.env['PATH'] ?? '').split(':').filter((directory) => directory.startsWith('/'));
+  return [...directories, ...usualDirectories]
+    .map((directory) => `${directory.replace(/\/+$/, '')}/${name}`)
+    .find((path) => findAccessError(path) === undefined && isRegular(path));
+}
+
+function isRegular(path: string): boolean {
+  return ((modeOf(path) ?? 0) & 0o170000) === 0o100000;
 }
 
 function explainInterpreter(path: string, line: string): string | undefined {
@@ -77,10 +99,65 @@ function firstLine(path: string): string | undefined {
   }
 }
 
+/** Words that dash and bash know themselves and exec does not. */
+const shellWords = new Set([
+  '.',
+  ':',
+  'alias',
+  'cd',
+  'eval',
+  'exec',
+  'export',
+  'if',
+  'for',
+  'local',
+  'read',
+  'set',
+  'shift',
+  'source',
+  'trap',
+  'ulimit',
+  'umask',
+  'unset',
+  'wait',
+  'while',
+]);
+const notFound = 127;
+
+/**
+ * Why /bin/sh could not execute the command of -f, by its status, 126 or 127; undefined when
+ * nothing plain is wrong. What comes after the first word is the shell's business.
+ */
+export function explainShellFailure(command: string, status: number): string | undefined {
+  const assignment = /^\s*(\w+=\S*)/.exec(command)?.[1];
+  const written = `-f runs "exec CMD"`;
+  if (assignment !== undefined && status === notFound)
+    return `${written}, which takes '${assignment}' for the program: put env before it`;
+  const word = firstWord(command);
+  if (word === undefined) return status === notFound ? '/bin/sh could not find the command of -f' : undefined;
+  if (status === notFound && shellWords.has(word))
+    return `${written}, and '${word}' is no program but the shell's own: put the whole into a script`;
+  if (word.includes('/')) return explainExecFailure(word, status === notFound ? E.NOENT : E.ACCES);
+  return explainUnfound(word, status);
+}
+
+/** A name that the shell looked for in PATH. */
+function explainUnfound(word: string, status: number): string {
+  const mode = modeOf(word);
+  if (mode !== undefined && (mode & 0o170000) === 0o100000) {
+    const bit = (mode & 0o111) === 0 ? `, and chmod +x ${word}` : '';
+    return `'${word}' is in the working directory, and /bin/sh looks in PATH only: -f './${word}'${bit}`;
+  }
+  if (status !== notFound) return `what /bin/sh found in PATH as '${word}' is not executable`;
+  const found = findInPath(word);
+  return found === undefined
+    ? `/bin/sh found no '${word}' in PATH`
+    : `/bin/sh found no '${word}' in PATH (${process.env['PATH'] ?? 'not set'}): name it by its path, ${found}`;
+}
+
 /** The first word of a -f command when it plainly is a path or a name; shell syntax gives undefined. */
-export function shellCommandPath(command: string): string | undefined {
-  const word = /^\s*([^\s'"$`\\;&|<>(){}*?[\]#~=]+)(?:\s|$)/.exec(command)?.[1];
-  return word?.includes('/') ? word : undefined;
+function firstWord(command: string): string | undefined {
+  return /^\s*([^\s'"$`\\;&|<>(){}*?[\]#~=]+)(?:\s|$)/.exec(command)?.[1];
 }
 
 /** The errno that chdir(2) would give; undefined when it would succeed. */
@@ -94,7 +171,7 @@ export function findChdirError(directory: string): number | undefined {
 export function findExecError(path: string): number | undefined {
   const error = findAccessError(path);
   if (error !== undefined) return error;
-  if (((modeOf(path) ?? 0) & 0o170000) !== 0o100000) return E.ACCES;
+  if (!isRegular(path)) return E.ACCES;
   const line = firstLine(path);
   if (line === undefined) return undefined;
   if (line.startsWith('#!')) return findInterpreterError(line);

@@ -1,7 +1,8 @@
 // The command line as getopt would read it: clusters, permutation, `--`, and the lines for what is wrong.
 import { describe, expect, test } from 'vitest';
 import { SpawnFcgiError } from '../../src/core/errors.ts';
-import { findOperand, readCommandLine, supervisorOptions, type RawOptions } from '../../src/cli/options.ts';
+import { supervisorOptions, type RawOptions } from '../../src/cli/options.ts';
+import { readCommandLine } from '../../src/cli/read-command-line.ts';
 
 /** Arguments are written as one line; `''` is an empty one. */
 const words = (line: string): string[] =>
@@ -206,6 +207,25 @@ describe('a mistake', () => {
     expect(error.exitCode).toBe(255);
   });
 
+  test.each([
+    ['--wrokers 3', 'did you mean --workers?'],
+    ['--worker 3', 'did you mean --workers?'],
+    ['--pidfile x', 'did you mean --pid-file?'],
+    ['--state_dir=x', 'did you mean --state-dir?'],
+    ['--Port 80', 'did you mean --port?'],
+    ['--restart', 'did you mean --restart-delay?'],
+    ['-workers 3', "'-workers' is read as single letters: write --workers"],
+  ])('in the name of an option names the nearest one: %s', (line, expected) => {
+    expect(refusalOf(line).hints).toContain(expected);
+  });
+
+  test.each(['--bogus', '--daemonize', '--x', '-x', '-nx'])(
+    'that is near to no option names none: %s',
+    (line) => {
+      expect(refusalOf(line).hints).toStrictEqual(['spawn-fcgi -h lists the options']);
+    },
+  );
+
   test('in the name of an option points to the list', () => {
     expect(refusalOf('-x').hints).toStrictEqual(['spawn-fcgi -h lists the options']);
     expect(refusalOf('-p').hints).toStrictEqual([]);
@@ -231,26 +251,4 @@ describe('a mistake', () => {
       expect(refusalOf(line).hints.join(' ')).not.toContain('--');
     },
   );
-});
-
-test.each([
-  ['', -1],
-  ['-n', -1],
-  ['app', 0],
-  ['- x', 0],
-  ['-n app', 1],
-  ['-p 80', -1],
-  ['-p 80 app', 2],
-  ['-p80 app', 1],
-  ['-np 80 app', 2],
-  ['-npn app', 1],
-  ['-nS app', 1],
-  ['--port 80 app', 2],
-  ['--port=80 app', 1],
-  ['--supervise app', 1],
-  ['-p -- app', 2],
-  ['-n -- app', -1],
-  ["-n ''", 1],
-])('the first operand of "%s" is at %i', (line, index) => {
-  expect(findOperand(words(line))).toBe(index);
 });
