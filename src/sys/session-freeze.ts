@@ -2,13 +2,15 @@
 // stopped, looked at, signalled if it holds no connection, and continued. A stopped
 // process cannot accept, and a signal sent while it is stopped comes first.
 import { constants } from 'node:os';
-import { accepted, type Held } from './accepted-connection.ts';
+import { accepted, connectionsOf, type Connection, type Held } from './accepted-connection.ts';
 import { attempt, E, libc } from './libc.ts';
 import type { ListenSocket } from './listen-socket.ts';
 import type { ProcFs } from './proc-fs.ts';
 import { SessionScan, sessionOf } from './session-scan.ts';
+import { actsOnTermAlone } from './term-disposition.ts';
+import { processRests, processWaits } from './waiting.ts';
 
-export type EndOfIdleSession = 'ask' | 'replace' | 'kill';
+export type EndOfIdleSession = 'ask' | 'replace' | 'kill' | 'kill-waiting';
 
 export type Activity = 'idle' | 'busy' | 'unknown';
 
@@ -37,7 +39,8 @@ export class SessionFreezer {
 
   /**
    * Ends every process of the worker's session if none of them holds a connection that it
-   * has accepted: `ask` by TERM, `kill` by KILL, `replace` by TERM only where the program can
+   * has accepted: `ask` by TERM, `kill` by KILL, `kill-waiting` the same if one is seen to wait for the next
+   * connection, `replace` by TERM only where the program can
    * act on it before one of its threads could accept again. Takes at most some 20 ms; afterwards nobody is
    * stopped. A worker that is not our child must just have been proven to be the one
    * that is meant, by its start time.
@@ -51,14 +54,16 @@ export class SessionFreezer {
     const proc = this.#proc;
     if (!proc || !scan || !isForeignSession(leader)) return 'unknown';
     // A busy worker is not disturbed: most need not be stopped to be seen busy.
-    const before = this.#heldBy(scan.membersOf(leader));
-    if (before !== 'none') return before === 'some' ? 'busy' : 'unknown';
+    const members = scan.membersOf(leader);
+    const { activity, forgetful } = this.#look(members);
+    if (activity !== 'idle') return activity;
+    if (how === 'kill-waiting' && !members.some((pid) => this.#waits(pid))) return 'busy';
     const frozen = new FrozenSession(proc, leader, isOurChild);
     try {
       const stop = frozen.stop(scan);
       if (stop !== 'stopped') return stop;
-      const held = this.#heldBy(frozen.members);
-      if (held !== 'none') return held === 'some' ? 'busy' : 'unknown';
+      const held = this.#judge(frozen.members, (pid, end) => forgetful.get(pid) === end);
+      if (held !== 'idle') return held;
       return frozen.end(how) ? 'signalled' : 'gone';
     } finally {
       frozen.signal(SIGCONT);
@@ -67,10 +72,17 @@ export class SessionFreezer {
 
   /** Whether the worker serves somebody, looked at as it runs: for showing, not for deciding. */
   activity(leader: number, scan = this.scan([leader])): Activity {
-    if (!scan) return 'unknown';
-    const held = this.#heldBy(scan.membersOf(leader));
-    if (held === 'some') return 'busy';
-    return held === 'none' ? 'idle' : 'unknown';
+    return scan ? this.#look(scan.membersOf(leader)).activity : 'unknown';
+  }
+
+  /** The connections that the worker holds, as far as they can be seen. */
+  connections(leader: number, scan = this.scan([leader])): Connection[] {
+    const proc = this.#proc;
+    if (!proc || !scan) return [];
+    const all = scan.membersOf(leader).flatMap((pid) => [...connectionsOf(proc, pid, this.#listening)]);
+    const found = all.filter((connection) => connection !== 'unknown').filter(({ end }) => end !== 'closed');
+    // Children share what their parent has accepted.
+    return [...new Map(found.map((connection) => [connection.inode, connection])).values()];
   }
 
   /** Lets a session go on that somebody left stopped. The leader must just have been proven to be the one meant. */
@@ -82,14 +94,41 @@ export class SessionFreezer {
     }
   }
 
-  #heldBy(pids: readonly number[]): Held {
-    let answer: Held = 'none';
+  /**
+   * What processes that run do, and which of them are forgetful: they have moved on, and still hold
+   * connections that have ended, of this kind at most.
+   */
+  #look(pids: readonly number[]): {
+    readonly activity: Activity;
+    readonly forgetful: ReadonlyMap<number, Held>;
+  } {
+    const forgetful = new Map<number, Held>();
+    const activity = this.#judge(pids, (pid, end) => {
+      const hasMovedOn = end === 'closed' ? this.#waits(pid) : this.#rests(pid);
+      if (hasMovedOn) forgetful.set(pid, end);
+      return hasMovedOn;
+    });
+    return { activity, forgetful };
+  }
+
+  /** `hasMovedOn` is asked of those that hold nothing but connections that have ended. */
+  #judge(pids: readonly number[], hasMovedOn: (pid: number, end: 'hung-up' | 'closed') => boolean): Activity {
+    let answer: Activity = 'idle';
     for (const pid of pids) {
       const held = this.#proc ? accepted(this.#proc, pid, this.#listening) : 'unknown';
-      if (held === 'some') return 'some';
+      if (held === 'open') return 'busy';
+      if ((held === 'hung-up' || held === 'closed') && !hasMovedOn(pid, held)) return 'busy';
       if (held === 'unknown') answer = 'unknown';
     }
     return answer;
+  }
+
+  #rests(pid: number): boolean {
+    return this.#proc !== undefined && processRests(this.#proc, pid, this.#listening);
+  }
+
+  #waits(pid: number): boolean {
+    return this.#proc !== undefined && processWaits(this.#proc, pid, this.#listening) === 'yes';
   }
 }
 
@@ -175,22 +214,6 @@ class FrozenSession {
     const told = this.#isOurChild && pid === this.#leader ? childIsStopped(pid) : undefined;
     return told ?? everyThreadIsStopped(this.#proc, pid);
   }
-}
-
-/**
- * Whether TERM reaches the program before it could accept again. With several threads one runs the
- * handler while the others go on accepting, and what they accept is lost when the process
- * exits; with TERM at its default nothing of the program would run, so KILL takes nothing from it.
- */
-function actsOnTermAlone(proc: ProcFs, pid: number): boolean {
-  const status = proc.readText(`${pid}/status`) ?? '';
-  const hasTerm = (set: string): boolean =>
-    ((BigInt(`0x${new RegExp(`^${set}:\\s*([0-9a-f]+)`, 'm').exec(status)?.[1] ?? '0'}`) >>
-      BigInt(SIGTERM - 1)) &
-      1n) ===
-    1n;
-  const isSingle = /^Threads:\s*1$/m.test(status);
-  return isSingle && (hasTerm('SigCgt') || hasTerm('SigIgn') || hasTerm('SigBlk'));
 }
 
 const P_PID = 1;

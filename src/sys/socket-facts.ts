@@ -3,6 +3,8 @@ import { attempt, libc } from './libc.ts';
 
 export const AF_UNIX = 1;
 const SOL_SOCKET = 1;
+const SIOCINQ = 0x541b;
+const POLLHUP = 0x10;
 /** Options of SOL_SOCKET that are read here (asm-generic/socket.h). */
 const option = { type: 3, isListening: 30, domain: 39 } as const;
 
@@ -21,4 +23,19 @@ export function socketOption(descriptor: number, name: keyof typeof option): num
   const length = Buffer.of(4, 0, 0, 0);
   const result = libc.getsockopt(descriptor, SOL_SOCKET, option[name], value, length);
   return result === 0 ? value.readInt32LE() : undefined;
+}
+
+/** What has come and was not read yet; undefined where that cannot be asked. */
+export function unreadBytes(descriptor: number): number | undefined {
+  const count = Buffer.alloc(4);
+  return attempt(() => libc.ioctlPointer(descriptor, SIOCINQ, 'void *', count)) < 0
+    ? undefined
+    : count.readInt32LE();
+}
+
+/** Whether nothing can come or be sent any more: for a Unix socket as soon as its peer has closed. */
+export function isHungUp(descriptor: number): boolean {
+  const entry = Buffer.alloc(8);
+  entry.writeInt32LE(descriptor);
+  return attempt(() => libc.poll(entry, 1, 0)) > 0 && (entry.readInt16LE(6) & POLLHUP) !== 0;
 }

@@ -6,7 +6,7 @@ import { attempt, addressOf, E, libc } from './libc.ts';
 import type { ListenSocket } from './listen-socket.ts';
 import type { ProcFs } from './proc-fs.ts';
 
-type WaitingCall = 'accept' | 'poll' | 'select' | 'epoll' | 'io_uring';
+type WaitingCall = 'accept' | 'poll' | 'select' | 'epoll' | 'io_uring' | 'futex';
 
 /** System call numbers by what they wait on (arch/…/syscall tables of Linux). */
 const calls: ReadonlyMap<number, WaitingCall> = new Map(
@@ -14,6 +14,7 @@ const calls: ReadonlyMap<number, WaitingCall> = new Map(
     ? [
         [202, 'accept'],
         [242, 'accept'],
+        [98, 'futex'],
         [73, 'poll'],
         [128, 'poll'], // restart_syscall: what poll becomes by SIGSTOP and SIGCONT
         [72, 'select'],
@@ -24,6 +25,7 @@ const calls: ReadonlyMap<number, WaitingCall> = new Map(
     : [
         [43, 'accept'],
         [288, 'accept'],
+        [202, 'futex'],
         [7, 'poll'],
         [271, 'poll'],
         [219, 'poll'], // restart_syscall: what poll becomes by SIGSTOP and SIGCONT
@@ -64,39 +66,66 @@ export function readinessOfAny(proc: ProcFs, pids: readonly number[], listening:
 }
 
 function processReadiness(proc: ProcFs, pid: number, listening: ListenSocket): Waiting {
+  const waits = processWaits(proc, pid, listening);
+  if (waits === 'yes') return 'yes';
+  const held = accepted(proc, pid, listening);
+  if (held === 'open' || held === 'hung-up') return 'yes';
+  return held === 'unknown' ? 'unknown' : waits;
+}
+
+/** Whether a thread of this one process waits for the next connection. Ask before it is stopped: arm64 does not tell then. */
+export function processWaits(proc: ProcFs, pid: number, listening: ListenSocket): Waiting {
   let answer: Waiting = 'no';
   for (const task of proc.list(`${pid}/task`)) {
     const waits = threadWaits(proc, pid, task, listening.inode);
-    if (waits === 'yes') return 'yes';
+    if (waits === 'only' || waits === 'also') return 'yes';
     if (waits === 'unknown') answer = 'unknown';
   }
-  const held = accepted(proc, pid, listening);
-  if (held === 'some') return 'yes';
-  return held === 'unknown' ? 'unknown' : answer;
+  return answer;
 }
 
-function threadWaits(proc: ProcFs, pid: number, task: string, inode: string): Waiting {
+/**
+ * Whether this one process does nothing until the next connection comes: a thread waits for that and for
+ * nothing else, and all others wait for one another. What they had begun they have ended, or forgotten.
+ */
+export function processRests(proc: ProcFs, pid: number, listening: ListenSocket): boolean {
+  const threads = proc.list(`${pid}/task`).map((task) => threadWaits(proc, pid, task, listening.inode));
+  return threads.includes('only') && threads.every((waits) => waits === 'only' || waits === 'thread');
+}
+
+/** What a thread waits for: `only` the next connection, `also` that, another `thread`, or it does something `else`. */
+type ThreadWaits = 'only' | 'also' | 'thread' | 'else' | 'unknown';
+
+function threadWaits(proc: ProcFs, pid: number, task: string, inode: string): ThreadWaits {
   const text = proc.readText(`${pid}/task/${task}/syscall`);
-  if (text === undefined) return isThere(proc, pid, task) ? 'unknown' : 'no';
+  if (text === undefined) return isThere(proc, pid, task) ? 'unknown' : 'else';
   const fields = text.split(' ');
   // "running" and "-1 SP PC" are in no call.
-  if (fields.length < 9) return 'no';
+  if (fields.length < 9) return 'else';
   // Another ABI numbers its calls differently: a 32-bit program, by its stack.
   if (BigInt(fields[7] ?? 0) < 1n << 32n) return 'unknown';
   const isSocket = (fd: number): boolean => socketInode(proc, pid, fd) === inode;
   switch (calls.get(Number(fields[0]))) {
     case undefined:
-      return 'no';
+      return 'else';
     case 'io_uring':
       return 'unknown';
+    case 'futex':
+      return 'thread';
     case 'accept':
-      return answerOf(isSocket(Number(fields[1])));
+      return isSocket(Number(fields[1])) ? 'only' : 'else';
     case 'epoll':
-      return epollWatches(proc, pid, Number(fields[1]), inode);
+      return among(
+        epollInodes(proc, pid, Number(fields[1])),
+        (other) => other === BigInt(inode).toString(16),
+      );
     case 'poll':
-      return anyOf(polled(pid, BigInt(fields[1] ?? 0), Number(fields[2])), isSocket);
-    case 'select':
-      return anyOf(selected(pid, Number(fields[1]), BigInt(fields[2] ?? 0)), isSocket);
+      return among(polled(pid, BigInt(fields[1] ?? 0), Number(fields[2])), isSocket);
+    case 'select': {
+      const waits = among(selected(pid, Number(fields[1]), BigInt(fields[2] ?? 0)), isSocket);
+      const isOnlyReading = BigInt(fields[3] ?? 0) === 0n && BigInt(fields[4] ?? 0) === 0n;
+      return waits === 'only' && !isOnlyReading ? 'also' : waits;
+    }
   }
 }
 
@@ -106,12 +135,10 @@ function isThere(proc: ProcFs, pid: number, task: string): boolean {
   return stat !== undefined && !stat.isExiting;
 }
 
-function answerOf(isTrue: boolean): Waiting {
-  return isTrue ? 'yes' : 'no';
-}
-
-function anyOf(descriptors: readonly number[] | undefined, matches: (fd: number) => boolean): Waiting {
-  return descriptors ? answerOf(descriptors.some(matches)) : 'unknown';
+function among<T>(watched: readonly T[] | undefined, isSocket: (one: T) => boolean): ThreadWaits {
+  if (!watched) return 'unknown';
+  if (!watched.some(isSocket)) return 'else';
+  return watched.every(isSocket) ? 'only' : 'also';
 }
 
 function socketInode(proc: ProcFs, pid: number, fd: number): string | undefined {
@@ -119,12 +146,11 @@ function socketInode(proc: ProcFs, pid: number, fd: number): string | undefined 
   return link?.startsWith('socket:[') ? link.slice(8, -1) : undefined;
 }
 
-/** /proc/PID/fdinfo/EPFD has a line `tfd: N … ino:HEX` for each watched file. */
-function epollWatches(proc: ProcFs, pid: number, epoll: number, inode: string): Waiting {
+/** /proc/PID/fdinfo/EPFD has a line `tfd: N … ino:HEX` for each watched file; undefined: may not look. */
+function epollInodes(proc: ProcFs, pid: number, epoll: number): string[] | undefined {
   const info = proc.readWhole(`${pid}/fdinfo/${epoll}`);
-  if (info === undefined) return isThere(proc, pid, String(pid)) ? 'unknown' : 'no';
-  const wanted = BigInt(inode).toString(16);
-  return answerOf(new RegExp(`^tfd:.*\\bino:${wanted}\\b`, 'm').test(info));
+  if (info === undefined) return isThere(proc, pid, String(pid)) ? undefined : [];
+  return [...info.matchAll(/^tfd:.*\bino:([0-9a-f]+)\b/gm)].map((line) => line[1] ?? '');
 }
 
 /** Descriptors in the `struct pollfd[]` of a thread that is in poll(2), 8 bytes each; undefined: may not look. */

@@ -48,7 +48,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     expect((await waitForExit(worker)).signal).toBe(SIGKILL);
   });
 
-  test('a connection that the client has given up counts until the worker closes it', async () => {
+  test('a connection that the client has given up counts until the worker closes it or waits again', async () => {
     const { socket, freezer } = await place(kind);
     const worker = await startIdle(socket, ['hold']);
     const client = new Client(socket);
@@ -56,6 +56,62 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     client.close();
     expect(freezer.endIfIdle(worker, true, 'ask')).toBe('busy');
     expect(isAlive(worker)).toBe(true);
+  });
+
+  test('a connection that has ended, and that the program forgot to close, does not count once it waits again', async () => {
+    const { socket, freezer } = await place(kind);
+    const worker = await startIdle(socket, ['threads=2', 'forgetful', 'serve']);
+    const before = socketsOf(worker);
+    for (let count = 1; count <= 3; count += 1) {
+      const client = new Client(socket);
+      await waitFor('the connection', () => freezer.activity(worker) === 'busy');
+      client.reset();
+      await waitFor('the end of its work', () => freezer.activity(worker) === 'idle');
+      expect(socketsOf(worker)).toBe(before + count);
+    }
+    await end(freezer, worker, 'kill');
+    expect((await waitForExit(worker)).signal).toBe(SIGKILL);
+  });
+
+  test('a request whose client has gone counts as long as somebody works on it', async () => {
+    const { socket, freezer } = await place(kind);
+    const worker = await startIdle(socket, ['slow=1000', 'serve']);
+    const client = new Client(socket);
+    await waitFor('the connection', () => freezer.activity(worker) === 'busy');
+    client.ask();
+    await waitFor('the work', () => isInCall(worker, sleeping));
+    client.reset();
+    await waitFor('the end of the client', () => client.isClosed);
+    expect(freezer.endIfIdle(worker, true, 'ask')).toBe('busy');
+    await waitFor('the end of its work', () => freezer.activity(worker) === 'idle');
+  });
+
+  test('what has come and was not read yet counts, whoever has gone', async () => {
+    const { socket, freezer } = await place(kind);
+    const worker = await startIdle(socket, ['threads=1', 'hold']);
+    await waitFor('both threads', () => (proc.stat(worker)?.threads ?? 0) === 2);
+    const before = socketsOf(worker);
+    // The one that serves keeps its connection busy, the one that holds never reads.
+    const clients = [new Client(socket), new Client(socket)];
+    await waitFor('both connections', () => socketsOf(worker) === before + 2);
+    for (const client of clients) client.ask();
+    await Promise.race(clients.map((client) => client.answer()));
+    for (const client of clients) client.reset();
+    expect(freezer.activity(worker)).toBe('busy');
+  });
+
+  test('a worker is killed for waiting only while it waits', async () => {
+    const { socket, freezer } = await place(kind);
+    const idler = await startIdle(socket, ['sleep']);
+    expect(freezer.endIfIdle(idler, true, 'kill-waiting')).toBe('busy');
+    const worker = await startIdle(socket, ['serve']);
+    const client = new Client(socket);
+    await waitFor('the connection', () => freezer.activity(worker) === 'busy');
+    expect(freezer.endIfIdle(worker, true, 'kill-waiting')).toBe('busy');
+    client.ask();
+    await client.answer();
+    await end(freezer, worker, 'kill-waiting');
+    expect((await waitForExit(worker)).signal).toBe(SIGKILL);
   });
 
   test('connections of its own to others do not make a worker busy', async () => {
@@ -309,11 +365,23 @@ test('many workers are looked at with one walk through /proc', async () => {
   await waitFor('the end', () => workers.every((worker) => sessionMembers(worker).length === 0));
 });
 
+/** nanosleep and clock_nanosleep. */
+const sleeping = process.arch === 'arm64' ? [101, 115] : [35, 230];
+
+function isInCall(pid: number, numbers: readonly number[]): boolean {
+  return numbers.includes(Number(proc.readText(`${pid}/syscall`)?.split(' ')[0]));
+}
+
+function socketsOf(pid: number): number {
+  return proc.list(`${pid}/fd`).filter((fd) => proc.readLink(`${pid}/fd/${fd}`)?.startsWith('socket:'))
+    .length;
+}
+
 /** Until it succeeds: on a busy machine a worker may not get the processor in time to stop. */
 async function end(
   freezer: SessionFreezer,
   worker: number,
-  how: 'ask' | 'replace' | 'kill',
+  how: 'ask' | 'replace' | 'kill' | 'kill-waiting',
   isOurChild = true,
 ): Promise<void> {
   await waitFor('an idle moment', () => freezer.endIfIdle(worker, isOurChild, how) === 'signalled', {
@@ -384,6 +452,16 @@ class Client {
 
   close(): void {
     this.#socket.destroy();
+  }
+
+  /** Closes both ways at once, and lets the kernel forget what was not read. */
+  reset(): void {
+    if (this.#socket.remoteAddress === undefined) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
+  }
+
+  get isClosed(): boolean {
+    return this.#socket.closed;
   }
 }
 
