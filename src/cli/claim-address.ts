@@ -90,7 +90,7 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
       }
     };
     const left = giver ? undefined : files.state.read();
-    const orphans = left && proc ? findOrphans(left, wanted.address, proc) : [];
+    const orphans = left && proc ? await findOrphansThatStay(left, wanted.address, proc) : [];
     return { files, giver, isOfRunningPool, waitForStop, hints: [], orphans, workerUid: left?.workerUid };
   }
 }
@@ -105,6 +105,20 @@ function isWorkersFile(
   const worker = workers.find((candidate) => candidate.pid === pid);
   if (!worker || workerPidFile === undefined || !proc?.isAlive(worker)) return false;
   return statAt(AT_FDCWD, workerPidPath(workerPidFile, worker.slot))?.identity === file;
+}
+
+/** A stop that was cut short has a guard, which is ending them. */
+async function findOrphansThatStay(
+  state: PoolState,
+  address: BoundAddress,
+  proc: ProcFs,
+): Promise<WorkerRecord[]> {
+  const deadlineMs = performance.now() + (state.phase === 'stopping' ? dyingMs : 0);
+  for (;;) {
+    const orphans = findOrphans(state, address, proc);
+    if (orphans.length === 0 || performance.now() >= deadlineMs) return orphans;
+    await pause(pollMs);
+  }
 }
 
 /**

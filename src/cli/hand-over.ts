@@ -136,7 +136,8 @@ export class Handover {
     this.#end();
     log.write({ event: 'handed-over', to: this.#takerPid });
     records.handOver(this.#takenFiles);
-    supervisor.drain();
+    const startTime = this.#takerStart;
+    supervisor.drain(startTime === undefined ? undefined : { pid: this.#takerPid, startTime });
   }
 
   /** The connection's end is the sign that the new supervisor is gone, or has given up. */

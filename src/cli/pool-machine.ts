@@ -9,6 +9,7 @@ import { libc } from '../sys/libc.ts';
 import { Releases } from '../sys/release.ts';
 import type { SessionFreezer } from '../sys/session-freeze.ts';
 import { commandLineOf, workerEnvironment } from '../sys/spawn-worker.ts';
+import { StopGuardProcess } from '../sys/stop-guard.ts';
 import { readinessOf } from '../sys/waiting.ts';
 import { adoptedSessions, workerSessions } from '../sys/worker-sessions.ts';
 import type { PoolRecords } from './pool-records.ts';
@@ -36,6 +37,7 @@ export class PoolMachine implements Machine {
   readonly readiness: Readiness;
   readonly trials: TrialWorkers;
   readonly sharedSocket: SharedSocket;
+  readonly stopGuard: StopGuardProcess;
   readonly log: EventLog;
   readonly records: WorkerRecords;
   readonly settings: PoolSettings;
@@ -53,6 +55,9 @@ export class PoolMachine implements Machine {
     this.sessions = workerSessions(proc, freezer);
     this.adoptedSessions = adoptedSessions(proc, freezer);
     this.sharedSocket = new SocketState(socket, config.backlog);
+    this.stopGuard = new StopGuardProcess(proc, prepared.nowhere, (message) =>
+      log.write({ event: 'warning', message }),
+    );
     this.readiness = {
       evidenceOf: (pid) => this.#notices?.evidenceOf(pid) ?? readinessOf(proc, pid, socket),
       hasEnded: (pid) => proc?.stat(pid)?.state === 'Z',
@@ -77,10 +82,10 @@ export class PoolMachine implements Machine {
 
   readonly describeErrno = (errno: number): string => libc.strerror(errno);
 
-  /** Whether it was a worker on trial, which is no worker of the pool. */
+  /** Whether it was a worker on trial or the guard of a stop, which are no workers of the pool. */
   childEnded(pid: number): boolean {
     this.#notices?.ended(pid);
-    return this.trials.childEnded(pid);
+    return this.trials.childEnded(pid) || this.stopGuard.childEnded(pid);
   }
 
   #createReleases(): Releases {

@@ -12,7 +12,7 @@ export class AdoptedWorkers {
   readonly #sessions: AdoptedSessions;
   readonly #gracefulEnd: GracefulEnd;
   readonly #onGone: (pid: number) => void;
-  readonly #pids = new Set<number>();
+  readonly #workers = new Map<number, AdoptedWorker>();
   #look: (() => void) | undefined;
 
   constructor(
@@ -29,14 +29,18 @@ export class AdoptedWorkers {
   }
 
   /** Those that are still there. */
+  get workers(): readonly AdoptedWorker[] {
+    return [...this.#workers.values()];
+  }
+
   get pids(): readonly number[] {
-    return [...this.#pids];
+    return [...this.#workers.keys()];
   }
 
   end(workers: readonly AdoptedWorker[], deadline: Deadline): void {
     for (const worker of workers) {
       this.#sessions.adopt(worker);
-      this.#pids.add(worker.pid);
+      this.#workers.set(worker.pid, worker);
     }
     this.#gracefulEnd.end(
       workers.map(({ pid }) => pid),
@@ -59,13 +63,13 @@ export class AdoptedWorkers {
   #lookIn(delayMs: number): void {
     this.#look = this.#clock.after(delayMs, () => {
       this.#look = undefined;
-      for (const pid of this.#pids) if (!this.#sessions.isAlive(pid)) this.#forget(pid);
-      if (this.#pids.size > 0) this.#lookIn(Math.min(delayMs * 2, longestLookMs));
+      for (const pid of this.#workers.keys()) if (!this.#sessions.isAlive(pid)) this.#forget(pid);
+      if (this.#workers.size > 0) this.#lookIn(Math.min(delayMs * 2, longestLookMs));
     });
   }
 
   #forget(pid: number): void {
-    this.#pids.delete(pid);
+    this.#workers.delete(pid);
     this.#gracefulEnd.leaderEnded(pid);
     this.#onGone(pid);
   }

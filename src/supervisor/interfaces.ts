@@ -60,6 +60,25 @@ export interface AdoptedSessions extends Sessions {
   isAlive(leader: number): boolean;
 }
 
+/** What a stop has to end. */
+export interface DoomedSessions {
+  /** Leaders that are our unreaped children. */
+  readonly own: readonly number[];
+  readonly adopted: readonly AdoptedWorker[];
+  /** Leaders that have ended, and may have left members. */
+  readonly ended: readonly number[];
+}
+
+/** Should the supervisor die while it stops the pool, the workers end with it, at once. */
+export interface StopGuard {
+  /** Once, when the pool begins to end. With an heir, a supervisor that ends them itself, only if that is gone too. */
+  begin(sessions: DoomedSessions, heir: AdoptedWorker | undefined): void;
+  /** More workers of another supervisor. */
+  add(workers: readonly AdoptedWorker[]): void;
+  /** Nobody is left to be ended. */
+  end(): void;
+}
+
 /** `yes`: it waits for connections on our socket, or serves one; `no`: it plainly does not; `unknown`: we may not look. */
 export type Evidence = 'yes' | 'no' | 'unknown';
 

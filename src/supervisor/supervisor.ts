@@ -19,6 +19,7 @@ import type {
   Sessions,
   SharedSocket,
   Spawner,
+  StopGuard,
   Trials,
   WorkerRecords,
 } from './interfaces.ts';
@@ -35,6 +36,7 @@ export interface Machine {
   readonly readiness: Readiness;
   readonly trials: Trials;
   readonly sharedSocket: SharedSocket;
+  readonly stopGuard: StopGuard;
   readonly log: EventLog;
   readonly records: WorkerRecords;
   readonly random: () => number;
@@ -257,7 +259,9 @@ export class Supervisor {
 
   /** Workers of another supervisor are ended gracefully; they are part of the pool until then. */
   endAdopted(workers: readonly AdoptedWorker[]): void {
-    if (workers.length > 0) this.#adopted.end(workers, this.#deadline());
+    if (workers.length === 0) return;
+    if (this.#isStopping) this.#machine.stopGuard.add(workers);
+    this.#adopted.end(workers, this.#deadline());
   }
 
   #forgetAdopted(pid: number): void {
@@ -266,23 +270,25 @@ export class Supervisor {
     else this.#sweep.add(pid);
   }
 
-  /** Another supervisor has the pool now: our workers end, and nothing else. */
-  drain(): void {
+  /** Another supervisor, the heir, has the pool now: our workers end, and nothing else. */
+  drain(heir: AdoptedWorker | undefined): void {
     if (this.#isStopping) return;
     this.#isDraining = true;
-    this.#beginStop();
+    this.#beginStop(heir);
     this.#carryOut(this.#pool.stop());
   }
 
-  #beginStop(): void {
+  #beginStop(heir?: AdoptedWorker): void {
     this.#isStopping = true;
+    const { clock, stopGuard } = this.#machine;
+    this.#endedSessions.push(...this.#sweep.pending);
+    const own = this.#facts.livePids();
+    stopGuard.begin({ own, adopted: this.#adopted.workers, ended: this.#endedSessions }, heir);
     this.#outcome.stopping();
-    const { clock } = this.#machine;
     for (const cancel of this.#retries.values()) cancel();
     this.#retries.clear();
     this.#machine.trials.cancel();
     this.#sweep.cancel();
-    this.#endedSessions.push(...this.#sweep.pending);
     this.#machine.sessions.signalLeftovers(this.#endedSessions, 'SIGTERM');
     this.#cancelDeadline ??= clock.after(this.#settings.stopTimeoutMs, () => this.#kill('--stop-timeout'));
     this.#gracefulEnd.hurry(this.#deadline());
@@ -541,13 +547,14 @@ export class Supervisor {
 
   /** Workers are gone; their children may take until the deadline, and are never left behind. */
   #awaitEmptySessions(done: () => void): void {
-    const { clock, sessions } = this.#machine;
+    const { clock, sessions, stopGuard } = this.#machine;
     const look = (): void => {
       const members = sessions.leftovers(this.#endedSessions).map(({ pid }) => pid);
       const left = [...this.#adopted.pids, ...members];
       if (left.length === 0 || clock.nowMs() >= this.#giveUpAtMs) {
         if (left.length > 0) this.#warn(describeStuck(left));
         this.#cancelDeadline?.();
+        stopGuard.end();
         done();
         return;
       }

@@ -12,6 +12,7 @@ import type {
   Sessions,
   SessionMember,
   SharedSocket,
+  StopGuard,
   TrialRefusal,
   Trials,
 } from '../../src/supervisor/interfaces.ts';
@@ -138,6 +139,14 @@ export class FakeMachine implements Machine {
     restore: () => undefined,
     revert: () => undefined,
     reset: () => void this.journal.push('reset socket'),
+  };
+  readonly stopGuard: StopGuard = {
+    begin: ({ own, adopted, ended }, heir) => {
+      const all = [...own, ...adopted.map(({ pid }) => pid), ...ended];
+      if (all.length > 0) this.journal.push(`guard ${all.join(' ')}${heir ? ` unless ${heir.pid}` : ''}`);
+    },
+    add: (workers) => void this.journal.push(`guard also ${workers.map(({ pid }) => pid).join(' ')}`),
+    end: () => void this.journal.push('guard ends'),
   };
   /** Workers that may not be looked into. */
   readonly hidden = new Set<number>();

@@ -395,7 +395,7 @@ describe('a stop', () => {
   test('asks every worker to end, and is done when all are reaped', () => {
     const pool = startFakePool({ workers: 2 });
     pool.supervisor.stop('SIGTERM');
-    expect(pool.machine.takeJournal()).toStrictEqual(['log stopping', 'SIGTERM 101 102']);
+    expect(pool.machine.takeJournal()).toStrictEqual(['log stopping', 'guard 101 102', 'SIGTERM 101 102']);
     expect(pool.machine.events).toStrictEqual([{ event: 'stopping', reason: 'SIGTERM' }]);
     pool.clock.advance(5000);
     expect(pool.outcomes).toStrictEqual(['up']);
@@ -404,6 +404,23 @@ describe('a stop', () => {
     expect(pool.supervisor.phase).toBe('stopped');
     expect(pool.machine.processCount).toBe(0);
     expect(pool.clock.pending).toBe(0);
+  });
+
+  test('has a guard until nobody is left', () => {
+    const pool = startFakePool();
+    pool.supervisor.stop('SIGTERM');
+    pool.machine.takeJournal();
+    pool.machine.reap();
+    expect(pool.machine.takeJournal()).not.toContain('guard ends');
+    pool.clock.advance(0);
+    expect(pool.machine.takeJournal()).toContain('guard ends');
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+  });
+
+  test('that drains the pool has a guard that leaves the workers to the new supervisor', () => {
+    const pool = startFakePool({ workers: 2 });
+    pool.supervisor.drain({ pid: 77, startTime: '5' });
+    expect(pool.machine.takeJournal()[0]).toBe('guard 101 102 unless 77');
   });
 
   test('kills at the stop timeout, not before, and is a success all the same', () => {
@@ -565,7 +582,12 @@ describe('a stop', () => {
     pool.clock.advance(3);
     pool.machine.takeJournal();
     pool.supervisor.stop('SIGINT');
-    expect(pool.machine.takeJournal()).toStrictEqual(['log stopping', 'SIGTERM 101 102']);
+    // What 103 may have left of its session is part of it.
+    expect(pool.machine.takeJournal()).toStrictEqual([
+      'log stopping',
+      'guard 101 102 103',
+      'SIGTERM 101 102',
+    ]);
     settle(pool);
     expect(pool.outcomes).toStrictEqual(['stopped 0']);
     pool.clock.advance(60_000);

@@ -1,0 +1,193 @@
+// Ends the workers when the supervisor dies over their stop: a shell that waits on a pipe from us, for as long
+// as the stop takes. Where there can be none, the kernel does what it can (kill-on-death.ts).
+// Undoes nothing and touches no file: that is the next start's.
+import { closeSync, readlinkSync, writeSync } from 'node:fs';
+import type { AdoptedWorker, DoomedSessions, StopGuard } from '../supervisor/interfaces.ts';
+import { O_CLOEXEC } from './file-at.ts';
+import { killGroupOnDeath } from './kill-on-death.ts';
+import { attempt, libc } from './libc.ts';
+import type { ProcFs } from './proc-fs.ts';
+import { ProcessTemplate } from './spawn-worker.ts';
+
+const done = 'done';
+/** What a pipe holds at least before somebody reads (pipe(7), where its user has very many of them). */
+const leastPipe = 4096;
+/** No process has started at this time: the leader of such a session must be gone. */
+const leaderIsGone = '0';
+
+/**
+ * Reads `PID:START` of each worker, and `heir PID:START` of the supervisor that sees to them should we die.
+ * A session is a worker's if its leader has that start time; without a leader, if it has members as old as that:
+ * the number is given to no new process before the last one is gone. Groups of leaders first, since looking
+ * through /proc takes a while; then whoever is left, until nobody is: a fork may escape a look.
+ */
+const script = `trap '' HUP INT QUIT TERM
+cd /proc || exit 1
+workers= heir=
+while IFS= read -r line; do
+  case $line in
+    ${done}) exit 0 ;;
+    'heir '*) heir=\${line#heir } ;;
+    *) workers="$workers $line" ;;
+  esac
+done
+look() {
+  text=
+  while IFS= read -r line || [ -n "$line" ]; do text="$text $line"; done <"$1/stat" || return 1
+  [ -n "$text" ] || return 1
+  set -- \${text##*") "}
+  state=$1 session=$4 threads=\${18} start=\${20}
+}
+runs() {
+  case $state in [ZX]) [ "$threads" -gt 1 ] ;; esac
+}
+if [ -n "$heir" ] && look "\${heir%:*}" && runs && [ "$start" = "\${heir#*:}" ]; then exit 0; fi
+ours=
+for worker in $workers; do
+  if look "\${worker%:*}"; then
+    [ "$start" = "\${worker#*:}" ] || continue
+    kill -9 "-\${worker%:*}"
+  fi
+  ours="$ours $worker"
+done
+looks=0
+while [ "$looks" -lt 200 ]; do
+  left=
+  for pid in [0-9]*; do
+    look "$pid" && runs || continue
+    case $ours in *" $session:"*) ;; *) continue ;; esac
+    since=\${ours##*" $session:"}
+    [ "$start" -ge "\${since%% *}" ] && kill -9 "$pid" && left=yes
+  done
+  [ -n "$left" ] || exit 0
+  looks=$((looks + 1))
+  sleep 0.01 || sleep 1
+done`;
+
+export class StopGuardProcess implements StopGuard {
+  readonly #proc: ProcFs | undefined;
+  readonly #nowhere: number;
+  readonly #warn: (message: string) => void;
+  #shell: { readonly pid: number; readonly pipe: number } | undefined;
+  #heir: AdoptedWorker | undefined;
+  readonly #guarded: AdoptedWorker[] = [];
+
+  /** `nowhere`: a descriptor of /dev/null. */
+  constructor(proc: ProcFs | undefined, nowhere: number, warn: (message: string) => void) {
+    this.#proc = proc;
+    this.#nowhere = nowhere;
+    this.#warn = warn;
+  }
+
+  begin({ own, adopted, ended }: DoomedSessions, heir: AdoptedWorker | undefined): void {
+    this.#heir = heir;
+    this.#guard([
+      ...own.map((pid) => ({ pid, startTime: this.#proc?.stat(pid)?.startTime ?? leaderIsGone })),
+      ...adopted,
+      ...ended.map((pid) => ({ pid, startTime: leaderIsGone })),
+    ]);
+  }
+
+  add(workers: readonly AdoptedWorker[]): void {
+    this.#guard(workers);
+  }
+
+  /** A child of ours ended; true when it was the guard: somebody has killed it. */
+  childEnded(pid: number): boolean {
+    if (this.#shell?.pid !== pid) return false;
+    closeSync(this.#shell.pipe);
+    this.#shell = undefined;
+    this.#guardByKernel(this.#guarded, 'it was killed');
+    return true;
+  }
+
+  end(): void {
+    const shell = this.#shell;
+    if (!shell) return;
+    this.#tell(`${done}\n`);
+    this.#shell = undefined;
+    closeSync(shell.pipe);
+    attempt(() => libc.waitpid(shell.pid, null, 0));
+  }
+
+  /**
+   * Or why there is none. It gets nothing that was opened outside a chroot, nor the lock: a worker of the same
+   * uid can look into it.
+   */
+  #start(lines: string): string | undefined {
+    if (!this.#proc || !seesOwnProc()) return 'no /proc';
+    const ends = Buffer.alloc(8);
+    const failure = attempt(() => libc.pipe2(ends, O_CLOEXEC));
+    if (failure < 0) return libc.strerror(-failure);
+    const [readEnd, writeEnd] = [ends.readInt32LE(0), ends.readInt32LE(4)];
+    // Ahead of its start: we may be killed right behind that.
+    writeSync(writeEnd, lines.slice(0, leastPipe));
+    const result = new ProcessTemplate(
+      { path: '/bin/sh', argv: ['sh', '-c', script, 'spawn-fcgi-stop-guard'] },
+      [Buffer.from('PATH=/usr/bin:/bin')],
+      { stdin: readEnd, stdout: this.#nowhere, stderr: this.#nowhere },
+      undefined,
+    ).spawn();
+    closeSync(readEnd);
+    if ('pid' in result) {
+      this.#shell = { pid: result.pid, pipe: writeEnd };
+      this.#tell(lines.slice(leastPipe));
+      return undefined;
+    }
+    closeSync(writeEnd);
+    return `/bin/sh: ${libc.strerror(result.errno)}`;
+  }
+
+  #guard(workers: readonly AdoptedWorker[]): void {
+    if (workers.length === 0) return;
+    const isFirst = this.#guarded.length === 0;
+    this.#guarded.push(...workers);
+    const lines = workers.map((worker) => `${nameOf(worker)}\n`).join('');
+    let problem: string | undefined;
+    if (isFirst) problem = this.#start(this.#heir ? `heir ${nameOf(this.#heir)}\n${lines}` : lines);
+    else this.#tell(lines);
+    if (!this.#shell) this.#guardByKernel(workers, problem);
+  }
+
+  /** It reaches process groups, those that are there now. Where there is an heir, that sees to everything. */
+  #guardByKernel(workers: readonly AdoptedWorker[], problem: string | undefined): void {
+    if (this.#heir) return;
+    const isWhole = this.#groupsOf(workers).map(killGroupOnDeath).every(Boolean);
+    if (problem === undefined) return;
+    const whom = isWhole ? 'the process groups that its workers have now end' : 'not all of its workers end';
+    this.#warn(`no guard of this stop (${problem}): should the supervisor be killed, ${whom} with it`);
+  }
+
+  /** Process groups of what is left of these sessions; without /proc those of the leaders, which are our children. */
+  #groupsOf(workers: readonly AdoptedWorker[]): number[] {
+    const proc = this.#proc;
+    if (!proc) return workers.map(({ pid }) => pid);
+    const proven = workers.filter(
+      ({ pid, startTime }) => (proc.stat(pid)?.startTime ?? startTime) === startTime,
+    );
+    const members = proc.sessionMembers(new Set(proven.map(({ pid }) => pid)));
+    return [...new Set(members.map(({ group }) => group))];
+  }
+
+  #tell(lines: string): void {
+    if (!this.#shell || lines === '') return;
+    try {
+      writeSync(this.#shell.pipe, lines);
+    } catch {
+      // EPIPE: it was killed, and its end will be told.
+    }
+  }
+}
+
+/** Inside a chroot, too: the shell has no other way. */
+function seesOwnProc(): boolean {
+  try {
+    return readlinkSync('/proc/self') === String(process.pid);
+  } catch {
+    return false;
+  }
+}
+
+function nameOf({ pid, startTime }: AdoptedWorker): string {
+  return `${pid}:${startTime}`;
+}
