@@ -66,6 +66,10 @@ function describeFailure(errno: number | undefined, address: BoundAddress): stri
   if (errno === E.ADDRNOTAVAIL && isTcp)
     return [`no interface of this machine has the address ${address.ip}`];
   if (errno === E.NOENT && !isTcp) return describeMissing(address.path);
+  if (errno === E.ROFS && !isTcp)
+    return [
+      `${address.path} is on a read-only file system: mount one that can be written there, such as a tmpfs`,
+    ];
   if (errno === E.ACCES && !isTcp)
     return [`this user may not create files in the directory of ${address.path}`];
   return [];

@@ -17,6 +17,8 @@ export interface ControlledPool extends Pick<Machine, 'describeErrno' | 'signalN
   readonly readyTimeoutMs: number;
   readonly status: () => PoolStatus;
   readonly summary: () => PoolSummary;
+  /** Sees to it that clients reach the workers that come; why they cannot. */
+  readonly renewSocket: () => string | undefined;
   readonly stop: (reason: string) => void;
   readonly handOver: (fields: Readonly<Record<string, unknown>>, client: ControlClient) => void;
   readonly nowMs: () => number;
@@ -45,9 +47,13 @@ export class PoolActions implements ControlActions {
       case 'stop':
         return this.#stop(client);
       case 'reload':
-        return this.#whenFree(client, ['restart', 'handover'], () => this.#reload(client));
+        return this.#whenFree(client, ['restart', 'handover'], () =>
+          this.#whenReachable(client, () => this.#reload(client)),
+        );
       case 'restart':
-        return this.#whenFree(client, ['reload', 'restart', 'handover'], () => this.#restart(client));
+        return this.#whenFree(client, ['reload', 'restart', 'handover'], () =>
+          this.#whenReachable(client, () => this.#restart(client)),
+        );
       case 'scale':
         return this.#scale(request.workers, client);
       case 'handover':
@@ -100,6 +106,13 @@ export class PoolActions implements ControlActions {
     this.#await(client);
     const isAccepted = this.#pool.supervisor.restart((end) => this.#conclude(client, end));
     if (!isAccepted) this.#conclude(client, { kind: 'stopped' });
+  }
+
+  /** New workers that nobody can connect to are no success. */
+  #whenReachable(client: ControlClient, run: () => void): void {
+    const problem = this.#pool.renewSocket();
+    if (problem === undefined) run();
+    else client.answer(refusal('failed', problem));
   }
 
   #await(client: ControlClient): void {

@@ -12,6 +12,7 @@ import { describePool, summarizePool, type StatusSource } from './pool-status.ts
 import { Handover } from './hand-over.ts';
 import type { PoolRecords } from './pool-records.ts';
 import type { PreparedPool } from './prepare-pool.ts';
+import type { SocketRenewal } from './socket-renewal.ts';
 import { ControlServer } from '../control/server.ts';
 
 export interface DeskOptions {
@@ -21,6 +22,7 @@ export interface DeskOptions {
   readonly freezer: SessionFreezer;
   readonly records: PoolRecords;
   readonly log: EventLog;
+  readonly renewal: SocketRenewal;
   readonly stop: (reason: string) => void;
   readonly signalName: (signal: number) => string | undefined;
   readonly describeErrno: (errno: number) => string;
@@ -42,7 +44,7 @@ export class ControlDesk {
   }
 
   open(): void {
-    const { config, prepared, supervisor, freezer, stop, signalName, describeErrno } = this.#options;
+    const { config, prepared, supervisor, freezer, renewal, stop, signalName, describeErrno } = this.#options;
     if (prepared.files?.control === undefined) return;
     const source: StatusSource = {
       config,
@@ -60,6 +62,7 @@ export class ControlDesk {
       readyTimeoutMs: config.readyTimeoutMs,
       status: () => describePool(source),
       summary: () => summarizePool(source),
+      renewSocket: () => renewal.renew(),
       stop,
       handOver: (fields, client) => this.#handOver(fields, client),
       nowMs: () => systemClock.nowMs(),

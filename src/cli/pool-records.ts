@@ -13,6 +13,7 @@ export class PoolRecords implements WorkerRecords {
   readonly #config: Config;
   readonly #prepared: PreparedPool;
   readonly #startTime: string;
+  readonly #pidNamespace: string | undefined;
   readonly #pidFilePath: string | undefined;
   /** Every live worker, by PID. */
   readonly #workers = new Map<number, WorkerRecord>();
@@ -27,6 +28,9 @@ export class PoolRecords implements WorkerRecords {
   #isWriteDue = false;
   /** Nothing is written: the files are, or may be, another supervisor's. */
   #isSilent = false;
+  /** Inodes of the listening socket, and of the one before it, which old workers have. */
+  #socket: string;
+  #formerSocket: string | undefined;
   #trialSocket: string | undefined;
   /** Must know each worker of ours, for the case that we die. */
   #giver: PoolGiver | undefined;
@@ -36,7 +40,9 @@ export class PoolRecords implements WorkerRecords {
     this.#config = config;
     this.#prepared = prepared;
     this.#warn = warn;
+    this.#socket = prepared.socket.inode;
     this.#startTime = prepared.proc?.stat(process.pid)?.startTime ?? '';
+    this.#pidNamespace = prepared.proc?.pidNamespace;
     this.#pidFilePath = config.pidFile === undefined ? undefined : prepared.pidFile?.absolutePath;
   }
 
@@ -102,6 +108,13 @@ export class PoolRecords implements WorkerRecords {
   /** Written at once: the next start on the address looks for "stopping". */
   setPhase(phase: PoolState['phase']): void {
     this.#phase = phase;
+    this.#write();
+  }
+
+  /** The socket was bound anew: workers that were started on the one before must still be found. */
+  renewed(): void {
+    this.#formerSocket = this.#socket;
+    this.#socket = this.#prepared.socket.inode;
     this.#write();
   }
 
@@ -216,7 +229,9 @@ export class PoolRecords implements WorkerRecords {
       address: this.#prepared.address,
       pid: process.pid,
       startTime: this.#startTime,
-      sockets: [this.#prepared.socket.inode, ...(this.#trialSocket === undefined ? [] : [this.#trialSocket])],
+      sockets: [this.#socket, this.#trialSocket, this.#formerSocket].filter((inode) => inode !== undefined),
+      socketFile: this.#prepared.socket.file?.identity,
+      pidNamespace: this.#pidNamespace,
       workerUid: this.#prepared.identity.uid || (process.getuid?.() ?? 0),
       control: this.#prepared.files?.controlName,
       stopTimeoutMs: this.#config.stopTimeoutMs,

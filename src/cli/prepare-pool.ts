@@ -29,6 +29,7 @@ import { findSocket, holdSocket, refuseInUse } from './inherit-socket.ts';
 import { describeLogProblem, openEventLog } from './open-event-log.ts';
 import type { PoolGiver } from './pool-giver.ts';
 import { printHint } from './print.ts';
+import { mayBindAgain } from './socket-renewal.ts';
 import type { StartJournal } from './start-journal.ts';
 
 /** What a start has in hand when only the workers are missing. */
@@ -44,6 +45,8 @@ export interface PreparedPool {
   readonly log: EventLog | undefined;
   /** A hint to print once the pool is up. */
   readonly logProblem: string | undefined;
+  /** Binds the same address once more, as at the start; undefined where a supervisor cannot. */
+  readonly bindAgain: (() => ListenSocket) | undefined;
   /** /dev/null, read and write, opened before any chroot. */
   readonly nowhere: number;
   readonly proc: ProcFs | undefined;
@@ -91,8 +94,11 @@ export async function preparePool({
   const target = await resolveListenAddress(config.listen);
   const address = nameAddress(target, config.socketBeforeChroot ? undefined : config.chroot);
   requireDistinctFiles(config, address);
-  const runtimeDir = readVariable(caller.environment, 'XDG_RUNTIME_DIR');
-  const claim = await claimAddress({ config, runtimeDir, address, proc });
+  const runtime = {
+    ofUser: readVariable(caller.environment, 'XDG_RUNTIME_DIR'),
+    ofUnit: readVariable(caller.environment, 'RUNTIME_DIRECTORY'),
+  };
+  const claim = await claimAddress({ config, runtime, address, proc });
   const { giver } = claim;
   if (giver) journal.changed(() => giver.connection.close());
   const noteCreated = ({ at, identity: file }: CreatedFile): void =>
@@ -149,6 +155,7 @@ export async function preparePool({
     workerPidPattern,
     log,
     logProblem,
+    bindAgain: mayBindAgain(config, owner) ? () => listenOn(target, config.backlog, owner) : undefined,
     nowhere,
     proc,
     readyProbe,

@@ -21,6 +21,7 @@ import { describeFirstEnd, explainStartFailure, statusOf } from './start-failure
 import type { PreparedPool } from './prepare-pool.ts';
 import { ReadyCheck } from './ready-check.ts';
 import { printError, printHint, printLine } from './print.ts';
+import { SocketRenewal } from './socket-renewal.ts';
 import type { StartJournal } from './start-journal.ts';
 import type { StartVerdict } from './start-verdict.ts';
 import { watchSignals } from './watch-signals.ts';
@@ -49,6 +50,7 @@ class SupervisedRun {
   readonly #log: PoolLog;
   readonly #supervisor: Supervisor;
   readonly #takeOver: TakeOver;
+  readonly #renewal: SocketRenewal;
   readonly #desk: ControlDesk;
   readonly #frontWatch: FrontWatch;
   readonly #ready: ReadyCheck;
@@ -111,6 +113,7 @@ class SupervisedRun {
       leaveWorkers: () => journal.leave(),
       verdict,
     });
+    this.#renewal = new SocketRenewal({ prepared, records: this.#records, log: this.#log });
     this.#desk = new ControlDesk({
       config,
       prepared,
@@ -118,6 +121,7 @@ class SupervisedRun {
       freezer,
       records: this.#records,
       log: this.#log,
+      renewal: this.#renewal,
       stop: (reason) => this.#supervisor.stop(reason),
       signalName,
       describeErrno: machine.describeErrno,
@@ -134,7 +138,7 @@ class SupervisedRun {
     });
     watchSignals({
       stop: (signal) => this.#stop(signal),
-      reload: () => this.#supervisor.reload(),
+      reload: () => this.#reload(),
       reopen: () => this.#log.reopen(),
       scale: (difference) => this.#supervisor.scale(this.#supervisor.pool.wanted + difference),
       ignored: (signal) => this.#log.write({ event: 'signal-ignored', signal }),
@@ -176,6 +180,14 @@ class SupervisedRun {
     if (!this.#isUp)
       this.#abandoned ??= { reason: `start interrupted by ${signal}`, status: exitStatus.failed };
     this.#supervisor.stop(signal);
+  }
+
+  /** By a signal: nobody could be told that it is of no use, and the release is the new one when the pool is taken over. */
+  #reload(): void {
+    const isOurs = this.#supervisor.phase === 'serving' && this.#supervisor.pool.operation !== 'handover';
+    const problem = isOurs ? this.#renewal.renew() : undefined;
+    if (problem !== undefined) this.#log.write({ event: 'warning', message: problem });
+    this.#supervisor.reload();
   }
 
   #abandon(reason: string, status: number = exitStatus.failed): void {

@@ -4,7 +4,7 @@
 import type { SharedSocket } from '../supervisor/interfaces.ts';
 import type { ListenSocket } from '../sys/listen-socket.ts';
 import { attempt, libc } from '../sys/libc.ts';
-import { isNonBlocking, setNonBlocking } from '../sys/private-socket.ts';
+import { isNonBlocking, setNonBlocking } from '../sys/non-blocking.ts';
 
 /** A program that is slow to start, and up by its age alone, sets the flag later. */
 const lookAgainAfterMs = 1000;

@@ -31,7 +31,10 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 async function carryOut(request: CtlRequest): Promise<number> {
-  const finder = new PoolFinder(request.stateDir, process.env['XDG_RUNTIME_DIR']);
+  const finder = new PoolFinder(request.stateDir, {
+    ofUser: process.env['XDG_RUNTIME_DIR'],
+    ofUnit: process.env['RUNTIME_DIRECTORY'],
+  });
   switch (request.command) {
     case 'status':
       return showStatus(request, finder, request.timeoutMs ?? answerMs);

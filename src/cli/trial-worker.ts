@@ -5,7 +5,8 @@
 import { closeSync } from 'node:fs';
 import type { Evidence, Sessions, TrialRefusal, Trials } from '../supervisor/interfaces.ts';
 import type { ListenSocket } from '../sys/listen-socket.ts';
-import { isNonBlocking, listenPrivately, type PrivateSocket } from '../sys/private-socket.ts';
+import { isNonBlocking } from '../sys/non-blocking.ts';
+import { listenPrivately, type PrivateSocket } from '../sys/private-socket.ts';
 import type { Releases } from '../sys/release.ts';
 import { askWorker } from './ask-worker.ts';
 

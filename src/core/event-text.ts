@@ -61,6 +61,7 @@ export type PoolEvent =
   | { readonly event: 'start-limit-reached'; readonly count: number; readonly withinMs: number }
   | { readonly event: 'signal-ignored'; readonly signal: string }
   | { readonly event: 'logs-reopened' }
+  | { readonly event: 'socket-renewed'; readonly address: string; readonly was: 'gone' | 'replaced' }
   | { readonly event: 'warning'; readonly message: string };
 
 /** How urgent an event is, in syslog's words. */
@@ -75,6 +76,7 @@ export function severityOf(event: PoolEvent): Severity {
     case 'worker-ended':
       return event.class === 'planned' ? 'info' : 'warning';
     case 'session-left':
+    case 'socket-renewed':
     case 'killed':
     case 'handover-failed':
     case 'warning':
@@ -147,6 +149,8 @@ function describe(event: PoolEvent): string {
       return `${event.signal} ignored`;
     case 'logs-reopened':
       return 'logs reopened';
+    case 'socket-renewed':
+      return `the socket file ${event.address} was ${event.was === 'gone' ? 'removed' : 'replaced'}: bound anew`;
     case 'warning':
       return event.message;
   }

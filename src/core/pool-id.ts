@@ -26,3 +26,8 @@ export function poolId(address: BoundAddress, hash: (text: string) => string): s
   while (new TextEncoder().encode(end.join('')).length > 200) end.shift();
   return `${hash(escaped).slice(0, 32)}~${end.join('')}`;
 }
+
+/** The reverse of poolId's escapes; of an address that was shortened only the end. */
+export function addressOfId(id: string): string {
+  return id.replaceAll(/%2F|%25/g, (escape) => (escape === '%2F' ? '/' : '%'));
+}

@@ -14,8 +14,12 @@ export interface PoolState {
    * could write down any more.
    */
   readonly sockets: readonly string[];
+  /** Device and inode of the socket's file; undefined: it has none, or an older version wrote this. */
+  readonly socketFile?: string | undefined;
   /** Whom the workers run as. */
   readonly workerUid: number;
+  /** The inode of the PID namespace that all PIDs here are of; undefined: unknown, or an older version wrote this. */
+  readonly pidNamespace?: string | undefined;
   /** Name of the control socket beside this file; undefined: none. */
   readonly control: string | undefined;
   readonly stopTimeoutMs: number;
@@ -90,6 +94,8 @@ function isPoolState(value: unknown): value is PoolState {
     state.sockets.every((inode) => typeof inode === 'string' && /^\d+$/.test(inode)) &&
     (state.control === undefined || (typeof state.control === 'string' && isPlainName(state.control))) &&
     isOptionalString(state.pidFile) &&
+    isOptionalString(state.socketFile) &&
+    isOptionalString(state.pidNamespace) &&
     isOptionalString(state.workerPidFile) &&
     Array.isArray(state.workers) &&
     state.workers.every(isWorkerRecord)

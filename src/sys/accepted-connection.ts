@@ -117,8 +117,9 @@ function* lookUp(
     yield 'unknown';
     return;
   }
-  for (const { inode, service: other } of entries) {
-    if (other === service && inodes.includes(inode)) yield { inode, end: 'open', ageMs: undefined };
+  for (const { inode, service: other, isListening } of entries) {
+    if (!isListening && other === service && inodes.includes(inode))
+      yield { inode, end: 'open', ageMs: undefined };
   }
 }
 
@@ -126,13 +127,19 @@ interface TableEntry {
   readonly inode: string;
   /** What connections have in common with the socket they were accepted on. */
   readonly service: string;
+  /** Another one of the same name, as a pool has for a while whose socket was bound anew. */
+  readonly isListening: boolean;
 }
+
+const UNIX_LISTEN = '00010000';
+const TCP_LISTEN = '0A';
 
 /** Lines `NUM: REFS PROTOCOL FLAGS TYPE STATE INODE PATH`. */
 function unixEntries(proc: ProcFs): TableEntry[] {
   return proc.readTable('net/unix').map((line) => {
-    const fields = /^\S+ \S+ \S+ \S+ \S+ \S+ +(\d+) (.+)$/.exec(line);
-    return { inode: fields?.[1] ?? '', service: fields?.[2] ?? '' };
+    const fields = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (.+)$/.exec(line);
+    const isListening = fields?.[1] === UNIX_LISTEN;
+    return { inode: fields?.[2] ?? '', service: fields?.[3] ?? '', isListening };
   });
 }
 
@@ -140,6 +147,7 @@ function unixEntries(proc: ProcFs): TableEntry[] {
 function tcpEntries(proc: ProcFs, table: 'tcp' | 'tcp6'): TableEntry[] {
   return proc.readTable(`net/${table}`).map((line) => {
     const fields = line.trim().split(/\s+/);
-    return { inode: fields[9] ?? '', service: `${table} ${fields[1]?.split(':')[1]}` };
+    const service = `${table} ${fields[1]?.split(':')[1]}`;
+    return { inode: fields[9] ?? '', service, isListening: fields[3] === TCP_LISTEN };
   });
 }

@@ -19,6 +19,7 @@ import {
 } from './file-at.ts';
 import type { Identity } from './identity.ts';
 import { attempt, check, E, libc } from './libc.ts';
+import { isNonBlocking, setNonBlocking } from './non-blocking.ts';
 import type { SocketAddress } from './socket-address.ts';
 import { inodeOf, matchBoundFile, openBoundFile, type Adjustment, type SocketFile } from './socket-file.ts';
 import { unixAddress } from './unix-socket.ts';
@@ -33,9 +34,23 @@ const AT_EMPTY_PATH = 0x1000;
 
 export interface ListenSocket {
   readonly descriptor: number;
-  /** The socket's inode number, as in `socket:[N]` of /proc/PID/fd. */
+  /** The socket's inode number, as in `socket:[N]` of /proc/PID/fd. It and the file change when the socket is renewed. */
   readonly inode: string;
   readonly file: SocketFile | undefined;
+}
+
+/**
+ * Puts a socket that was bound anew in the place of one whose file was lost: whoever knows the old one has the new one
+ * from now on, by the same descriptor. The processes that inherited the old one keep it.
+ */
+export function renewSocket(socket: ListenSocket, fresh: ListenSocket): void {
+  const { descriptor, inode, file } = fresh;
+  // A program that works with a non-blocking socket only may have found it so.
+  setNonBlocking(descriptor, isNonBlocking(socket.descriptor));
+  check('dup3', () => libc.dup3(descriptor, socket.descriptor, O_CLOEXEC));
+  libc.close(descriptor);
+  if (socket.file) libc.close(socket.file.at.directory);
+  Object.assign(socket, { inode, file });
 }
 
 /** Who and what a Unix socket's file is for. */

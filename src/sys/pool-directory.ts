@@ -13,6 +13,7 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { addressOfId } from '../core/pool-id.ts';
 import { parsePoolState, type PoolState } from '../core/pool-state.ts';
 
 /** What lies in a base directory for one address. */
@@ -69,7 +70,7 @@ function readEntry(base: string, id: string): PoolEntry | undefined {
   const path = join(base, `${id}.state`);
   try {
     const { uid } = lstatSync(path);
-    const entry = { address: decodeId(id), controlPath: join(base, `${id}.ctl`), uid };
+    const entry = { address: addressOfId(id), controlPath: join(base, `${id}.ctl`), uid };
     const text = readState(path);
     if (text === undefined) return { ...entry, state: undefined };
     const state = parsePoolState(text);
@@ -79,11 +80,6 @@ function readEntry(base: string, id: string): PoolEntry | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** The reverse of poolId's escapes. */
-function decodeId(id: string): string {
-  return id.replaceAll(/%2F|%25/g, (escape) => (escape === '%2F' ? '/' : '%'));
 }
 
 /** Undefined: we may not. */

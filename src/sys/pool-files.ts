@@ -3,7 +3,7 @@
 // and for the next start, never a proof.
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { maxSocketPath, poolId, type BoundAddress } from '../core/pool-id.ts';
+import { addressOfId, maxSocketPath, poolId, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState } from '../core/pool-state.ts';
 import { parsePoolState } from '../core/pool-state.ts';
 import {
@@ -18,10 +18,12 @@ import {
   type NameAt,
 } from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
+import { isSamePath } from './socket-file.ts';
 import { StateFile } from './state-file.ts';
 import { bindUnix } from './unix-socket.ts';
 
 const LOCK_EX_NB = 2 | 4;
+const W_OK = 2;
 
 /**
  * Creates the base directory if need be and checks that nobody else could put
@@ -31,19 +33,30 @@ const LOCK_EX_NB = 2 | 4;
 export function prepareBaseDirectory(path: string): string | undefined {
   const uid = process.getuid?.() ?? 0;
   try {
-    withUmask(0o022, () => mkdirSync(path, { mode: uid === 0 ? 0o755 : 0o700, recursive: uid === 0 }));
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'EEXIST') return (error as Error).message;
-  }
-  try {
+    withUmask(0o022, () => makeDirectory(path, uid === 0 ? 0o755 : 0o700, uid === 0));
     const descriptor = openSync(path, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     const facts = statDescriptor(descriptor);
     closeSync(descriptor);
     if (facts.uid !== uid) return `${path} belongs to uid ${facts.uid}`;
     if ((facts.mode & 0o022) !== 0) return `${path} is writable by others`;
-    return libc.accessAt(AT_FDCWD, path, 2, 0) === 0 ? undefined : `${path} is not writable`;
+    const refusal = attempt(() => libc.accessAt(AT_FDCWD, path, W_OK, 0));
+    return refusal < 0 ? `${path}: ${libc.strerror(-refusal)}` : undefined;
   } catch (error) {
-    return (error as Error).message;
+    const { path: which = path, errno = 0 } = error as { path?: string; errno?: number };
+    return `${which}: ${libc.strerror(-errno)}`;
+  }
+}
+
+/** Not by Node's `recursive`, which says ENOENT for every failure on the way. */
+function makeDirectory(path: string, mode: number, makesParents: boolean): void {
+  try {
+    mkdirSync(path, mode);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || !makesParents || dirname(path) === path) throw error;
+    makeDirectory(dirname(path), mode, true);
+    mkdirSync(path, mode);
   }
 }
 
@@ -80,6 +93,21 @@ export class PoolFiles {
   static paths(base: string, address: BoundAddress): { id: string; lock: string; state: string } {
     const id = poolId(address, hash);
     return { id, lock: join(base, `${id}.lock`), state: join(base, `${id}.state`) };
+  }
+
+  /**
+   * The address by which a pool on it is known under this base. A socket's path may have been spelled in another way,
+   * through another mount of the same directory: device and inode of that decide. (Links are resolved by now.)
+   */
+  static knownAddress(base: string, address: BoundAddress): BoundAddress {
+    if (address.kind === 'tcp') return address;
+    const { path } = address;
+    const known = listNames(base)
+      .filter((name) => name.endsWith('.lock'))
+      .map((name) => addressOfId(name.slice(0, -'.lock'.length)));
+    if (known.includes(path)) return address;
+    const other = known.find((one) => one.startsWith('/') && isSamePath(one, path));
+    return other === undefined ? address : { kind: 'unix', path: other };
   }
 
   /** Takes the lock; undefined while another process has it. Throws what open(2) says. */

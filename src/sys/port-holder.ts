@@ -4,7 +4,7 @@ import type { BoundAddress } from '../core/pool-id.ts';
 import { AT_FDCWD, statAt } from './file-at.ts';
 import { parseIp } from './socket-address.ts';
 import type { ProcFs } from './proc-fs.ts';
-import { askUnixDiag, unixDiag } from './unix-diag.ts';
+import { isSamePath, matchBoundFile } from './socket-file.ts';
 
 export interface Holder {
   readonly pid: number;
@@ -84,38 +84,46 @@ function covers(wide: Buffer, narrow: Buffer): boolean {
   return isEvery4 && narrow.subarray(0, 12).equals(mappedPrefix);
 }
 
-/** Inodes of the sockets that listen on the very address; `told` are those of a state file, whose file may be gone. */
-export function socketsListeningOn(
-  proc: ProcFs,
-  address: BoundAddress,
-  told: readonly string[],
-): Set<string> {
+/** What a state file told of a pool's sockets; the file may be gone from its path. */
+export interface Told {
+  readonly sockets: readonly string[];
+  readonly socketFile?: string | undefined;
+}
+
+/** Inodes of the sockets that listen on the very address, or that the state file of a pool there names. */
+export function socketsListeningOn(proc: ProcFs, address: BoundAddress, told: Told): Set<string> {
   return address.kind === 'tcp' ? listeningInodes(proc, address) : socketInodes(proc, address.path, told);
 }
 
-/** By name, or, for who bound it by another path to the same file, by the file. */
-function socketInodes(proc: ProcFs, path: string, told: readonly string[] = []): Set<string> {
-  const file = statAt(AT_FDCWD, path)?.identity;
+/**
+ * By the file that a socket was bound to, since a path has many names (links, mounts, a chroot); where devices are
+ * numbered in another way (overlay, btrfs), by the directory that the socket's name leads to.
+ */
+function socketInodes(proc: ProcFs, path: string, told: Told = { sockets: [] }): Set<string> {
+  const there = statAt(AT_FDCWD, path)?.identity;
   const found = new Set<string>();
-  for (const line of proc.readTable('net/unix')) {
-    const fields = line.split(/\s+/);
-    const [flags, inode = '', name] = [fields[3], fields[6], fields.slice(7).join(' ')];
-    if (flags !== UNIX_LISTEN) continue;
-    const isThere = name === path || (basename(name) === basename(path) && fileOf(inode) === file);
-    if (isThere || (told.includes(inode) && isEndOf(path, name))) found.add(inode);
+  for (const { inode, name } of listeningUnixSockets(proc)) {
+    if (basename(name) !== basename(path)) continue;
+    const match = there === undefined ? 'other' : matchBoundFile(inode, there);
+    const isThere = match === 'same' || (match !== 'other' && isSamePath(name, path));
+    if (isThere || (told.sockets.includes(inode) && isToldOf(inode, name, path, told))) found.add(inode);
   }
   return found;
 }
 
-/** Whether a name that was bound in a chroot, or from a working directory, can have been this path. */
-function isEndOf(path: string, name: string): boolean {
-  return name !== '' && path.endsWith(join('/', name));
+/**
+ * Whether a socket that a state names was one of this path, whose file may be gone: by its name, which may be one in a
+ * chroot or from a working directory, or by the file that the state tells of.
+ */
+function isToldOf(inode: string, name: string, path: string, { socketFile }: Told): boolean {
+  if (isSamePath(name, path) || (name !== '' && path.endsWith(join('/', name)))) return true;
+  return socketFile !== undefined && matchBoundFile(inode, socketFile) === 'same';
 }
 
-/** The bound file as statx(2) would name it; struct unix_diag_vfs has 32 bits of its inode, and its device. */
-function fileOf(socketInode: string): string {
-  const facts = askUnixDiag(socketInode, unixDiag.file);
-  if (!facts) return 'unknown';
-  const device = facts.readUInt32LE(4);
-  return `${device >>> 20}:${device & 0xfffff}:${facts.readUInt32LE(0)}`;
+function listeningUnixSockets(proc: ProcFs): { inode: string; name: string }[] {
+  return proc.readTable('net/unix').flatMap((line) => {
+    const fields = line.split(/\s+/);
+    const [flags, inode = '', name] = [fields[3], fields[6], fields.slice(7).join(' ')];
+    return flags === UNIX_LISTEN ? [{ inode, name }] : [];
+  });
 }

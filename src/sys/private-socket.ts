@@ -10,9 +10,6 @@ const AF_INET = 2;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
 const loopback4 = 0x7f000001;
-const F_GETFL = 3;
-const F_SETFL = 4;
-const O_NONBLOCK = 0o4000;
 const backlog = 16;
 
 export interface PrivateSocket {
@@ -85,16 +82,6 @@ export function connectTo(listening: number): number {
     throw error;
   }
   return descriptor;
-}
-
-/** Whether O_NONBLOCK is set on the open file description, which all who inherited it share. */
-export function isNonBlocking(descriptor: number): boolean {
-  return (libc.fcntl(descriptor, F_GETFL, 'int', 0) & O_NONBLOCK) !== 0;
-}
-
-export function setNonBlocking(descriptor: number, isOn: boolean): void {
-  const flags = libc.fcntl(descriptor, F_GETFL, 'int', 0);
-  libc.fcntl(descriptor, F_SETFL, 'int', isOn ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
 }
 
 /** getsockname(2). */

@@ -39,6 +39,11 @@ export class ProcFs {
     }
   }
 
+  /** The inode of our PID namespace: PIDs of another one mean nothing here. */
+  get pidNamespace(): string | undefined {
+    return /^pid:\[(\d+)\]$/.exec(this.readLink('self/ns/pid') ?? '')?.[1];
+  }
+
   /** A descriptor of /proc itself, for the *at() calls on /proc/self/fd. */
   get descriptor(): number {
     return this.#root;

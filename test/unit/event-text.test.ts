@@ -107,6 +107,16 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
   ],
   [{ event: 'signal-ignored', signal: 'SIGUSR2' }, 'notice', 'SIGUSR2 ignored'],
   [{ event: 'logs-reopened' }, 'notice', 'logs reopened'],
+  [
+    { event: 'socket-renewed', address: '/run/app.sock', was: 'gone' },
+    'warning',
+    'the socket file /run/app.sock was removed: bound anew',
+  ],
+  [
+    { event: 'socket-renewed', address: '/run/app.sock', was: 'replaced' },
+    'warning',
+    'the socket file /run/app.sock was replaced: bound anew',
+  ],
   [{ event: 'warning', message: 'the old file stays in use' }, 'warning', 'the old file stays in use'],
 ];
 

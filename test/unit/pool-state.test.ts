@@ -11,6 +11,8 @@ const state: PoolState = {
   pid: 4711,
   startTime: '123456',
   sockets: ['9001', '9002'],
+  socketFile: '0:25:77',
+  pidNamespace: '4026531836',
   workerUid: 33,
   control: 'app.ctl',
   stopTimeoutMs: 9000,

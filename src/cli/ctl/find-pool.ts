@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { noProcess } from '../../core/no-process.ts';
 import type { PoolState } from '../../core/pool-state.ts';
-import { baseDirectories } from '../../sys/base-directories.ts';
+import { baseDirectories, type RuntimeDirectories } from '../../sys/base-directories.ts';
 import {
   isProcess,
   readPath,
@@ -25,9 +25,9 @@ export class PoolFinder {
   readonly #directories: readonly PoolDirectory[];
   readonly #entries: readonly PoolEntry[];
 
-  constructor(stateDir: string | undefined, runtimeDir: string | undefined) {
+  constructor(stateDir: string | undefined, runtime: RuntimeDirectories) {
     const isNamed = stateDir !== undefined;
-    const paths = baseDirectories(stateDir, runtimeDir);
+    const paths = baseDirectories(stateDir, runtime);
     // Root's pools are not ours to control, but ours to name.
     const all = isNamed || process.getuid?.() === 0 ? paths : [...paths, '/run/spawn-fcgi'];
     this.#directories = all.map((path) => readPoolDirectory(path, isNamed));

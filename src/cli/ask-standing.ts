@@ -1,0 +1,37 @@
+// Asks a running supervisor what became of its socket's file, by the `ping` of the control protocol.
+import { setTimeout as pause } from 'node:timers/promises';
+import { formatRequest, parseAnswer } from '../control/protocol.ts';
+import { ControlConnection } from '../sys/control-connection.ts';
+import type { Standing } from '../sys/socket-file.ts';
+
+const connectTimeoutMs = 2000;
+const answerTimeoutMs = 5000;
+const lookMs = 5;
+
+/** Undefined: it does not answer, or is of a version that does not say. */
+export async function askStanding(controlPath: string): Promise<Standing | undefined> {
+  let connection: ControlConnection | undefined;
+  try {
+    connection = ControlConnection.connect(controlPath, connectTimeoutMs);
+    connection.send(formatRequest({ command: 'ping' }).trimEnd());
+    const line = await receive(connection);
+    const answer = line === undefined ? undefined : parseAnswer(line);
+    if (answer?.kind !== 'result' || !answer.result.ok) return undefined;
+    return answer.result.pool?.socketFile ?? undefined;
+  } catch {
+    return undefined;
+  } finally {
+    connection?.close();
+  }
+}
+
+async function receive(connection: ControlConnection): Promise<string | undefined> {
+  const deadlineMs = performance.now() + answerTimeoutMs;
+  for (;;) {
+    const received = connection.receiveLine(0);
+    if (received === 'closed') return undefined;
+    if (received !== 'timeout') return received.line;
+    if (performance.now() > deadlineMs) return undefined;
+    await pause(lookMs);
+  }
+}

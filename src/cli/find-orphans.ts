@@ -1,0 +1,54 @@
+// Workers of a supervisor that was killed, by the state that it left. All that the state says is a hint: it is the
+// kernel that says who serves there.
+import { setTimeout as pause } from 'node:timers/promises';
+import type { BoundAddress } from '../core/pool-id.ts';
+import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
+import { socketsListeningOn } from '../sys/port-holder.ts';
+import type { ProcFs } from '../sys/proc-fs.ts';
+import { isOrphanOn, sessionsHolding } from '../sys/socket-holders.ts';
+
+const pollMs = 5;
+const dyingMs = 1000;
+
+/** A stop that was cut short has a guard, which is ending them. */
+export async function findOrphansThatStay(
+  state: PoolState,
+  address: BoundAddress,
+  proc: ProcFs,
+): Promise<WorkerRecord[]> {
+  const deadlineMs = performance.now() + (state.phase === 'stopping' ? dyingMs : 0);
+  for (;;) {
+    const orphans = findOrphans(state, address, proc);
+    if (orphans.length === 0 || performance.now() >= deadlineMs) return orphans;
+    await pause(pollMs);
+  }
+}
+
+/** Those that the state names, and those that were started in the moment in which their supervisor was killed. */
+function findOrphans(state: PoolState, address: BoundAddress, proc: ProcFs): WorkerRecord[] {
+  // Its PIDs are no PIDs of ours.
+  if (isElsewhere(state, proc)) return [];
+  const { workers, sockets, startTime, workerUid } = state;
+  // The socket of a worker on trial is none of the address.
+  const inodes = new Set([...socketsListeningOn(proc, address, state), ...sockets.slice(1)]);
+  const isOrphan = ({ pid }: { pid: number }): boolean => isOrphanOn(proc, pid, workerUid, inodes);
+  const told = workers.filter((worker) => proc.isAlive(worker) && isOrphan(worker));
+  const known = new Set(told.map(({ pid }) => pid));
+  const untold = sockets
+    .flatMap((inode) => sessionsHolding(proc, inode, known))
+    // The number may be another socket's since a reboot.
+    .filter((worker) => Number(worker.startTime) >= Number(startTime) && isOrphan(worker))
+    .map((worker) => ({ ...worker, slot: 0 }));
+  return [...told, ...untold];
+}
+
+/** Whether the pool lives, or lived, in another container, whose PIDs mean nothing here. */
+export function isElsewhere({ pidNamespace }: PoolState, proc: ProcFs | undefined): boolean {
+  const own = proc?.pidNamespace;
+  return pidNamespace !== undefined && own !== undefined && pidNamespace !== own;
+}
+
+/** Whether the supervisor that wrote the state lives, as far as can be seen from here. */
+export function isRunningHere(state: PoolState, proc: ProcFs | undefined): boolean {
+  return !isElsewhere(state, proc) && proc?.isAlive(state) === true;
+}
