@@ -214,9 +214,8 @@ describe('without a file', () => {
     expect(readPoolState(place)?.sockets).toHaveLength(2);
     await killSupervisor(pool);
     const next = await start(place, [], []);
-    expect(events(place, 'taken-over').at(-1)?.['workerPids']).toEqual(
-      [fresh, worker].toSorted((a, b) => (a ?? 0) - (b ?? 0)),
-    );
+    const [takenOver] = await waitForEvents(place, 'taken-over');
+    expect(takenOver?.['workerPids']).toEqual([fresh, worker].toSorted((a, b) => (a ?? 0) - (b ?? 0)));
     expect(await held.answer).toMatchObject({ pid: worker });
     await waitFor('the end of the old worker', () => !isAlive(worker));
     expect((await askEcho(place.target)).pid).toBe(await onlyWorker(next));
