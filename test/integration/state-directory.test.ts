@@ -54,7 +54,10 @@ function makeDirectory(path: string, mode: number, owner?: number): void {
 }
 
 describe('--state-dir', () => {
-  test.for(unusable)('with %s is refused, and nothing is made in it', async ([, make, reason]) => {
+  // A link of ours is followed: the user named it (same-path.test.ts).
+  const refused = unusable.filter(([what]) => !what.includes('link'));
+
+  test.for(refused)('with %s is refused, and nothing is made in it', async ([, make, reason]) => {
     const place = makePlace();
     make(place.stateDir, place);
     const result = await run(place, ['-P', place.pidFile]);
@@ -161,7 +164,9 @@ describe("root's directory", () => {
     const result = await runCommand('unshare', args, { cwd: place.dir, timeoutMs: 8_000 });
     expect(result.status).toBe(255);
     expect(printedPids(result.stdout)).toHaveLength(1);
-    expect(hintsOf(result.stderr)[0]).toMatch(/no lock and no state file/);
+    expect(hintsOf(result.stderr)[0]).toBe(
+      'no lock and no state file for this pool: /run/spawn-fcgi: Read-only file system; --state-dir names another directory',
+    );
     expect(result.stderr).toContain("spawn-fcgi: socket is already in use, can't spawn");
     await visit({ path: place.socket });
   });
@@ -202,6 +207,33 @@ describe("a user's directory", () => {
     const second = await startAsUser(place);
     expect(second.status).toBe(255);
     expect(hintsOf(second.stderr).join('\n')).toContain(String(printedPids(result.stdout)[0]));
+  });
+
+  test.for([
+    ['is RUNTIME_DIRECTORY, the first of them, where there is no XDG_RUNTIME_DIR', undefined, true],
+    ['is not RUNTIME_DIRECTORY where there is an XDG_RUNTIME_DIR', 'runtime', false],
+  ] as const)('%s', async ([, ofUser, isUnit]) => {
+    const { place } = makeUserPlace();
+    const unit = join(place.dir, 'unit');
+    makeDirectory(unit, 0o755, user.uid);
+    // As systemd makes it for a DynamicUser whose directory outlives the service.
+    symlinkSync(unit, join(place.dir, 'link'));
+    const runtime = ofUser === undefined ? {} : { XDG_RUNTIME_DIR: join(place.dir, ofUser) };
+    const directories = `${join(place.dir, 'link')}:${place.runDir}`;
+    const how = {
+      cwd: place.dir,
+      env: { PATH: process.env['PATH'], RUNTIME_DIRECTORY: directories, ...runtime },
+      ...user,
+      timeoutMs: 8_000,
+    };
+    const result = await runCommand(oursPath, withoutStateDir(place), how);
+    expect(result.status).toBe(0);
+    expect(readdirSync(unit)).toHaveLength(isUnit ? 3 : 0);
+    const pid = printedPids(result.stdout)[0] ?? 0;
+    const ping = await runCommand(join(dirname(oursPath), 'spawn-fcgictl'), ['ping', String(pid)], how);
+    expect(ping).toMatchObject({ status: 0 });
+    await endPool(place, { pid });
+    expect(readdirSync(unit)).toEqual([]);
   });
 
   test('is not looked for below a relative XDG_RUNTIME_DIR', async () => {
