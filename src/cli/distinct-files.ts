@@ -3,18 +3,18 @@ import { basename, dirname, join } from 'node:path';
 import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import type { BoundAddress } from '../core/pool-id.ts';
-import { resolveLinks } from '../sys/resolve-links.ts';
+import { AT_FDCWD, statAt } from '../sys/file-at.ts';
 import { workerPidPath } from '../core/worker-pid-path.ts';
 
-/** Refuses them by their paths, before anything is made; `address` has its links resolved already. */
+/** Refuses them by directory (device and inode) and name, before anything is made; `address` is a path from outside a chroot. */
 export function requireDistinctFiles(config: Config, address: BoundAddress): void {
   const flags = new Map<string, string>();
   const directories = new Map<string, string>();
   const add = (flag: string, path: string): void => {
     const directory = dirname(path);
-    const resolved = directories.get(directory) ?? placeOf(directory);
-    directories.set(directory, resolved);
-    const name = join(resolved, basename(path));
+    const place = directories.get(directory) ?? placeOf(directory);
+    directories.set(directory, place);
+    const name = join(place, basename(path));
     const other = flags.get(name);
     if (other !== undefined) throw refuse(other, flag, path);
     flags.set(name, flag);
@@ -27,13 +27,9 @@ export function requireDistinctFiles(config: Config, address: BoundAddress): voi
   for (let slot = 0; slot < config.workers; slot++) add('--worker-pid-file', workerPidPath(pattern, slot));
 }
 
-/** A relative one in a directory that was removed leads nowhere: who opens the file will say so. */
+/** One that is not there leads nowhere: who opens the file will say so. */
 function placeOf(directory: string): string {
-  try {
-    return resolveLinks(directory);
-  } catch {
-    return directory;
-  }
+  return statAt(AT_FDCWD, `${directory}/.`)?.identity ?? directory;
 }
 
 function refuse(one: string, other: string, path: string): SpawnFcgiError {
