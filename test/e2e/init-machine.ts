@@ -1,0 +1,122 @@
+// A machine for init scripts: PID and mount namespaces with a /run and a /srv of their own and one of the two commands as
+// /usr/bin/spawn-fcgi. Its first process reaps, as an init does. Everything in it ends with the test.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { TestContext } from 'vitest';
+import { oursPath, referencePath, startForeground } from '../helpers/command-under-test.ts';
+import { fixture } from '../helpers/compile-c.ts';
+import { atEnd } from '../helpers/cleanup.ts';
+import { childrenOf, readStat, signalProcess } from '../helpers/processes.ts';
+import { needCommands, needRoot } from '../helpers/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/run-command.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+
+export interface InitMachine {
+  /** Its file system, seen from here. */
+  root: string;
+  /** Runs a shell script in it, which is no part of any command line there. */
+  run(script: string): Promise<RunResult>;
+  /** Starts a program that stays until the machine ends. */
+  keep(script: string): void;
+  /** Command lines of what runs in it, but for its first processes and what `run` started. */
+  processes(): string[];
+  /** PIDs as the machine counts them, in order. */
+  pidsOf(comm: string): number[];
+}
+
+export interface MachineOptions {
+  command?: 'ours' | '1.6';
+  /** Executable files by path, in /etc/default, /etc/init.d or /srv. */
+  files?: Record<string, string>;
+}
+
+const searchPath = `${dirname(oursPath)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+
+/** What every machine needs; Debian's command is there to be covered by ours. */
+export function needMachine(ctx: TestContext, ...commands: string[]): void {
+  needRoot(ctx);
+  needCommands(ctx, 'unshare', 'nsenter', 'mount', 'bash', referencePath, ...commands);
+}
+
+/** Covers nothing of the real machine: mounts are private to the namespace. */
+const setUp = `set -e
+mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs -o mode=755 tmpfs /srv
+mkdir /run/lock /run/init
+for directory in default init.d; do
+  cp -a "/etc/$directory" /run/init/
+  mount --bind "/run/init/$directory" "/etc/$directory"
+done
+cp "$2" /srv/cgi-echo.sh; chmod 755 /srv/cgi-echo.sh
+if [ -n "$1" ]; then
+  printf '#!/bin/sh\\nexec %s "$@"\\n' "$1" >/run/init/spawn-fcgi
+  chmod 755 /run/init/spawn-fcgi
+  mount --bind /run/init/spawn-fcgi /usr/bin/spawn-fcgi
+fi
+echo ready
+sleep infinity &
+wait`;
+
+export async function startMachine({
+  command = 'ours',
+  files = {},
+}: MachineOptions = {}): Promise<InitMachine> {
+  const flags = ['--pid', '--fork', '--kill-child', '--mount', '--mount-proc', '--propagation', 'private'];
+  const covering = command === 'ours' ? oursPath : '';
+  const words = ['bash', '-c', setUp, 'init', covering, fixture('cgi-echo.sh')];
+  const running = startForeground([...flags, ...words], { command: 'unshare', env: { PATH: searchPath } });
+  await waitFor('the machine', () => running.stdout() === 'ready\n').catch((cause: unknown) => {
+    throw new Error(`no machine: ${running.stderr()}`, { cause });
+  });
+  const [init = 0] = childrenOf(running.pid);
+  const startTime = readStat(init)?.startTime ?? 0;
+  // With the first process the kernel kills all others.
+  atEnd(() => signalProcess(init, startTime, 'SIGKILL'));
+  const root = `/proc/${init}/root`;
+  const enter = ['--target', String(init), '--mount', '--pid', '--', 'bash', '-s'];
+  const run = (input: string): Promise<RunResult> =>
+    runCommand('nsenter', enter, { input, env: { PATH: searchPath } });
+  const machine: InitMachine = {
+    root,
+    run,
+    keep(script) {
+      void run(script);
+    },
+    processes: () => processesIn(root).map(({ words: own }) => own),
+    pidsOf: (comm) =>
+      processesIn(root)
+        .filter((one) => one.comm === comm)
+        .map(({ pid }) => pid),
+  };
+  for (const [path, text] of Object.entries(files)) {
+    const { status, stderr } = await run(
+      `mkdir -p '${dirname(path)}' && cat >'${path}' <<'END_OF_FILE'\n${text}\nEND_OF_FILE\nchmod 755 '${path}'`,
+    );
+    if (status !== 0) throw new Error(`${path}: ${stderr}`);
+  }
+  return machine;
+}
+
+interface Inhabitant {
+  pid: number;
+  comm: string;
+  words: string;
+}
+
+/** The first process, its sleep, and what comes in from outside (parent 0) are the test's own. */
+function processesIn(root: string): Inhabitant[] {
+  return readdirSync(`${root}/proc`)
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const read = (file: string): string => readFileSync(`${root}/proc/${name}/${file}`, 'utf8');
+        const [, comm = '', state = '', parent = ''] = /\((.*)\) (\S) (\d+)/.exec(read('stat')) ?? [];
+        const words = read('cmdline').replaceAll('\0', ' ').trim();
+        if (parent === '0' || state === 'Z' || words === 'sleep infinity') return [];
+        return [{ pid: Number(name), comm, words }];
+      } catch {
+        return [];
+      }
+    })
+    .toSorted((a, b) => a.pid - b.pid);
+}
