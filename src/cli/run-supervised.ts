@@ -8,8 +8,8 @@ import type { Caller } from '../sys/caller.ts';
 import { systemClock } from '../sys/clock.ts';
 import { leaveStreams, tellFront, tellFrontSuccess, tellFrontUp, type Front } from '../sys/front.ts';
 import { libc } from '../sys/libc.ts';
-import { forbidInspection, releaseStartMemory } from '../sys/process-self.ts';
-import { watchChildren } from '../sys/reaper.ts';
+import { adoptOrphans, dropProcessName, forbidInspection, releaseStartMemory } from '../sys/process-self.ts';
+import { reapRest, watchChildren } from '../sys/reaper.ts';
 import { SessionFreezer } from '../sys/session-freeze.ts';
 import { ControlDesk } from './control-desk.ts';
 import { FrontWatch } from './front-watch.ts';
@@ -29,6 +29,8 @@ import { watchSignals } from './watch-signals.ts';
 /** Lets the command return before the collection takes the processor. */
 const releaseMemoryAfterMs = 300;
 const tidyUpAfterMs = 2000;
+/** A killed process is a zombie within less; a daemon that a worker has made stays. */
+const lastReapMs = 20;
 
 /** Runs the pool; ends the process by itself when the pool has ended. */
 export function runSupervised(
@@ -130,6 +132,7 @@ class SupervisedRun {
 
   start(): void {
     forbidInspection();
+    adoptOrphans();
     this.#journal.inherited(this.#prepared.socket.inode);
     this.#takeOver.begin();
     this.#records.setPhase('starting');
@@ -282,6 +285,8 @@ class SupervisedRun {
   }
 
   #finish(status: number): void {
+    dropProcessName();
+    reapRest(lastReapMs);
     if (this.#isBackground && !this.#isUp) tellFront(status);
     process.exit(status);
   }

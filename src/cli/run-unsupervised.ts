@@ -6,7 +6,8 @@ import type { WorkerEnd } from '../core/pool.ts';
 import type { Sessions } from '../supervisor/interfaces.ts';
 import type { Caller } from '../sys/caller.ts';
 import { tellFront, type Front } from '../sys/front.ts';
-import { watchChildren } from '../sys/reaper.ts';
+import { adoptOrphans } from '../sys/process-self.ts';
+import { reapRest, watchChildren } from '../sys/reaper.ts';
 import { SessionFreezer } from '../sys/session-freeze.ts';
 import { commandLineOf, ProcessTemplate, workerEnvironment } from '../sys/spawn-worker.ts';
 import { servesConnections } from '../sys/waiting.ts';
@@ -25,6 +26,7 @@ interface Child {
 const lookMs = 2;
 /** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
 const afterKillMs = 2000;
+const lastReapMs = 20;
 
 export function runUnsupervised(
   config: Config,
@@ -53,6 +55,7 @@ export function runUnsupervised(
     hangupStops: true,
   });
   journal.inherited(socket.inode);
+  adoptOrphans();
   const children = Array.from({ length: config.workers }, (): Child => {
     const result = template.spawn();
     if ('errno' in result) return { pid: 0, state: { kind: 'not-executed', errno: result.errno } };
@@ -114,6 +117,7 @@ function endAll(
 /** The command was interrupted: nothing that it started stays. */
 function abandon(journal: StartJournal): void {
   journal.undo();
+  reapRest(lastReapMs);
   tellFront(exitStatus.failed);
   process.exit(exitStatus.failed);
 }
@@ -141,6 +145,8 @@ function finish(
     explainStartFailure(config, first.state).forEach(printHint);
   }
   prepared.files?.release();
+  journal.awaitGuard();
+  reapRest(up.length > 0 ? 0 : lastReapMs);
   tellFront(status);
   process.exit(status);
 }

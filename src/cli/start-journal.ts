@@ -15,6 +15,8 @@ export class StartJournal {
   readonly #steps: Step[] = [];
   readonly #noted: Made[] = [];
   #guard: UndoGuard | undefined;
+  /** It has had its last word, and is about to end. */
+  #dismissed: UndoGuard | undefined;
   #adjustment: (() => boolean) | undefined;
 
   /** From now on the guard learns of every step, and of those before. */
@@ -82,7 +84,8 @@ export class StartJournal {
     this.#steps.length = 0;
     if (failures.length > 0) this.#guard?.undo();
     else this.#guard?.keep(false);
-    this.#guard = undefined;
+    this.#dismissGuard();
+    this.awaitGuard();
   }
 
   /** The start succeeded: everything stays. */
@@ -90,6 +93,17 @@ export class StartJournal {
     this.#steps.length = 0;
     const isAdjusted = this.#adjustment?.() ?? true;
     this.#guard?.keep(!isAdjusted);
+    this.#dismissGuard();
+  }
+
+  /** Whoever ends right after the verdict reaps the guard first. */
+  awaitGuard(): void {
+    this.#dismissed?.awaitEnd();
+    this.#dismissed = undefined;
+  }
+
+  #dismissGuard(): void {
+    this.#dismissed = this.#guard;
     this.#guard = undefined;
   }
 }

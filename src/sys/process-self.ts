@@ -6,6 +6,7 @@ import { cString, libc } from './libc.ts';
 
 const PR_SET_DUMPABLE = 4;
 const PR_SET_NAME = 15;
+const PR_SET_CHILD_SUBREAPER = 36;
 
 /**
  * Gives this process the names that its program has: as the first argument the program as written, which init scripts
@@ -52,9 +53,25 @@ function readArgumentArea(): { start: bigint; bytes: Buffer } | undefined {
   }
 }
 
+/**
+ * A pool has ended: whoever inherited this process may never reap it, and its zombie must not look like
+ * the program to those who ask for that by name.
+ */
+export function dropProcessName(): void {
+  libc.prctlName(PR_SET_NAME, 'str', 'ended');
+}
+
 /** Keeps a worker of the same uid from tracing us or opening our descriptors (prctl(2)). */
 export function forbidInspection(): void {
   libc.prctlNumber(PR_SET_DUMPABLE, 'ulong', 0);
+}
+
+/**
+ * What a worker leaves behind becomes our child (prctl(2)), and is reaped: the PID 1 of a container may
+ * be one that reaps nobody.
+ */
+export function adoptOrphans(): void {
+  libc.prctlNumber(PR_SET_CHILD_SUBREAPER, 'ulong', 1);
 }
 
 /** Gives back what only the start needed: one full collection, then free pages to the kernel. */

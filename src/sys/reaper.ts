@@ -19,3 +19,20 @@ export function watchChildren(onExit: (pid: number, exit: WorkerExit) => void): 
   process.on('SIGCHLD', reap);
   return reap;
 }
+
+const pauseUs = 500;
+
+/**
+ * Before this process ends: what was killed just now is waited for, for so long at most, so that nobody
+ * inherits zombies.
+ */
+export function reapRest(patienceMs: number): void {
+  const deadlineMs = performance.now() + patienceMs;
+  for (;;) {
+    const pid = attempt(() => libc.waitpid(-1, null, WNOHANG));
+    if (pid < 0) return;
+    if (pid > 0) continue;
+    if (performance.now() >= deadlineMs) return;
+    libc.usleep(pauseUs);
+  }
+}

@@ -128,7 +128,12 @@ export class UndoGuard {
   keep(adjusts: boolean): void {
     this.#tell(adjusts ? keptAdjusted : kept);
     closeSync(this.#pipe);
-    if (adjusts) attempt(() => libc.waitpid(this.pid, null, 0));
+    if (adjusts) this.awaitEnd();
+  }
+
+  /** For a process that is about to end: whoever inherited the guard might not reap it. */
+  awaitEnd(): void {
+    attempt(() => libc.waitpid(this.pid, null, 0));
   }
 
   /** Our workers are about to be the only ones: should we be killed, they serve on. */
@@ -140,7 +145,7 @@ export class UndoGuard {
   undo(): void {
     this.#tell(undone);
     closeSync(this.#pipe);
-    attempt(() => libc.waitpid(this.pid, null, 0));
+    this.awaitEnd();
   }
 
   /** Somebody may have killed the guard: the start goes on, as 1.6 always does without one. */
