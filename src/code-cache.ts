@@ -1,12 +1,14 @@
 // Build step: compiles the bundle ahead of time for this very Node, so that a start
 // does not have to (bin/spawn-fcgi uses the result, and does without for any other Node).
-// Run by Node with the flags of the front, which are part of V8's check.
+// Run by Node with the flags of the front, which are part of V8's check; --jitless cannot load TypeScript, so a copy
+// in JavaScript is run, in the package's directory.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 
-const dist = new URL('../dist/', import.meta.url);
+const dist = new URL('dist/', pathToFileURL(`${process.cwd()}/`));
 const bundle = new URL('spawn-fcgi.cjs', dist);
 const code = readFileSync(bundle, 'utf8');
 

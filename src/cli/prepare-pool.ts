@@ -115,7 +115,8 @@ export async function preparePool({
   const logProblem = describeLogProblem(config);
   // The process that execs in place cannot have a child that outlives the exec.
   if (identity.uid !== 0 && config.model !== 'exec') {
-    journal.setGuard(UndoGuard.start(process.execPath, process.argv[1] ?? '', claim.files?.lock));
+    const node = [process.execPath, ...process.execArgv, process.argv[1] ?? ''];
+    journal.setGuard(UndoGuard.start(node, claim.files?.lock));
   }
 
   const owner = socketOwner(config, identity, socketIdentity, proc?.descriptor);

@@ -79,14 +79,14 @@ export class UndoGuard {
 
   /**
    * Starts the guard with today's privileges and root directory. It holds the pool's lock with us: what it
-   * removes must not be the next start's by then.
+   * removes must not be the next start's by then. `nodeCommand` runs us again.
    */
-  static start(nodePath: string, bundlePath: string, lock: number | undefined): UndoGuard {
+  static start(nodeCommand: readonly string[], lock: number | undefined): UndoGuard {
     const ends = Buffer.alloc(8);
     check('pipe2', () => libc.pipe2(ends, O_CLOEXEC));
     const [readEnd, writeEnd] = [ends.readInt32LE(0), ends.readInt32LE(4)];
     const nowhere = openSync('/dev/null', 'r+');
-    const command = { path: '/bin/sh', argv: ['sh', '-c', script, 'spawn-fcgi-undo', nodePath, bundlePath] };
+    const command = { path: '/bin/sh', argv: ['sh', '-c', script, 'spawn-fcgi-undo', ...nodeCommand] };
     // It has three descriptors, and prints nothing.
     const streams = { stdin: readEnd, stdout: lock ?? nowhere, stderr: nowhere };
     const result = new ProcessTemplate(

@@ -1,8 +1,6 @@
 // The bundle compiled ahead of time is a gain for one Node only; without it, or with a broken one, nothing changes.
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { Script } from 'node:vm';
 import { expect, test } from 'vitest';
 import { oursPath } from '../helpers/command-under-test.ts';
 import { runCommand } from '../helpers/run-command.ts';
@@ -27,16 +25,22 @@ async function expectWorks(place: string): Promise<void> {
   expect(result.stderr).toContain('spawn-fcgi: invalid port: 75000\n');
 }
 
-test('the build makes one for this Node, and V8 accepts it', () => {
-  expect(existsSync(join(checkout, 'dist', cacheName))).toBe(true);
-  const bundle = readFileSync(join(checkout, 'dist/spawn-fcgi.cjs'), 'utf8');
-  const source = `(function (require, module, exports, __filename) {${bundle}\n})`;
-  setFlagsFromString('--expose-gc');
-  const script = new Script(source, {
-    filename: 'spawn-fcgi.cjs',
-    cachedData: readFileSync(join(checkout, 'dist', cacheName)),
-  });
-  expect(script.cachedDataRejected).toBe(false);
+/** Run by Node as the front runs it: the flags are part of V8's check. */
+const isAccepted = `
+const [bundlePath, cachePath] = process.argv.slice(1);
+const { readFileSync } = require('node:fs');
+const source = \`(function (require, module, exports, __filename) {\${readFileSync(bundlePath, 'utf8')}\\n})\`;
+const { Script } = require('node:vm');
+const script = new Script(source, { filename: 'spawn-fcgi.cjs', cachedData: readFileSync(cachePath) });
+console.log(script.cachedDataRejected === false);
+`;
+
+test('the build makes one for this Node, and V8 accepts it', async () => {
+  const [bundle, cache] = [join(checkout, 'dist/spawn-fcgi.cjs'), join(checkout, 'dist', cacheName)];
+  expect(existsSync(cache)).toBe(true);
+  const flags = ['--jitless', '--v8-pool-size=1', '--disable-sigusr1', '--expose-gc'];
+  const result = await runCommand(process.execPath, [...flags, '-e', isAccepted, bundle, cache]);
+  expect(result).toMatchObject({ status: 0, stdout: 'true\n' });
 });
 
 test('the command works with it', async () => {

@@ -1,0 +1,165 @@
+# Sourced by both commands, which set self (their name), here (the directory of $0) and package (where we are
+# installed): refuses what Node cannot live with, finds the first Node that is new enough, and sets node and node_flags.
+# What costs a process is left for the last moment. See docs/architecture.md, "The front".
+
+newline='
+'
+
+refuse() {
+  echo "$self: $1" >&2
+  shift
+  for hint in "$@"; do
+    echo "$self: hint: $hint" >&2
+  done
+  exit 255
+}
+
+# Node's own words for these are a dump of its stack, or it hangs. Sets file_limit by the way.
+refuse_limits() {
+  # -u is -p in some shells.
+  set -- $(ulimit -Sn; ulimit -v; ulimit -d; ulimit -u 2>/dev/null || ulimit -p)
+  file_limit=$1
+  require_kb -v 'address space' "$2" 900000
+  require_kb -d 'data segment' "$3" 100000
+  # Root is above this one; who else has a small one may have come to its end.
+  [ "${4:-unlimited}" = unlimited ] || [ "$4" -gt 1024 ] || refuse_few_processes "$4"
+}
+
+require_kb() {
+  [ "$3" = unlimited ] || [ "$3" -ge "$4" ] ||
+    refuse "the $2 is limited to $3 KB (ulimit $1), and spawn-fcgi needs $4 KB" \
+      "the program alone is limited by -- /bin/sh -c 'ulimit $1 $3; exec PROGRAM'"
+}
+
+# As many at once as this command and Node are going to start: shells that wait for each other. A shell ends where it
+# cannot fork.
+refuse_few_processes() {
+  few="too few processes are left to this user, whose limit is $1 (ulimit -u): spawn-fcgi needs 6 beside the workers"
+  trap 'refuse "$few"' EXIT
+  ( ( ( ( (:) || exit; ) || exit; ) || exit; ) || exit; ) 2>/dev/null || exit
+  trap - EXIT
+}
+
+is_new_enough() {
+  [ "$1" -gt 23 ] || { [ "$1" -eq 23 ] && [ "$2" -ge 7 ]; } || { [ "$1" -eq 22 ] && [ "$2" -ge 15 ]; }
+}
+
+# Node's headers, or the package.json of npm's package "node", where they lie beside it, spare running it: 7 ms.
+has_new_files() {
+  if [ ! -h "$1" ]; then
+    read_headers "${1%/bin/*}/include/node/node_version.h"
+  elif [ "$1" -ef "${1%/bin/*}/lib/node_modules/node/bin/node" ]; then
+    read_package "${1%/bin/*}/lib/node_modules/node/package.json"
+  elif [ "$1" -ef "${1%/.bin/*}/node/bin/node" ]; then
+    read_package "${1%/.bin/*}/node/package.json"
+  else
+    return 1
+  fi && is_new_enough "$major" "$minor" 2>/dev/null
+}
+
+read_headers() {
+  [ -r "$1" ] || return 1
+  while read -r _ key value; do
+    case $key in
+      NODE_MAJOR_VERSION) major=$value ;;
+      NODE_MINOR_VERSION) minor=$value; return ;;
+    esac
+  done <"$1"
+  return 1
+}
+
+read_package() {
+  [ -r "$1" ] || return 1
+  while read -r key value; do
+    [ "$key" != '"version":' ] || { split_version "${value#\"}"; return; }
+  done <"$1"
+  return 1
+}
+
+split_version() {
+  major=${1%%.*}
+  minor=${1#*.}
+  minor=${minor%%.*}
+}
+
+# Takes $1 if it is a Node that is new enough; remembers what is not.
+take() {
+  [ -x "$1" ] && [ ! -d "$1" ] && ! was_tried "$1" || return 1
+  major= minor=
+  if ! has_new_files "$1"; then
+    version=$(unset NODE_OPTIONS; exec "$1" --version 2>/dev/null)
+    split_version "${version#v}"
+    if ! is_new_enough "$major" "$minor" 2>/dev/null; then
+      tried=$tried$1$newline
+      found="$found, $1 is ${version:-not working}"
+      return 1
+    fi
+  fi
+  node=$1
+}
+
+# /bin may be a link to /usr/bin.
+was_tried() {
+  rest=$tried
+  while [ -n "$rest" ]; do
+    [ "$1" -ef "${rest%%"$newline"*}" ] && return
+    rest=${rest#*"$newline"}
+  done
+  return 1
+}
+
+refuse_unbuilt() {
+  [ -r "$package/dist/$self.cjs" ] || refuse "this copy was not built, dist/$self.cjs is missing: run npm install && npm run build in $(cd "$package" && pwd -P)"
+}
+
+# Whoever runs a command trusts what lies beside it.
+take_ours() {
+  take "$package/node_modules/.bin/node" || take "$here/node" || take "$package/bin/node" ||
+    case $package in */lib/node_modules/*) take "$package/../../../bin/node" ;; *) return 1 ;; esac
+}
+
+# An empty or relative entry is whatever the working directory holds.
+take_from_path() {
+  entries=${PATH-}:
+  while [ -n "$entries" ]; do
+    case $entries in /*) take "${entries%%:*}/node" && return ;; esac
+    entries=${entries#*:}
+  done
+  return 1
+}
+
+# Guesses: root takes only what is root's.
+take_usual() {
+  uid=$(PATH=/usr/bin:/bin id -u 2>/dev/null)
+  set -- /usr/local/bin/node /usr/bin/node /opt/node*/bin/node /opt/node*/*/bin/node \
+    /usr/lib/nodejs/bin/node /usr/lib/nodejs/*/bin/node /usr/local/lib/nodejs/*/bin/node
+  case ${HOME-} in /*) set -- "$@" "$HOME"/.nvm/versions/node/*/bin/node ;; esac
+  for candidate in "$@"; do
+    if [ "${uid:-0}" -eq 0 ] && [ -x "$candidate" ] && ! { [ -O "$candidate" ] && [ -O "${candidate%/*}" ]; }; then
+      found="$found, $candidate is not owned by root"
+    else
+      take "$candidate" && return
+    fi
+  done
+  return 1
+}
+
+find_node() {
+  least='Node.js 22.15 or later (of 23: 23.7 or later)'
+  node= tried= found=
+  get="npm install --global --prefix /opt/node node@24 brings one; docs/install.md tells other ways"
+  if take_ours || take_from_path || take_usual; then
+    # No compiled code in memory: runs under MemoryDenyWriteExecute=yes, with half the address space, and as fast
+    # for what we do. One thread of V8 instead of four.
+    node_flags='--jitless --v8-pool-size=1'
+    # They print a warning without it; later ones do not know it.
+    case $major in 22 | 23) node_flags="$node_flags --no-expose-wasm" ;; esac
+    return
+  fi
+  [ -n "$found" ] || refuse "Node.js is not installed: no 'node' in PATH or in the usual places; $self needs ${least#Node.js }" "$get"
+  refuse "$least is needed, ${found#, }" "$get"
+}
+
+refuse_unbuilt
+refuse_limits
+find_node
