@@ -2,6 +2,7 @@
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
+import { descriptorOfLog } from '../core/log-target.ts';
 import type { BoundAddress } from '../core/pool-id.ts';
 import { AT_FDCWD, statAt } from '../sys/file-at.ts';
 import { workerPidPath } from '../core/worker-pid-path.ts';
@@ -21,7 +22,8 @@ export function requireDistinctFiles(config: Config, address: BoundAddress): voi
   };
   if (address.kind === 'unix') add('-s', address.path);
   if (config.pidFile !== undefined && config.model !== 'exec') add('-P', config.pidFile);
-  if (config.logFile !== undefined) add('--log', config.logFile);
+  if (config.logFile !== undefined && descriptorOfLog(config.logFile) === undefined)
+    add('--log', config.logFile);
   const pattern = config.workerPidFile;
   if (pattern === undefined) return;
   for (let slot = 0; slot < config.workers; slot++) add('--worker-pid-file', workerPidPath(pattern, slot));

@@ -70,6 +70,8 @@ export interface Start {
   readonly caller: Caller;
   readonly journal: StartJournal;
   readonly proc: ProcFs | undefined;
+  /** Of --log, when it names one. */
+  readonly logDescriptor: number | undefined;
   /** Runs last with privileges, in the chroot: what it throws can still be undone. */
   readonly beforeDrop: (identity: Identity) => void;
 }
@@ -80,6 +82,7 @@ export async function preparePool({
   caller,
   journal,
   proc,
+  logDescriptor,
   beforeDrop,
 }: Start): Promise<PreparedPool> {
   const isRoot = process.getuid?.() === 0;
@@ -111,7 +114,7 @@ export async function preparePool({
   const pidFile = await claimPidFile(earlyPidFile, config, journal, claim);
   const workerPidFiles = openWorkerPidFiles(config, journal, claim);
   const workerPidPattern = config.workerPidFile === undefined ? undefined : resolve(config.workerPidFile);
-  const log = openEventLog(config, identity);
+  const log = openEventLog(config, identity, logDescriptor, journal);
   const logProblem = describeLogProblem(config);
   // The process that execs in place cannot have a child that outlives the exec.
   if (identity.uid !== 0 && config.model !== 'exec') {

@@ -3,18 +3,23 @@
 import { SpawnFcgiError } from '../core/errors.ts';
 import { writeWithin } from '../sys/bounded-write.ts';
 
+const errors: string[] = [];
+
+/** What has been printed on standard error, for who has to tell it elsewhere, too. */
+export function printedErrors(): readonly string[] {
+  return errors;
+}
+
 /** Prints 1.6's form of a line: `spawn-fcgi: TEXT`. */
 export function printError(text: string): void {
+  errors.push(text);
   write(2, `spawn-fcgi: ${text}\n`);
 }
 
-const printedHints = new Set<string>();
-
 /** Prints a hint once, whoever else has found it, too. */
 export function printHint(text: string): void {
-  if (printedHints.has(text)) return;
-  printedHints.add(text);
-  printError(`hint: ${text}`);
+  const line = `hint: ${text}`;
+  if (!errors.includes(line)) printError(line);
 }
 
 export function printLine(text: string): void {

@@ -20,6 +20,7 @@ import { PoolRecords } from './pool-records.ts';
 import { describeFirstEnd, explainStartFailure, statusOf } from './start-failure.ts';
 import type { PreparedPool } from './prepare-pool.ts';
 import { ReadyCheck } from './ready-check.ts';
+import { reportFailure } from './failure-report.ts';
 import { printError, printHint, printLine } from './print.ts';
 import { SocketRenewal } from './socket-renewal.ts';
 import type { StartJournal } from './start-journal.ts';
@@ -287,7 +288,10 @@ class SupervisedRun {
   #finish(status: number): void {
     dropProcessName();
     reapRest(lastReapMs);
-    if (this.#isBackground && !this.#isUp) tellFront(status);
+    if (this.#isBackground && !this.#isUp) {
+      reportFailure(this.#config.name);
+      tellFront(status);
+    }
     process.exit(status);
   }
 }

@@ -11,10 +11,12 @@ import { ProcFs } from '../sys/proc-fs.ts';
 import { setProcessName } from '../sys/process-self.ts';
 import { adjustArgument, adjustSocket, undoArgument, undoStart } from '../sys/undo-guard.ts';
 import { explainRefusal, suspectCommandLine, suspectSurroundings } from './explain-refusal.ts';
+import { keepSyslogInReach, reportFailure } from './failure-report.ts';
 import { explainFileLimit } from './file-limit.ts';
 import { requireUtf8 } from './options.ts';
 import { parseConfig } from './parse-config.ts';
 import { readCommandLine, type Request, type StartRequest } from './read-command-line.ts';
+import { takeLogDescriptor } from './open-event-log.ts';
 import { preparePool } from './prepare-pool.ts';
 import { printError, printFailure, printHint, printText } from './print.ts';
 import { checkProgram, runInPlace } from './run-exec.ts';
@@ -34,25 +36,41 @@ async function main(args: readonly string[]): Promise<void> {
   closeOnExecAbove2();
   const caller = readCaller();
   const journal = new StartJournal();
+  // Until the command line says another: only the front is sure not to have seen -n.
+  const attempt: Attempt = { name: undefined, isBackground: caller.front !== undefined };
   try {
-    await run(args, caller, journal);
+    await run(args, caller, journal, attempt);
   } catch (thrown) {
     const error = explainFileLimit(thrown);
     journal.undo();
     printFailure(error);
+    if (attempt.isBackground) reportFailure(attempt.name);
     exit(caller, error instanceof SpawnFcgiError ? error.exitCode : exitStatus.failed);
   }
 }
 
-async function run(args: readonly string[], caller: Caller, journal: StartJournal): Promise<void> {
+/** What is known of a start by the time it fails. */
+interface Attempt {
+  name: string | undefined;
+  isBackground: boolean;
+}
+
+async function run(
+  args: readonly string[],
+  caller: Caller,
+  journal: StartJournal,
+  attempt: Attempt,
+): Promise<void> {
   if (args.length === 0) {
     printText(usageText);
     return exit(caller, exitStatus.refused);
   }
   const request = readCommandLine(args, readVariable(caller.environment, 'POSIXLY_CORRECT') !== undefined);
   if (request.kind !== 'start') return show(request, caller);
+  const { foreground, supervise } = request.options;
+  attempt.isBackground = foreground !== true && supervise !== false;
   try {
-    await carryOut(request, args, caller, journal);
+    await carryOut(request, args, caller, journal, attempt);
   } catch (error) {
     throw explainRefusal(error, request, args, caller);
   }
@@ -63,9 +81,11 @@ async function carryOut(
   args: readonly string[],
   caller: Caller,
   journal: StartJournal,
+  attempt: Attempt,
 ): Promise<void> {
   requireUtf8(request.options, caller.encodeValue);
   const config = parseConfig(request.options, request.program, process.getuid?.() === 0);
+  attempt.name = config.name;
   if (process.getuid?.() !== 0 && process.getuid?.() !== process.geteuid?.()) {
     throw new SpawnFcgiError("Are you nuts? Don't apply a SUID bit to this binary");
   }
@@ -82,6 +102,7 @@ function show(request: Exclude<Request, StartRequest>, caller: Caller): void {
 }
 
 async function start(config: Config, caller: Caller, journal: StartJournal): Promise<void> {
+  const logDescriptor = takeLogDescriptor(config, caller);
   if (caller.front !== undefined) {
     leaveSession();
     closeInherited(caller.front);
@@ -91,17 +112,20 @@ async function start(config: Config, caller: Caller, journal: StartJournal): Pro
   const stopWatching = watchInterruption(front, (reason) => {
     journal.undo();
     printError(reason);
+    if (config.model === 'background') reportFailure(config.name);
     // A supervisor in the foreground was asked to stop, and stops.
     exit(caller, config.model === 'foreground' ? exitStatus.ok : exitStatus.failed);
   });
   // From now on killall finds this process, and its signals find handlers.
   if (config.model === 'background' || config.model === 'foreground') takeProgramsName(config, caller);
+  keepSyslogInReach(config);
   const beforeDrop = config.model === 'exec' ? checkProgram : () => undefined;
   const prepared = await preparePool({
     config,
     caller,
     journal,
     proc,
+    logDescriptor,
     beforeDrop: (identity) => beforeDrop(config, identity),
   });
   if (config.model === 'exec') runInPlace(config, caller, prepared);

@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import { adjustSocketFile, type Adjustment, type SocketFile } from '../sys/socket-file.ts';
 import type { PidFile } from '../sys/pid-file.ts';
+import type { CreatedFile } from '../sys/pool-files.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 import type { Made, UndoGuard } from '../sys/undo-guard.ts';
 
@@ -33,6 +34,11 @@ export class StartJournal {
   /** The same for a PID file. */
   madePidFile({ absolutePath, identity }: PidFile, undo: () => boolean): void {
     this.#note({ path: absolutePath, identity, isPidFile: true }, undo);
+  }
+
+  /** The same for the file of --log, which stays once there are lines in it. */
+  madeLog({ at, identity }: CreatedFile, undo: () => boolean): void {
+    this.#note({ path: resolve(at.path), identity, isLog: true }, undo);
   }
 
   #note(made: Made, undo: () => boolean): void {

@@ -110,23 +110,28 @@ function readIfThere(path: string): Buffer | undefined {
   }
 }
 
+/** The front has two of its own below, for the caller's output and for our status. */
+export const firstInherited = 5;
+
 /**
  * Closes what the caller left open above the front's own descriptors: a lock or
- * a pipe of the caller must not live as long as the pool. A descriptor is the
- * caller's if the front has the same file under the same number.
+ * a pipe of the caller must not live as long as the pool.
  */
 export function closeInherited(front: number): void {
-  for (const name of listDescriptors(front)) {
-    const descriptor = Number(name);
-    if (descriptor <= 4) continue;
-    const target = linkOf(`/proc/${front}/fd/${name}`);
-    if (target !== undefined && target === linkOf(`/proc/self/fd/${name}`)) closeSync(descriptor);
+  for (const descriptor of descriptorsOf(front)) {
+    if (descriptor >= firstInherited && isCallers(descriptor, front)) closeSync(descriptor);
   }
 }
 
-function listDescriptors(pid: number): string[] {
+/** A descriptor is the caller's if the front has the same file under the same number. */
+export function isCallers(descriptor: number, front: number): boolean {
+  const target = linkOf(`/proc/${front}/fd/${descriptor}`);
+  return target !== undefined && target === linkOf(`/proc/self/fd/${descriptor}`);
+}
+
+export function descriptorsOf(pid: number | 'self'): number[] {
   try {
-    return readdirSync(`/proc/${pid}/fd`);
+    return readdirSync(`/proc/${pid}/fd`).map(Number);
   } catch {
     return [];
   }

@@ -1,70 +1,60 @@
-// Where supervisor events go: stderr, a file (--log) or syslog. All are opened
-// before chroot and the drop of privileges and used by descriptor afterwards.
+// Supervisor events in a file (--log) and in syslog. Both are opened before chroot and
+// the drop of privileges and used by descriptor afterwards.
 import { closeSync, constants, fchownSync, writeSync } from 'node:fs';
 import { SpawnFcgiError } from '../core/errors.ts';
-import { describeEvent, severityOf, type PoolEvent, type Severity } from '../core/event-text.ts';
-import { writeWithin } from './bounded-write.ts';
+import { describeEvent, severityOf, type Severity } from '../core/event-text.ts';
+import { countLosses, formatLine, type LogOptions } from './event-lines.ts';
 import { O_CLOEXEC, openParent, statDescriptor, type NameAt } from './file-at.ts';
+import type { CreatedFile } from './pool-files.ts';
 import type { Identity } from './identity.ts';
 import { attempt, E, libc } from './libc.ts';
+import { holdFile, openHolding, removeUnheld } from './shared-file.ts';
 import { Syslog } from './syslog.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
 
 const syslogLevel: Readonly<Record<Severity, number>> = { err: 3, warning: 4, notice: 5, info: 6 };
 
-export interface LogOptions {
-  readonly format: 'human' | 'json';
-  readonly name: string;
-}
-
-/** Lines on standard error, for the foreground; time is left to whoever collects them, as journald does. */
-export function stderrLog(options: LogOptions): EventLog {
-  let isTorn = false;
-  let isStuck = false;
-  return {
-    write: countLosses((event) => {
-      const line = Buffer.from(`${isTorn ? '\n' : ''}${formatLine(event, options, undefined)}`);
-      // Whoever did not read for so long is not waited for again until he does.
-      const sent = writeWithin(2, line, isStuck ? 0 : stderrPatienceMs);
-      isStuck = sent < line.length;
-      isTorn = sent > 0 ? isStuck : isTorn;
-      return !isStuck;
-    }),
-    reopen: () => undefined,
-  };
-}
-
-/** What somebody who does not read our standard error costs the pool. */
-const stderrPatienceMs = 1000;
-
-/** Counts the events that `write` could not hand over, and says so with the next one that it can. */
-function countLosses(write: (event: PoolEvent) => boolean): EventLog['write'] {
-  let lost = 0;
-  return (event) => {
-    if (lost > 0) {
-      const message = `${lost} ${lost === 1 ? 'event was' : 'events were'} not logged: nobody took ${lost === 1 ? 'it' : 'them'}`;
-      if (!write({ event: 'warning', message })) {
-        lost++;
-        return;
-      }
-      lost = 0;
-    }
-    if (!write(event)) lost++;
-  };
-}
-
-/** Lines in a file, each with its time; reopened in the same directory, also from inside a chroot. */
-export function fileLog(path: string, owner: Identity, options: LogOptions): EventLog {
+/**
+ * Lines in a file, each with its time; reopened in the same directory, also from inside a chroot.
+ * `onCreated` hears of a file that was not there before.
+ */
+export function fileLog(
+  path: string,
+  owner: Identity,
+  options: LogOptions,
+  onCreated: (file: CreatedFile, undo: () => boolean) => void,
+): EventLog {
   const at = openLogDirectory(path);
-  let descriptor = openLogFile(at, owner);
+  let { descriptor, identity, isNew } = openShared(at, owner);
+  if (isNew) onCreated({ at, identity }, () => removeEmpty(at, identity, descriptor));
   return {
     write: countLosses((event) => writeQuietly(descriptor, formatLine(event, options, new Date()))),
     reopen() {
-      const next = openLogFile(at, noOwner);
+      const next = openShared(at, noOwner);
       closeSync(descriptor);
-      descriptor = next;
+      ({ descriptor, identity } = next);
     },
   };
+}
+
+interface LogFile {
+  readonly descriptor: number;
+  readonly identity: string;
+  readonly isNew: boolean;
+}
+
+/** Another start may have made it a moment ago, and remove it when it fails. */
+function openShared(at: NameAt, owner: Pick<Identity, 'uid' | 'gid'>): LogFile {
+  return openHolding(
+    () => openLogFile(at, owner),
+    ({ descriptor, identity }) => holdFile(at, identity, descriptor),
+    ({ descriptor }) => closeSync(descriptor),
+  );
+}
+
+/** What says why a start failed stays. False: we may not remove it. */
+function removeEmpty(at: NameAt, identity: string, descriptor: number): boolean {
+  return statDescriptor(descriptor).size > 0n || removeUnheld(at, identity, descriptor);
 }
 
 const noOwner = { uid: 0, gid: 0 };
@@ -83,23 +73,24 @@ function openLogDirectory(path: string): NameAt {
  * O_NOFOLLOW|O_APPEND|O_CREAT 0640. Only a file that we created is given to the -u
  * user; one with other names (hard links) could be anybody's and is refused.
  */
-function openLogFile(at: NameAt, owner: Pick<Identity, 'uid' | 'gid'>): number {
+function openLogFile(at: NameAt, owner: Pick<Identity, 'uid' | 'gid'>): LogFile {
   const create = appendFlags | constants.O_CREAT | constants.O_EXCL;
   const created = attempt(() => libc.openat(at.directory, at.name, create, 0o640));
   if (created >= 0) {
     if (owner.uid !== 0) fchownSync(created, owner.uid, owner.gid === 0 ? -1 : owner.gid);
-    return created;
+    return { descriptor: created, identity: statDescriptor(created).identity, isNew: true };
   }
   const opened = attempt(() => libc.openat(at.directory, at.name, appendFlags | constants.O_NONBLOCK, 0));
   // Not there, and not to be created: why not is what matters.
   const failure = opened === -E.NOENT ? created : opened;
   if (opened < 0)
     throw refuseLog(at.path, failure === -E.LOOP ? 'it is a symbolic link' : libc.strerror(-failure));
-  if (statDescriptor(opened).links > 1) {
+  const { identity, links } = statDescriptor(opened);
+  if (links > 1) {
     closeSync(opened);
     throw refuseLog(at.path, 'it has other names (hard links)');
   }
-  return opened;
+  return { descriptor: opened, identity, isNew: false };
 }
 
 function refuseLog(path: string, reason: string): SpawnFcgiError {
@@ -116,16 +107,6 @@ export function syslogLog(options: LogOptions, path?: string): EventLog {
     }),
     reopen: () => undefined,
   };
-}
-
-function formatLine(event: PoolEvent, options: LogOptions, time: Date | undefined): string {
-  if (options.format === 'json') {
-    const when = (time ?? new Date()).toISOString();
-    const facts = { time: when, name: options.name, pid: process.pid, severity: severityOf(event), ...event };
-    return `${JSON.stringify(facts)}\n`;
-  }
-  const prefix = time ? `${time.toISOString()} ` : '';
-  return `${prefix}spawn-fcgi[${process.pid}] ${options.name}: ${describeEvent(event)}\n`;
 }
 
 /** A log that cannot be written must not end the pool. */

@@ -21,6 +21,7 @@ export interface FileFacts {
   readonly uid: number;
   readonly gid: number;
   readonly links: number;
+  readonly size: bigint;
 }
 
 export const fileType = { mask: 0o170000, socket: 0o140000, regular: 0o100000, directory: 0o040000 } as const;
@@ -48,6 +49,7 @@ function readFacts(): FileFacts {
     uid: statBuffer.readUInt32LE(20),
     gid: statBuffer.readUInt32LE(24),
     mode: statBuffer.readUInt16LE(28),
+    size: statBuffer.readBigUInt64LE(40),
   };
 }
 

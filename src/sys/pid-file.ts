@@ -6,7 +6,6 @@ import { resolve } from 'node:path';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { noProcess } from '../core/no-process.ts';
 import {
-  O_CLOEXEC,
   fileType,
   openParent,
   padWithNewlines,
@@ -17,11 +16,8 @@ import {
 } from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
 import { getFileSizeLimit } from './resource-limit.ts';
+import { holdFile, openHolding, removeUnheld } from './shared-file.ts';
 
-const LOCK_SH = 1;
-const LOCK_EX = 2;
-const LOCK_NB = 4;
-const LOCK_UN = 8;
 const FALLOC_FL_KEEP_SIZE = 1;
 const AT_EACCESS = 0x200;
 const X_OK = 1;
@@ -151,12 +147,9 @@ export class PidFile {
     return result < 0 && result !== -E.OPNOTSUPP && result !== -E.NOSYS ? -result : undefined;
   }
 
-  /**
-   * Keeps a start that failed from removing the file: one that made it before us, and whose guard comes later. False:
-   * it is being removed. The lock decides nothing else, since anybody who may read the file can take it.
-   */
+  /** Keeps a start that failed, and made it before us, from removing the file. False: it is being removed. */
   hold(): boolean {
-    return attempt(() => libc.flock(this.#descriptor, LOCK_SH | LOCK_NB)) !== -E.AGAIN && this.isInPlace();
+    return holdFile(this.at, this.identity, this.#descriptor);
   }
 
   /** Whether the path still leads to this file: a pool that was stopping may have removed it since. */
@@ -240,35 +233,12 @@ export class PidFile {
   }
 }
 
-const holdPauseUs = 1000;
-const mostTries = 100;
-
-/** Opens anew what was removed meanwhile; gives up on a lock that stays, which is somebody else's mischief. */
 function holding<F extends PidFile | undefined>(open: () => F): F {
-  for (let tries = 1; ; tries++) {
-    const file = open();
-    if (file === undefined || file.hold() || tries === mostTries) return file;
-    file.close();
-    libc.usleep(holdPauseUs);
-  }
-}
-
-/** Removes a PID file that a failed start made, unless another start has it by now. False: we may not. */
-function removeUnheld(at: NameAt, identity: string, descriptor: number): boolean {
-  const isHeld = attempt(() => libc.flock(descriptor, LOCK_EX | LOCK_NB)) === -E.AGAIN;
-  if (isHeld || removeIfSame(at, identity)) return true;
-  // The guard, which may, must not take us for another start.
-  attempt(() => libc.flock(descriptor, LOCK_UN));
-  return false;
-}
-
-/** The same for who has only its path, as the guard. */
-export function removePidFile(at: NameAt, identity: string): void {
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | O_CLOEXEC;
-  const descriptor = attempt(() => libc.openat(at.directory, at.name, flags, 0));
-  if (descriptor < 0) return;
-  if (statDescriptor(descriptor).identity === identity) removeUnheld(at, identity, descriptor);
-  closeSync(descriptor);
+  return openHolding(
+    open,
+    (file) => file === undefined || file.hold(),
+    (file) => file?.close(),
+  );
 }
 
 function openDirectory(path: string): NameAt {

@@ -7,8 +7,8 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { AT_FDCWD, O_CLOEXEC, fileType, openParent, removeIfSame, statAt, type NameAt } from './file-at.ts';
 import { attempt, check, libc } from './libc.ts';
 import { isLive } from './listen-socket.ts';
-import { removePidFile } from './pid-file.ts';
 import { ProcFs } from './proc-fs.ts';
+import { removeUnheldAt } from './shared-file.ts';
 import { adjustSocketFile, type Adjustment } from './socket-file.ts';
 import { sessionsHolding } from './socket-holders.ts';
 import { ProcessTemplate } from './spawn-worker.ts';
@@ -19,6 +19,8 @@ export interface Made {
   readonly identity: string;
   /** Another start may have it by the time it is removed. */
   readonly isPidFile?: boolean;
+  /** It stays once there are lines in it. */
+  readonly isLog?: boolean;
 }
 
 /** A worker of the start: its session is ended if that still is its own. */
@@ -194,14 +196,14 @@ function removeUntold(path: string): void {
   if (isOurs && !isLive(path)) remove({ path, identity: facts.identity });
 }
 
-function remove({ path, identity, isPidFile }: Made): void {
+function remove({ path, identity, isPidFile, isLog }: Made): void {
   let at: NameAt;
   try {
     at = openParent(path);
   } catch {
     return;
   }
-  if (isPidFile) removePidFile(at, identity);
+  if (isPidFile || isLog) removeUnheldAt(at, identity, isLog === true);
   else removeIfSame(at, identity);
 }
 

@@ -1,8 +1,8 @@
 // A command line that is hardly meant as it stands: the result is 1.6's, and a hint says what is meant instead.
 import { describe, expect, test } from 'vitest';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { atEnd } from '../helpers/cleanup.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
@@ -201,12 +201,11 @@ describe('a socket of somebody else that is given', () => {
   test.for([[], ['-n']])('as descriptor 0, but not taken over, is told with %j', async (how) => {
     const place = makePlace();
     const server = await listen(await freePort());
-    const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
     const args = [...how, ...ownOptions(place), '--', './app'];
     const result = spawnSync(oursPath, args, {
       cwd: place.dir,
       encoding: 'utf8',
-      stdio: [fd, 'pipe', 'pipe'],
+      stdio: [descriptorOf(server), 'pipe', 'pipe'],
     });
     expect(withoutHints(result.stderr)).toBe('spawn-fcgi: no socket given (use either -p or -s)');
     expect(hintsOf(result.stderr)[0]).toContain('descriptor 0');
@@ -260,6 +259,26 @@ describe('-n as PID 1', () => {
 
 function ownOptions(place: Place): string[] {
   return ['--state-dir', place.stateDir, '--log', place.log];
+}
+
+/** Node does not tell it; the kernel does. */
+function descriptorOf(server: Server): number {
+  const { port } = server.address() as AddressInfo;
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  const line = readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .find((one) => one.includes(`:${hex} 00000000:0000 0A`));
+  const inode = line?.trim().split(/\s+/)[9];
+  const link = readdirSync('/proc/self/fd').find((name) => linkOf(name) === `socket:[${inode}]`);
+  return Number(link);
+}
+
+function linkOf(descriptor: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`);
+  } catch {
+    return undefined;
+  }
 }
 
 function listen(port: number): Promise<Server> {

@@ -22,7 +22,7 @@ import { startSyslogd } from '../helpers/syslogd.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { endPool, makePlace, onlyWorker, type Place } from './place.ts';
 
-const daemon = { notice: 3 * 8 + 5, warning: 3 * 8 + 4 } as const;
+const daemon = { err: 3 * 8 + 3, notice: 3 * 8 + 5, warning: 3 * 8 + 4 } as const;
 
 describe('events in the background', () => {
   test('go to syslogd with facility daemon, time, tag and PID', async (ctx) => {
@@ -94,6 +94,75 @@ describe('events in the background', () => {
   });
 });
 
+describe('a start that fails', () => {
+  /** What syslogd got, without time and PID, and what was printed. */
+  async function fail(
+    args: (place: Place) => readonly string[],
+    before = '',
+  ): Promise<{ told: string[]; printed: string[] }> {
+    const { place, dev } = makeDev();
+    const syslogd = startSyslogd(join(dev, 'log'));
+    const result = await runCommand('unshare', insideDev(dev, args(place), before), { cwd: place.dir });
+    expect(result.status).toBeGreaterThan(0);
+    const told = syslogd.take().map((line) => line.replace(/>.*? spawn-fcgi/, '> ').replace(/\[\d+\]/, ''));
+    return { told, printed: result.stderr.split('\n').filter(Boolean) };
+  }
+
+  const asTold = (name: string, printed: readonly string[]): string[] =>
+    printed.map((line) => `<${daemon.err}> ${name}${line.replace(/^spawn-fcgi/, '')}`);
+
+  const background: readonly (readonly [string, (place: Place) => readonly string[], string])[] = [
+    ['in the command line', () => ['-p', '80', '--wrokers', '3'], ''],
+    ['in a value', (place) => ['-s', place.socket, '-F', '0', '--', place.app], ''],
+    ['before it has a socket', (place) => ownOptions({ ...place, socket: '/none/x' }), '/app'],
+    ['by its program', (place) => ownOptions(place, '/none/app'), '/app'],
+    [
+      'by its program, in a chroot and with --log',
+      (place) => [
+        '-c',
+        place.runDir,
+        '-S',
+        '--log',
+        place.log,
+        '-u',
+        'nobody',
+        '-g',
+        'nogroup',
+        ...ownOptions(place),
+      ],
+      '/app',
+    ],
+  ];
+
+  test.for(background)(
+    '%s, in the background, is told to syslogd in the same lines',
+    async ([, args, name], ctx) => {
+      needNamespaces(ctx);
+      const { told, printed } = await fail(args);
+      expect(printed.length).toBeGreaterThan(0);
+      expect(told).toEqual(asTold(name, printed));
+    },
+  );
+
+  test("is not told to syslogd in the foreground, under 1.6's model, and where its lines are in the journal", async (ctx) => {
+    needNamespaces(ctx);
+    const journal = 'JOURNAL_STREAM=$(stat -L -c %d:%i /dev/fd/2)';
+    for (const [options, before] of [
+      [['-n'], ''],
+      [['-n', '--supervise'], ''],
+      [['--no-supervise'], ''],
+      [[], `export ${journal};`],
+    ] as const) {
+      const { told, printed } = await fail(
+        (place) => [...options, '-s', place.socket, '--', '/none/app'],
+        before.replace('/dev/fd/2', '/proc/self/fd/2'),
+      );
+      expect(printed.length).toBeGreaterThan(0);
+      expect(told).toEqual([]);
+    }
+  });
+});
+
 test('a syslogd with a stream socket gets its lines ended by NUL', async () => {
   const path = join(makePlace().dir, 'log');
   let received = '';
@@ -157,13 +226,15 @@ function startWithDev(
   options: readonly string[] = [],
   program?: string,
 ): Promise<Pool> {
-  const devices = ['null', 'urandom'].map((name) => `mount --bind /dev/${name} '${dev}/${name}'`);
-  const script = `${devices.join(' && ')} && mount --rbind '${dev}' /dev && exec "$@"`;
   const own = [...options, ...ownOptions(place, program)];
-  return startPool(['--mount', '/bin/sh', '-c', script, 'sh', oursPath, ...own], {
-    command: 'unshare',
-    cwd: place.dir,
-  });
+  return startPool(insideDev(dev, own), { command: 'unshare', cwd: place.dir });
+}
+
+/** Arguments of unshare(1) for our command with that directory as /dev; `before` is shell code right before it. */
+function insideDev(dev: string, args: readonly string[], before = ''): string[] {
+  const devices = ['null', 'urandom'].map((name) => `mount --bind /dev/${name} '${dev}/${name}'`);
+  const script = `${devices.join(' && ')} && mount --rbind '${dev}' /dev && ${before} exec "$@"`;
+  return ['--mount', '/bin/sh', '-c', script, 'sh', oursPath, ...args];
 }
 
 function nonEmpty(lines: readonly string[]): readonly string[] | undefined {
