@@ -1,6 +1,8 @@
 // One pool an address: finds the base directory and the name that the address has there, gets the lock, and says what
 // is there: a supervisor that gives its pool, workers of one that was killed, other pools. Knows nothing of binding.
 import { setTimeout as pause } from 'node:timers/promises';
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import type { BoundAddress } from '../core/pool-id.ts';
@@ -48,9 +50,11 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
   const { config, runtime, proc } = options;
   const problems: string[] = [];
   for (const base of baseDirectories(config.stateDir, runtime)) {
-    const problem = prepareBaseDirectory(base) ?? (await claimIn(base, options));
-    if (typeof problem !== 'string') return problem;
-    if (config.stateDir !== undefined) throw new SpawnFcgiError(`--state-dir cannot be used: ${problem}`);
+    const isNamed = config.stateDir !== undefined;
+    const hints = isNamed ? describeNewDirectory(base) : [];
+    const problem = prepareBaseDirectory(base, isNamed) ?? (await claimIn(base, options));
+    if (typeof problem !== 'string') return { ...problem, hints: [...hints, ...problem.hints] };
+    if (isNamed) throw refuseDirectory(base, problem);
     problems.push(problem);
   }
   const why = problems.join('; ');
@@ -93,6 +97,21 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
     const hints = lock.wasCutOff && giver ? [describeCutOff(giver.state)] : [];
     return { files, giver, isOfRunningPool, waitForStop, hints, orphans, workerUid: left?.workerUid };
   }
+}
+
+/** For people alone: a script that starts after each boot makes it anew in /run each time. */
+function describeNewDirectory(path: string): string[] {
+  if (libc.isatty(2) !== 1 || existsSync(path)) return [];
+  return [
+    `--state-dir '${path}' was not there and is made; spawn-fcgictl finds this pool with the same option`,
+  ];
+}
+
+function refuseDirectory(path: string, problem: string): SpawnFcgiError {
+  const above = dirname(path);
+  return new SpawnFcgiError(`--state-dir cannot be used: ${problem}`, {
+    hints: existsSync(above) ? [] : [`the directory '${above}' does not exist: create it first`],
+  });
 }
 
 /** A number alone says nothing: it may be left from a worker that was another process. */

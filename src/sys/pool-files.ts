@@ -27,13 +27,14 @@ const W_OK = 2;
 
 /**
  * Creates the base directory if need be and checks that nobody else could put
- * files there: a directory, ours, not a link, writable by its owner only.
+ * files there: a directory, ours, not a link, writable by its owner only. Directories above it are made
+ * for root's own place alone: one that somebody named may be a slip.
  * Returns why it cannot be used, or undefined.
  */
-export function prepareBaseDirectory(path: string): string | undefined {
+export function prepareBaseDirectory(path: string, isNamed: boolean): string | undefined {
   const uid = process.getuid?.() ?? 0;
   try {
-    withUmask(0o022, () => makeDirectory(path, uid === 0 ? 0o755 : 0o700, uid === 0));
+    withUmask(0o022, () => makeDirectory(path, uid === 0 ? 0o755 : 0o700, uid === 0 && !isNamed));
     const descriptor = openSync(path, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     const facts = statDescriptor(descriptor);
     closeSync(descriptor);

@@ -87,6 +87,28 @@ describe('--state-dir', () => {
     expect(uid).toBe(process.getuid?.());
   });
 
+  test('in a directory that is missing, too, is refused, and none is made', async () => {
+    const place = makePlace();
+    const above = join(place.dir, 'missing');
+    const result = await run({ ...place, stateDir: join(above, 'state') });
+    expect(result).toMatchObject({ status: 255, stdout: '' });
+    expect(hintsOf(result.stderr)).toEqual([`the directory '${above}' does not exist: create it first`]);
+    expect(existsSync(above)).toBe(false);
+  });
+
+  test('that is made is told of on a terminal, once', async (ctx) => {
+    needCommands(ctx, 'script');
+    const place = makePlace();
+    const line = [oursPath, ...commandLine(place, [])].map((word) => `'${word}'`).join(' ');
+    const startOnTerminal = async (): Promise<string> => {
+      const result = await runCommand('script', ['-qec', line, '/dev/null'], { cwd: place.dir });
+      await endPool(place, { pid: printedPids(result.stdout.replaceAll('\r', ''))[0] ?? 0 });
+      return result.stdout;
+    };
+    expect(await startOnTerminal()).toContain(`--state-dir '${place.stateDir}' was not there and is made`);
+    expect(await startOnTerminal()).not.toContain('--state-dir');
+  });
+
   test('with a symbolic link as the lock is refused, and the target stays', async () => {
     const place = makePlace();
     const pool = await start(place);
