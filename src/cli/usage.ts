@@ -37,8 +37,8 @@ Options:
 Who supervises:
      --supervise          with -n: stay in the foreground as the supervisor
      --no-supervise       start the workers and leave nothing behind (as 1.6)
-     --replace            take over the pool that runs on the address, with these
-                          options and this program; no connection is refused
+     --replace            take over the pool that runs on the address, with
+                          these options and program; no connection is refused
      --name <name>        process name of the supervisor (default: the
                           program's base name)
 Supervision (TIME is a number with ms, s, m or h; bare: seconds):
@@ -60,6 +60,22 @@ Supervision (TIME is a number with ms, s, m or h; bare: seconds):
                                  failed starts within the time
      --worker-pid-file <pattern> one PID file a worker; %i is its slot
      --state-dir <directory>     where lock and state files live
-     --log <file>                supervisor events go to this file
+     --log <file>                supervisor events go to this file; -,
+                                 /dev/stderr or /dev/fd/<n>: to that descriptor
+                                 (default: syslog; with -n: stderr)
      --log-format <format>       human or json
+
+Signals to the supervisor:
+     TERM, INT, QUIT      finish all requests and end; a second one: end at once
+     HUP                  replace the workers one by one, new before old
+     USR1                 open the file of --log anew
+     TTIN, TTOU           one worker more, one less
+Exit status:
+     0                    the pool is up; with -n: it was asked to stop, and has
+     255                  refused before a worker ran
+     75                   --start-limit or --ready-timeout was reached
+     1                    the first worker died of a signal; unexpected error
+     other                the first worker's, when all of them ended at once; 2,
+                          8, 13, 126, 127: the program cannot be executed
+Running pools are shown, reloaded, scaled and stopped by spawn-fcgictl (-h).
 `;

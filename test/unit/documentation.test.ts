@@ -40,6 +40,16 @@ test('the page of options has a row for every exit status', () => {
   expect(statuses).toEqual(expect.arrayContaining(Object.values(exitStatus).map(String)));
 });
 
+test('-h fits a terminal, and says where events go, what signals and statuses mean, and who manages pools', () => {
+  expect(usageText.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  const [, signals = '', statuses = ''] = usageText.split(/^Signals to the supervisor:|^Exit status:/m);
+  for (const signal of ['TERM', 'INT', 'QUIT', 'HUP', 'USR1', 'TTIN', 'TTOU'])
+    expect(signals).toContain(signal);
+  for (const status of Object.values(exitStatus)) expect(statuses).toMatch(new RegExp(`^ +${status} `, 'm'));
+  expect(usageText).toMatch(/--log <file>[^-]*-, [^]*syslog[^]*stderr/);
+  expect(usageText).toContain('spawn-fcgictl');
+});
+
 test('-h states the defaults that the program has', () => {
   expect(usageText).toContain(`backlog of the socket (default: ${defaults.backlog})`);
   expect(usageText).toContain(`(default: ${defaults.stopTimeoutMs / 1000}s)`);
