@@ -10,6 +10,7 @@ import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { workerPidPath } from '../core/worker-pid-path.ts';
 import { baseDirectories, type RuntimeDirectories } from '../sys/base-directories.ts';
 import { AT_FDCWD, statAt } from '../sys/file-at.ts';
+import { libc } from '../sys/libc.ts';
 import { PoolFiles, prepareBaseDirectory } from '../sys/pool-files.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 import { findOrphansThatStay, isRunningHere } from './find-orphans.ts';

@@ -58,7 +58,7 @@ function readArgumentArea(): { start: bigint; bytes: Buffer } | undefined {
  * the program to those who ask for that by name.
  */
 export function dropProcessName(): void {
-  libc.prctlName(PR_SET_NAME, 'str', 'ended');
+  libc.prctlName(PR_SET_NAME, 'void *', cString('ended'));
 }
 
 /** Keeps a worker of the same uid from tracing us or opening our descriptors (prctl(2)). */

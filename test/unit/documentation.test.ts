@@ -46,7 +46,7 @@ test('-h fits a terminal, and says where events go, what signals and statuses me
   for (const signal of ['TERM', 'INT', 'QUIT', 'HUP', 'USR1', 'TTIN', 'TTOU'])
     expect(signals).toContain(signal);
   for (const status of Object.values(exitStatus)) expect(statuses).toMatch(new RegExp(`^ +${status} `, 'm'));
-  expect(usageText).toMatch(/--log <file>[^-]*-, [^]*syslog[^]*stderr/);
+  expect(usageText).toMatch(/--log <file>[^-]*-,\s[^]*syslog[^]*stderr/);
   expect(usageText).toContain('spawn-fcgictl');
 });
 
