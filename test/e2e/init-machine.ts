@@ -30,6 +30,8 @@ export interface MachineOptions {
   files?: Record<string, string>;
 }
 
+/** Longer than any test. */
+const MOST_MS = 120_000;
 const searchPath = `${dirname(oursPath)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
 
 /** What every machine needs; Debian's command is there to be covered by ours. */
@@ -74,13 +76,13 @@ export async function startMachine({
   atEnd(() => signalProcess(init, startTime, 'SIGKILL'));
   const root = `/proc/${init}/root`;
   const enter = ['--target', String(init), '--mount', '--pid', '--', 'bash', '-s'];
-  const run = (input: string): Promise<RunResult> =>
-    runCommand('nsenter', enter, { input, env: { PATH: searchPath } });
+  const run = (input: string, timeoutMs = 30_000): Promise<RunResult> =>
+    runCommand('nsenter', enter, { input, timeoutMs, env: { PATH: searchPath } });
   const machine: InitMachine = {
     root,
-    run,
+    run: (script) => run(script),
     keep(script) {
-      void run(script);
+      void run(script, MOST_MS);
     },
     processes: () => processesIn(root).map(({ words: own }) => own),
     pidsOf: (comm) =>
@@ -95,6 +97,22 @@ export async function startMachine({
     if (status !== 0) throw new Error(`${path}: ${stderr}`);
   }
   return machine;
+}
+
+/** PIDs of fcgiwrap's supervisors and workers in order, once there are `count`, none of them one of `ended`. */
+export function poolOn(machine: InitMachine, ended: readonly number[] = [], count = 3): Promise<number[]> {
+  return waitFor(
+    `${count} processes of the pool`,
+    () => {
+      const pids = machine.pidsOf('fcgiwrap');
+      return pids.length === count && !pids.some((pid) => ended.includes(pid)) && pids;
+    },
+    { timeoutMs: 20_000 },
+  );
+}
+
+export function emptyMachine(machine: InitMachine): Promise<true> {
+  return waitFor('the end of all processes of a pool', () => machine.processes().length === 0);
 }
 
 interface Inhabitant {

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { fixture } from '../helpers/compile-c.ts';
 import type { RunResult } from '../helpers/run-command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
-import { needMachine, startMachine, type InitMachine } from './init-machine.ts';
+import { emptyMachine, needMachine, poolOn, startMachine, type InitMachine } from './init-machine.ts';
 import { pageScript } from './init-page.ts';
 import { askPool, holdPool, startAsking } from './init-requests.ts';
 
@@ -53,7 +53,7 @@ describe("Debian's init script of fcgiwrap", () => {
     expect((await restart).status).toBe(0);
     expect(await askPool(machine, 'fcgiwrap.socket')).not.toBe(before);
     expect((await machine.run(`${script} stop`)).status).toBe(0);
-    expect(machine.processes()).toEqual([]);
+    await emptyMachine(machine);
   });
 });
 
@@ -66,14 +66,6 @@ const systems = [
   ["Red Hat's", pageScript('sh redhat'), '/etc/init.d/app', redhatFunctions],
 ] as const;
 
-/** Supervisor and workers, none of them one of `ended`. */
-function fullPool(machine: InitMachine, ended: readonly number[] = [], count = 3): Promise<number[]> {
-  return waitFor(`${count} processes of the pool`, () => {
-    const pids = machine.pidsOf('fcgiwrap');
-    return pids.length === count && !pids.some((pid) => ended.includes(pid)) && pids;
-  });
-}
-
 test.for(systems)(
   "the page's script under %s rules starts, reloads, restarts and stops",
   async (system, ctx) => {
@@ -85,20 +77,58 @@ test.for(systems)(
     expect(await call('status')).toBe(3);
     expect(await call('start')).toBe(0);
     expect(await call('status')).toBe(0);
-    const first = await fullPool(machine);
+    const first = await poolOn(machine);
     expect(await call('start')).toBe(0);
-    expect(await fullPool(machine)).toEqual(first);
+    expect(await poolOn(machine)).toEqual(first);
 
     const [supervisor, ...workers] = first;
     expect(await call('reload')).toBe(0);
-    expect((await fullPool(machine, workers))[0]).toBe(supervisor);
+    expect((await poolOn(machine, workers))[0]).toBe(supervisor);
 
     expect(await call('restart')).toBe(0);
-    await fullPool(machine, first);
+    await poolOn(machine, first);
     await askPool(machine, 'app.sock');
     expect(await call('stop')).toBe(0);
-    expect(machine.processes()).toEqual([]);
+    await emptyMachine(machine);
     expect(await call('status')).not.toBe(0);
+  },
+);
+
+const impatient = [
+  [
+    "Debian's of fcgiwrap",
+    '',
+    '/etc/init.d/fcgiwrap',
+    { '/etc/default/fcgiwrap': 'DIETIME=0.1\nQDIETIME=0.2' },
+  ],
+  ["the page's for Debian", pageScript('sh debian').replace('TERM/10', 'TERM/1'), '/etc/init.d/app', {}],
+  ["the page's for OpenRC", pageScript('sh openrc').replace('TERM/10', 'TERM/1'), systems[1][2], openrcRun],
+  [
+    "the page's for Red Hat",
+    pageScript('sh redhat').replace('-d 10', '-d 0'),
+    '/etc/init.d/app',
+    redhatFunctions,
+  ],
+] as const;
+
+test.for(impatient)(
+  'a script that kills after a second or less, as %s, leaves nothing that serves',
+  async (one, ctx) => {
+    const [, text, script, files] = one;
+    needMachine(ctx, fcgiwrap, '/etc/init.d/fcgiwrap', 'start-stop-daemon', 'pidof');
+    const machine = await startMachine({ files: text ? { ...files, '/etc/init.d/app': text } : files });
+    const socket = text ? 'app.sock' : 'fcgiwrap.socket';
+    expect((await machine.run(`${script} start`)).status).toBe(0);
+    const held = await holdPool(machine, socket);
+    expect((await machine.run(`${script} stop`)).status).toBe(0);
+    await emptyMachine(machine);
+    await expect(held.answer).rejects.toThrow('FastCGI request');
+    held.release();
+
+    expect((await machine.run(`${script} start`)).status).toBe(0);
+    await askPool(machine, socket);
+    expect((await machine.run(`${script} stop`)).status).toBe(0);
+    await emptyMachine(machine);
   },
 );
 
@@ -118,14 +148,14 @@ test('a script that starts a pool for each child, as those of Gentoo and Alpine,
   const call = async (action: string): Promise<number | null> =>
     (await machine.run(`sh /srv/openrc-run /etc/init.d/app ${action}`)).status;
   expect(await call('start')).toBe(0);
-  const first = await fullPool(machine, [], 6);
+  const first = await poolOn(machine, [], 6);
   await askPool(machine, 'app.sock-3');
   // The script waits for no end, and its start finds pools that still stop.
   expect(await call('restart')).toBe(0);
-  await fullPool(machine, first, 6);
+  await poolOn(machine, first, 6);
   await askPool(machine, 'app.sock-1');
   expect(await call('stop')).toBe(0);
-  await waitFor('the end of all pools', () => machine.processes().length === 0);
+  await emptyMachine(machine);
 });
 
 test('monit starts a pool, starts it again after its supervisor was killed, restarts and stops it', async (ctx) => {
@@ -138,20 +168,25 @@ test('monit starts a pool, starts it again after its supervisor was killed, rest
   const machine = await startMachine({ files: { '/srv/monitrc': settings + pageScript('monit') } });
   await machine.run('chmod 600 /srv/monitrc');
   machine.keep('exec monit -c /srv/monitrc -I');
-  const first = await fullPool(machine);
+  const first = await poolOn(machine);
   const monit = (action: string): Promise<RunResult> => machine.run(`monit -c /srv/monitrc ${action} app`);
-  // Before that it waits for what it started, and looks at nothing else.
-  await waitFor('monit to see the pool', async () => /^ +status +OK$/m.test((await monit('status')).stdout), {
-    intervalMs: 100,
-  });
-
+  // Before it does, it waits for what it started, and neither looks nor listens.
+  const seen = (pool: readonly number[]): Promise<true> =>
+    waitFor(
+      'monit to see the pool',
+      async () =>
+        new RegExp(`^ +status +OK$[^]*^ +pid +${pool[0]}$`, 'm').test((await monit('status')).stdout),
+      { intervalMs: 100, timeoutMs: 20_000 },
+    );
+  await seen(first);
   const asking = startAsking(machine, 'app.sock');
   await machine.run(`kill -9 ${first[0]}`);
-  const second = await fullPool(machine, first);
+  const second = await poolOn(machine, first);
   expect(await asking.stop()).toEqual([]);
 
+  await seen(second);
   expect((await monit('restart')).status).toBe(0);
-  await fullPool(machine, second);
+  await seen(await poolOn(machine, second));
   expect((await monit('stop')).status).toBe(0);
   await waitFor('the end of the pool', () => machine.pidsOf('fcgiwrap').length === 0);
 });
@@ -173,19 +208,23 @@ test.for(managers)(
       const { status, stderr } = await machine.run(`${command} /srv/app`);
       expect(status, stderr).toBe(0);
     };
-    const first = await fullPool(machine);
+    const first = await poolOn(machine);
     await tell(commands.again);
-    const second = await fullPool(machine, first);
+    const second = await poolOn(machine, first);
+    // A start that is killed before its pool is up undoes itself.
+    const isUp = async (): Promise<boolean> =>
+      (await machine.run('spawn-fcgictl ping /run/app.sock')).status === 0;
+    await waitFor('the pool to be up', isUp, { intervalMs: 50 });
 
     const asking = startAsking(machine, 'app.sock');
     await machine.run(`kill -9 ${second[0]}`);
-    const third = await fullPool(machine, second);
+    const third = await poolOn(machine, second);
     expect(await asking.stop()).toEqual([]);
 
     await tell(commands.down);
     await waitFor('the end of the pool', () => machine.pidsOf('fcgiwrap').length === 0);
     await tell(commands.up);
-    await fullPool(machine, third);
+    await poolOn(machine, third);
     await tell(commands.down);
     await waitFor('the end of the pool', () => machine.pidsOf('fcgiwrap').length === 0);
   },

@@ -1,7 +1,7 @@
 // Which command reaches a pool, as docs/init-scripts.md tells it: each row of its table, and each of its short recipes.
 import { describe, expect, test, type TestContext } from 'vitest';
 import { waitFor } from '../helpers/wait-for.ts';
-import { needMachine, startMachine, type InitMachine } from './init-machine.ts';
+import { emptyMachine, needMachine, poolOn, startMachine, type InitMachine } from './init-machine.ts';
 import { plainBlocks, startCommand, stopCommands } from './init-page.ts';
 
 const pythonApp = `#!/usr/bin/python3
@@ -10,7 +10,7 @@ listener = socket.socket(fileno=os.dup(0))
 while True:
     listener.accept()[0].close()`;
 
-const tools = ['killall', 'pidof', 'pgrep', 'start-stop-daemon', 'busybox'];
+const tools = ['killall', 'pidof', 'pgrep', 'start-stop-daemon', 'busybox', 'fuser', 'lsof'];
 
 function need(ctx: TestContext): void {
   needMachine(ctx, '/usr/sbin/fcgiwrap', '/usr/bin/python3', ...tools);
@@ -19,30 +19,18 @@ function need(ctx: TestContext): void {
 async function startOn(machine: InitMachine, command = startCommand()): Promise<number[]> {
   const { status, stderr } = await machine.run(command);
   expect(status, stderr).toBe(0);
-  return fullPool(machine);
-}
-
-/** Supervisor and two workers. */
-function fullPool(machine: InitMachine, ended: readonly number[] = []): Promise<number[]> {
-  return waitFor('supervisor and workers', () => {
-    const pids = machine.pidsOf('fcgiwrap');
-    return pids.length === 3 && !pids.some((pid) => ended.includes(pid)) && pids;
-  });
-}
-
-function emptyMachine(machine: InitMachine): Promise<true> {
-  return waitFor('the end of the pool', () => machine.processes().length === 0);
+  return poolOn(machine);
 }
 
 describe('a pool of the page', () => {
   const expected: Record<string, (machine: InitMachine, pids: readonly number[]) => Promise<unknown>> = {
     'the pool, which stops': emptyMachine,
     async 'workers, which are replaced'(machine, [supervisor = 0, ...workers]) {
-      const [same] = await fullPool(machine, workers);
+      const [same] = await poolOn(machine, workers);
       expect(same).toBe(supervisor);
     },
     async nobody(machine, pids) {
-      expect(await fullPool(machine)).toEqual(pids);
+      expect(await poolOn(machine)).toEqual(pids);
     },
   };
 
