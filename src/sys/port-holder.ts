@@ -51,11 +51,7 @@ export function isListeningInode(proc: ProcFs, inode: string): boolean {
       return fields[9] === inode && fields[3] === TCP_LISTEN;
     }),
   );
-  const isUnix = (line: string): boolean => {
-    const fields = line.split(/\s+/);
-    return fields[6] === inode && fields[3] === UNIX_LISTEN;
-  };
-  return isTcp || proc.readTable('net/unix').some(isUnix);
+  return isTcp || listeningUnixSockets(proc).some((socket) => socket.inode === inode);
 }
 
 /** /proc shows an address as words of the machine, IPv6 as four of them. */
