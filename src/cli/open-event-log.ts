@@ -35,8 +35,7 @@ export function openEventLog(
 }
 
 /** What to tell about the log once the pool is up; looked up before chroot hides it. */
-export function describeLogProblem(config: Config): string | undefined {
-  if (config.model !== 'background' || config.logFile !== undefined || existsSync('/dev/log'))
-    return undefined;
-  return '/dev/log is missing, so events of this pool are lost: --log FILE keeps them';
+export function describeLogProblem(config: Config): string[] {
+  if (config.model !== 'background' || config.logFile !== undefined || existsSync('/dev/log')) return [];
+  return ['/dev/log is missing, so events of this pool are lost: --log FILE keeps them'];
 }

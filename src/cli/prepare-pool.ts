@@ -31,6 +31,7 @@ import type { PoolGiver } from './pool-giver.ts';
 import { printHint } from './print.ts';
 import { mayBindAgain } from './socket-renewal.ts';
 import type { StartJournal } from './start-journal.ts';
+import { describeShutOut } from './web-server-hint.ts';
 
 /** What a start has in hand when only the workers are missing. */
 export interface PreparedPool {
@@ -43,8 +44,8 @@ export interface PreparedPool {
   /** --worker-pid-file, absolute. */
   readonly workerPidPattern: string | undefined;
   readonly log: EventLog | undefined;
-  /** A hint to print once the pool is up. */
-  readonly logProblem: string | undefined;
+  /** To print once the pool is up. */
+  readonly laterHints: readonly string[];
   /** Binds the same address once more, as at the start; undefined where a supervisor cannot. */
   readonly bindAgain: (() => ListenSocket) | undefined;
   /** /dev/null, read and write, opened before any chroot. */
@@ -115,7 +116,6 @@ export async function preparePool({
   const workerPidFiles = openWorkerPidFiles(config, journal, claim);
   const workerPidPattern = config.workerPidFile === undefined ? undefined : resolve(config.workerPidFile);
   const log = openEventLog(config, identity, logDescriptor, journal);
-  const logProblem = describeLogProblem(config);
   // The process that execs in place cannot have a child that outlives the exec.
   if (identity.uid !== 0 && config.model !== 'exec') {
     const node = [process.execPath, ...process.execArgv, process.argv[1] ?? ''];
@@ -123,6 +123,7 @@ export async function preparePool({
   }
 
   const owner = socketOwner(config, identity, socketIdentity, proc?.descriptor);
+  const laterHints = [...describeLogProblem(config), ...describeShutOut(config, address, owner)];
   let isInherited = false;
   const bind = async (): Promise<ListenSocket> => {
     const found = isSupervised ? findSocket(claim, target, proc, identity) : undefined;
@@ -158,7 +159,7 @@ export async function preparePool({
     workerPidFiles,
     workerPidPattern,
     log,
-    logProblem,
+    laterHints,
     bindAgain: mayBindAgain(config, owner) ? () => listenOn(target, config.backlog, owner) : undefined,
     nowhere,
     proc,

@@ -9,10 +9,12 @@ import { check, libc } from '../sys/libc.ts';
 import { findChdirError, findExecError } from '../sys/program-check.ts';
 import { commandLineOf, executedPath, workerEnvironment } from '../sys/spawn-worker.ts';
 import type { PreparedPool } from './prepare-pool.ts';
+import { printHint } from './print.ts';
 import { explainExec } from './start-failure.ts';
 
 /** Puts the socket on descriptor 0 and executes the program; throws 1.6's refusal when that fails. */
 export function runInPlace(config: Config, caller: Caller, prepared: PreparedPool): never {
+  prepared.laterHints.forEach(printHint);
   check('dup2', () => libc.dup2(prepared.socket.descriptor, 0));
   const command = commandLineOf(config.program, caller);
   const environment = workerEnvironment(caller.environment, config.phpChildren);

@@ -237,7 +237,7 @@ class SupervisedRun {
     if (this.#isBackground) tellFrontSuccess(process.pid);
     this.#records.setPhase('serving');
     for (const end of firstEnds) if (end) printError(describeFirstEnd(end));
-    if (this.#prepared.logProblem !== undefined) printHint(this.#prepared.logProblem);
+    this.#prepared.laterHints.forEach(printHint);
     if (this.#isBackground) {
       leaveStreams(this.#prepared.nowhere);
       this.#frontWatch.letGo();

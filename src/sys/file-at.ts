@@ -92,3 +92,8 @@ export function padWithNewlines(content: Buffer, length: number): Buffer {
     ? content
     : Buffer.concat([content, Buffer.alloc(length - content.length, '\n')]);
 }
+
+/** Whether a file has an access control list, or gives one to what is made in it (acl(5)). */
+export function hasAccessList(path: string): boolean {
+  return ['access', 'default'].some((kind) => libc.getxattr(path, `system.posix_acl_${kind}`, null, 0) > 0);
+}

@@ -80,6 +80,9 @@ export const libc = {
     'int getsockopt(int, int, int, void *, void *)',
   ),
   getrlimit: declare<[number, Buffer], number>('int getrlimit(int, void *)'),
+  getxattr: declare<[string, string, null, 0], number>(
+    'long getxattr(const char *, const char *, void *, ulong)',
+  ),
   inetAton: declare<[string, Buffer], number>('int inet_aton(const char *, void *)'),
   inetPton: declare<[number, string, Buffer], number>('int inet_pton(int, const char *, void *)'),
   initgroups: declare<[string, number], number>('int initgroups(const char *, uint)'),
