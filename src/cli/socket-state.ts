@@ -2,6 +2,7 @@
 // wants it: Node and Go set O_NONBLOCK and another backlog on it, and a Node program that
 // ends clears the flag under those that serve on.
 import type { SharedSocket } from '../supervisor/interfaces.ts';
+import { acceptQueue } from '../sys/accept-queue.ts';
 import type { ListenSocket } from '../sys/listen-socket.ts';
 import { attempt, libc } from '../sys/libc.ts';
 import { isNonBlocking, setNonBlocking } from '../sys/non-blocking.ts';
@@ -12,11 +13,14 @@ const lookAgainAfterMs = 1000;
 export class SocketState implements SharedSocket {
   readonly #socket: ListenSocket;
   readonly #backlog: number;
+  readonly #isShut: () => boolean;
   #isNonBlocking = false;
 
-  constructor(socket: ListenSocket, backlog: number) {
+  /** `isShut` says whether nobody new is let in any more. */
+  constructor(socket: ListenSocket, backlog: number, isShut: () => boolean) {
     this.#socket = socket;
     this.#backlog = backlog;
+    this.#isShut = isShut;
   }
 
   settle(): void {
@@ -38,6 +42,10 @@ export class SocketState implements SharedSocket {
   revert(): void {
     const { descriptor } = this.#socket;
     if (isNonBlocking(descriptor) !== this.#isNonBlocking) setNonBlocking(descriptor, this.#isNonBlocking);
+  }
+
+  queued(): number | undefined {
+    return this.#isShut() ? acceptQueue(this.#socket)?.length : undefined;
   }
 
   reset(): void {

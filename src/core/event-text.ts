@@ -37,6 +37,15 @@ export type PoolEvent =
   | { readonly event: 'session-left'; readonly session: number; readonly pids: readonly number[] }
   | { readonly event: 'stopping'; readonly reason: string }
   | { readonly event: 'killed'; readonly reason: string; readonly pids: readonly number[] }
+  /** A worker was ended before its time although it was at work: connections it held, and since when at least. */
+  | {
+      readonly event: 'request-cut';
+      readonly slot: number | undefined;
+      readonly workerPid: number;
+      readonly connections: number;
+      readonly ageMs: number;
+      readonly reason: string;
+    }
   | { readonly event: 'stopped' }
   | { readonly event: 'reload-started'; readonly generation: number }
   | {
@@ -78,6 +87,7 @@ export function severityOf(event: PoolEvent): Severity {
     case 'session-left':
     case 'socket-renewed':
     case 'killed':
+    case 'request-cut':
     case 'handover-failed':
     case 'warning':
       return 'warning';
@@ -119,6 +129,8 @@ function describe(event: PoolEvent): string {
       return `stopping: ${event.reason}`;
     case 'killed':
       return `killed PID ${event.pids.join(' ')}: ${event.reason}`;
+    case 'request-cut':
+      return describeCut(event);
     case 'stopped':
       return 'stopped';
     case 'reload-started':
@@ -154,6 +166,17 @@ function describe(event: PoolEvent): string {
     case 'warning':
       return event.message;
   }
+}
+
+/** From outside a connection that is kept open between requests looks like one in the middle of a request. */
+function describeCut(event: Extract<PoolEvent, { event: 'request-cut' }>): string {
+  const { slot, workerPid, connections, ageMs, reason } = event;
+  const who = slot === undefined ? `worker PID ${workerPid}` : `worker ${slot} (PID ${workerPid})`;
+  const what =
+    connections === 1
+      ? `a request, or a connection kept open, at least ${describeMs(ageMs)} old`
+      : `${connections} requests, or connections kept open, the oldest at least ${describeMs(ageMs)} old`;
+  return `${who}: cut ${what}: ${reason}`;
 }
 
 /** Why no process could be started, and where the limit is. */

@@ -1,11 +1,18 @@
 // Workers of another supervisor, which was killed or gave its pool away unfinished:
 // ended gracefully, watched by PID and start time, never waited for.
-import type { StopMethod } from '../core/config.ts';
-import { GracefulEnd, type Deadline } from './graceful-end.ts';
-import type { AdoptedSessions, AdoptedWorker, Clock, EventLog } from './interfaces.ts';
+import type { Deadline } from './ending.ts';
+import { GracefulEnd, type GracefulEndOptions } from './graceful-end.ts';
+import type { AdoptedSessions, AdoptedWorker, Clock } from './interfaces.ts';
 
 const firstLookMs = 10;
 const longestLookMs = 200;
+
+export interface AdoptedWorkersOptions extends Pick<
+  GracefulEndOptions,
+  'clock' | 'log' | 'method' | 'queued'
+> {
+  readonly sessions: AdoptedSessions;
+}
 
 export class AdoptedWorkers {
   readonly #clock: Clock;
@@ -15,16 +22,14 @@ export class AdoptedWorkers {
   readonly #workers = new Map<number, AdoptedWorker>();
   #look: (() => void) | undefined;
 
-  constructor(
-    clock: Clock,
-    sessions: AdoptedSessions,
-    log: EventLog,
-    method: StopMethod,
-    onGone: (pid: number) => void,
-  ) {
-    this.#clock = clock;
-    this.#sessions = sessions;
-    this.#gracefulEnd = new GracefulEnd(clock, sessions, log, method, (pid) => this.#forget(pid));
+  constructor(options: AdoptedWorkersOptions, onGone: (pid: number) => void) {
+    this.#clock = options.clock;
+    this.#sessions = options.sessions;
+    this.#gracefulEnd = new GracefulEnd({
+      ...options,
+      slotOf: (pid) => this.#workers.get(pid)?.slot,
+      onStuck: (pid) => this.#forget(pid),
+    });
     this.#onGone = onGone;
   }
 
@@ -53,6 +58,11 @@ export class AdoptedWorkers {
   /** The pool stops: patience ends earlier. */
   hurry(deadline: Deadline): void {
     this.#gracefulEnd.hurry(deadline);
+  }
+
+  /** All of them are about to be killed, as with one's own. */
+  beforeKill(reason: string): (refused: readonly number[]) => void {
+    return this.#gracefulEnd.beforeKill(reason);
   }
 
   /** The result: those that may not be signalled. */

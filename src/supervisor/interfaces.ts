@@ -27,20 +27,36 @@ export interface SessionMember {
 
 type EndSignal = 'SIGTERM' | 'SIGKILL';
 
+export type EndOfIdle = 'ask' | 'replace' | 'kill' | 'kill-waiting';
+
 /** `signalled`: it was idle and has the signal; `unknown`: its connections cannot be seen. */
 export type IdleVerdict = 'signalled' | 'busy' | 'unknown' | 'gone';
+
+/** What a worker is at work on, as far as one can see from outside. */
+export interface Request {
+  /** Names the connection while it is open. */
+  readonly connection: string;
+  /** How long its client has been waiting at least, where the kernel tells. */
+  readonly ageMs: number | undefined;
+}
 
 export interface Sessions {
   /** Signals every process of the sessions of these live workers; the result: those of the workers that refused it. */
   signalWorkers(leaders: readonly number[], signal: `SIG${string}`): readonly number[];
+  /** TERM to those of their processes that do not simply die of it; the workers that had any. */
+  askHandlers(leaders: readonly number[]): readonly number[];
+  /** Whether one of these live workers holds an accepted connection. */
+  isAnyBusy(leaders: readonly number[]): boolean;
+  /** The accepted connections that each of these live workers holds. */
+  requestsOf(leaders: readonly number[]): ReadonlyMap<number, readonly Request[]>;
   /** Whether the worker's program is known to finish its request on TERM. */
   finishesOnTerm(leader: number): boolean;
   /**
    * Ends those live workers that hold no accepted connection, while they are stopped: `ask` with
    * TERM; `replace` with TERM only where the program acts on it before it could accept again,
-   * else with KILL; `kill`.
+   * else with KILL; `kill`; `kill-waiting` only those that are seen to wait for the next connection.
    */
-  endIdle(leaders: readonly number[], how: 'ask' | 'replace' | 'kill'): ReadonlyMap<number, IdleVerdict>;
+  endIdle(leaders: readonly number[], how: EndOfIdle): ReadonlyMap<number, IdleVerdict>;
   /** Signals what is left of the sessions of these dead workers, and names it. */
   signalLeftovers(leaders: readonly number[], signal: EndSignal): SessionMember[];
   leftovers(leaders: readonly number[]): SessionMember[];
@@ -50,6 +66,8 @@ export interface Sessions {
 
 /** A worker that another supervisor started; the start time (clock ticks since boot) proves that it still is that one. */
 export interface AdoptedWorker {
+  /** The slot that it had there. */
+  readonly slot?: number;
   readonly pid: number;
   readonly startTime: string;
 }
@@ -134,4 +152,6 @@ export interface SharedSocket {
   revert(): void;
   /** No worker is left: another program may follow. */
   reset(): void;
+  /** How many connections wait to be accepted once nobody new is let in; undefined before, or where that cannot be. */
+  queued(): number | undefined;
 }

@@ -9,7 +9,8 @@ import type { SlotEvent } from '../core/slot-state.ts';
 import type { WorkerExit } from '../core/worker-exit.ts';
 import { AdoptedWorkers } from './adopted-workers.ts';
 import { describeReloadFailure, endEvent } from './end-report.ts';
-import { GracefulEnd, type Deadline } from './graceful-end.ts';
+import type { Deadline } from './ending.ts';
+import { GracefulEnd } from './graceful-end.ts';
 import type {
   AdoptedSessions,
   AdoptedWorker,
@@ -129,12 +130,21 @@ export class Supervisor {
     this.#pool = new Pool(settings.workers, settings.restart, { probes: settings.isTriedFirst });
     this.#facts = new WorkerFacts();
     this.#sweep = new SessionSweep(clock, sessions, log, settings.stopTimeoutMs);
-    this.#gracefulEnd = new GracefulEnd(clock, sessions, log, settings.stopMethod, (pid) =>
-      // Nothing ends it: what waits for its end goes on without.
-      this.#carryOut(this.#pool.retireeEnded(pid)),
-    );
-    this.#adopted = new AdoptedWorkers(clock, machine.adoptedSessions, log, settings.stopMethod, (pid) =>
-      this.#forgetAdopted(pid),
+    const method = settings.stopMethod;
+    const queued = (): number | undefined => machine.sharedSocket.queued();
+    this.#gracefulEnd = new GracefulEnd({
+      clock,
+      sessions,
+      log,
+      method,
+      queued,
+      slotOf: (pid) => this.#facts.get(pid)?.slot,
+      // What waits for its end goes on without.
+      onStuck: (pid) => this.#carryOut(this.#pool.retireeEnded(pid)),
+    });
+    this.#adopted = new AdoptedWorkers(
+      { clock, sessions: machine.adoptedSessions, log, method, queued },
+      (pid) => this.#forgetAdopted(pid),
     );
     this.#upWatch = new UpWatch(
       clock,
@@ -197,7 +207,7 @@ export class Supervisor {
     const atMs = this.#machine.clock.nowMs();
     this.#machine.sharedSocket.restore();
     this.#machine.records.ended(slot, pid);
-    this.#gracefulEnd.leaderEnded(pid);
+    this.#gracefulEnd.leaderEnded(pid, exit);
     // Replace first, clean up behind it afterwards: the respawn is what users wait for.
     if (this.#pool.reload?.candidate?.pid === pid) this.#carryOut(this.#pool.candidateEnded(exit), worker);
     else if (this.#pool.retirees.has(pid)) this.#carryOut(this.#pool.retireeEnded(pid), worker);
@@ -297,7 +307,10 @@ export class Supervisor {
     for (const listener of this.#nextListeners.splice(0)) listener({ kind: 'stopped' });
   }
 
-  /** In a stop the KILL is the pool's own, at the stop timeout; one worker gets a TERM then, and KILL a second later. */
+  /**
+   * In a stop the KILL is the pool's own, at the stop timeout, and the last TERM a second before; a worker that
+   * is replaced has the whole of it, and KILL comes a second later.
+   */
   #deadline(): Deadline {
     const endMs = this.#machine.clock.nowMs() + this.#settings.stopTimeoutMs;
     if (!this.#isStopping && this.#pool.phase !== 'stopping')
@@ -311,6 +324,7 @@ export class Supervisor {
     this.#isKilling = true;
     this.#giveUpAtMs = this.#machine.clock.nowMs() + afterKillMs;
     const workers = [...this.#facts.livePids(), ...this.#adopted.pids];
+    const reportCut = [this.#gracefulEnd.beforeKill(reason), this.#adopted.beforeKill(reason)];
     const refusing = [
       ...this.#machine.sessions.signalWorkers(this.#facts.livePids(), 'SIGKILL'),
       ...this.#adopted.kill(),
@@ -320,6 +334,7 @@ export class Supervisor {
     const refused = left.filter(({ isRefused }) => isRefused).map(({ pid }) => pid);
     const pids = [...workers.filter((pid) => !refusing.includes(pid)), ...reached];
     if (pids.length > 0) this.#machine.log.write({ event: 'killed', reason, pids });
+    for (const report of reportCut) report(refusing);
     if (refusing.length > 0) this.#warn(describeRefused(refusing, 'a worker'));
     if (refused.length > 0) this.#warn(describeRefused(refused, 'left of a worker'));
     this.#cancelDeadline?.();

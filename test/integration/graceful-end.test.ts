@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { atEnd } from '../helpers/cleanup.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { fastcgiRequest } from '../helpers/fastcgi-client.ts';
 import { isAlive, readStat, sessionMembers } from '../helpers/processes.ts';
 import { findCommand, missing, needRoot } from '../helpers/requirements.ts';
@@ -150,9 +151,9 @@ describe.for(programs)('$what', ({ missing: reason, options = [], install, proce
 });
 
 describe('a worker with a connection that never ends', () => {
-  test('gets TERM at the deadline in a reload', async () => {
+  test('gets TERM at the deadline in a reload, and what it cut by dying of it is logged', async () => {
     const place = makePlace();
-    const actions = sessionWorkerIn(place, 'serve');
+    const actions = sessionWorkerIn(place, 'end-term=7', 'serve');
     const pool = await start(place, [...quick, '--stop-timeout', '300ms'], actions);
     const worker = await onlyWorker(pool);
     const kept = await keepOpen(place);
@@ -160,6 +161,56 @@ describe('a worker with a connection that never ends', () => {
     expect(isAlive(worker)).toBe(false);
     expect(events(place, 'killed')).toEqual([]);
     expect(kept.destroyed || kept.readableEnded || kept.closed).toBe(true);
+    const [cut] = await waitForEvents(place, 'request-cut');
+    expect(cut).toMatchObject({ slot: 0, workerPid: worker, connections: 1, severity: 'warning' });
+    expect(cut).toMatchObject({ reason: 'TERM at --stop-timeout' });
+    expect(cut?.['ageMs']).toBeGreaterThanOrEqual(290);
+  });
+
+  test('is killed at the deadline in a reload, and gets no TERM, if it would just die of that', async () => {
+    const place = makePlace();
+    const actions = sessionWorkerIn(place, 'serve');
+    const pool = await start(place, [...quick, '--stop-timeout', '300ms'], actions);
+    const worker = await onlyWorker(pool);
+    await keepOpen(place);
+    expect(await ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
+    expect(events(place, 'killed')).toMatchObject([{ pids: [worker], reason: '--stop-timeout' }]);
+    expect(events(place, 'request-cut')).toMatchObject([{ workerPid: worker, reason: '--stop-timeout' }]);
+  });
+
+  test.for(['a Unix socket', 'TCP'] as const)(
+    'on %s has all of --stop-timeout in a stop if it would just die of TERM, and what that cuts is logged',
+    async (transport) => {
+      const place = makePlace();
+      const port = await freePort();
+      const how = transport === 'TCP' ? { address: ['-a', '127.0.0.1', '-p', String(port)] } : {};
+      const actions = sessionWorkerIn(place, 'serve');
+      const pool = await start(place, ['--stop-timeout', '600ms'], actions, how);
+      const worker = await onlyWorker(pool);
+      const target = transport === 'TCP' ? { host: '127.0.0.1', port } : { path: place.socket };
+      await keepOpen({ ...place, name: transport === 'TCP' ? `127.0.0.1:${port}` : place.socket }, target);
+      process.kill(pool.pid, 'SIGTERM');
+      await waitFor('the end', () => !isAlive(pool.pid));
+      // Before, its TERM came half of that earlier, and was the end of it.
+      expect(events(place, 'killed')).toMatchObject([{ pids: [worker], reason: '--stop-timeout' }]);
+      const [cut, ...more] = events(place, 'request-cut');
+      expect(more).toEqual([]);
+      expect(cut).toMatchObject({ slot: 0, workerPid: worker, connections: 1, reason: '--stop-timeout' });
+      expect(cut?.['ageMs']).toBeGreaterThanOrEqual(590);
+    },
+  );
+
+  test('is logged when a second signal kills it', async () => {
+    const place = makePlace();
+    const actions = sessionWorkerIn(place, 'serve');
+    const pool = await start(place, ['--stop-timeout', '1h', '-F', '2'], actions);
+    await fullPool(pool, 2);
+    await keepOpen(place);
+    process.kill(pool.pid, 'SIGTERM');
+    await waitForEvents(place, 'stopping');
+    process.kill(pool.pid, 'SIGTERM');
+    await expectNothingLeft(place);
+    expect(events(place, 'request-cut')).toMatchObject([{ connections: 1, reason: 'second signal' }]);
   });
 
   test('gets KILL a second later when it ignores that', async () => {
@@ -406,8 +457,11 @@ async function askForLine(place: Place): Promise<Held> {
 }
 
 /** A connection that a worker has accepted, and that says nothing. */
-async function keepOpen(place: Place): Promise<Socket> {
-  const connection = connect(place.socket).resume();
+async function keepOpen(
+  place: Place & { name?: string },
+  target: { path: string } | { port: number; host: string } = { path: place.socket },
+): Promise<Socket> {
+  const connection = connect(target).resume();
   connection.on('error', () => undefined);
   atEnd(() => {
     connection.destroy();

@@ -32,7 +32,7 @@ test('reaps strangers, replaces workers and ends with 0 after TERM', async (ctx)
 });
 
 test('ends with 0 when workers have to be killed', async (ctx) => {
-  const { place, pid, ended } = await startAsPid1(ctx, ['ignore=15', 'serve'], ['--stop-timeout', '200ms']);
+  const { place, pid, ended } = await startAsPid1(ctx, ['ignore=15', 'hang'], ['--stop-timeout', '200ms']);
   process.kill(pid, 'SIGTERM');
   expect(await ended).toEqual({ status: 0, signal: null });
   await expectNoProcess(place);

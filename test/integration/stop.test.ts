@@ -48,7 +48,7 @@ test('a worker that needs a while after TERM gets it', async () => {
 test('workers that ignore TERM are killed at --stop-timeout, and the pool still ends with 0', async () => {
   const place = makePlace();
   const options = ['-F', '2', '-P', place.pidFile, '--stop-timeout', '300ms'];
-  const pool = startStaying(place, options, ['ignore=15', 'serve']);
+  const pool = startStaying(place, options, ['ignore=15', 'hang']);
   await waitForEvents(place, 'pool-up');
   const workers = await fullPool(pool, 2);
   process.kill(pool.pid, 'SIGTERM');
@@ -61,7 +61,7 @@ test('workers that ignore TERM are killed at --stop-timeout, and the pool still 
 
 test('a second TERM kills at once', async () => {
   const place = makePlace();
-  const pool = startStaying(place, ['-F', '2', '--stop-timeout', '1h'], ['ignore=15', 'serve']);
+  const pool = startStaying(place, ['-F', '2', '--stop-timeout', '1h'], ['ignore=15', 'hang']);
   await waitForEvents(place, 'pool-up');
   process.kill(pool.pid, 'SIGTERM');
   await waitForEvents(place, 'stopping');
@@ -97,7 +97,7 @@ test('a pool whose slots are backing off stops without waiting for them', async 
 
 test('a worker killed while the pool stops is not replaced', async () => {
   const place = makePlace();
-  const pool = await start(place, ['-F', '2', '--stop-timeout', '500ms'], ['ignore=15', 'serve']);
+  const pool = await start(place, ['-F', '2', '--stop-timeout', '500ms'], ['ignore=15', 'hang']);
   const [first = 0] = await fullPool(pool, 2);
   process.kill(pool.pid, 'SIGTERM');
   await waitForEvents(place, 'stopping');

@@ -76,7 +76,7 @@ describe.for(children)('a child in %s', (where) => {
     const pool = await start(
       place,
       ['--stop-timeout', '300ms'],
-      ['ignore=15', ...familyActions(place, action)],
+      ['ignore=15', ...familyActions(place, action, 'hang')],
     );
     const [worker, child] = await firstFamily(place, pool);
     process.kill(pool.pid, 'SIGTERM');
@@ -126,8 +126,8 @@ test('twenty workers killed at the same moment are all replaced, and no zombie i
   await waitFor('no zombie', () => first.every((pid) => readStat(pid) === undefined));
 });
 
-function familyActions(place: Place, action: 'child' | 'group'): string[] {
-  return [`${action}=${join(place.dir, 'children')}`, 'serve'];
+function familyActions(place: Place, action: 'child' | 'group', then: 'serve' | 'hang' = 'serve'): string[] {
+  return [`${action}=${join(place.dir, 'children')}`, then];
 }
 
 async function firstFamily(place: Place, pool: Pool): Promise<[worker: number, child: number]> {

@@ -99,6 +99,30 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
     'warning',
     'killed PID 300 301: --stop-timeout',
   ],
+  [
+    {
+      event: 'request-cut',
+      slot: 2,
+      workerPid: 300,
+      connections: 1,
+      ageMs: 9004,
+      reason: '--stop-timeout',
+    },
+    'warning',
+    'worker 2 (PID 300): cut a request, or a connection kept open, at least 9.0 s old: --stop-timeout',
+  ],
+  [
+    {
+      event: 'request-cut',
+      slot: undefined,
+      workerPid: 300,
+      connections: 3,
+      ageMs: 12,
+      reason: 'second signal',
+    },
+    'warning',
+    'worker PID 300: cut 3 requests, or connections kept open, the oldest at least 12 ms old: second signal',
+  ],
   [{ event: 'stopped' }, 'notice', 'stopped'],
   [
     { event: 'start-limit-reached', count: 3, withinMs: 10_000 },

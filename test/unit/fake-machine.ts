@@ -139,6 +139,7 @@ export class FakeMachine implements Machine {
     restore: () => undefined,
     revert: () => undefined,
     reset: () => void this.journal.push('reset socket'),
+    queued: () => this.queued,
   };
   readonly stopGuard: StopGuard = {
     begin: ({ own, adopted, ended }, heir) => {
@@ -148,6 +149,8 @@ export class FakeMachine implements Machine {
     add: (workers) => void this.journal.push(`guard also ${workers.map(({ pid }) => pid).join(' ')}`),
     end: () => void this.journal.push('guard ends'),
   };
+  /** Connections in the queue of a socket that lets nobody new in. */
+  queued: number | undefined;
   /** Workers that may not be looked into. */
   readonly hidden = new Set<number>();
   readonly readiness = {
@@ -174,9 +177,24 @@ export class FakeMachine implements Machine {
   };
   /** Workers of programs that are not known to finish on TERM: idle stop is for them. */
   readonly needIdleStop = new Set<number>();
+  /** How long the clients of busy workers have been waiting, where the kernel tells. */
+  readonly ages = new Map<number, number>();
   /** Workers that hold an accepted connection. */
   readonly busy = new Set<number>();
   readonly sessions: Sessions = {
+    askHandlers: (leaders) => {
+      const asked = leaders.filter((leader) => this.#processes.get(leader)?.ignoresTerm);
+      this.#note(asked, 'SIGTERM');
+      return asked;
+    },
+    isAnyBusy: (leaders) => leaders.some((leader) => this.busy.has(leader)),
+    requestsOf: (leaders) =>
+      new Map(
+        leaders.map((leader) => [
+          leader,
+          this.busy.has(leader) ? [{ connection: `of ${leader}`, ageMs: this.ages.get(leader) }] : [],
+        ]),
+      ),
     finishesOnTerm: (leader) => !this.needIdleStop.has(leader),
     endIdle: (leaders, how) => this.#endIdle(leaders, how),
     signalWorkers: (leaders, signal) => {
@@ -254,19 +272,20 @@ export class FakeMachine implements Machine {
   }
 
   #endIdle(leaders: readonly number[], how: string): Map<number, IdleVerdict> {
-    const verdicts = new Map(leaders.map((leader) => [leader, this.#judgeIdle(leader)]));
+    const verdicts = new Map(leaders.map((leader) => [leader, this.#judgeIdle(leader, how)]));
     const idle = leaders.filter((leader) => verdicts.get(leader) === 'signalled');
     this.#note(idle, how === 'ask' ? 'SIGTERM' : `idle ${how}`);
     for (const [pid, { session }] of this.#processes) {
-      if (idle.includes(session)) this.#deliver(pid, how === 'kill' ? 'SIGKILL' : 'SIGTERM');
+      if (idle.includes(session)) this.#deliver(pid, how.startsWith('kill') ? 'SIGKILL' : 'SIGTERM');
     }
     return verdicts;
   }
 
-  #judgeIdle(leader: number): IdleVerdict {
+  #judgeIdle(leader: number, how: string): IdleVerdict {
     const process = this.#processes.get(leader);
     if (!process || process.isZombie) return 'gone';
     if (this.hidden.has(leader)) return 'unknown';
+    if (how === 'kill-waiting' && !this.waiting.has(leader)) return 'busy';
     return this.busy.has(leader) ? 'busy' : 'signalled';
   }
 

@@ -2,7 +2,8 @@
 // the deadline; and how often somebody looks.
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { StopMethod } from '../../src/core/config.ts';
-import { GracefulEnd, type Deadline } from '../../src/supervisor/graceful-end.ts';
+import type { Deadline } from '../../src/supervisor/ending.ts';
+import { GracefulEnd } from '../../src/supervisor/graceful-end.ts';
 import { FakeMachine } from './fake-machine.ts';
 
 let machine: FakeMachine;
@@ -27,8 +28,16 @@ function spawn(
 /** Dead workers are noticed at once. */
 function create(method: StopMethod = 'auto'): GracefulEnd {
   const { clock, sessions, log } = machine;
-  const ending = new GracefulEnd(clock, sessions, log, method, (leader) => void stuck.push(leader));
-  machine.onChildEnd = (pid) => ending.leaderEnded(pid);
+  const ending = new GracefulEnd({
+    clock,
+    sessions,
+    log,
+    method,
+    queued: () => machine.queued,
+    slotOf: (leader) => leader - 101,
+    onStuck: (leader) => void stuck.push(leader),
+  });
+  machine.onChildEnd = (pid, exit) => ending.leaderEnded(pid, exit);
   return ending;
 }
 
@@ -52,6 +61,12 @@ function watch(ms: number): string[] {
     for (const line of machine.takeJournal()) lines.push(`${machine.clock.nowMs() - startMs}: ${line}`);
   }
   return lines;
+}
+
+/** What is written down of the request of worker 101. */
+function cut(facts: { readonly ageMs: number; readonly reason?: string }): object {
+  const where = { event: 'request-cut', slot: 0, workerPid: 101, connections: 1 };
+  return { ...where, reason: '--stop-timeout', ...facts };
 }
 
 /** When somebody looked whether the worker is idle, in milliseconds from now. */
@@ -100,7 +115,35 @@ describe('an idle worker', () => {
   test('in the stop of a pool may take until the deadline for its cleaning up', () => {
     create().end(spawn(1, { ignoresTerm: true }), stopWithin(8000));
     expect(watch(20_000)).toStrictEqual(['0: SIGTERM 101']);
-    expect(machine.clock.pending).toBe(0);
+  });
+
+  test.each([
+    ['in the stop of a pool', false],
+    ['that is replaced', true],
+  ])('%s, is killed when it waits for connections again 200 ms after its TERM', (_case, isReplaced) => {
+    const deadline = isReplaced ? within(9000) : stopWithin(8000);
+    create().end(spawn(2, { ignoresTerm: true }), deadline);
+    machine.takeJournal();
+    machine.waiting.add(102);
+    expect(watch(199)).toStrictEqual([]);
+    expect(watch(300)).toStrictEqual(['1: idle kill-waiting 102']);
+  });
+
+  test('that was taken back into service by its program is killed when it has answered and waits again', () => {
+    create().end(spawn(1, { ignoresTerm: true }), stopWithin(8000));
+    machine.waiting.add(101);
+    machine.busy.add(101);
+    expect(watch(2000)).toStrictEqual(['0: SIGTERM 101']);
+    machine.busy.delete(101);
+    const [line = '', ...more] = watch(60);
+    expect(line).toMatch(/^\d\d?: idle kill-waiting 101$/);
+    expect(more).toStrictEqual([]);
+  });
+
+  test('that waits again has its time until the deadline where the user has named the signal', () => {
+    machine.waiting.add(101);
+    create('SIGTERM').end(spawn(1, { ignoresTerm: true }), within(9000));
+    expect(watch(10_000)).toStrictEqual(['0: SIGTERM 101', '10000: SIGKILL 101', '10000: log killed']);
   });
 });
 
@@ -118,14 +161,41 @@ describe('a busy worker', () => {
   test('of an unknown program gets TERM at the deadline, and KILL a second later', () => {
     machine.busy.add(101);
     create().end(spawn(1, { ignoresTerm: true }), within(9000));
-    expect(watch(10_000)).toStrictEqual(['9000: SIGTERM 101', '10000: SIGKILL 101', '10000: log killed']);
-    expect(machine.events).toStrictEqual([{ event: 'killed', reason: '--stop-timeout', pids: [101] }]);
+    expect(watch(10_000)).toStrictEqual([
+      '9000: SIGTERM 101',
+      '10000: SIGKILL 101',
+      '10000: log killed',
+      '10000: log request-cut',
+    ]);
+    expect(machine.events).toStrictEqual([
+      { event: 'killed', reason: '--stop-timeout', pids: [101] },
+      cut({ ageMs: 10_000 }),
+    ]);
+  });
+
+  test('that would just die of TERM is killed when its time is over, and gets no TERM', () => {
+    machine.busy.add(101);
+    create().end(spawn(1), within(9000));
+    expect(watch(10_000)).toStrictEqual(['9000: SIGKILL 101', '9000: log killed', '9000: log request-cut']);
+  });
+
+  test('that would just die of TERM has all of its time in the stop of a pool too', () => {
+    machine.busy.add(101);
+    create().end(spawn(1), stopWithin(8000));
+    expect(watch(8990)).toStrictEqual([]);
+    machine.busy.delete(101);
+    expect(watch(60).map((line) => line.replace(/^\d+: /, ''))).toStrictEqual(['SIGTERM 101']);
   });
 
   test('of a known program gets TERM after two seconds, and KILL when it is over its deadline', () => {
     machine.busy.add(101);
     create().end(spawn(1, { isKnown: true, ignoresTerm: true }), within(9000));
-    expect(watch(10_000)).toStrictEqual(['2000: SIGTERM 101', '10000: SIGKILL 101', '10000: log killed']);
+    expect(watch(10_000)).toStrictEqual([
+      '2000: SIGTERM 101',
+      '10000: SIGKILL 101',
+      '10000: log killed',
+      '10000: log request-cut',
+    ]);
   });
 
   test('of a known program gets TERM after half of a short deadline', () => {
@@ -137,7 +207,11 @@ describe('a busy worker', () => {
   test('under idle-kill gets no TERM, ever', () => {
     machine.busy.add(101);
     create('idle-kill').end(spawn(1, { isKnown: true }), within(9000));
-    expect(watch(11_000)).toStrictEqual(['10000: SIGKILL 101', '10000: log killed']);
+    expect(watch(11_000)).toStrictEqual([
+      '10000: SIGKILL 101',
+      '10000: log killed',
+      '10000: log request-cut',
+    ]);
   });
 
   test.each([
@@ -167,14 +241,18 @@ describe('a busy worker', () => {
   test('under the name of a signal gets that one, and KILL at the deadline', () => {
     machine.busy.add(101);
     create('SIGUSR1').end(spawn(1), within(9000));
-    expect(watch(10_000)).toStrictEqual(['0: SIGUSR1 101', '10000: SIGKILL 101', '10000: log killed']);
+    expect(watch(10_000)).toStrictEqual([
+      '0: SIGUSR1 101',
+      '10000: SIGKILL 101',
+      '10000: log killed',
+      '10000: log request-cut',
+    ]);
   });
 
   test('in the stop of a pool gets TERM before the deadline, and nothing else from here', () => {
     machine.busy.add(101);
     create().end(spawn(1, { ignoresTerm: true }), stopWithin(8000));
     expect(watch(20_000)).toStrictEqual(['8000: SIGTERM 101']);
-    expect(machine.clock.pending).toBe(0);
   });
 
   test('is ended as soon as it is idle', () => {
@@ -185,6 +263,86 @@ describe('a busy worker', () => {
     const [line = '', ...more] = watch(60);
     expect(line).toMatch(/^\d\d?: idle replace 101$/);
     expect(more).toStrictEqual([]);
+  });
+});
+
+describe('a request that is cut off', () => {
+  test('is as old as the kernel says, where it says so', () => {
+    machine.busy.add(101);
+    machine.ages.set(101, 60_000);
+    create().end(spawn(1), within(9000));
+    machine.clock.advance(9000);
+    expect(machine.events.at(-1)).toStrictEqual(cut({ ageMs: 60_000 }));
+  });
+
+  test('by the last TERM is told when the worker has ended', () => {
+    machine.busy.add(101);
+    create().end(spawn(1, { ignoresTerm: true }), within(9000));
+    machine.clock.advance(9400);
+    machine.end(101, { kind: 'exited', status: 143 });
+    expect(machine.events).toStrictEqual([cut({ ageMs: 9400, reason: 'TERM at --stop-timeout' })]);
+  });
+
+  test.each([
+    ['the worker ends with 0 on that TERM', () => machine.end(101, { kind: 'exited', status: 0 })],
+    [
+      'the worker was seen without it before it died',
+      (): void => {
+        machine.busy.delete(101);
+        machine.clock.advance(300);
+        machine.end(101, { kind: 'signaled', signal: 15 });
+      },
+    ],
+  ])('is none if %s', (_case, end) => {
+    machine.busy.add(101);
+    create().end(spawn(1, { ignoresTerm: true }), within(9000));
+    machine.clock.advance(9400);
+    end();
+    expect(machine.events).toStrictEqual([]);
+  });
+});
+
+describe('in the stop of a pool that lets nobody new in', () => {
+  test('nobody is ended while others are at work and connections wait', () => {
+    machine.queued = 3;
+    machine.busy.add(102);
+    create().end(spawn(2), stopWithin(8000));
+    expect(watch(3000)).toStrictEqual([]);
+    machine.queued = 0;
+    expect(watch(60).map((line) => line.replace(/^\d+: /, ''))).toStrictEqual(['SIGTERM 101']);
+    machine.busy.delete(102);
+    expect(watch(60).map((line) => line.replace(/^\d+: /, ''))).toStrictEqual(['SIGTERM 102']);
+  });
+
+  test('a program that finishes on TERM gets it when nobody waits any more', () => {
+    machine.queued = 3;
+    machine.busy.add(101);
+    create().end(spawn(1, { isKnown: true }), stopWithin(8000));
+    expect(watch(3000)).toStrictEqual([]);
+    machine.queued = 0;
+    expect(watch(60).map((line) => line.replace(/^\d+: /, ''))).toStrictEqual(['SIGTERM 101']);
+  });
+
+  test('connections that nobody takes keep nobody', () => {
+    machine.queued = 3;
+    create().end(spawn(2), stopWithin(8000));
+    const [line = '', ...more] = watch(300);
+    expect(line).toMatch(/^2\d\d: SIGTERM 101 102$/);
+    expect(more).toStrictEqual([]);
+  });
+
+  test('at the deadline the last TERM goes out all the same', () => {
+    machine.queued = 3;
+    machine.busy.add(101);
+    create().end(spawn(1, { ignoresTerm: true }), stopWithin(8000));
+    expect(watch(8500)).toStrictEqual(['8000: SIGTERM 101']);
+  });
+
+  test('those that are replaced meanwhile wait for nobody', () => {
+    machine.queued = 3;
+    machine.busy.add(102);
+    create().end(spawn(2), within(9000));
+    expect(watch(100)).toStrictEqual(['0: idle replace 101']);
   });
 });
 
@@ -240,8 +398,8 @@ describe('a worker that is gone', () => {
 
 test('a worker that not even KILL ends is given up two seconds later, once', () => {
   machine.busy.add(101);
-  create().end(spawn(1), within(9000));
-  expect(watch(11_999).at(-1)).toBe('10000: log killed');
+  create().end(spawn(1, { ignoresTerm: true }), within(9000));
+  expect(watch(11_999).at(-1)).toBe('10000: log request-cut');
   expect(stuck).toStrictEqual([]);
   expect(watch(20_000)).toStrictEqual(['1: log warning']);
   expect(stuck).toStrictEqual([101]);
@@ -309,7 +467,12 @@ describe('asking again', () => {
     machine.clock.advance(5000);
     expect(machine.takeJournal()).toStrictEqual([]);
     ending.end(leaders, within(9000));
-    expect(watch(10_000)).toStrictEqual(['9000: SIGTERM 101', '10000: SIGKILL 101', '10000: log killed']);
+    expect(watch(10_000)).toStrictEqual([
+      '9000: SIGTERM 101',
+      '10000: SIGKILL 101',
+      '10000: log killed',
+      '10000: log request-cut',
+    ]);
   });
 
   test('does not repeat the signal', () => {
@@ -337,7 +500,12 @@ describe('haste', () => {
     ending.end(spawn(1, { ignoresTerm: true }), within(3000));
     machine.clock.advance(1000);
     ending.hurry(stopWithin(8000));
-    expect(watch(4000)).toStrictEqual(['2000: SIGTERM 101', '3000: SIGKILL 101', '3000: log killed']);
+    expect(watch(4000)).toStrictEqual([
+      '2000: SIGTERM 101',
+      '3000: SIGKILL 101',
+      '3000: log killed',
+      '3000: log request-cut',
+    ]);
   });
 
   test('without anybody who is being ended arms no timer', () => {

@@ -514,7 +514,11 @@ describe('a stop during a reload', () => {
     pool.supervisor.stop('SIGTERM');
     pool.machine.takeJournal();
     pool.supervisor.stop('SIGTERM');
-    expect(pool.machine.takeJournal()).toStrictEqual(['SIGKILL 102 103 104', 'log killed']);
+    expect(pool.machine.takeJournal()).toStrictEqual([
+      'SIGKILL 102 103 104',
+      'log killed',
+      'log request-cut',
+    ]);
     pool.machine.reap();
     pool.clock.advance(0);
     expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);

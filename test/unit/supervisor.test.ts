@@ -429,6 +429,8 @@ describe('a stop', () => {
       machine: Object.assign(new FakeMachine(), { workerHabits: { ignoresTerm: true } }),
     });
     pool.supervisor.stop('SIGTERM');
+    // They tidy up.
+    pool.machine.waiting.clear();
     pool.machine.takeJournal();
     pool.clock.advance(8999);
     expect(pool.machine.takeJournal()).toStrictEqual([]);
@@ -466,7 +468,7 @@ describe('a stop', () => {
     pool.machine.end(101, exit1);
     pool.clock.advance(50);
     pool.supervisor.stop('SIGTERM');
-    expect(pool.clock.pending, 'the stop timeout alone').toBe(1);
+    expect(pool.clock.pending, 'the stop timeout, and the look at the one that has its TERM').toBe(2);
     pool.clock.advance(1000);
     expect(pool.machine.spawned).toStrictEqual([101, 102]);
     settle(pool);
