@@ -8,6 +8,7 @@ import { fileType, openParent, statAt } from '../sys/file-at.ts';
 import type { Identity } from '../sys/identity.ts';
 import { libc } from '../sys/libc.ts';
 import type { ListenSocket } from '../sys/listen-socket.ts';
+import { unbar } from '../sys/socket-door.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
 import { inodeOf, isBoundTo, type SocketFile } from '../sys/socket-file.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
@@ -82,6 +83,7 @@ function takeFromSession(proc: ProcFs, leader: number, target: SocketAddress): T
 
 /** The socket as a pool has it; a Unix one with its file, which must be the one at the path. */
 export function holdSocket(descriptor: number, target: SocketAddress): ListenSocket {
+  unbar(descriptor);
   const file = target.kind === 'unix' ? holdFile(descriptor, target.path) : undefined;
   return { descriptor, inode: inodeOf(descriptor), file };
 }

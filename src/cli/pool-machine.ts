@@ -54,7 +54,7 @@ export class PoolMachine implements Machine {
     this.records = records;
     this.sessions = workerSessions(proc, freezer);
     this.adoptedSessions = adoptedSessions(proc, freezer);
-    this.sharedSocket = new SocketState(socket, config.backlog, () => false);
+    this.sharedSocket = new SocketState(socket, config.backlog, () => records.door.isShut);
     this.stopGuard = new StopGuardProcess(proc, prepared.nowhere, (message) =>
       log.write({ event: 'warning', message }),
     );

@@ -5,11 +5,13 @@ import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { closeSync } from 'node:fs';
 import { removeIfSame } from '../sys/file-at.ts';
 import type { PidFile } from '../sys/pid-file.ts';
+import { SocketDoor } from '../sys/socket-door.ts';
 import type { WorkerRecords } from '../supervisor/interfaces.ts';
 import type { PoolGiver } from './pool-giver.ts';
 import type { PreparedPool } from './prepare-pool.ts';
 
 export class PoolRecords implements WorkerRecords {
+  readonly door: SocketDoor;
   readonly #config: Config;
   readonly #prepared: PreparedPool;
   readonly #startTime: string;
@@ -39,6 +41,7 @@ export class PoolRecords implements WorkerRecords {
   constructor(config: Config, prepared: PreparedPool, warn: (message: string) => void) {
     this.#config = config;
     this.#prepared = prepared;
+    this.door = new SocketDoor(prepared.socket, prepared.proc?.descriptor);
     this.#warn = warn;
     this.#socket = prepared.socket.inode;
     this.#startTime = prepared.proc?.stat(process.pid)?.startTime ?? '';
@@ -150,13 +153,19 @@ export class PoolRecords implements WorkerRecords {
     files?.abandon();
   }
 
+  /** The pool stops: nobody new is let in. A socket that is, or may be, another supervisor's is left alone. */
+  shutDoor(): void {
+    if (!this.#isSilent) this.door.shut();
+  }
+
   /** At a clean end: socket file, PID files, state and lock are removed as far as we may. */
   release(): void {
     if (this.#isSilent) return;
     const { socket, pidFile, workerPidFiles, files } = this.#prepared;
-    if (socket.file) removeIfSame(socket.file.at, socket.file.identity);
+    if (socket.file && !this.door.isFileGone) removeIfSame(socket.file.at, socket.file.identity);
     // Before the lock is free: the start that waits for it binds at once.
     closeSync(socket.descriptor);
+    this.door.leave();
     pidFile?.release();
     workerPidFiles.forEach((file) => file.release());
     files?.release();

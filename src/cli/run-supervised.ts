@@ -173,6 +173,8 @@ class SupervisedRun {
         this.#takeOver.lookAtGiver();
         this.#desk.stopping();
         this.#records.setPhase('stopping');
+        // In a start that is undone others may serve on.
+        if (this.#isUp) this.#records.shutDoor();
       },
       up: (firstEnds) => this.#ready.whenAnswered(() => this.#checkTakeOver(firstEnds)),
       startFailed: (firstEnds) => this.#failStart(firstEnds),

@@ -335,6 +335,8 @@ export class Supervisor {
     const pids = [...workers.filter((pid) => !refusing.includes(pid)), ...reached];
     if (pids.length > 0) this.#machine.log.write({ event: 'killed', reason, pids });
     for (const report of reportCut) report(refusing);
+    const queued = this.#machine.sharedSocket.queued() ?? 0;
+    if (queued > 0) this.#warn(`nobody is left to accept what still waits in the queue: ${queued}`);
     if (refusing.length > 0) this.#warn(describeRefused(refusing, 'a worker'));
     if (refused.length > 0) this.#warn(describeRefused(refused, 'left of a worker'));
     this.#cancelDeadline?.();

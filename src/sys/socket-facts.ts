@@ -2,6 +2,7 @@
 import { attempt, libc } from './libc.ts';
 
 export const AF_UNIX = 1;
+export const AF_INET6 = 10;
 const SOL_SOCKET = 1;
 const SIOCINQ = 0x541b;
 const POLLHUP = 0x10;

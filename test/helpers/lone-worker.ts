@@ -31,11 +31,14 @@ export interface Listening extends ListenSocket {
   readonly target: { path: string } | { port: number; host: string };
 }
 
-export async function listenSomewhere(kind: 'unix' | 'tcp', backlog = 16): Promise<Listening> {
+export async function listenSomewhere(
+  kind: 'unix' | 'tcp',
+  backlog = 16,
+  host = '127.0.0.1',
+): Promise<Listening> {
   const port = kind === 'tcp' ? await freePort() : 0;
   const path = kind === 'unix' ? join(makeTempDir(), 'socket') : '';
-  const address: SocketAddress | undefined =
-    kind === 'unix' ? { kind: 'unix', path } : parseIp('127.0.0.1', port);
+  const address: SocketAddress | undefined = kind === 'unix' ? { kind: 'unix', path } : parseIp(host, port);
   if (!address) throw new Error('no address');
   const owner = { uid: 0, gid: 0, mode: 0o666, trustedUids: [], proc: undefined };
   const socket = listenOn(address, backlog, owner);
@@ -43,7 +46,7 @@ export async function listenSomewhere(kind: 'unix' | 'tcp', backlog = 16): Promi
     libc.close(socket.descriptor);
     if (socket.file) libc.close(socket.file.at.directory);
   });
-  return { ...socket, address, target: kind === 'unix' ? { path } : { port, host: '127.0.0.1' } };
+  return { ...socket, address, target: kind === 'unix' ? { path } : { port, host } };
 }
 
 export interface WorkerOptions {
