@@ -42,7 +42,8 @@ Who supervises:
      --name <name>        process name of the supervisor (default: the
                           program's base name)
 Supervision (TIME is a number with ms, s, m or h; bare: seconds):
-     --stop-timeout <time>       from TERM to KILL (default: 9s)
+     --stop-timeout <time>       for the requests of a worker that is to end,
+                                 then KILL (default: 9s)
      --stop-signal <how>         auto: TERM for programs known to finish their
                                  request on it, else as soon as idle (default);
                                  idle-kill; or the name of a signal

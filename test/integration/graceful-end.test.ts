@@ -164,7 +164,8 @@ describe('a worker with a connection that never ends', () => {
     const [cut] = await waitForEvents(place, 'request-cut');
     expect(cut).toMatchObject({ slot: 0, workerPid: worker, connections: 1, severity: 'warning' });
     expect(cut).toMatchObject({ reason: 'TERM at --stop-timeout' });
-    expect(cut?.['ageMs']).toBeGreaterThanOrEqual(290);
+    // From when it was first seen, which a busy machine puts off.
+    expect(cut?.['ageMs']).toBeGreaterThan(0);
   });
 
   test('is killed at the deadline in a reload, and gets no TERM, if it would just die of that', async () => {
@@ -196,7 +197,8 @@ describe('a worker with a connection that never ends', () => {
       const [cut, ...more] = events(place, 'request-cut');
       expect(more).toEqual([]);
       expect(cut).toMatchObject({ slot: 0, workerPid: worker, connections: 1, reason: '--stop-timeout' });
-      expect(cut?.['ageMs']).toBeGreaterThanOrEqual(590);
+      // TCP knows it from the connection on; else it was first seen when the stop began, or later on a busy machine.
+      expect(cut?.['ageMs']).toBeGreaterThanOrEqual(transport === 'TCP' ? 590 : 1);
     },
   );
 
