@@ -1,5 +1,6 @@
 // What users of spawn-fcgi see: lines on stdout and stderr. Written by descriptor, since
 // process.stdout would make a caller's pipe non-blocking for everybody.
+import { writeSync } from 'node:fs';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { writeWithin } from '../sys/bounded-write.ts';
 
@@ -40,6 +41,16 @@ export function printFailure(error: unknown): void {
   }
   printError(error.message);
   error.hints.forEach(printHint);
+}
+
+/** Where there is no C library to ask whether somebody reads. */
+export function printBlindly(error: SpawnFcgiError): void {
+  const lines = [error.message, ...error.hints.map((hint) => `hint: ${hint}`)];
+  try {
+    writeSync(2, lines.map((line) => `spawn-fcgi: ${line}\n`).join(''));
+  } catch {
+    // The status says it, too.
+  }
 }
 
 const patienceMs = 1000;

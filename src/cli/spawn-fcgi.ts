@@ -3,10 +3,10 @@
 import type { Config } from '../core/config.ts';
 import { exitStatus, SpawnFcgiError } from '../core/errors.ts';
 import { programWord } from '../core/program-word.ts';
-import { closeInherited, readCaller, readVariable, type Caller } from '../sys/caller.ts';
+import { closeInherited, readCaller, readFront, readVariable, type Caller } from '../sys/caller.ts';
 import { closeOnExecAbove2, execInPlace } from '../sys/exec-in-place.ts';
 import { Front, leaveSession, tellFront } from '../sys/front.ts';
-import { libc } from '../sys/libc.ts';
+import { findNativeProblem, libc } from '../sys/libc.ts';
 import { ProcFs } from '../sys/proc-fs.ts';
 import { setProcessName } from '../sys/process-self.ts';
 import { adjustArgument, adjustSocket, undoArgument, undoStart } from '../sys/undo-guard.ts';
@@ -18,7 +18,7 @@ import { parseConfig } from './parse-config.ts';
 import { readCommandLine, type Request, type StartRequest } from './read-command-line.ts';
 import { takeLogDescriptor } from './open-event-log.ts';
 import { preparePool } from './prepare-pool.ts';
-import { printError, printFailure, printHint, printText } from './print.ts';
+import { printBlindly, printError, printFailure, printHint, printText } from './print.ts';
 import { checkProgram, runInPlace } from './run-exec.ts';
 import { runSupervised } from './run-supervised.ts';
 import { runUnsupervised } from './run-unsupervised.ts';
@@ -28,7 +28,11 @@ import { watchInterruption } from './watch-interruption.ts';
 
 // The guard of a start runs us without the front; users cannot.
 const guardsWork = process.env['SPAWN_FCGI_GUARD'] === undefined ? undefined : process.argv[2];
-if (guardsWork === undoArgument) undoStart();
+const nativeProblem = findNativeProblem();
+if (nativeProblem) {
+  printBlindly(nativeProblem);
+  exit({ front: readFront() }, nativeProblem.exitCode);
+} else if (guardsWork === undoArgument) undoStart();
 else if (guardsWork === adjustArgument) adjustSocket();
 else void main(process.argv.slice(2));
 
@@ -154,7 +158,7 @@ function startAgainBehindFront(args: readonly string[], caller: Caller): never {
   throw new SpawnFcgiError(`cannot execute /bin/sh: ${libc.strerror(errno)}`, { exitCode: errno });
 }
 
-function exit(caller: Caller, status: number): void {
+function exit(caller: Pick<Caller, 'front'>, status: number): void {
   if (caller.front !== undefined) tellFront(status);
   process.exit(status);
 }

@@ -20,7 +20,7 @@ export interface Caller {
 const ownVariable = /^SPAWN_FCGI_(?:FRONT|LINES|ENVIRON_\d+|NOFILE|MODE|NODE_OPTIONS)=/;
 
 export function readCaller(): Caller {
-  const front = Number(process.env['SPAWN_FCGI_FRONT']) || undefined;
+  const front = readFront();
   // In a PID namespace with the /proc of another one, numbers name other processes.
   const known = linkOf('/proc/self') === String(process.pid) ? front : undefined;
   const limit = getFileLimit();
@@ -30,6 +30,10 @@ export function readCaller(): Caller {
     front,
     ...argumentEncoders(),
   };
+}
+
+export function readFront(): number | undefined {
+  return Number(process.env['SPAWN_FCGI_FRONT']) || undefined;
 }
 
 function readEnvironment(front: number | undefined): Buffer[] {

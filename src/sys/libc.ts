@@ -1,47 +1,34 @@
 // The C library by koffi: raw signatures, declared on first use because each
-// costs start-up time. The only importer of koffi. No policy here.
-import { createRequire } from 'node:module';
-import type Koffi from 'koffi';
-import { SyscallError } from '../core/errors.ts';
+// costs start-up time. The only one to call koffi. No policy here.
+import { SpawnFcgiError, SyscallError } from '../core/errors.ts';
+import { loadKoffi, type Koffi } from './load-koffi.ts';
 
-const koffi = loadKoffi();
-const library = koffi.load(null);
-
-/**
- * The prebuilt library itself where it fits: koffi's own loader reads Node's ELF
- * header and four more files first, which is most of its 12 ms. On musl, and
- * on other architectures, the loader chooses.
- */
-function loadKoffi(): typeof Koffi {
-  const require = createRequire(__filename);
-  try {
-    return require(`@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`) as typeof Koffi;
-  } catch {
-    return withoutStreams(() => require('koffi') as typeof Koffi);
-  }
+interface Native {
+  readonly koffi: Koffi;
+  readonly library: ReturnType<Koffi['load']>;
 }
 
-/**
- * koffi's loader touches process.stderr, which makes the caller's pipe non-blocking
- * for everybody who has it: it gets nothing to touch.
- */
-function withoutStreams<T>(load: () => T): T {
-  const streams = ['stdout', 'stderr'] as const;
-  const kept = streams.map((name) => Object.getOwnPropertyDescriptor(process, name));
-  for (const name of streams) Object.defineProperty(process, name, { configurable: true, value: {} });
+let loaded: Native | undefined;
+
+function native(): Native {
+  if (loaded) return loaded;
+  const koffi = loadKoffi();
+  return (loaded = { koffi, library: koffi.load(null) });
+}
+
+/** Why nothing here can be called: an installation that lacks koffi's library for this machine, or cannot load it. */
+export function findNativeProblem(): SpawnFcgiError | undefined {
   try {
-    return load();
-  } finally {
-    streams.forEach((name, index) => {
-      const descriptor = kept[index];
-      if (descriptor) Object.defineProperty(process, name, descriptor);
-    });
+    native();
+    return undefined;
+  } catch (error) {
+    return error instanceof SpawnFcgiError ? error : new SpawnFcgiError(String(error));
   }
 }
 
 function declare<A extends unknown[], R>(prototype: string): (...args: A) => R {
-  let native: ((...args: A) => R) | undefined;
-  return (...args) => (native ??= library.func(prototype) as (...args: A) => R)(...args);
+  let call: ((...args: A) => R) | undefined;
+  return (...args) => (call ??= native().library.func(prototype) as (...args: A) => R)(...args);
 }
 
 type Ptr = Buffer | null;
@@ -160,7 +147,7 @@ export const libc = {
 
 /** errno of the call just made: read it in the very next statement, any fs call resets it. */
 export function errno(): number {
-  return koffi.errno();
+  return native().koffi.errno();
 }
 
 /** Numbers of <errno.h> (Linux, all architectures alike for these). */
@@ -242,7 +229,7 @@ export class StringVector {
     const encoded = entries.map(cString);
     this.strings = Buffer.concat([...encoded, Buffer.of(0)]);
     this.pointers = Buffer.alloc(8 * (entries.length + 1));
-    const base = koffi.address(this.strings);
+    const base = native().koffi.address(this.strings);
     this.#base = base;
     let offset = 0;
     encoded.forEach((entry, index) => {
@@ -262,25 +249,25 @@ export class StringVector {
 
 /** The address of a variable of the C library, such as optind. */
 export function librarySymbol(name: string): bigint {
-  return library.symbol(name) as bigint;
+  return native().library.symbol(name) as bigint;
 }
 
 export function decodeInt(address: bigint): number {
-  return koffi.decode(address, 'int') as number;
+  return native().koffi.decode(address, 'int') as number;
 }
 
 export function writeInt(address: bigint, value: number): void {
-  koffi.encode(address, 'int', value);
+  native().koffi.encode(address, 'int', value);
 }
 
 /** The string behind a `char *` variable; undefined for NULL. */
 export function decodePointer(address: bigint): string | undefined {
-  return (koffi.decode(address, 'str') as string | null) ?? undefined;
+  return (native().koffi.decode(address, 'str') as string | null) ?? undefined;
 }
 
 /** The address of a Buffer's memory, for structures that contain pointers. */
 export function addressOf(buffer: Buffer): bigint {
-  return koffi.address(buffer);
+  return native().koffi.address(buffer);
 }
 
 /** Decodes `struct passwd` or `struct group` behind a pointer. */
@@ -290,14 +277,14 @@ export function decodeNamed(
 ): { name: string; uid: number; gid: number } {
   const type =
     structure === 'passwd'
-      ? (passwdType ??= koffi.struct('passwd', {
+      ? (passwdType ??= native().koffi.struct('passwd', {
           name: 'str',
           passwd: 'str',
           uid: 'uint32_t',
           gid: 'uint32_t',
         }))
-      : (groupType ??= koffi.struct('group', { name: 'str', passwd: 'str', gid: 'uint32_t' }));
-  return { uid: 0, ...(koffi.decode(pointer, type) as { name: string; gid: number }) };
+      : (groupType ??= native().koffi.struct('group', { name: 'str', passwd: 'str', gid: 'uint32_t' }));
+  return { uid: 0, ...(native().koffi.decode(pointer, type) as { name: string; gid: number }) };
 }
-let passwdType: ReturnType<typeof koffi.struct> | undefined;
-let groupType: ReturnType<typeof koffi.struct> | undefined;
+let passwdType: ReturnType<Koffi['struct']> | undefined;
+let groupType: ReturnType<Koffi['struct']> | undefined;
