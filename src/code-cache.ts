@@ -9,17 +9,20 @@ import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 
 const dist = new URL('dist/', pathToFileURL(`${process.cwd()}/`));
-const bundle = new URL('spawn-fcgi.cjs', dist);
-const code = readFileSync(bundle, 'utf8');
-
-// V8 compares only the source's length: the hash in the first line names the right cache.
-const id = createHash('sha256').update(code).digest('hex').slice(0, 32);
-writeFileSync(bundle, `//${id}\n${code}`);
 for (const name of readdirSync(dist)) if (name.endsWith('.cache')) rmSync(new URL(name, dist));
+for (const name of ['spawn-fcgi.cjs', 'in-place.cjs']) compile(name);
 
-// The same wrapper and file name as in bin/spawn-fcgi.
-const source = `(function (require, module, exports, __filename) {${readFileSync(bundle, 'utf8')}\n})`;
-setFlagsFromString('--no-lazy');
-const script = new Script(source, { filename: 'spawn-fcgi.cjs' });
-setFlagsFromString('--lazy');
-writeFileSync(new URL(`${id}-${process.version}-${process.arch}.cache`, dist), script.createCachedData());
+function compile(name: string): void {
+  const bundle = new URL(name, dist);
+  const code = readFileSync(bundle, 'latin1');
+  // V8 compares only the source's length: the hash in the first line names the right cache.
+  const id = createHash('sha256').update(code).digest('hex').slice(0, 32);
+  writeFileSync(bundle, `//${id}\n${code}`);
+
+  // The same wrapper and file name as in bin/spawn-fcgi.
+  const source = `(function (require, __filename, leaveToWholeBundle) {${readFileSync(bundle, 'latin1')}\n})`;
+  setFlagsFromString('--no-lazy');
+  const script = new Script(source, { filename: name });
+  setFlagsFromString('--lazy');
+  writeFileSync(new URL(`${id}-${process.version}-${process.arch}.cache`, dist), script.createCachedData());
+}

@@ -1,6 +1,5 @@
 // One pool an address: finds the base directory and the name that the address has there, gets the lock, and says what
 // is there: a supervisor that gives its pool, workers of one that was killed, other pools. Knows nothing of binding.
-import { setTimeout as pause } from 'node:timers/promises';
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../core/config.ts';
@@ -9,6 +8,7 @@ import type { BoundAddress } from '../core/pool-id.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { workerPidPath } from '../core/worker-pid-path.ts';
 import { baseDirectories, type RuntimeDirectories } from '../sys/base-directories.ts';
+import { pause } from '../sys/clock.ts';
 import { AT_FDCWD, statAt } from '../sys/file-at.ts';
 import { libc } from '../sys/libc.ts';
 import { PoolFiles, prepareBaseDirectory } from '../sys/pool-files.ts';

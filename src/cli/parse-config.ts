@@ -1,6 +1,5 @@
 // Raw options to a validated Config: 1.6's checks with its messages, and the
 // stricter ones for numbers. Looks at nothing but its arguments.
-import { constants } from 'node:os';
 import { basename } from 'node:path';
 import {
   defaults,
@@ -175,7 +174,8 @@ const unfitSignals = new Set(['SIGKILL', 'SIGSTOP', 'SIGCONT', 'SIGCHLD', 'SIGTS
 function parseStopSignal(text: string | undefined): StopMethod {
   if (text === undefined || text === 'auto' || text === 'idle-kill') return text ?? 'auto';
   const name = text.toUpperCase().replace(/^(?:SIG)?/, 'SIG');
-  if (name in constants.signals && !unfitSignals.has(name)) return name as StopMethod;
+  if (name in process.getBuiltinModule('node:os').constants.signals && !unfitSignals.has(name))
+    return name as StopMethod;
   throw new SpawnFcgiError(`invalid value for --stop-signal: '${text}'`, {
     hints: [
       '--stop-signal takes auto, idle-kill, or a signal on which the program finishes its request, such as QUIT',

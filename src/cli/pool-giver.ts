@@ -1,9 +1,9 @@
 // The new supervisor's side of --replace (docs/handover.md): asks the old one for its
 // sockets and files, tells it of each worker, and takes over when all are up.
-import { setTimeout as pause } from 'node:timers/promises';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { protocolVersion } from '../control/protocol.ts';
 import { ControlConnection } from '../sys/control-connection.ts';
+import { pause } from '../sys/clock.ts';
 import { libc } from '../sys/libc.ts';
 import { parseGiverLine, type Pending } from './handover-lines.ts';
 

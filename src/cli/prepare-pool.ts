@@ -2,13 +2,13 @@
 // privileges dictates. Everything it makes is in the journal before the next step.
 import { openSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { workerPidPath } from '../core/worker-pid-path.ts';
 import { readVariable, type Caller } from '../sys/caller.ts';
+import { pause } from '../sys/clock.ts';
 import { attempt, libc } from '../sys/libc.ts';
 import { requireGroup, resolveIdentity, setGroups, setUser, type Identity } from '../sys/identity.ts';
 import { connectTo } from '../sys/private-socket.ts';

@@ -32,8 +32,8 @@ const nativeProblem = findNativeProblem();
 if (nativeProblem) {
   printBlindly(nativeProblem);
   exit({ front: readFront() }, nativeProblem.exitCode);
-} else if (guardsWork === undoArgument) undoStart();
-else if (guardsWork === adjustArgument) adjustSocket();
+} else if (!isInPlaceBundle && guardsWork === undoArgument) undoStart();
+else if (!isInPlaceBundle && guardsWork === adjustArgument) adjustSocket();
 else void main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<void> {
@@ -95,6 +95,11 @@ async function carryOut(
   }
   const needsFront = config.model === 'background' || config.model === 'unsupervised';
   if (needsFront && caller.front === undefined) return startAgainBehindFront(args, caller);
+  if (isInPlaceBundle && config.model !== 'exec') {
+    // Asked for by bin/spawn-fcgi as soon as this bundle pauses, which it has not done up to here.
+    leaveToWholeBundle();
+    return;
+  }
   const suspicions = [...suspectCommandLine(request, args), ...suspectSurroundings(config, caller)];
   [...config.hints, ...suspicions].forEach(printHint);
   await start(config, caller, journal);
@@ -121,7 +126,8 @@ async function start(config: Config, caller: Caller, journal: StartJournal): Pro
     exit(caller, config.model === 'foreground' ? exitStatus.ok : exitStatus.failed);
   });
   // From now on killall finds this process, and its signals find handlers.
-  if (config.model === 'background' || config.model === 'foreground') takeProgramsName(config, caller);
+  if (!isInPlaceBundle && (config.model === 'background' || config.model === 'foreground'))
+    takeProgramsName(config, caller);
   keepSyslogInReach(config);
   const beforeDrop = config.model === 'exec' ? checkProgram : () => undefined;
   const prepared = await preparePool({
@@ -132,7 +138,7 @@ async function start(config: Config, caller: Caller, journal: StartJournal): Pro
     logDescriptor,
     beforeDrop: (identity) => beforeDrop(config, identity),
   });
-  if (config.model === 'exec') runInPlace(config, caller, prepared);
+  if (isInPlaceBundle || config.model === 'exec') runInPlace(config, caller, prepared);
   else if (config.model === 'unsupervised') runUnsupervised(config, caller, prepared, journal, front);
   else runSupervised(config, caller, prepared, journal, front);
   // Last, so that no signal finds its default action; handlers wait for this tick to end.

@@ -1,5 +1,5 @@
 // Finds koffi's library for this machine, or says what the installation lacks.
-import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import type koffi from 'koffi';
 import { SpawnFcgiError } from '../core/errors.ts';
 
@@ -11,9 +11,26 @@ export type Koffi = typeof koffi;
  * on other architectures, the loader chooses.
  */
 export function loadKoffi(): Koffi {
-  const require = createRequire(__filename);
+  const file = `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`;
+  // Where npm puts it for a command; a project has it elsewhere, for require to find.
+  const usual = join(dirname(__filename), '../node_modules', file);
+  return tryOpening(usual) ?? requireKoffi(file);
+}
+
+function tryOpening(path: string): Koffi | undefined {
+  const addon: { exports: unknown } = { exports: {} };
   try {
-    return require(`@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`) as Koffi;
+    process.dlopen(addon, path);
+    return addon.exports as Koffi;
+  } catch {
+    return undefined;
+  }
+}
+
+function requireKoffi(file: string): Koffi {
+  const require = process.getBuiltinModule('node:module').createRequire(__filename);
+  try {
+    return require(file) as Koffi;
   } catch (reason) {
     try {
       return withoutStreams(() => require('koffi') as Koffi);

@@ -2,7 +2,6 @@
 // privileges were dropped: a shell that still is root waits on a pipe for the verdict
 // and, at end of file without one, runs us again with the list. It survives the
 // command and the supervisor, SIGKILL included.
-import { constants } from 'node:os';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { AT_FDCWD, O_CLOEXEC, fileType, openParent, removeIfSame, statAt, type NameAt } from './file-at.ts';
 import { attempt, check, libc } from './libc.ts';
@@ -42,6 +41,7 @@ interface Binding {
   readonly binding: string | null;
 }
 
+const SIGKILL = 9;
 /** The word that turns the guard away. */
 const kept = 'keep';
 /** The same, once a socket file has got the mode and owner of this start. */
@@ -227,7 +227,7 @@ function findUntold(inode: string, proc: ProcFs): StartedWorker[] {
 function endSessions(workers: readonly StartedWorker[], proc: ProcFs): void {
   for (let look = 0; look < mostLooks; look++) {
     const left = workers.flatMap((worker) => membersOf(worker, proc));
-    for (const pid of left) libc.kill(pid, constants.signals.SIGKILL);
+    for (const pid of left) libc.kill(pid, SIGKILL);
     if (left.length === 0) return;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
   }

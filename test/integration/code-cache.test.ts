@@ -1,4 +1,5 @@
-// The bundle compiled ahead of time is a gain for one Node only; without it, or with a broken one, nothing changes.
+// What makes starts faster changes nothing else: the bundles compiled ahead of time for one Node, and the one of half
+// the size for -n in 1.6's sense.
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -7,8 +8,12 @@ import { runCommand } from '../helpers/run-command.ts';
 import { makeTempDir } from '../helpers/temp-dir.ts';
 
 const checkout = dirname(dirname(oursPath));
-const bundleId = readFileSync(join(checkout, 'dist/spawn-fcgi.cjs'), 'utf8').slice(2, 34);
-const cacheName = `${bundleId}-${process.version}-${process.arch}.cache`;
+const bundles = ['spawn-fcgi.cjs', 'in-place.cjs'];
+
+function cacheOf(bundle: string): string {
+  const id = readFileSync(join(checkout, 'dist', bundle), 'utf8').slice(2, 34);
+  return `${id}-${process.version}-${process.arch}.cache`;
+}
 
 /** A copy of what is installed: bin and dist, with the dependencies of the checkout. */
 function install(): string {
@@ -23,20 +28,29 @@ async function expectWorks(place: string): Promise<void> {
   const result = await runCommand(join(place, 'bin/spawn-fcgi'), ['-p', '75000', 'app']);
   expect(result).toMatchObject({ status: 255, stdout: '' });
   expect(result.stderr).toContain('spawn-fcgi: invalid port: 75000\n');
+  await expectBecomes(place);
+}
+
+async function expectBecomes(place: string): Promise<void> {
+  const socket = join(place, 'a.sock');
+  const command = ['-n', '-s', socket, '--', '/bin/echo', 'became', '--supervise'];
+  const result = await runCommand(join(place, 'bin/spawn-fcgi'), command);
+  expect(result).toMatchObject({ status: 0, stdout: 'became --supervise\n', stderr: '' });
+  rmSync(socket);
 }
 
 /** Run by Node as the front runs it: the flags are part of V8's check. */
 const isAccepted = `
 const [bundlePath, cachePath] = process.argv.slice(1);
 const { readFileSync } = require('node:fs');
-const source = \`(function (require, module, exports, __filename) {\${readFileSync(bundlePath, 'utf8')}\\n})\`;
+const source = \`(function (require, __filename, leaveToWholeBundle) {\${readFileSync(bundlePath, 'latin1')}\\n})\`;
 const { Script } = require('node:vm');
-const script = new Script(source, { filename: 'spawn-fcgi.cjs', cachedData: readFileSync(cachePath) });
+const script = new Script(source, { filename: require('node:path').basename(bundlePath), cachedData: readFileSync(cachePath) });
 console.log(script.cachedDataRejected === false);
 `;
 
-test('the build makes one for this Node, and V8 accepts it', async () => {
-  const [bundle, cache] = [join(checkout, 'dist/spawn-fcgi.cjs'), join(checkout, 'dist', cacheName)];
+test.for(bundles)('the build makes one of %s for this Node, and V8 accepts it', async (name) => {
+  const [bundle, cache] = [join(checkout, 'dist', name), join(checkout, 'dist', cacheOf(name))];
   expect(existsSync(cache)).toBe(true);
   const flags = ['--jitless', '--v8-pool-size=1', '--disable-sigusr1', '--expose-gc'];
   const result = await runCommand(process.execPath, [...flags, '-e', isAccepted, bundle, cache]);
@@ -56,7 +70,7 @@ test('the command works without it', async () => {
 
 test('the command works with a broken one', async () => {
   const place = install();
-  writeFileSync(join(place, 'dist', cacheName), 'no code');
+  for (const name of bundles) writeFileSync(join(place, 'dist', cacheOf(name)), 'no code');
   await expectWorks(place);
 });
 
@@ -67,4 +81,34 @@ test('one of another bundle is not used, whatever the dates of the files', async
   writeFileSync(bundle, `//${'0'.repeat(32)}${changed}`);
   const result = await runCommand(join(place, 'bin/spawn-fcgi'), ['-p', '75000', 'app']);
   expect(result.stderr).toContain('INVALID PORT');
+});
+
+/** The name of the bundle that was run. */
+async function bundleOf(...args: readonly string[]): Promise<string> {
+  const place = install();
+  for (const name of bundles)
+    writeFileSync(join(place, 'dist', name), `console.log('${name}'); process.exit();`);
+  return (await runCommand(join(place, 'bin/spawn-fcgi'), args, { cwd: place })).stdout.trim();
+}
+
+test.for([
+  ['-n -s a.sock -- app --supervise -F 4', 'in-place.cjs'],
+  ['-ns a.sock -u nobody -M 0660 app', 'in-place.cjs'],
+  ['-n -F 2 -s a.sock -- app', 'spawn-fcgi.cjs'],
+  ['-nF2 -s a.sock -- app', 'spawn-fcgi.cjs'],
+  ['-n --supervise -s a.sock -- app', 'spawn-fcgi.cjs'],
+  ['-s a.sock -- app', 'spawn-fcgi.cjs'],
+  ['-v', 'spawn-fcgi.cjs'],
+] as const)('the command line %j is for %s', async ([line, bundle]) => {
+  expect(await bundleOf(...line.split(' '))).toBe(bundle);
+});
+
+test('a supervisor that does not look like one at a glance is left to the whole bundle', async () => {
+  const place = install();
+  writeFileSync(join(place, 'dist/spawn-fcgi.cjs'), "console.log('whole'); process.exit(3);");
+  // Here -- is the value of -d, and what follows is an option.
+  const command = ['-n', '-s', 'a.sock', '-d', '--', '--supervise', '/bin/true'];
+  const result = await runCommand(join(place, 'bin/spawn-fcgi'), command, { cwd: place });
+  expect(result).toMatchObject({ status: 3, stdout: 'whole\n', stderr: '' });
+  expect(existsSync(join(place, 'a.sock'))).toBe(false);
 });
