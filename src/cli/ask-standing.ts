@@ -1,6 +1,6 @@
 // Asks a running supervisor what became of its socket's file, by the `ping` of the control protocol.
-import { setTimeout as pause } from 'node:timers/promises';
 import { formatRequest, parseAnswer } from '../control/protocol.ts';
+import { pause } from '../sys/clock.ts';
 import { ControlConnection } from '../sys/control-connection.ts';
 import type { Standing } from '../sys/socket-file.ts';
 

@@ -1,8 +1,8 @@
 // Workers of a supervisor that was killed, by the state that it left. All that the state says is a hint: it is the
 // kernel that says who serves there.
-import { setTimeout as pause } from 'node:timers/promises';
 import type { BoundAddress } from '../core/pool-id.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
+import { pause } from '../sys/clock.ts';
 import { socketsListeningOn } from '../sys/port-holder.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 import { isOrphanOn, sessionsHolding } from '../sys/socket-holders.ts';

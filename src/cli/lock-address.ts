@@ -1,11 +1,11 @@
 // Takes the lock of an address; while another process has it: waits for a pool that is stopping, asks one that runs for
 // what it has (--replace, or when nobody can connect to it any more), or refuses beside it.
-import { setTimeout as pause } from 'node:timers/promises';
 import { join } from 'node:path';
 import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState } from '../core/pool-state.ts';
+import { pause } from '../sys/clock.ts';
 import { AT_FDCWD, statAt } from '../sys/file-at.ts';
 import { E, libc } from '../sys/libc.ts';
 import { PoolFiles } from '../sys/pool-files.ts';
