@@ -25,7 +25,7 @@ export async function findOrphansThatStay(
 }
 
 /** Those that the state names, and those that were started in the moment in which their supervisor was killed. */
-function findOrphans(state: PoolState, address: BoundAddress, proc: ProcFs): WorkerRecord[] {
+export function findOrphans(state: PoolState, address: BoundAddress, proc: ProcFs): WorkerRecord[] {
   // Its PIDs are no PIDs of ours.
   if (isElsewhere(state, proc)) return [];
   const { workers, sockets, startTime, workerUid } = state;

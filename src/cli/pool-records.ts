@@ -244,6 +244,7 @@ export class PoolRecords implements WorkerRecords {
       workerUid: this.#prepared.identity.uid || (process.getuid?.() ?? 0),
       control: this.#prepared.files?.controlName,
       stopTimeoutMs: this.#config.stopTimeoutMs,
+      stopMethod: this.#config.stopMethod,
       pidFile: this.#pidFilePath,
       workerPidFile: this.#prepared.workerPidPattern,
       workers,

@@ -1,5 +1,5 @@
 // The command spawn-fcgictl: reads its arguments, finds the pool, asks its supervisor.
-// The one place that catches and exits. Loads no libc.
+// The one place that catches and exits. Loads libc only for a pool whose supervisor was killed.
 import { SpawnFcgiError } from '../core/errors.ts';
 import { changePool, pingPool } from './ctl/control-pool.ts';
 import { PoolFinder } from './ctl/find-pool.ts';
@@ -31,7 +31,7 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 async function carryOut(request: CtlRequest): Promise<number> {
-  const finder = new PoolFinder(request.stateDir, {
+  const finder = await PoolFinder.open(request.stateDir, {
     ofUser: process.env['XDG_RUNTIME_DIR'],
     ofUnit: process.env['RUNTIME_DIRECTORY'],
   });

@@ -20,11 +20,12 @@ export async function askPatiently(
 ): Promise<Outcome> {
   const startedMs = performance.now();
   const firstMs = Math.min(answerMs, timeoutMs ?? answerMs);
-  const first = await ask(path, { command: 'ping' }, { timeoutMs: firstMs });
+  const { owner } = options;
+  const first = await ask(path, { command: 'ping' }, { timeoutMs: firstMs, owner });
   if (first.kind !== 'result') return first;
 
   const watch = new AbortController();
-  const silence = watchSilence(path, answerMs, watch.signal);
+  const silence = watchSilence(path, { timeoutMs: answerMs, owner, signal: watch.signal });
   const onProgress = (text: string): void => {
     silence.heard();
     options.onProgress?.(text);
@@ -49,12 +50,19 @@ interface Silence {
   readonly broken: Promise<Outcome>;
 }
 
-function watchSilence(path: string, answerMs: number, signal: AbortSignal): Silence {
+interface Looking {
+  readonly timeoutMs: number;
+  readonly owner: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+function watchSilence(path: string, looking: Looking): Silence {
+  const { timeoutMs: answerMs, signal } = looking;
   let heardMs = performance.now();
   const broken = new Promise<Outcome>((resolve) => {
     const look = async (): Promise<void> => {
       if (performance.now() - heardMs < answerMs) return;
-      const outcome = await ask(path, { command: 'ping' }, { timeoutMs: answerMs, signal });
+      const outcome = await ask(path, { command: 'ping' }, looking);
       if (outcome.kind === 'timed-out') resolve(outcome);
       else heardMs = performance.now();
     };

@@ -1,7 +1,7 @@
 // One question to a supervisor over its control socket: the request, progress lines,
 // the result or why there is none. Prints nothing and decides nothing.
-import { closeSync, constants, openSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { nameSocket, type NamedSocket } from '../sys/socket-name.ts';
 import { LineReader } from './line-reader.ts';
 import { formatRequest, limits, parseAnswer, type ControlRequest, type ControlResult } from './protocol.ts';
 
@@ -25,14 +25,12 @@ export interface AskOptions {
   /** After the result waits this long for the server's end of the connection, too. */
   readonly lingerMs?: number;
   readonly signal?: AbortSignal;
+  /** Whom the socket must belong to; then it must be no link either. */
+  readonly owner?: number | undefined;
 }
 
 /** The kernel's answer when the queue of the socket is full. */
 const retryMs = 25;
-/** sizeof(sun_path) - 1. */
-const maxSocketPath = 107;
-/** Same number on every Linux architecture; Node's constants lack it. */
-const O_PATH = 0o10000000;
 
 /** Asks the supervisor behind the socket at `path`. Never rejects. */
 export function ask(path: string, request: ControlRequest, options: AskOptions = {}): Promise<Outcome> {
@@ -75,7 +73,7 @@ class Conversation {
   #connect(): void {
     let socket: NamedSocket;
     try {
-      socket = nameSocket(this.#path);
+      socket = nameSocket(this.#path, this.#options.owner);
     } catch (error) {
       return this.#end(explain(error));
     }
@@ -143,26 +141,6 @@ class Conversation {
     this.#connection?.destroy();
     this.#resolve(this.#held ?? outcome);
   }
-}
-
-interface NamedSocket {
-  readonly path: string;
-  /** To be called once connected, or not. */
-  readonly release: () => void;
-}
-
-/** A name that connect(2) takes: one too long for sun_path goes by a descriptor. */
-function nameSocket(path: string): NamedSocket {
-  if (Buffer.byteLength(path) <= maxSocketPath) return { path, release: () => undefined };
-  const descriptor = openSync(path, O_PATH | constants.O_NOFOLLOW);
-  let isOpen = true;
-  return {
-    path: `/proc/self/fd/${descriptor}`,
-    release() {
-      if (isOpen) closeSync(descriptor);
-      isOpen = false;
-    },
-  };
 }
 
 function explain(error: unknown): Outcome {

@@ -14,6 +14,15 @@ export function formatAddress(address: BoundAddress): string {
   return address.family === 6 ? `[${address.ip}]:${address.port}` : `${address.ip}:${address.port}`;
 }
 
+/** The reverse; undefined for what is no address. */
+export function parseAddress(text: string): BoundAddress | undefined {
+  if (text.startsWith('/')) return { kind: 'unix', path: text };
+  const match = /^(?:\[([0-9a-f:.]+)\]|([\d.]+)):(\d{1,5})$/.exec(text);
+  if (!match) return undefined;
+  const [, six, four = '', port] = match;
+  return { kind: 'tcp', family: six === undefined ? 4 : 6, ip: six ?? four, port: Number(port) };
+}
+
 /**
  * The pool's ID as a file name: `/` and `%` percent-encoded. A name too long
  * for a directory entry (255 bytes with the suffix) keeps its end and gets a

@@ -1,5 +1,6 @@
 // What a pool writes down about itself: hints for people and for the next start.
 // A reader checks every fact against the kernel before it acts on it.
+import type { StopMethod } from './config.ts';
 
 export interface PoolState {
   readonly version: 1;
@@ -23,6 +24,8 @@ export interface PoolState {
   /** Name of the control socket beside this file; undefined: none. */
   readonly control: string | undefined;
   readonly stopTimeoutMs: number;
+  /** How the workers are ended; undefined of an older supervisor. */
+  readonly stopMethod?: StopMethod | undefined;
   readonly pidFile: string | undefined;
   /** The pattern of --worker-pid-file; absolute. */
   readonly workerPidFile?: string | undefined;
@@ -93,6 +96,7 @@ function isPoolState(value: unknown): value is PoolState {
     Array.isArray(state.sockets) &&
     state.sockets.every((inode) => typeof inode === 'string' && /^\d+$/.test(inode)) &&
     (state.control === undefined || (typeof state.control === 'string' && isPlainName(state.control))) &&
+    (state.stopMethod === undefined || isStopMethod(state.stopMethod)) &&
     isOptionalString(state.pidFile) &&
     isOptionalString(state.socketFile) &&
     isOptionalString(state.pidNamespace) &&
@@ -112,6 +116,10 @@ function isWorkerRecord(value: unknown): value is WorkerRecord {
     record.pid > 1 &&
     typeof record.startTime === 'string'
   );
+}
+
+function isStopMethod(value: unknown): value is StopMethod {
+  return typeof value === 'string' && /^(?:auto|idle-kill|SIG[A-Z0-9]+)$/.test(value);
 }
 
 function isOptionalString(value: unknown): value is string | undefined {

@@ -214,6 +214,12 @@ export class PidFile {
     closeSync(this.#descriptor);
   }
 
+  /** The same for a supervisor that cannot do it any more, and that wrote this PID. */
+  releaseFor(pid: number): void {
+    this.#content = String(pid);
+    this.release();
+  }
+
   /** After a start that failed: a file that we created goes, one that was there stays as it was. */
   undo(): boolean {
     // A pool on another address may have found it, and be up already.

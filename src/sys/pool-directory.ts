@@ -11,25 +11,39 @@ import {
   readFileSync,
   readSync,
   statSync,
+  type Stats,
 } from 'node:fs';
 import { join } from 'node:path';
 import { addressOfId } from '../core/pool-id.ts';
 import { parsePoolState, type PoolState } from '../core/pool-state.ts';
+import { isHeldByTables } from './lock-tables.ts';
+import { isRunning } from './process-look.ts';
 
 /** What lies in a base directory for one address. */
 export interface PoolEntry {
   /** The address in its file name; of a very long one only the end (core/pool-id.ts). */
   readonly address: string;
+  /** The directory, as its owner would name it. */
+  readonly base: string;
   /** The control socket; of a pool that has none, or is not ours, where it would be. */
   readonly controlPath: string;
   /** The owner of the state file. */
   readonly uid: number;
   /** Undefined: not ours to read. */
   readonly state: PoolState | undefined;
+  /** Its supervisor is gone, and did not take its files with it: it was killed. */
+  readonly isDead: boolean;
+  /** Another user's, and not root's: the control socket counts only if it belongs to that user, and is no link. */
+  readonly isForeign: boolean;
 }
 
 export type PoolDirectory =
-  | { readonly kind: 'found'; readonly path: string; readonly entries: readonly PoolEntry[] }
+  | {
+      readonly kind: 'found';
+      readonly path: string;
+      readonly identity: string;
+      readonly entries: readonly PoolEntry[];
+    }
   | { readonly kind: 'absent'; readonly path: string }
   | { readonly kind: 'not-permitted'; readonly path: string; readonly reason: string };
 
@@ -37,18 +51,17 @@ export type PoolDirectory =
 const maxStateBytes = 64 * 1024 * 1024;
 
 /**
- * Reads a base directory: entries of living pools, and of those that we may not read.
+ * Reads a base directory: entries of living and of killed pools, and living ones of those that we may not read.
  * It counts only if its owner is us or root (for root: anybody, when `isNamed` by the
  * user), and nobody else may write it.
  */
 export function readPoolDirectory(path: string, isNamed: boolean): PoolDirectory {
   try {
-    const reason = distrust(path, isNamed);
+    const facts = lstatSync(path);
+    const reason = distrust(facts, isNamed);
     if (reason !== undefined) return { kind: 'not-permitted', path, reason };
-    const ids = readdirSync(path)
-      .filter((name) => name.endsWith('.state'))
-      .map((name) => name.slice(0, -'.state'.length));
-    return { kind: 'found', path, entries: ids.sort().flatMap((id) => readEntry(path, id) ?? []) };
+    const entries = listPools(path).flatMap((id) => readEntry(path, id) ?? []);
+    return { kind: 'found', path, identity: identityOf(facts), entries };
   } catch (error) {
     const code = codeOf(error);
     if (code === 'ENOENT') return { kind: 'absent', path };
@@ -57,33 +70,68 @@ export function readPoolDirectory(path: string, isNamed: boolean): PoolDirectory
   }
 }
 
-function distrust(path: string, isNamed: boolean): string | undefined {
+function distrust({ uid, mode }: Stats, isNamed: boolean): string | undefined {
   const own = process.getuid?.() ?? 0;
-  const { uid, mode } = lstatSync(path);
   if ((mode & constants.S_IFMT) !== constants.S_IFDIR) return 'it is not a directory';
   if (uid !== own && uid !== 0 && !(own === 0 && isNamed)) return `it belongs to uid ${uid}`;
   return (mode & 0o022) === 0 ? undefined : 'it is writable by others';
+}
+
+/** Device and inode: what makes two names the same directory. */
+export function identityOf({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`;
+}
+
+/** The IDs of pools that have a state file in the directory. */
+export function listPools(path: string): string[] {
+  return readdirSync(path)
+    .filter((name) => name.endsWith('.state'))
+    .map((name) => name.slice(0, -'.state'.length))
+    .sort();
 }
 
 /** Undefined for what is no pool, or no more. */
 function readEntry(base: string, id: string): PoolEntry | undefined {
   const path = join(base, `${id}.state`);
   try {
-    const { uid } = lstatSync(path);
-    const entry = { address: addressOfId(id), controlPath: join(base, `${id}.ctl`), uid };
+    const { uid, size } = lstatSync(path);
+    const controlPath = join(base, `${id}.ctl`);
+    const isForeign = uid !== 0 && uid !== process.getuid?.();
+    const entry = { address: addressOfId(id), base, controlPath, uid, isDead: false, isForeign };
     const text = readState(path);
-    if (text === undefined) return { ...entry, state: undefined };
+    // One that is not ours to read is emptied at a clean end, where it cannot be removed.
+    if (text === undefined) {
+      const isAlive = size > 0 && isHeldByTables(join(base, `${id}.lock`), controlPath);
+      return isAlive ? { ...entry, state: undefined } : undefined;
+    }
     const state = parsePoolState(text);
-    if (!state || !isRunning(state.pid, state.startTime)) return undefined;
-    const controlPath = state.control === undefined ? entry.controlPath : join(base, state.control);
-    return { ...entry, controlPath, state };
+    return state && { ...entry, ...describeState(base, id, state) };
   } catch {
     return undefined;
   }
 }
 
-/** Undefined: we may not. */
-function readState(path: string): string | undefined {
+/** What a state adds to its entry; `at` is where the directory is to be reached. */
+export function describeState(
+  at: string,
+  id: string,
+  state: PoolState,
+): Pick<PoolEntry, 'controlPath' | 'state' | 'isDead'> {
+  const controlPath = join(at, state.control ?? `${id}.ctl`);
+  return { controlPath, state, isDead: !isRunning(state.pid, state.startTime) };
+}
+
+interface StateLimits {
+  /** Whom it must belong to. */
+  readonly owner?: number;
+  readonly mostBytes: number;
+}
+
+/** Undefined: we may not, or it is not whose it must be. */
+export function readState(
+  path: string,
+  { owner, mostBytes }: StateLimits = { mostBytes: maxStateBytes },
+): string | undefined {
   let descriptor: number;
   try {
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -93,43 +141,11 @@ function readState(path: string): string | undefined {
   }
   try {
     const facts = fstatSync(descriptor);
-    return facts.isFile() && facts.size <= maxStateBytes ? readFileSync(descriptor, 'utf8') : '';
+    if (owner !== undefined && facts.uid !== owner) return undefined;
+    return facts.isFile() && facts.size <= mostBytes ? readFileSync(descriptor, 'utf8') : '';
   } finally {
     closeSync(descriptor);
   }
-}
-
-/**
- * Whether the process lives and is the one that was recorded (ticks since boot, proc(5)).
- * Where /proc is missing or another PID namespace's, the control socket has to tell.
- */
-export function isRunning(pid: number, startTime: string): boolean {
-  if (!isOwnProc()) return true;
-  const fields = statFields(pid);
-  return fields?.[19] === startTime && fields[0] !== 'Z' && fields[0] !== 'X';
-}
-
-/** Fields of /proc/PID/stat from the state on: the name before it may hold anything. */
-function statFields(pid: number): string[] | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return undefined;
-  }
-}
-
-export function isProcess(pid: number): boolean {
-  return statFields(pid) !== undefined;
-}
-
-let ownProc: boolean | undefined;
-
-function isOwnProc(): boolean {
-  ownProc ??=
-    statFields(process.pid) !== undefined &&
-    readFileSync('/proc/self/stat', 'latin1').startsWith(`${process.pid} `);
-  return ownProc;
 }
 
 /** What a path given as a target is. */

@@ -1,8 +1,10 @@
 // Finds the listening socket of a pool whose supervisor has gone in one of its
 // workers, and checks that a socket, wherever it came from, is the one meant.
+import type { BoundAddress } from '../core/pool-id.ts';
 import { DescriptorLender } from './descriptor-lender.ts';
 import { AT_FDCWD, statAt } from './file-at.ts';
 import { E, libc } from './libc.ts';
+import { socketsListeningOn } from './port-holder.ts';
 import type { SocketAddress } from './socket-address.ts';
 import type { ProcFs } from './proc-fs.ts';
 import { inodeOf, isBoundTo, isSamePath } from './socket-file.ts';
@@ -33,6 +35,34 @@ export function takeListeningSocket(
   } finally {
     lender.close();
   }
+}
+
+/**
+ * The socket that one of these processes has and that listens on the address, whatever became of its file; `told` is
+ * what a state file says of them. Errno 0: none of them has it.
+ */
+export function takeSocketOf(
+  proc: ProcFs,
+  pids: readonly number[],
+  address: BoundAddress,
+  told: Parameters<typeof socketsListeningOn>[2],
+): TakenSocket {
+  const inodes = socketsListeningOn(proc, address, told);
+  let errno = 0;
+  for (const pid of pids) {
+    const lender = new DescriptorLender(pid);
+    for (const number of socketsOf(proc, pid)) {
+      const descriptor = lender.borrow(number);
+      if (descriptor >= 0 && inodes.has(inodeOf(descriptor))) {
+        lender.close();
+        return { descriptor, inode: inodeOf(descriptor) };
+      }
+      if (descriptor >= 0) libc.close(descriptor);
+      else if (descriptor !== -E.BADF && descriptor !== -E.SRCH) errno = -descriptor;
+    }
+    lender.close();
+  }
+  return { errno };
 }
 
 /** A worker's is descriptor 0. The others only where they can be listed. */

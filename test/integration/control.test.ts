@@ -55,7 +55,7 @@ describe.for(transports)('on %s', (transport) => {
 
     const table = await ctl(place.stateDir, ['status', place.name]);
     expect(table).toMatchObject({ status: 0, stderr: '' });
-    expect(table.stdout).toContain(`PID ${pool.pid}, serving, gen 1, `);
+    expect(table.stdout).toContain(`PID ${pool.pid}, saturated, gen 1, `);
     expect(table.stdout).toContain('0 idle 3 busy, queue 2/9');
     for (const pid of workers) expect(table.stdout).toMatch(new RegExp(`\\b${pid}\\b.*\\bbusy\\b`));
   });
@@ -329,7 +329,7 @@ describe('where there is no supervisor to ask', () => {
     expect(events(place).map(({ event }) => event)).toEqual(['pool-up']);
   });
 
-  test('one that was killed, and one that has ended, are no such pool, 4', async () => {
+  test('one that was killed can be asked nothing, and one that has ended is no such pool, 4', async () => {
     const place = makePlace();
     const pool = await start(place, ['-P', place.pidFile]);
     const worker = await onlyWorker(pool);
@@ -337,7 +337,7 @@ describe('where there is no supervisor to ask', () => {
     for (const target of [place.socket, place.pidFile, String(pool.pid)]) {
       const asked = await ctl(place.stateDir, ['reload', target]);
       expect({ target, ...asked }).toMatchObject({ target, status: 4, stdout: '' });
-      expect(asked.stderr).toMatch(/^spawn-fcgictl: no such pool: [^\n]+\n$/);
+      expect(asked.stderr).toMatch(/^spawn-fcgictl: pool [^\n]+ no supervisor to reload it; [^\n]+\n$/);
     }
     expect(isAlive(worker)).toBe(true);
     const next = await start(place, ['-P', place.pidFile]);

@@ -4,11 +4,12 @@ import { askPatiently } from '../../control/ask-patiently.ts';
 import { ask, type Outcome } from '../../control/client.ts';
 import type { ControlRequest, ControlResult, PoolSummary } from '../../control/protocol.ts';
 import { explainFailure } from './explain-outcome.ts';
-import type { Pool } from './find-pool.ts';
+import { describeDeath, refuseDead } from './dead-pool-text.ts';
+import { isDeadPool, ownerOf, type DeadPool, type Pool } from './find-pool.ts';
 import { judgeHealth, type Health } from './health.ts';
 import { printError, printText } from './print-ctl.ts';
 import { printable } from './printable.ts';
-import { probePool } from './probe.ts';
+import { probePool, type ProbeTarget } from './probe.ts';
 import type { CtlRequest } from './program.ts';
 import { ProgressLine } from './progress-line.ts';
 import { ctlStatus } from './statuses.ts';
@@ -23,8 +24,13 @@ export async function pingPool(
   { isStrict, probe }: PingRequest,
   answerMs: number,
 ): Promise<number> {
+  if (isDeadPool(pool)) {
+    printText(`${describeDeath(pool)}\n`);
+    return ctlStatus.notServing;
+  }
   const startedMs = performance.now();
-  const outcome = await ask(pool.controlPath, { command: 'ping' }, { timeoutMs: answerMs });
+  const options = { timeoutMs: answerMs, owner: ownerOf(pool) };
+  const outcome = await ask(pool.controlPath, { command: 'ping' }, options);
   if (outcome.kind !== 'result' || !outcome.result.ok) return reportOther(outcome, pool);
   const { pool: summary } = outcome.result;
   if (!summary) throw explainFailure({ kind: 'malformed' }, pool);
@@ -34,12 +40,20 @@ export async function pingPool(
     return statusOf(kind, isStrict);
   }
   const timeoutMs = Math.max(1, answerMs - (performance.now() - startedMs));
-  const probed = await probePool(pool.state.address, probe === true ? undefined : probe, {
+  const probed = await probePool(probeTargetOf(pool), probe === true ? undefined : probe, {
     timeoutMs,
     inAllMs: answerMs,
   });
   printText(`${probed.text}; ${describeLoad(summary)}\n`);
   return probed.isServed ? statusOf(kind === 'saturated' ? kind : 'serving', isStrict) : ctlStatus.notServing;
+}
+
+/** Another user's supervisor may see its socket where we do not. */
+function probeTargetOf(pool: Pool): ProbeTarget {
+  const { address, pid } = pool.state;
+  const owner = ownerOf(pool);
+  const isElsewhere = owner !== undefined && address.startsWith('/');
+  return { address: isElsewhere ? `/proc/${pid}/root${address}` : address, owner };
 }
 
 /** Where nobody may look, a pool whose workers run must not be taken for a dead one for ever. */
@@ -57,16 +71,33 @@ type LongRequest = Extract<CtlRequest, { command: 'stop' | 'reload' | 'restart' 
 
 /** Waits for the result as long as the supervisor answers, or for `timeoutMs`. */
 export async function changePool(pool: Pool, request: LongRequest, answerMs: number): Promise<number> {
+  if (isDeadPool(pool)) return changeDeadPool(pool, request);
   const progress = new ProgressLine(`${request.command} of ${printable(pool.state.name)}`);
   try {
     const outcome = await askPatiently(pool.controlPath, toControlRequest(request), {
       answerMs,
       timeoutMs: request.timeoutMs,
+      owner: ownerOf(pool),
       onProgress: (text) => progress.show(text),
       ...(request.command === 'stop' ? { lingerMs: stopLingerMs } : {}),
     });
     progress.end();
     return outcome.kind === 'result' ? reportResult(outcome.result) : reportOther(outcome, pool);
+  } finally {
+    progress.end();
+  }
+}
+
+/** Nobody but us is there to end what a killed supervisor left. */
+async function changeDeadPool(pool: DeadPool, { command, timeoutMs }: LongRequest): Promise<number> {
+  if (command !== 'stop') throw refuseDead(pool, command);
+  const { endOrphans } = await import('./end-orphans.ts');
+  const progress = new ProgressLine(`stop of ${printable(pool.state.name)}`);
+  try {
+    const message = await endOrphans(pool, { timeoutMs, tell: (text) => progress.show(text) });
+    progress.end();
+    printText(`${message}\n`);
+    return ctlStatus.ok;
   } finally {
     progress.end();
   }

@@ -1,39 +1,67 @@
-// From a TARGET to the one living pool that it names, by the base directories. What is
+// From a TARGET to the one pool that it names, by the base directories. What is
 // found in a PID file is only a name to look a pool up by.
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { noProcess } from '../../core/no-process.ts';
-import type { PoolState } from '../../core/pool-state.ts';
+import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
 import { baseDirectories, type RuntimeDirectories } from '../../sys/base-directories.ts';
-import {
-  isProcess,
-  readPath,
-  readPoolDirectory,
-  type PoolDirectory,
-  type PoolEntry,
-} from '../../sys/pool-directory.ts';
+import { findForeignPool, findForeignPools, guideOf } from '../../sys/foreign-pools.ts';
+import { readPath, readPoolDirectory, type PoolDirectory, type PoolEntry } from '../../sys/pool-directory.ts';
+import { isProcess } from '../../sys/process-look.ts';
 import { resolveLinks } from '../../sys/resolve-links.ts';
 import { canonicalIp, maxPort, parseEndpoint, parseTarget } from './parse-target.ts';
 import { printable } from './printable.ts';
 import { ctlStatus } from './statuses.ts';
 
-/** A pool that lives and that we may read. */
-export type Pool = PoolEntry & { readonly state: PoolState };
+/** A worker that a killed supervisor left, with the processes of its session. */
+export interface Orphan extends WorkerRecord {
+  readonly pids: readonly number[];
+}
+
+/** A pool that we may read; one whose supervisor was killed has `orphans`. */
+export type Pool = PoolEntry & { readonly state: PoolState; readonly orphans?: readonly Orphan[] };
+export type DeadPool = Pool & { readonly orphans: readonly Orphan[] };
+
+export function isDeadPool(pool: Pool): pool is DeadPool {
+  return pool.orphans !== undefined;
+}
+
+/** Whom the control socket must belong to, where another user could put something else there. */
+export function ownerOf({ isForeign, uid }: Pool): number | undefined {
+  return isForeign ? uid : undefined;
+}
 
 /** The pools of this machine as far as the caller may look. */
 export class PoolFinder {
   readonly #directories: readonly PoolDirectory[];
   readonly #entries: readonly PoolEntry[];
+  /** Root looks for pools of everybody, unless told where. */
+  readonly #seesEverybody: boolean;
 
-  constructor(stateDir: string | undefined, runtime: RuntimeDirectories) {
+  private constructor(
+    directories: readonly PoolDirectory[],
+    entries: readonly PoolEntry[],
+    seesEverybody: boolean,
+  ) {
+    this.#directories = directories;
+    this.#entries = entries;
+    this.#seesEverybody = seesEverybody;
+  }
+
+  static async open(stateDir: string | undefined, runtime: RuntimeDirectories): Promise<PoolFinder> {
     const isNamed = stateDir !== undefined;
+    const seesEverybody = isRoot() && !isNamed;
     const paths = baseDirectories(stateDir, runtime);
     // Root's pools are not ours to control, but ours to name.
-    const all = isNamed || process.getuid?.() === 0 ? paths : [...paths, '/run/spawn-fcgi'];
-    this.#directories = all.map((path) => readPoolDirectory(path, isNamed));
-    this.#entries = this.#directories.flatMap((one) => (one.kind === 'found' ? one.entries : []));
-    const [first] = this.#directories;
+    const all = isNamed || isRoot() ? paths : [...paths, '/run/spawn-fcgi'];
+    const directories = all.map((path) => readPoolDirectory(path, isNamed));
+    const [first] = directories;
     if (isNamed && first?.kind === 'not-permitted') throw refuseDirectory(first.path, first.reason);
+    const found = directories.filter((one) => one.kind === 'found');
+    const own = found.flatMap(({ entries }) => entries);
+    const known = new Set(found.map(({ identity }) => identity));
+    const entries = seesEverybody ? [...own, ...findForeignPools(known)] : own;
+    return new PoolFinder(directories, await prove(entries), seesEverybody);
   }
 
   /** Every pool that we may read. */
@@ -41,13 +69,19 @@ export class PoolFinder {
     return this.#entries.filter(isReadable);
   }
 
-  /** Living or dead pools of other users. */
+  /** Pools of other users. */
   get hiddenCount(): number {
     return this.#entries.length - this.all().length;
   }
 
   /** The pool that the target names; throws the reason why there is none. */
   async find(text: string): Promise<Pool> {
+    const pool = await this.#lookUp(text);
+    if (isRoot()) refuseMisguidance(text, pool);
+    return pool;
+  }
+
+  async #lookUp(text: string): Promise<Pool> {
     const target = parseTarget(text);
     switch (target?.kind) {
       case undefined:
@@ -91,7 +125,8 @@ export class PoolFinder {
   }
 
   #ofPid(pid: number): PoolEntry[] {
-    return this.#entries.filter(({ state }) => state?.pid === pid);
+    const found = this.#entries.filter(({ state }) => state?.pid === pid);
+    return found.length === 0 && this.#seesEverybody ? findForeignPool(pid) : found;
   }
 
   #onPort(port: number): PoolEntry[] {
@@ -114,7 +149,8 @@ export class PoolFinder {
     );
   }
 
-  #only(text: string, found: readonly PoolEntry[]): Pool {
+  #only(text: string, all: readonly PoolEntry[]): Pool {
+    const found = preferred(all);
     const [first, ...others] = found;
     if (!first) throw this.#refuse(text);
     if (others.length > 0) {
@@ -154,6 +190,43 @@ export class PoolFinder {
   }
 }
 
+/**
+ * Killed pools stay if their workers are there still, and are proved to be theirs. Looking at that needs libc, which is
+ * loaded only for it.
+ */
+async function prove(entries: readonly PoolEntry[]): Promise<PoolEntry[]> {
+  if (!entries.some(({ isDead }) => isDead)) return [...entries];
+  const { findOrphansOf } = await import('./dead-pools.ts');
+  return entries.flatMap((entry): PoolEntry[] => {
+    if (!entry.isDead) return [entry];
+    const orphans = isReadable(entry) ? findOrphansOf(entry) : [];
+    return orphans.length > 0 ? [{ ...entry, orphans } as DeadPool] : [];
+  });
+}
+
+/** What another user's files say never stands in the way of a pool of root's or our own, nor a killed pool in a living one's. */
+function preferred(found: readonly PoolEntry[]): readonly PoolEntry[] {
+  const own = found.filter(({ isForeign }) => !isForeign);
+  const candidates = own.length > 0 ? own : found;
+  const living = candidates.filter(({ isDead }) => !isDead);
+  return living.length > 0 ? living : candidates;
+}
+
+/** A link or a PID file of another user must not make root act on a pool that is not that user's. */
+function refuseMisguidance(text: string, pool: Pool): void {
+  if (parseTarget(text)?.kind !== 'path') return;
+  const path = resolve(text);
+  const guide = guideOf(path);
+  if (guide === undefined || guide === pool.uid || resolve(pool.state.pidFile ?? '') === path) return;
+  throw refusePermission(
+    `${printable(text)} is ${describeUser(guide)}'s, and names ${describeEntry(pool)}; name that pool by its own PID or address`,
+  );
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
 function isReadable(entry: PoolEntry): entry is Pool {
   return entry.state !== undefined;
 }
@@ -170,7 +243,7 @@ function ipOf(entry: PoolEntry): string | undefined {
 export function describeEntry(entry: PoolEntry): string {
   const { state } = entry;
   return state
-    ? `pool '${printable(state.name)}' on ${printable(state.address)} (supervisor PID ${state.pid})`
+    ? `pool '${printable(state.name)}' on ${printable(state.address)} (supervisor PID ${state.pid}${entry.isDead ? ', dead' : ''})`
     : `the pool on ${printable(entry.address)} of ${describeUser(entry.uid)}`;
 }
 

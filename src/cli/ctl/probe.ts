@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import manifest from '../../../package.json' with { type: 'json' };
 import { encodeGetValues, isManagementAnswer } from '../../fastcgi/management.ts';
 import { AnswerReader, encodeRequest, type Answer } from '../../fastcgi/responder.ts';
+import { nameSocket } from '../../sys/socket-name.ts';
 import { parseEndpoint } from './parse-target.ts';
 import { cutEnd, printable } from './printable.ts';
 import { formatTime } from './status-table.ts';
@@ -19,6 +20,12 @@ const retryMs = 25;
 const complaintColumns = 200;
 const serverError = 500;
 
+/** Where to connect: a pool's address, or the path of its socket from here with the user that it must belong to. */
+export interface ProbeTarget {
+  readonly address: string;
+  readonly owner: number | undefined;
+}
+
 interface Limit {
   readonly timeoutMs: number;
   /** Of which that is what is left; for the message. */
@@ -26,9 +33,9 @@ interface Limit {
 }
 
 /** Undefined as `uri`: a management record, which every application answers in some way. */
-export function probePool(address: string, uri: string | undefined, limit: Limit): Promise<ProbeResult> {
+export function probePool(target: ProbeTarget, uri: string | undefined, limit: Limit): Promise<ProbeResult> {
   return new Promise((resolve) => {
-    new Probe(address, uri, limit, resolve).start();
+    new Probe(target, uri, limit, resolve).start();
   });
 }
 
@@ -36,7 +43,7 @@ export function probePool(address: string, uri: string | undefined, limit: Limit
 type Reading = (chunk: Buffer) => ProbeResult | undefined;
 
 class Probe {
-  readonly #address: string;
+  readonly #target: ProbeTarget;
   readonly #request: Buffer;
   readonly #read: Reading;
   readonly #limit: Limit;
@@ -46,12 +53,12 @@ class Probe {
   #timers: NodeJS.Timeout[] = [];
 
   constructor(
-    address: string,
+    target: ProbeTarget,
     uri: string | undefined,
     limit: Limit,
     resolve: (result: ProbeResult) => void,
   ) {
-    this.#address = address;
+    this.#target = target;
     this.#request = uri === undefined ? encodeGetValues() : encodeRequest(paramsFor(uri));
     this.#read = uri === undefined ? this.#readManagement() : this.#readAnswer(uri);
     this.#limit = limit;
@@ -66,14 +73,26 @@ class Probe {
   }
 
   #connect(): void {
-    const socket = connectTo(this.#address);
+    try {
+      this.#converse();
+    } catch (error) {
+      this.#fail(`no answer: ${describeError(error as NodeJS.ErrnoException)}`);
+    }
+  }
+
+  #converse(): void {
+    const { socket, release } = open(this.#target);
     this.#socket = socket;
-    socket.once('connect', () => socket.write(this.#request));
+    socket.once('connect', () => {
+      release();
+      socket.write(this.#request);
+    });
     socket.on('data', (chunk: Buffer) => {
       const result = this.#read(chunk);
       if (result) this.#end(result);
     });
     socket.once('error', (error: NodeJS.ErrnoException) => {
+      release();
       if (error.code === 'EAGAIN') this.#timers.push(setTimeout(() => this.#connect(), retryMs));
       else this.#fail(`no answer: ${describeError(error)}`);
     });
@@ -118,12 +137,16 @@ class Probe {
 }
 
 /** A socket that listens on every address is asked on the loopback one. */
-function connectTo(address: string): Socket {
+function open({ address, owner }: ProbeTarget): { socket: Socket; release: () => void } {
   const endpoint = parseEndpoint(address);
-  if (!endpoint) return connect(address);
+  if (!endpoint) {
+    const { path, release } = nameSocket(address, owner);
+    return { socket: connect(path), release };
+  }
   const { ip, port } = endpoint;
   const loopback: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
-  return connect({ host: loopback[ip] ?? ip, port, noDelay: true });
+  const socket = connect({ host: loopback[ip] ?? ip, port, noDelay: true });
+  return { socket, release: () => undefined };
 }
 
 /**

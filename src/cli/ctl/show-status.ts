@@ -2,17 +2,18 @@
 import { ask, type Outcome } from '../../control/client.ts';
 import { hasWorkers, type PoolStatus } from '../../control/protocol.ts';
 import { SpawnFcgiError } from '../../core/errors.ts';
-import { isRunning } from '../../sys/pool-directory.ts';
+import { isRunning, uptimeSince } from '../../sys/process-look.ts';
 import { measureProcesses, type Usage } from '../../sys/process-usage.ts';
 import { explainFailure } from './explain-outcome.ts';
-import { type Pool, type PoolFinder } from './find-pool.ts';
+import { deadPoolJson, formatDeadPool, type MeasuredDeadPool } from './dead-pool-text.ts';
+import { isDeadPool, ownerOf, type DeadPool, type Pool, type PoolFinder } from './find-pool.ts';
 import { printError, printText } from './print-ctl.ts';
 import { printable, printableJson } from './printable.ts';
 import type { CtlRequest } from './program.ts';
-import { formatPool, type MeasuredPool, type MeasuredWorker } from './status-table.ts';
+import { formatPool, type MeasuredPool, type WorkerUsage } from './status-table.ts';
 import { ctlStatus } from './statuses.ts';
 
-/** Returns the exit status: that of the first pool that did not answer. */
+/** Returns the exit status: that of the first pool that did not answer; else whether one has no supervisor. */
 export async function showStatus(
   request: Extract<CtlRequest, { command: 'status' }>,
   finder: PoolFinder,
@@ -20,23 +21,28 @@ export async function showStatus(
 ): Promise<number> {
   const { target, asJson } = request;
   const pools = target === undefined ? finder.all() : [await finder.find(target)];
+  const dead = pools.filter(isDeadPool);
   const answers = await Promise.all(
-    pools.map(async (pool) => ({
-      pool,
-      outcome: await ask(pool.controlPath, { command: 'status' }, { timeoutMs: answerMs }),
-    })),
+    pools
+      .filter((pool) => !isDeadPool(pool))
+      .map(async (pool) => ({
+        pool,
+        outcome: await ask(
+          pool.controlPath,
+          { command: 'status' },
+          { timeoutMs: answerMs, owner: ownerOf(pool) },
+        ),
+      })),
   );
   const current = answers.filter(({ pool, outcome }) => target !== undefined || !hasEnded(pool, outcome));
   const [statuses, failures] = separate(current);
-  const measured = await measurePools(statuses);
-  printText(
-    asJson ? `${printableJson(measured)}\n` : formatPools(measured, failures.length, target === undefined),
-  );
+  const measured = await measurePools(statuses, dead);
+  printText(asJson ? formatJson(measured) : formatPools(measured, failures.length, target === undefined));
   for (const failure of failures) printError(failure.message);
   if (target === undefined && finder.hiddenCount > 0) {
     printError(`not shown: ${finder.hiddenCount} of other users`);
   }
-  return failures[0]?.exitCode ?? ctlStatus.ok;
+  return failures[0]?.exitCode ?? (dead.length > 0 ? ctlStatus.notServing : ctlStatus.ok);
 }
 
 /** Of all pools, one that has ended since is none. */
@@ -62,31 +68,46 @@ function refusalOf({ message, status }: { message: string; status: number }): Sp
   return new SpawnFcgiError(printable(message), { exitCode: status || ctlStatus.noAnswer });
 }
 
-function formatPools(pools: readonly MeasuredPool[], failures: number, isAll: boolean): string {
-  if (isAll && pools.length + failures === 0) return 'no pools\n';
-  return pools.map(formatPool).join('\n');
+interface Measured {
+  readonly pools: readonly MeasuredPool[];
+  readonly dead: readonly MeasuredDeadPool[];
 }
 
-async function measurePools(pools: readonly PoolStatus[]): Promise<MeasuredPool[]> {
-  const pids = pools.flatMap(({ workers }) => workers.flatMap((worker) => worker.pids));
-  const usages = await measureProcesses(pids);
-  return pools.map((pool) => ({
-    ...pool,
-    workers: pool.workers.map((worker) => measureWorker(worker, usages)),
-  }));
+function formatPools({ pools, dead }: Measured, failures: number, isAll: boolean): string {
+  if (isAll && pools.length + dead.length + failures === 0) return 'no pools\n';
+  return [...pools.map(formatPool), ...dead.map(formatDeadPool)].join('\n');
+}
+
+function formatJson({ pools, dead }: Measured): string {
+  return `${printableJson([...pools, ...dead.map(deadPoolJson)])}\n`;
+}
+
+async function measurePools(pools: readonly PoolStatus[], dead: readonly DeadPool[]): Promise<Measured> {
+  const sessions = [...pools.flatMap(({ workers }) => workers), ...dead.flatMap(({ orphans }) => orphans)];
+  const usages = await measureProcesses(sessions.flatMap(({ pids }) => pids));
+  return {
+    pools: pools.map((pool) => ({
+      ...pool,
+      workers: pool.workers.map((worker) => ({ ...worker, ...measureSession(worker.pids, usages) })),
+    })),
+    dead: dead.map((pool) => ({
+      ...pool,
+      measured: pool.orphans.map((orphan) => ({
+        ...orphan,
+        uptimeMs: uptimeSince(orphan.startTime) ?? null,
+        ...measureSession(orphan.pids, usages),
+      })),
+    })),
+  };
 }
 
 /** A worker is its session: the sum of all its processes that could be measured. */
-function measureWorker(
-  worker: PoolStatus['workers'][number],
-  usages: ReadonlyMap<number, Usage>,
-): MeasuredWorker {
-  const own = worker.pids.map((pid) => usages.get(pid)).filter((usage) => usage !== undefined);
+function measureSession(pids: readonly number[], usages: ReadonlyMap<number, Usage>): WorkerUsage {
+  const own = pids.map((pid) => usages.get(pid)).filter((usage) => usage !== undefined);
   const sum = (value: (usage: Usage) => number): number | null =>
     own.length === 0 ? null : own.reduce((total, usage) => total + value(usage), 0);
   const cpuPercent = sum((usage) => usage.cpuPercent);
   return {
-    ...worker,
     rssBytes: sum((usage) => usage.rssBytes),
     cpuPercent: cpuPercent === null ? null : Math.round(cpuPercent * 10) / 10,
   };

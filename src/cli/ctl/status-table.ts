@@ -18,7 +18,7 @@ const minExitColumns = 12;
 
 /** The pool as lines, each ended by a newline. */
 export function formatPool(pool: MeasuredPool): string {
-  const lines = [formatHeading(pool), ...describeReload(pool), ...formatWorkers(pool.workers)];
+  const lines = [formatHeading(pool), ...describeReload(pool), ...formatTable(workerColumns, pool.workers)];
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
@@ -49,18 +49,23 @@ function describeReload({ operation, lastReload }: MeasuredPool): string[] {
   return [`  last reload ${lastReload.result} ${formatDuration(lastReload.agoMs)} ago${reason}`];
 }
 
-interface Column {
+interface Column<Row> {
   readonly heading: string;
   readonly alignsRight: boolean;
-  readonly cell: (worker: MeasuredWorker) => string;
+  readonly cell: (row: Row) => string;
 }
 
-const right = (heading: string, cell: Column['cell']): Column => ({ heading, alignsRight: true, cell });
-const left = (heading: string, cell: Column['cell']): Column => ({ heading, alignsRight: false, cell });
+export function right<Row>(heading: string, cell: Column<Row>['cell']): Column<Row> {
+  return { heading, alignsRight: true, cell };
+}
+
+export function left<Row>(heading: string, cell: Column<Row>['cell']): Column<Row> {
+  return { heading, alignsRight: false, cell };
+}
+
 const none = '-';
 
-/** The last one is cut where the line would be longer than a terminal's. */
-const columns: readonly Column[] = [
+const workerColumns: readonly Column<MeasuredWorker>[] = [
   right('SLOT', ({ slot }) => String(slot)),
   right('PID', ({ pid }) => (pid === null ? none : String(pid))),
   right('GEN', ({ generation }) => String(generation)),
@@ -79,10 +84,11 @@ function describeExit(lastExit: string): string {
   return printable(lastExit.replace(/^was /, '').replace(/^exec failed: /, 'exec: '));
 }
 
-function formatWorkers(workers: readonly MeasuredWorker[]): string[] {
+/** A heading and a row each, indented; the last column is cut where a line would be longer than a terminal's. */
+export function formatTable<Row>(columns: readonly Column<Row>[], items: readonly Row[]): string[] {
   const rows = [
     columns.map(({ heading }) => heading),
-    ...workers.map((one) => columns.map((column) => column.cell(one))),
+    ...items.map((one) => columns.map((column) => column.cell(one))),
   ];
   const widths = columns.map((_column, index) =>
     rows.reduce((width, row) => Math.max(width, widthOf(row[index] ?? '')), 0),

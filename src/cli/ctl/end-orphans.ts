@@ -1,0 +1,222 @@
+// `stop` of a pool whose supervisor was killed: its workers end as it would have ended them, under the pool's lock,
+// and what it left is removed as at a clean end. Loaded with libc, and only for this. Root acts as the pool's owner.
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { SpawnFcgiError } from '../../core/errors.ts';
+import { describeEvent } from '../../core/event-text.ts';
+import { parseAddress, type BoundAddress } from '../../core/pool-id.ts';
+import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
+import { workerPidPath } from '../../core/worker-pid-path.ts';
+import { AdoptedWorkers } from '../../supervisor/adopted-workers.ts';
+import type { AdoptedSessions, EventLog } from '../../supervisor/interfaces.ts';
+import { systemClock } from '../../sys/clock.ts';
+import { fileType, openParent, removeIfSame, statAt } from '../../sys/file-at.ts';
+import { setGroups, setUser } from '../../sys/identity.ts';
+import { libc } from '../../sys/libc.ts';
+import type { ListenSocket } from '../../sys/listen-socket.ts';
+import { PidFile } from '../../sys/pid-file.ts';
+import { PoolFiles } from '../../sys/pool-files.ts';
+import { ProcFs } from '../../sys/proc-fs.ts';
+import { SessionFreezer } from '../../sys/session-freeze.ts';
+import { parseIp, type SocketAddress } from '../../sys/socket-address.ts';
+import { checkListeningSocket, takeSocketOf } from '../../sys/take-socket.ts';
+import { adoptedSessions } from '../../sys/worker-sessions.ts';
+import { findOrphans } from '../find-orphans.ts';
+import { holdSocket } from '../inherit-socket.ts';
+import { describeEntry, type DeadPool } from './find-pool.ts';
+import { ctlStatus } from './statuses.ts';
+
+export interface EndOptions {
+  readonly timeoutMs: number | undefined;
+  readonly tell: (text: string) => void;
+}
+
+const lookMs = 20;
+/** From the last TERM to KILL for a worker that never was idle. */
+const lastTermMs = 1000;
+/** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
+const afterKillMs = 2000;
+const defaultMethod = 'auto';
+
+/** Ends them and says so; throws what stands in the way. An interruption leaves nobody stopped. */
+export async function endOrphans(pool: DeadPool, options: EndOptions): Promise<string> {
+  const proc = ProcFs.open();
+  const address = parseAddress(pool.state.address);
+  const target = address && toSocketAddress(address);
+  if (!proc || !target) throw refuse(pool, 'its workers cannot be looked into', ctlStatus.noAnswer);
+  const socket = takeSocket(pool, proc, address, target);
+  becomeOwner(pool);
+  const files = takeLock(pool, address);
+  try {
+    const state = files.state.read();
+    if (state?.pid !== pool.state.pid || state.startTime !== pool.state.startTime || proc.isAlive(state))
+      throw refuse(pool, 'it was started again meanwhile', ctlStatus.noAnswer);
+    const orphans = findOrphans(state, address, proc);
+    await new Ending(state, proc, socket, options).end(orphans);
+    removeFiles(state, socket, files, pool.base);
+    return `stopped: ended ${orphans.length === 1 ? '1 worker' : `${orphans.length} workers`} of a supervisor that was killed`;
+  } catch (error) {
+    files.giveUp();
+    throw error;
+  }
+}
+
+function toSocketAddress(address: BoundAddress): SocketAddress | undefined {
+  return address.kind === 'unix' ? address : parseIp(address.ip, address.port);
+}
+
+/** What the workers accept on, to know their connections by; a Unix one with its file, if it is at the path still. */
+function takeSocket(
+  pool: DeadPool,
+  proc: ProcFs,
+  address: BoundAddress,
+  target: SocketAddress,
+): ListenSocket {
+  const taken = takeSocketOf(
+    proc,
+    pool.orphans.flatMap(({ pids }) => pids),
+    address,
+    pool.state,
+  );
+  if ('errno' in taken) {
+    const pids = pool.orphans.map(({ pid }) => pid).join(' ');
+    const why =
+      taken.errno === 0 ? 'they have no socket any more' : `pidfd_getfd: ${libc.strerror(taken.errno)}`;
+    throw refuse(
+      pool,
+      `its workers may not be looked into (${why}); end them yourself: kill ${pids}`,
+      ctlStatus.notPermitted,
+    );
+  }
+  const isAtPath = checkListeningSocket(taken.descriptor, target) === undefined;
+  return isAtPath ? holdSocket(taken.descriptor, target) : { ...taken, file: undefined };
+}
+
+/** For good: whatever another user's files name, nothing is done to it that the user could not do. */
+function becomeOwner({ uid, base }: DeadPool): void {
+  if (process.getuid?.() !== 0 || uid === 0) return;
+  const owner = { uid, gid: statSync(base).gid || uid, userName: undefined };
+  setGroups(owner);
+  setUser(owner);
+}
+
+/** Nobody starts on the address, or adopts the workers, while we have it. */
+function takeLock(pool: DeadPool, address: BoundAddress): PoolFiles {
+  let files: PoolFiles | undefined;
+  try {
+    files = PoolFiles.tryLock(pool.base, address);
+  } catch (error) {
+    throw refuse(pool, `its lock cannot be used: ${(error as Error).message}`, ctlStatus.notPermitted);
+  }
+  if (files) return files;
+  throw refuse(pool, 'a start on its address, or another stop, is under way', ctlStatus.noAnswer);
+}
+
+/** One stop, as a supervisor does it. */
+class Ending {
+  readonly #state: PoolState;
+  readonly #sessions: AdoptedSessions;
+  readonly #freezer: SessionFreezer;
+  readonly #options: EndOptions;
+  readonly #endAtMs: number;
+
+  constructor(state: PoolState, proc: ProcFs, socket: ListenSocket, options: EndOptions) {
+    this.#state = state;
+    this.#freezer = new SessionFreezer(proc, socket);
+    this.#sessions = adoptedSessions(proc, this.#freezer);
+    this.#options = options;
+    this.#endAtMs = systemClock.nowMs() + state.stopTimeoutMs;
+  }
+
+  /** Throws when somebody is left, or on a signal to us. */
+  async end(orphans: readonly WorkerRecord[]): Promise<void> {
+    const { stopTimeoutMs, stopMethod = defaultMethod } = this.#state;
+    const { tell, timeoutMs } = this.#options;
+    const log: EventLog = { write: (event) => tell(describeEvent(event)), reopen: () => undefined };
+    // A supervisor that died while it looked at a worker may have left it stopped.
+    for (const { pid } of orphans) this.#freezer.thaw(pid);
+    const ended: number[] = [];
+    const workers = new AdoptedWorkers(systemClock, this.#sessions, log, stopMethod, (pid) =>
+      ended.push(pid),
+    );
+    workers.end(orphans, {
+      termAtMs: this.#endAtMs - Math.min(lastTermMs, stopTimeoutMs / 2),
+      killAtMs: this.#endAtMs,
+      isReplaced: false,
+    });
+    const limitMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : systemClock.nowMs() + timeoutMs;
+    const interruption = watchInterruption();
+    let isAsked = false;
+    for (let left = this.#leftOf(orphans, ended); left.length > 0; left = this.#leftOf(orphans, ended)) {
+      const nowMs = systemClock.nowMs();
+      if (interruption.signal) throw describeLeft(left, `interrupted by ${interruption.signal}`, 1);
+      if (nowMs >= limitMs) throw describeLeft(left, 'not ended within --timeout', ctlStatus.noAnswer);
+      if (nowMs >= this.#endAtMs + afterKillMs) throw describeLeft(left, 'not even ended by KILL', 1);
+      // What a worker leaves of its session has until the same deadline.
+      const sessions = ended.splice(0);
+      this.#ended.push(...sessions);
+      if (sessions.length > 0) this.#sessions.signalLeftovers(sessions, 'SIGTERM');
+      if (nowMs >= this.#endAtMs && !isAsked) {
+        isAsked = true;
+        this.#sessions.signalLeftovers(this.#ended, 'SIGKILL');
+      }
+      await new Promise((resolve) => setTimeout(resolve, lookMs));
+    }
+  }
+
+  /** Whose leader has ended, and who was told so. */
+  readonly #ended: number[] = [];
+
+  #leftOf(orphans: readonly WorkerRecord[], ended: readonly number[]): number[] {
+    const living = orphans.map(({ pid }) => pid).filter((pid) => this.#sessions.isAlive(pid));
+    return [...living, ...this.#sessions.leftovers([...this.#ended, ...ended]).map(({ pid }) => pid)];
+  }
+}
+
+/** A worker that is stopped for a look goes on before JavaScript hears of a signal. */
+function watchInterruption(): { readonly signal: NodeJS.Signals | undefined } {
+  const interruption: { signal: NodeJS.Signals | undefined } = { signal: undefined };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => (interruption.signal = signal));
+  return interruption;
+}
+
+function describeLeft(pids: readonly number[], why: string, exitCode: number): SpawnFcgiError {
+  return new SpawnFcgiError(`${why}: PID ${pids.join(' ')} still there, and the files of the pool`, {
+    exitCode,
+  });
+}
+
+/** As at a clean end: what still is the pool's, and as far as we may. */
+function removeFiles(state: PoolState, socket: ListenSocket, files: PoolFiles, base: string): void {
+  if (socket.file) removeIfSame(socket.file.at, socket.file.identity);
+  // Before the lock is free: the start that waits for it binds at once.
+  libc.close(socket.descriptor);
+  if (state.pidFile !== undefined) removePidFile(state.pidFile, state.pid);
+  const { workerPidFile } = state;
+  if (workerPidFile !== undefined)
+    for (const { slot, pid } of state.workers) removePidFile(workerPidPath(workerPidFile, slot), pid);
+  if (state.control !== undefined) removeSocket(join(base, state.control));
+  files.release();
+}
+
+/** Only if it says what that supervisor wrote. */
+function removePidFile(path: string, pid: number): void {
+  try {
+    PidFile.openIfThere(path)?.releaseFor(pid);
+  } catch {
+    // Its directory is gone, or it became something else: it is nobody's any more.
+  }
+}
+
+/** The lock says that nobody listens on it. */
+function removeSocket(path: string): void {
+  const at = openParent(path);
+  const facts = statAt(at.directory, at.name);
+  if (facts && (facts.mode & fileType.mask) === fileType.socket) removeIfSame(at, facts.identity);
+  libc.close(at.directory);
+}
+
+function refuse(pool: DeadPool, why: string, exitCode: number): SpawnFcgiError {
+  return new SpawnFcgiError(`${describeEntry(pool)}: ${why}`, { exitCode });
+}
