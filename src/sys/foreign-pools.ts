@@ -166,7 +166,7 @@ function viewOf(pid: number, descriptor: number, target: string): string | undef
 }
 
 function isNode(pid: number): boolean {
-  return /^node/.test(basename(programOf(pid) ?? ''));
+  return basename(programOf(pid) ?? '').startsWith('node');
 }
 
 /**

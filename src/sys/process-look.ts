@@ -24,7 +24,7 @@ function statFields(pid: number): string[] | undefined {
 let ownProc: boolean | undefined;
 
 /** Whether the numbers in /proc are those of our own PID namespace. */
-export function isOwnProc(): boolean {
+function isOwnProc(): boolean {
   ownProc ??= read('/proc/self/stat')?.startsWith(`${process.pid} `) ?? false;
   return ownProc;
 }

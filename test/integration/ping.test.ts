@@ -1,5 +1,5 @@
 // What `spawn-fcgictl ping` takes for serving, and what the pool's own socket answers to `--probe`.
-import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, renameSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -59,6 +59,30 @@ describe('serving means that workers are seen to wait or to work:', () => {
     });
     const table = await ctl(place.stateDir, ['status', place.socket]);
     expect(table.stdout).toContain(`PID ${pool.pid}, ${failing}, gen 1,`);
+  });
+
+  test('a pool whose socket file was removed, or is another one, does not', async () => {
+    const place = makePlace();
+    await start(place);
+    const away = `${place.socket}.away`;
+    renameSync(place.socket, away);
+    const says = async (loss: string): Promise<void> => {
+      const said = `not serving: its socket file ${loss}`;
+      expect(await ping(place)).toMatchObject({
+        status: 1,
+        stdout: expect.stringMatching(`^${said}; app on `) as string,
+      });
+      const { stdout } = await ctl(place.stateDir, ['status']);
+      expect(stdout).toContain(`, ${said}, gen 1, `);
+      expect(stdout).toContain(
+        '\n  nobody can connect: start it again with its command, which takes the pool over\n',
+      );
+    };
+    await says('is gone');
+    writeFileSync(place.socket, '');
+    await says('was replaced');
+    renameSync(away, place.socket);
+    expect(await ping(place)).toMatchObject({ status: 0 });
   });
 
   test('where nobody may look it is said, and is no failure', async (ctx) => {

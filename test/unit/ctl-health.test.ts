@@ -29,6 +29,13 @@ describe('a pool', () => {
       'not-serving',
       'failing: its worker is in backoff',
     ],
+    [{ socketFile: 'gone' }, 'not-serving', 'not serving: its socket file is gone'],
+    [
+      { socketFile: 'replaced', idle: 0, busy: 4 },
+      'not-serving',
+      'not serving: its socket file was replaced',
+    ],
+    [{ socketFile: null }, 'serving', 'serving'],
     [{ phase: 'starting' }, 'not-serving', 'starting'],
     [{ phase: 'stopping', serving: 'yes' }, 'not-serving', 'stopping'],
   ])('with %j is %s: %s', (changes, kind, text) => {

@@ -60,6 +60,7 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): object {
     serving: 'unknown',
     backoff: null,
     queue: null,
+    socketFile: null,
     operation: null,
     lastReload: null,
     command: null,

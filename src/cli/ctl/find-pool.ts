@@ -37,14 +37,13 @@ export class PoolFinder {
   readonly #entries: readonly PoolEntry[];
   /** Root looks for pools of everybody, unless told where. */
   readonly #seesEverybody: boolean;
+  /** Why killed pools could not be looked at. */
+  readonly problem: string | undefined;
 
-  private constructor(
-    directories: readonly PoolDirectory[],
-    entries: readonly PoolEntry[],
-    seesEverybody: boolean,
-  ) {
+  private constructor(directories: readonly PoolDirectory[], proved: Proved, seesEverybody: boolean) {
     this.#directories = directories;
-    this.#entries = entries;
+    this.#entries = proved.entries;
+    this.problem = proved.problem;
     this.#seesEverybody = seesEverybody;
   }
 
@@ -105,10 +104,11 @@ export class PoolFinder {
 
   #findPath(path: string): Pool {
     const content = readPath(path);
-    if (content.kind === 'pid-file') return this.#findPidFile(path, content.text);
     const names = new Set([nameSocket(path), resolveLinks(path)]);
     const found = this.#entries.filter((entry) => names.has(addressOf(entry)));
+    // A file in the place of a pool's socket is no PID file because of that.
     if (found.length > 0) return this.#only(path, found);
+    if (content.kind === 'pid-file') return this.#findPidFile(path, content.text);
     if (content.kind === 'not-permitted') throw refusePermission(`'${printable(path)}' cannot be read`);
     const what = content.kind === 'absent' ? 'is not there, and no' : 'is no PID file, and no';
     throw this.#refuse(path, `it ${what} pool has it as its socket`);
@@ -181,9 +181,9 @@ export class PoolFinder {
     const unread = this.#directories.flatMap((one) =>
       one.kind === 'not-permitted' ? [`${one.path} was not searched: ${one.reason}`] : [],
     );
-    const reasons = [...(reason === undefined ? [] : [reason]), ...unread].map(
-      (one) => `; ${printable(one)}`,
-    );
+    const reasons = [reason, ...unread, this.problem]
+      .filter((one) => one !== undefined)
+      .map((one) => `; ${printable(one)}`);
     return new SpawnFcgiError(`no such pool: '${printable(text)}'${reasons.join('')}`, {
       exitCode: ctlStatus.noSuchPool,
     });
@@ -194,14 +194,24 @@ export class PoolFinder {
  * Killed pools stay if their workers are there still, and are proved to be theirs. Looking at that needs libc, which is
  * loaded only for it.
  */
-async function prove(entries: readonly PoolEntry[]): Promise<PoolEntry[]> {
-  if (!entries.some(({ isDead }) => isDead)) return [...entries];
-  const { findOrphansOf } = await import('./dead-pools.ts');
-  return entries.flatMap((entry): PoolEntry[] => {
-    if (!entry.isDead) return [entry];
-    const orphans = isReadable(entry) ? findOrphansOf(entry) : [];
-    return orphans.length > 0 ? [{ ...entry, orphans } as DeadPool] : [];
-  });
+async function prove(all: readonly PoolEntry[]): Promise<Proved> {
+  const living = all.filter(({ isDead }) => !isDead);
+  const dead = all.filter((entry) => entry.isDead).filter(isReadable);
+  if (dead.length === 0) return { entries: living, problem: undefined };
+  try {
+    const { findOrphansOf } = await import('./dead-pools.ts');
+    const proved = dead.map((pool): DeadPool => ({ ...pool, orphans: findOrphansOf(pool) }));
+    const entries = [...living, ...proved.filter(({ orphans }) => orphans.length > 0)];
+    return { entries, problem: undefined };
+  } catch (error) {
+    const [reason] = (error as Error).message.split('\n');
+    return { entries: living, problem: `killed pools cannot be looked at: ${reason}` };
+  }
+}
+
+interface Proved {
+  readonly entries: readonly PoolEntry[];
+  readonly problem: string | undefined;
 }
 
 /** What another user's files say never stands in the way of a pool of root's or our own, nor a killed pool in a living one's. */

@@ -9,16 +9,27 @@ export interface Health {
   readonly text: string;
 }
 
-type Facts = Pick<PoolSummary, 'phase' | 'serving' | 'idle' | 'busy' | 'backoff' | 'wanted' | 'queue'>;
+type Facts = Pick<
+  PoolSummary,
+  'phase' | 'serving' | 'idle' | 'busy' | 'backoff' | 'wanted' | 'queue' | 'socketFile'
+>;
 
 export function judgeHealth(pool: Facts): Health {
   const { phase, serving, idle, busy } = pool;
   if (phase !== 'serving') return { kind: 'not-serving', text: phase };
+  const loss = describeLoss(pool);
+  if (loss !== undefined) return { kind: 'not-serving', text: `not serving: ${loss}` };
   if (idle + busy === 0) return { kind: 'not-serving', text: describeAbsence(pool) };
   if (serving === 'no') return { kind: 'not-serving', text: 'not serving: no worker accepts' };
   if (serving === 'unknown') return { kind: 'unknown', text: 'unknown: its workers may not be looked into' };
   const kind = isSaturated(pool) ? 'saturated' : 'serving';
   return { kind, text: kind + describeBackoff(pool) };
+}
+
+/** What became of the socket's file, if nobody can connect any more. */
+export function describeLoss({ socketFile }: Pick<PoolSummary, 'socketFile'>): string | undefined {
+  if (socketFile === 'gone') return 'its socket file is gone';
+  return socketFile === 'replaced' ? 'its socket file was replaced' : undefined;
 }
 
 /** Everybody works, and connections wait. */

@@ -42,6 +42,7 @@ export async function showStatus(
   if (target === undefined && finder.hiddenCount > 0) {
     printError(`not shown: ${finder.hiddenCount} of other users`);
   }
+  if (finder.problem !== undefined) printError(printable(finder.problem));
   return failures[0]?.exitCode ?? (dead.length > 0 ? ctlStatus.notServing : ctlStatus.ok);
 }
 

@@ -1,6 +1,6 @@
 // The table of `spawn-fcgictl status`: a heading line a pool, a row a worker. Pure.
 import type { PoolStatus, WorkerStatus } from '../../control/protocol.ts';
-import { judgeHealth } from './health.ts';
+import { describeLoss, judgeHealth } from './health.ts';
 import { cutEnd, cutStart, printable, widthOf } from './printable.ts';
 
 /** What the client measures of a worker; null where there was nothing to measure. */
@@ -18,7 +18,12 @@ const minExitColumns = 12;
 
 /** The pool as lines, each ended by a newline. */
 export function formatPool(pool: MeasuredPool): string {
-  const lines = [formatHeading(pool), ...describeReload(pool), ...formatTable(workerColumns, pool.workers)];
+  const lines = [
+    formatHeading(pool),
+    ...adviseOnLoss(pool),
+    ...describeReload(pool),
+    ...formatTable(workerColumns, pool.workers),
+  ];
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
@@ -34,8 +39,13 @@ function formatHeading(pool: PoolStatus | MeasuredPool): string {
     `${pool.idle} idle ${pool.busy} busy`,
     `queue ${pool.queue ? `${pool.queue.length}/${pool.queue.backlog}` : 'unknown'}`,
   ].join(', ');
-  const left = lineColumns - widthOf(name) - facts.length - ' on : '.length;
-  return `${name} on ${cutStart(address, Math.max(left, minAddressColumns))}: ${facts}`;
+  const space = lineColumns - widthOf(name) - facts.length - ' on : '.length;
+  return `${name} on ${cutStart(address, Math.max(space, minAddressColumns))}: ${facts}`;
+}
+
+function adviseOnLoss(pool: MeasuredPool): string[] {
+  if (describeLoss(pool) === undefined) return [];
+  return ['  nobody can connect: start it again with its command, which takes the pool over'];
 }
 
 /** The operation under way, else the last reload if it failed. */
