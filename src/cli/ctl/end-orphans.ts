@@ -104,7 +104,8 @@ function becomeOwner({ uid, base }: DeadPool): void {
 function takeLock(pool: DeadPool, address: BoundAddress): PoolFiles {
   let files: PoolFiles | undefined;
   try {
-    files = PoolFiles.tryLock(pool.base, address);
+    // Its files may have another name of the same path; of one that was shortened only the address has the whole.
+    files = PoolFiles.tryLock(pool.base, parseAddress(pool.address) ?? address);
   } catch (error) {
     throw refuse(pool, `its lock cannot be used: ${(error as Error).message}`, ctlStatus.notPermitted);
   }
