@@ -15,13 +15,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { addressOfId, parseAddress } from '../core/pool-id.ts';
 import { parsePoolState, type PoolState } from '../core/pool-state.ts';
-import {
-  describeState,
-  identityOf,
-  listPools,
-  readState,
-  type PoolEntry,
-} from './pool-directory.ts';
+import { describeState, identityOf, listPools, readState, type PoolEntry } from './pool-directory.ts';
 import {
   allPids,
   openFilesOf,

@@ -10,6 +10,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { PoolState } from '../../src/core/pool-state.ts';
@@ -17,8 +18,9 @@ import { startForeground } from '../helpers/command-under-test.ts';
 import { fastcgiRequest } from '../helpers/fastcgi-client.ts';
 import { isAlive, readOpenFiles, readStat } from '../helpers/processes.ts';
 import { findCommand, needCommands, needRoot } from '../helpers/requirements.ts';
+import { runCommand } from '../helpers/run-command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
-import { killSupervisor, makeEchoPlace, readPoolState, transports } from './echo-pool.ts';
+import { killSupervisor, makeEchoPlace, readPoolState, transports, type EchoPlace } from './echo-pool.ts';
 import { ctl, ctlPath } from './fake-supervisor.ts';
 import {
   endPool,
@@ -157,10 +159,9 @@ describe('stop of it', () => {
 
   test('that is interrupted, or has too little time, leaves nobody stopped, and everything for the next one', async () => {
     const place = await makeEchoPlace();
-    const { workers } = await leaveOrphans(place, [], []);
+    const { workers } = await leaveOrphans(place, ['--stop-timeout', '10m'], []);
     const [worker = 0] = workers;
-    const answer = fastcgiRequest(place.target, { REQUEST_METHOD: 'GET', QUERY_STRING: 'sleep=3000' });
-    await waitFor('a busy worker', () => socketsOf(worker) > 1);
+    const request = await holdRequest(place, worker);
     expect(await ctl(place.stateDir, ['stop', '--timeout', '300ms', place.name])).toMatchObject({
       status: 6,
       stderr: expect.stringContaining(`not ended within --timeout: PID ${worker} still there`) as string,
@@ -174,24 +175,25 @@ describe('stop of it', () => {
     process.kill(stop.pid, 'SIGTERM');
     expect((await stop.ended).status).toBe(1);
     expect(readStat(worker)?.state).not.toBe('T');
-    expect((await answer).stdout).toContain('GET');
+    expect(await request.release()).toContain('GET');
     expect(await ctl(place.stateDir, ['stop', place.name])).toMatchObject({ status: 0 });
     await expectNothingLeft(place);
   });
 
   test('keeps a start on the address waiting, which then has it for itself', async () => {
     const place = await makeEchoPlace();
-    const { workers } = await leaveOrphans(place, [], []);
+    const { workers } = await leaveOrphans(place, ['--stop-timeout', '10m'], []);
     const [worker = 0] = workers;
-    const answer = fastcgiRequest(place.target, { REQUEST_METHOD: 'GET', QUERY_STRING: 'sleep=1000' });
-    await waitFor('a busy worker', () => socketsOf(worker) > 1);
+    const request = await holdRequest(place, worker);
     const stop = ctl(place.stateDir, ['stop', place.name]);
     await waitFor('its hold on the pool', () => isLocked(place));
-    const next = await start(place, [], [], { address: place.address });
-    expect(await Promise.all([stop, answer])).toMatchObject([{ status: 0 }, {}]);
+    const next = start(place, ['--stop-timeout', '10m'], [], { address: place.address });
+    expect(await request.release()).toContain('GET');
+    expect(await stop).toMatchObject({ status: 0 });
+    const { pid } = await next;
     expect(isAlive(worker)).toBe(false);
-    expect((await ctl(place.stateDir, ['ping', place.name])).stdout).toContain(`PID ${next.pid}, `);
-    await endPool(place, next);
+    expect((await ctl(place.stateDir, ['ping', place.name])).stdout).toContain(`PID ${pid}, `);
+    await endPool(place, { pid });
     await expectNothingLeft(place);
   });
 
@@ -302,6 +304,22 @@ describe('of pools that are over', () => {
     expect(existsSync(place.socket)).toBe(true);
   });
 });
+
+/** A request that the worker works on until it is released; the result of that is the answer. */
+async function holdRequest({ dir, target }: EchoPlace, worker: number) {
+  const fifo = join(dir, 'hold');
+  await runCommand('mkfifo', [fifo]);
+  const answer = fastcgiRequest(target, { REQUEST_METHOD: 'GET', QUERY_STRING: `hold=${fifo}` }, '', {
+    timeoutMs: 60_000,
+  });
+  await waitFor('a busy worker', () => socketsOf(worker) > 1);
+  return {
+    async release(): Promise<string> {
+      await writeFile(fifo, '');
+      return (await answer).stdout;
+    },
+  };
+}
 
 /** Looked at, and not tried: that would take it away. */
 function isLocked({ stateDir }: Place): boolean {

@@ -5,7 +5,7 @@ import { ask, type Outcome } from '../../control/client.ts';
 import type { ControlRequest, ControlResult, PoolSummary } from '../../control/protocol.ts';
 import { explainFailure } from './explain-outcome.ts';
 import { describeDeath, refuseDead } from './dead-pool-text.ts';
-import { isDeadPool, ownerOf, type DeadPool, type Pool } from './find-pool.ts';
+import { isDeadPool, ownerOf, type DeadPool, type Pool } from './pools.ts';
 import { judgeHealth, type Health } from './health.ts';
 import { printError, printText } from './print-ctl.ts';
 import { printable } from './printable.ts';

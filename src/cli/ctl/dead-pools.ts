@@ -3,7 +3,7 @@
 import { parseAddress } from '../../core/pool-id.ts';
 import { ProcFs } from '../../sys/proc-fs.ts';
 import { findOrphans } from '../find-orphans.ts';
-import type { Orphan, Pool } from './find-pool.ts';
+import type { Orphan, Pool } from './pools.ts';
 
 /** Workers of the pool that are there still: start time, user, session, and the socket on the address. */
 export function findOrphansOf({ uid, isForeign, state }: Pool): Orphan[] {

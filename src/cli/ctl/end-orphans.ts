@@ -23,7 +23,7 @@ import { checkListeningSocket, takeSocketOf } from '../../sys/take-socket.ts';
 import { adoptedSessions } from '../../sys/worker-sessions.ts';
 import { findOrphans } from '../find-orphans.ts';
 import { holdSocket } from '../inherit-socket.ts';
-import { describeEntry, type DeadPool } from './find-pool.ts';
+import { describeEntry, type DeadPool } from './pools.ts';
 import { ctlStatus } from './statuses.ts';
 
 export interface EndOptions {

@@ -3,33 +3,23 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { noProcess } from '../../core/no-process.ts';
-import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
 import { baseDirectories, type RuntimeDirectories } from '../../sys/base-directories.ts';
 import { findForeignPool, findForeignPools, guideOf } from '../../sys/foreign-pools.ts';
 import { readPath, readPoolDirectory, type PoolDirectory, type PoolEntry } from '../../sys/pool-directory.ts';
 import { isProcess } from '../../sys/process-look.ts';
 import { resolveLinks } from '../../sys/resolve-links.ts';
 import { canonicalIp, maxPort, parseEndpoint, parseTarget } from './parse-target.ts';
+import {
+  describeEntry,
+  describeUser,
+  isReadable,
+  preferred,
+  prove,
+  type Pool,
+  type Proved,
+} from './pools.ts';
 import { printable } from './printable.ts';
 import { ctlStatus } from './statuses.ts';
-
-/** A worker that a killed supervisor left, with the processes of its session. */
-export interface Orphan extends WorkerRecord {
-  readonly pids: readonly number[];
-}
-
-/** A pool that we may read; one whose supervisor was killed has `orphans`. */
-export type Pool = PoolEntry & { readonly state: PoolState; readonly orphans?: readonly Orphan[] };
-export type DeadPool = Pool & { readonly orphans: readonly Orphan[] };
-
-export function isDeadPool(pool: Pool): pool is DeadPool {
-  return pool.orphans !== undefined;
-}
-
-/** Whom the control socket must belong to, where another user could put something else there. */
-export function ownerOf({ isForeign, uid }: Pool): number | undefined {
-  return isForeign ? uid : undefined;
-}
 
 /** The pools of this machine as far as the caller may look. */
 export class PoolFinder {
@@ -190,38 +180,6 @@ export class PoolFinder {
   }
 }
 
-/**
- * Killed pools stay if their workers are there still, and are proved to be theirs. Looking at that needs libc, which is
- * loaded only for it.
- */
-async function prove(all: readonly PoolEntry[]): Promise<Proved> {
-  const living = all.filter(({ isDead }) => !isDead);
-  const dead = all.filter((entry) => entry.isDead).filter(isReadable);
-  if (dead.length === 0) return { entries: living, problem: undefined };
-  try {
-    const { findOrphansOf } = await import('./dead-pools.ts');
-    const proved = dead.map((pool): DeadPool => ({ ...pool, orphans: findOrphansOf(pool) }));
-    const entries = [...living, ...proved.filter(({ orphans }) => orphans.length > 0)];
-    return { entries, problem: undefined };
-  } catch (error) {
-    const [reason] = (error as Error).message.split('\n');
-    return { entries: living, problem: `killed pools cannot be looked at: ${reason}` };
-  }
-}
-
-interface Proved {
-  readonly entries: readonly PoolEntry[];
-  readonly problem: string | undefined;
-}
-
-/** What another user's files say never stands in the way of a pool of root's or our own, nor a killed pool in a living one's. */
-function preferred(found: readonly PoolEntry[]): readonly PoolEntry[] {
-  const own = found.filter(({ isForeign }) => !isForeign);
-  const candidates = own.length > 0 ? own : found;
-  const living = candidates.filter(({ isDead }) => !isDead);
-  return living.length > 0 ? living : candidates;
-}
-
 /** A link or a PID file of another user must not make root act on a pool that is not that user's. */
 function refuseMisguidance(text: string, pool: Pool): void {
   if (parseTarget(text)?.kind !== 'path') return;
@@ -237,28 +195,12 @@ function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-function isReadable(entry: PoolEntry): entry is Pool {
-  return entry.state !== undefined;
-}
-
 function addressOf(entry: PoolEntry): string {
   return entry.state?.address ?? entry.address;
 }
 
 function ipOf(entry: PoolEntry): string | undefined {
   return parseEndpoint(addressOf(entry))?.ip;
-}
-
-/** A pool in a message. */
-export function describeEntry(entry: PoolEntry): string {
-  const { state } = entry;
-  return state
-    ? `pool '${printable(state.name)}' on ${printable(state.address)} (supervisor PID ${state.pid}${entry.isDead ? ', dead' : ''})`
-    : `the pool on ${printable(entry.address)} of ${describeUser(entry.uid)}`;
-}
-
-function describeUser(uid: number): string {
-  return uid === 0 ? 'root' : `uid ${uid}`;
 }
 
 function refuseUsage(message: string): SpawnFcgiError {
