@@ -126,7 +126,9 @@ function makeHoldingPackage(dir: string, held: string): string {
   if (existsSync(command)) return command;
   mkdirSync(join(copy, 'bin'), { recursive: true });
   mkdirSync(join(copy, 'node_modules/.bin'), { recursive: true });
-  copyFileSync(join(original, 'bin/spawn-fcgi'), command);
+  for (const name of ['spawn-fcgi', 'find-node.sh']) {
+    copyFileSync(join(original, 'bin', name), join(copy, 'bin', name));
+  }
   symlinkSync(join(original, 'dist'), join(copy, 'dist'));
   symlinkSync(join(original, 'node_modules/koffi'), join(copy, 'node_modules/koffi'));
   const node = join(copy, 'node_modules/.bin/node');

@@ -6,15 +6,19 @@ import {
   chownSync,
   closeSync,
   existsSync,
+  fstatSync,
   linkSync,
   lstatSync,
+  openSync,
   renameSync,
   statSync,
   symlinkSync,
   writeFileSync,
+  type Stats,
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { O_PATH } from '../../src/sys/file-at.ts';
 import { libc } from '../../src/sys/libc.ts';
 import { listenOn } from '../../src/sys/listen-socket.ts';
 import { atEnd } from '../helpers/cleanup.ts';
@@ -110,7 +114,9 @@ test.for([
     chmodSync(file, 0o666);
     const socket = join(place.runDir, 'other.sock');
     await listen(socket);
-    const before = { file: factsOf(file), socket: factsOf(socket) };
+    // Whoever may write there may move and remove it.
+    const held = openSync(socket, O_PATH);
+    const before = { file: factsOf(file), socket: heldFactsOf(held) };
     const attacker = startForeground([what, place.runDir, 'app.sock', file, 'other.sock'], {
       command: compileC(fixture('socket-swapper.c')),
       uid: NOBODY,
@@ -125,9 +131,8 @@ test.for([
     }
     process.kill(attacker.pid, 'SIGKILL');
     await attacker.ended;
-    // Where it was killed it may have left the other socket at the path of ours.
-    const last = lstatSync(socket, { throwIfNoEntry: false }) ? socket : place.socket;
-    expect({ file: factsOf(file), socket: factsOf(last) }).toEqual(before);
+    expect({ file: factsOf(file), socket: heldFactsOf(held) }).toEqual(before);
+    closeSync(held);
     expect(attacker.stdout().split('\n').length).toBeGreaterThan(1);
     await expectNoProcess(place);
   },
@@ -205,7 +210,14 @@ function startUnderAttack(place: Place, who: string): Promise<RunResult> {
 }
 
 function factsOf(path: string): object {
-  const { uid, gid, mode, ino } = lstatSync(path);
+  return pick(lstatSync(path));
+}
+
+function heldFactsOf(descriptor: number): object {
+  return pick(fstatSync(descriptor));
+}
+
+function pick({ uid, gid, mode, ino }: Stats): object {
   return { uid, gid, mode, ino };
 }
 

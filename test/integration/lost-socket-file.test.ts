@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { bindUnix } from '../../src/sys/unix-socket.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { oursPath, type Pool } from '../helpers/command-under-test.ts';
-import { isAlive } from '../helpers/processes.ts';
+import { isAlive, readOpenFiles } from '../helpers/processes.ts';
 import { isRoot, needCommands, needRoot } from '../helpers/requirements.ts';
 import { runCommand } from '../helpers/run-command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
@@ -52,10 +52,16 @@ async function socketFileOf(place: EchoPlace, { pid }: { pid: number }): Promise
   return (await statusOf({ ...place, name: String(pid) })).socketFile;
 }
 
-/** A request that a worker has, and will answer only later. */
-async function holdRequest(place: EchoPlace): Promise<{ answer: ReturnType<typeof askEcho> }> {
-  const answer = askEcho(place.target, 'sleep=2000');
-  await waitFor('the request in a worker', async () => (await statusOf(place)).busy === 1);
+/** A request that this worker has, and will answer only later. */
+async function holdRequest(
+  place: EchoPlace,
+  worker: number,
+): Promise<{ answer: ReturnType<typeof askEcho> }> {
+  const sockets = (): number =>
+    readOpenFiles(worker).filter(({ target }) => target.startsWith('socket:')).length;
+  const before = sockets();
+  const answer = askEcho(place.target, 'sleep=3000');
+  await waitFor('the request in a worker', () => sockets() > before);
   return { answer };
 }
 
@@ -102,7 +108,7 @@ describe('a plain start', () => {
     const place = await makeEchoPlace();
     const old = await start(place, ['-P', place.pidFile, ...options], []);
     const worker = await onlyWorker(old);
-    const held = await holdRequest(place);
+    const held = await holdRequest(place, worker);
     lose(place);
     const pool = await start(place, ['-P', place.pidFile, ...options], []);
     expect(hintsOf(pool.stderr)).toContainEqual(expect.stringMatching(cutOffHint(place, old)));
@@ -187,7 +193,7 @@ describe('without a file', () => {
       const place = await makeEchoPlace();
       const pool = await start(place, ['--settle', '100ms', '-M', '0606'], []);
       const worker = await onlyWorker(pool);
-      const held = await holdRequest(place);
+      const held = await holdRequest(place, worker);
       if (was === 'gone') unlinkSync(place.socket);
       else replaceByStale(place);
       const result = await ctl(place.stateDir, [command, place.socket]);
@@ -206,7 +212,7 @@ describe('without a file', () => {
     const place = await makeEchoPlace();
     const pool = await start(place, ['--settle', '100ms'], []);
     const worker = await onlyWorker(pool);
-    const held = await holdRequest(place);
+    const held = await holdRequest(place, worker);
     unlinkSync(place.socket);
     process.kill(pool.pid, 'SIGHUP');
     await waitForEvents(place, 'worker-replaced');
