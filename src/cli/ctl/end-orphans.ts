@@ -137,8 +137,9 @@ class Ending {
     // A supervisor that died while it looked at a worker may have left it stopped.
     for (const { pid } of orphans) this.#freezer.thaw(pid);
     const ended: number[] = [];
-    const workers = new AdoptedWorkers(systemClock, this.#sessions, log, stopMethod, (pid) =>
-      ended.push(pid),
+    const workers = new AdoptedWorkers(
+      { clock: systemClock, sessions: this.#sessions, log, method: stopMethod, queued: () => undefined },
+      (pid) => ended.push(pid),
     );
     workers.end(orphans, {
       termAtMs: this.#endAtMs - Math.min(lastTermMs, stopTimeoutMs / 2),
