@@ -1,17 +1,24 @@
-# Sourced by both commands, which set self (their name), here (the directory of $0) and package (where we are
-# installed): refuses what Node cannot live with, finds the first Node that is new enough, and sets node and node_flags.
+# Sourced by both commands, which set self (their name), here (the directory of $0), package (where we are
+# installed) and mode (background, if nobody may read what is printed): refuses what Node cannot live with, finds the first Node that is new enough, and sets node and node_flags.
 # What costs a process is left for the last moment. See docs/architecture.md, "The front".
 
 newline='
 '
 
 refuse() {
-  echo "$self: $1" >&2
+  say "$1"
   shift
   for hint in "$@"; do
-    echo "$self: hint: $hint" >&2
+    say "hint: $hint"
   done
   exit 255
+}
+
+# At boot nobody reads standard error. The journal has it already.
+say() {
+  echo "$self: $1" >&2
+  [ "$mode" = background ] && [ -z "${JOURNAL_STREAM-}" ] &&
+    (PATH=/usr/bin:/bin:${PATH-}; logger -p daemon.err -t "$self[$$]" -- "$1") 2>/dev/null
 }
 
 # Node's own words for these are a dump of its stack, or it hangs. Sets file_limit by the way.
@@ -35,7 +42,8 @@ require_kb() {
 # cannot fork.
 refuse_few_processes() {
   few="too few processes are left to this user, whose limit is $1 (ulimit -u): spawn-fcgi needs 6 beside the workers"
-  trap 'refuse "$few"' EXIT
+  # Nor is there a process for syslog.
+  trap 'mode=; refuse "$few"' EXIT
   ( ( ( ( (:) || exit; ) || exit; ) || exit; ) || exit; ) 2>/dev/null || exit
   trap - EXIT
 }

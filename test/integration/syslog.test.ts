@@ -144,6 +144,27 @@ describe('a start that fails', () => {
     },
   );
 
+  test('before there is a Node to run, in the background, is told by logger, but not in the foreground', async (ctx) => {
+    needNamespaces(ctx);
+    needCommands(ctx, 'logger');
+    const { place, dev } = makeDev();
+    const syslogd = startSyslogd(join(dev, 'log'));
+    const bin = join(place.dir, 'package/bin');
+    mkdirSync(bin, { recursive: true });
+    for (const name of ['spawn-fcgi', 'find-node.sh'])
+      copyFileSync(join(import.meta.dirname, '../../bin', name), join(bin, name));
+    const startCopy = async (options: readonly string[]): Promise<string> => {
+      const args = insideDev(dev, [...options, ...ownOptions(place)]).with(5, join(bin, 'spawn-fcgi'));
+      return (await runCommand('unshare', args, { cwd: place.dir })).stderr;
+    };
+    expect(await startCopy(['-n'])).toContain('was not built');
+    expect(syslogd.take()).toEqual([]);
+    const [line] = (await startCopy([])).split('\n');
+    const [told] = syslogd.take();
+    expect(told).toMatch(new RegExp(`^<${daemon.err}>.* spawn-fcgi\\[\\d+\\]: this copy was not built`));
+    expect(told?.endsWith(line?.replace('spawn-fcgi: ', '') ?? 'x')).toBe(true);
+  });
+
   test("is not told to syslogd in the foreground, under 1.6's model, and where its lines are in the journal", async (ctx) => {
     needNamespaces(ctx);
     const journal = 'JOURNAL_STREAM=$(stat -L -c %d:%i /dev/fd/2)';
