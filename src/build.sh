@@ -3,6 +3,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+command -v esbuild >/dev/null || {
+  echo 'build: esbuild is not installed; npm install brings it, and builds' >&2
+  exit 1
+}
+
 # bundle INPUTS WHERE IS_IN_PLACE_BUNDLE
 bundle() {
   esbuild $1 --bundle --minify-whitespace --minify-syntax --platform=node --target=node22.15 --format=cjs \
