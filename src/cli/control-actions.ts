@@ -8,6 +8,7 @@ import {
   type PoolStatus,
   type PoolSummary,
 } from '../control/protocol.ts';
+import { describeFailedReload, plural } from '../core/event-text.ts';
 import type { ControlActions, ControlClient } from '../control/server.ts';
 import type { Machine, OperationEnd, Supervisor } from '../supervisor/supervisor.ts';
 import { describeShortfall, ScaleWatch } from './scale-watch.ts';
@@ -199,7 +200,7 @@ export class PoolActions implements ControlActions {
 }
 
 function countWorkers(count: number): string {
-  return `${count} ${count === 1 ? 'worker' : 'workers'}`;
+  return plural(count, 'worker');
 }
 
 function done(message: string, pool: PoolStatus | PoolSummary): ControlResult {
@@ -215,7 +216,7 @@ function resultOf(end: OperationEnd, pool: PoolSummary): ControlResult {
         ? {
             ok: true,
             status: 0,
-            message: `restarted: generation ${end.generation}, ${pool.wanted} workers`,
+            message: `restarted: generation ${end.generation}, ${countWorkers(pool.wanted)}`,
             pool,
           }
         : { ok: true, status: 1, message: 'restarted, but not every new worker came up', pool };
@@ -225,15 +226,8 @@ function resultOf(end: OperationEnd, pool: PoolSummary): ControlResult {
 }
 
 function describeReload(end: Extract<OperationEnd, { kind: 'reload' }>, pool: PoolSummary): string {
-  const why = end.message === '' ? '' : `: ${end.message}`;
-  switch (end.result) {
-    case 'reloaded':
-      return `reloaded: generation ${end.generation}, ${pool.wanted} workers`;
-    case 'rolled-back':
-      return `reload failed, the old workers are in service${why}`;
-    case 'timed-out':
-      return `reload timed out, the old workers are in service${why}`;
-    case 'partly':
-      return `reload failed, and the old program is gone too: old and new workers are in service${why}`;
-  }
+  const { result, generation } = end;
+  return result === 'reloaded'
+    ? `reloaded: generation ${generation}, ${countWorkers(pool.wanted)}`
+    : describeFailedReload({ ...end, result, reason: end.message });
 }

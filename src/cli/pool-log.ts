@@ -1,22 +1,35 @@
 // What the pool says of itself, to its log and to who waits at the control socket.
 import { describeEvent, type PoolEvent } from '../core/event-text.ts';
-import type { EventLog } from '../supervisor/interfaces.ts';
+import type { Clock, EventLog } from '../supervisor/interfaces.ts';
+import { PlannedExits } from '../supervisor/planned-exits.ts';
+
+/** Nothing is planned any more behind these. */
+const endings: ReadonlySet<PoolEvent['event']> = new Set(['stopping', 'handed-over', 'start-limit-reached']);
 
 export interface PoolLogOptions {
   /** Undefined: nobody wants one. */
   readonly log: EventLog | undefined;
   readonly tell: (text: string) => void;
   readonly onOperationEnd: () => void;
+  readonly clock: Clock;
 }
 
 export class PoolLog implements EventLog {
   readonly #options: PoolLogOptions;
+  readonly #planned: PlannedExits;
 
   constructor(options: PoolLogOptions) {
     this.#options = options;
+    this.#planned = new PlannedExits(options.clock, (event) => this.#say(event));
   }
 
   write(event: PoolEvent): void {
+    if (event.event === 'worker-ended' && event.class === 'planned') return this.#planned.note(event);
+    if (endings.has(event.event)) this.#planned.flush();
+    this.#say(event);
+  }
+
+  #say(event: PoolEvent): void {
     this.#options.log?.write(event);
     this.#options.tell(describeEvent(event));
     if (event.event === 'reload-finished' || event.event === 'restart-finished') {

@@ -82,6 +82,7 @@ class SupervisedRun {
       log: prepared.log,
       tell: (text) => this.#desk.tell(text),
       onOperationEnd: () => this.#tidyUpLater(),
+      clock: systemClock,
     });
     const machine = new PoolMachine({
       config,

@@ -17,7 +17,11 @@ export type PoolEvent =
       readonly uptimeMs: number;
       readonly class: EndClass;
       readonly delayMs: number | undefined;
+      /** Who has the slot already. */
+      readonly successorPid?: number | undefined;
     }
+  /** Planned exits that were not written one by one. */
+  | { readonly event: 'planned-exits'; readonly count: number; readonly withinMs: number }
   | {
       readonly event: 'exec-failed';
       readonly slot: number;
@@ -57,7 +61,10 @@ export type PoolEvent =
   | {
       readonly event: 'reload-finished';
       readonly result: ReloadResult;
+      /** The one that was tried. */
       readonly generation: number;
+      /** The one that new workers are of from now on. */
+      readonly serving: number;
       readonly reason?: string;
     }
   | { readonly event: 'restart-started'; readonly generation: number }
@@ -95,6 +102,7 @@ export function severityOf(event: PoolEvent): Severity {
       return event.result === 'reloaded' ? 'notice' : 'err';
     case 'restart-finished':
       return event.isUp ? 'notice' : 'err';
+    case 'planned-exits':
     case 'worker-started':
     case 'worker-replaced':
       return 'info';
@@ -118,7 +126,9 @@ function describe(event: PoolEvent): string {
     case 'worker-started':
       return `worker ${event.slot} started: PID ${event.workerPid}`;
     case 'worker-ended':
-      return `worker ${event.slot} (PID ${event.workerPid}) ${describeEnd(event.end, event.signalName)} after ${describeMs(event.uptimeMs)}; ${describeNext(event.delayMs)}`;
+      return `worker ${event.slot} (PID ${event.workerPid}) ${describeEnd(event.end, event.signalName)} after ${describeMs(event.uptimeMs)}; ${describeNext(event.delayMs, event.successorPid)}`;
+    case 'planned-exits':
+      return `${plural(event.count, 'planned exit')} in the last ${describeSpan(event.withinMs)}`;
     case 'exec-failed':
       return `worker ${event.slot}: exec of '${event.path}' failed: ${event.error}; ${describeNext(event.delayMs)}`;
     case 'spawn-failed':
@@ -156,7 +166,7 @@ function describe(event: PoolEvent): string {
     case 'scaled':
       return `scaled to ${plural(event.workers, 'worker')}`;
     case 'start-limit-reached':
-      return `--start-limit reached: ${event.count} crashes or failed starts within ${describeMs(event.withinMs)}`;
+      return `--start-limit reached: ${plural(event.count, 'crash or failed start', 'crashes or failed starts')} within ${describeMs(event.withinMs)}`;
     case 'signal-ignored':
       return `${event.signal} ignored`;
     case 'logs-reopened':
@@ -194,16 +204,35 @@ function describeTakeOver(from: number, workerPids: readonly number[]): string {
   return `took the pool over from ${whom}; ending its workers: PID ${workerPids.join(' ')}`;
 }
 
-const reloadText: Readonly<Record<ReloadResult, string>> = {
-  reloaded: 'reload finished',
-  'rolled-back': 'reload failed, the old workers are in service',
-  partly: 'reload failed, and the old program is gone too: old and new workers are in service',
-  'timed-out': 'reload timed out, the old workers are in service',
-};
-
 function describeReload(event: Extract<PoolEvent, { event: 'reload-finished' }>): string {
-  const reason = event.reason === undefined ? '' : `: ${event.reason}`;
-  return `${reloadText[event.result]} (generation ${event.generation})${reason}`;
+  const { result, generation } = event;
+  return result === 'reloaded'
+    ? `reload finished (generation ${generation})`
+    : describeFailedReload({ ...event, result });
+}
+
+/** What failed, and what is in service instead. */
+export function describeFailedReload({
+  result,
+  generation,
+  serving,
+  reason = '',
+}: {
+  readonly result: Exclude<ReloadResult, 'reloaded'>;
+  readonly generation: number;
+  readonly serving: number;
+  readonly reason?: string;
+}): string {
+  const why = reason === '' ? '' : `: ${reason}`;
+  const old = `the old workers (generation ${serving}) are in service`;
+  switch (result) {
+    case 'rolled-back':
+      return `reload to generation ${generation} failed, ${old}${why}`;
+    case 'timed-out':
+      return `reload to generation ${generation} timed out, ${old}${why}`;
+    case 'partly':
+      return `reload to generation ${generation} failed, and the old program is gone too: old and new workers are in service${why}`;
+  }
 }
 
 function describeEnd(end: WorkerEnd, signalName: string | undefined): string {
@@ -221,8 +250,9 @@ export function describeChildEnd(
     : `was killed by ${signalName(end.signal) ?? `signal ${end.signal}`}`;
 }
 
-function describeNext(delayMs: number | undefined): string {
+function describeNext(delayMs: number | undefined, successorPid?: number): string {
   if (delayMs === undefined) return 'not restarted';
+  if (successorPid !== undefined) return `restarted as PID ${successorPid}`;
   return delayMs === 0 ? 'restarting' : `restarting in ${describeMs(delayMs)}`;
 }
 
@@ -230,6 +260,10 @@ function describeMs(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-function plural(count: number, one: string, many = `${one}s`): string {
+function describeSpan(ms: number): string {
+  return Math.round(ms / 1000) === 60 ? 'minute' : describeMs(ms);
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }

@@ -40,7 +40,13 @@ export function endEvent(
     workerPid,
     path,
     uptimeMs,
-  }: { readonly workerPid: number; readonly path: string; readonly uptimeMs: number },
+    successorPid,
+  }: {
+    readonly workerPid: number;
+    readonly path: string;
+    readonly uptimeMs: number;
+    readonly successorPid: number | undefined;
+  },
   { describeErrno, signalName: nameOf }: Names,
 ): PoolEvent {
   if (end.kind === 'not-executed') {
@@ -50,5 +56,6 @@ export function endEvent(
       : { event: 'exec-failed', slot, path, errno: end.errno, error, delayMs };
   }
   const signalName = end.kind === 'signaled' ? nameOf(end.signal) : undefined;
-  return { event: 'worker-ended', slot, workerPid, end, signalName, uptimeMs, class: endClass, delayMs };
+  const facts = { slot, workerPid, end, signalName, uptimeMs, class: endClass, delayMs };
+  return { event: 'worker-ended', ...facts, ...(successorPid === undefined ? {} : { successorPid }) };
 }

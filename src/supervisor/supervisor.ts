@@ -78,7 +78,9 @@ export type OperationEnd =
       readonly kind: 'reload';
       readonly result: ReloadResult;
       readonly message: string;
+      /** The one that was tried. */
       readonly generation: number;
+      readonly serving: number;
     }
   | { readonly kind: 'restart'; readonly isUp: boolean; readonly generation: number }
   | { readonly kind: 'stopped' };
@@ -105,6 +107,8 @@ export class Supervisor {
   readonly #adopted: AdoptedWorkers;
   readonly #facts: WorkerFacts;
   readonly #retries = new Map<number, () => void>();
+  /** Slots whose next worker the log waits for. */
+  readonly #delayed = new Set<number>();
   /** Sessions of workers that ended while the pool was stopping. */
   readonly #endedSessions: number[] = [];
   #status: number = exitStatus.ok;
@@ -221,8 +225,7 @@ export class Supervisor {
 
   /** Whether the slot's worker is this one; one that was given up may end at any time. */
   #isIn(slot: number, pid: number): boolean {
-    const state = this.#pool.slots[slot]?.state;
-    return state !== undefined && 'pid' in state && state.pid === pid;
+    return this.#pidOf(slot) === pid;
   }
 
   /** Ends the pool; asked a second time, with KILL at once. */
@@ -499,9 +502,11 @@ export class Supervisor {
     this.#lastReload = { result, atMs: clock.nowMs(), message };
     if (result === 'reloaded') this.#machine.sharedSocket.settle();
     else this.#machine.sharedSocket.revert();
-    log.write({ event: 'reload-finished', result, generation, ...(failure ? { reason: message } : {}) });
+    const serving = this.#pool.generation;
+    const reason = failure ? { reason: message } : {};
+    log.write({ event: 'reload-finished', result, generation, serving, ...reason });
     this.#letGoOfReleases();
-    this.#endOperation({ kind: 'reload', result, generation, message });
+    this.#endOperation({ kind: 'reload', result, generation, serving, message });
   }
 
   /** A release is kept for the pool's slots, and while a worker of it lives. */
@@ -529,12 +534,22 @@ export class Supervisor {
     this.#retries.get(slot)?.();
     const cancel = this.#machine.clock.after(delayMs, () => {
       this.#retries.delete(slot);
+      const isAwaited = this.#delayed.delete(slot);
       this.#feed(slot, { kind: 'retry-due' });
+      const workerPid = this.#pidOf(slot);
+      if (isAwaited && workerPid !== undefined)
+        this.#machine.log.write({ event: 'worker-started', slot, workerPid });
     });
     this.#retries.set(slot, cancel);
   }
 
+  #pidOf(slot: number): number | undefined {
+    const state = this.#pool.slots[slot]?.state;
+    return state !== undefined && 'pid' in state ? state.pid : undefined;
+  }
+
   #cancelRetry(slot: number): void {
+    this.#delayed.delete(slot);
     this.#retries.get(slot)?.();
     this.#retries.delete(slot);
   }
@@ -547,7 +562,10 @@ export class Supervisor {
     this.#facts.noteEnd(slot, end);
     const path = spawner.pathOf(ended?.generation ?? this.#pool.generationOf(slot));
     const uptimeMs = Math.round(clock.nowMs() - (ended?.startedAtMs ?? clock.nowMs()));
-    log.write(endEvent(order, { workerPid: ended?.pid ?? 0, path, uptimeMs }, this.#machine));
+    // The respawn went first; of a later one the log hears when it is there.
+    const successorPid = order.delayMs === 0 ? this.#pidOf(slot) : undefined;
+    if ((order.delayMs ?? 0) > 0 && order.class !== 'planned') this.#delayed.add(slot);
+    log.write(endEvent(order, { workerPid: ended?.pid ?? 0, path, uptimeMs, successorPid }, this.#machine));
   }
 
   #failStart(firstEnds: readonly WorkerEnd[]): void {

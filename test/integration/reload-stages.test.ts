@@ -116,7 +116,9 @@ describe('a release that passes its trial', () => {
     flag(place);
     const done = await reload(place);
     expect(done.status).toBe(3);
-    expect(done.stderr).toContain('reload timed out, the old workers are in service');
+    expect(done.stderr).toContain(
+      'reload to generation 2 timed out, the old workers (generation 1) are in service: ',
+    );
     expect(workersOf(pool)).toEqual(before);
     expect((await statusOf(place)).lastReload).toMatchObject({ result: 'timed-out' });
   });

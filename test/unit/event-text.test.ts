@@ -34,6 +34,33 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
   [{ event: 'worker-started', slot: 3, workerPid: 300 }, 'info', 'worker 3 started: PID 300'],
   [ended, 'warning', 'worker 2 (PID 300) exited with 1 after 12.3 s; restarting'],
   [
+    { ...ended, successorPid: 301 },
+    'warning',
+    'worker 2 (PID 300) exited with 1 after 12.3 s; restarted as PID 301',
+  ],
+  [{ event: 'planned-exits', count: 38, withinMs: 60_001 }, 'info', '38 planned exits in the last minute'],
+  [{ event: 'planned-exits', count: 1, withinMs: 1500 }, 'info', '1 planned exit in the last 1.5 s'],
+  [
+    { event: 'reload-finished', result: 'reloaded', generation: 2, serving: 2 },
+    'notice',
+    'reload finished (generation 2)',
+  ],
+  [
+    { event: 'reload-finished', result: 'rolled-back', generation: 3, serving: 1, reason: 'why' },
+    'err',
+    'reload to generation 3 failed, the old workers (generation 1) are in service: why',
+  ],
+  [
+    { event: 'reload-finished', result: 'timed-out', generation: 2, serving: 1, reason: 'why' },
+    'err',
+    'reload to generation 2 timed out, the old workers (generation 1) are in service: why',
+  ],
+  [
+    { event: 'reload-finished', result: 'partly', generation: 2, serving: 2, reason: 'why' },
+    'err',
+    'reload to generation 2 failed, and the old program is gone too: old and new workers are in service: why',
+  ],
+  [
     {
       event: 'spawn-failed',
       slot: 0,
@@ -128,6 +155,11 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
     { event: 'start-limit-reached', count: 3, withinMs: 10_000 },
     'err',
     '--start-limit reached: 3 crashes or failed starts within 10.0 s',
+  ],
+  [
+    { event: 'start-limit-reached', count: 1, withinMs: 60_000 },
+    'err',
+    '--start-limit reached: 1 crash or failed start within 60.0 s',
   ],
   [{ event: 'signal-ignored', signal: 'SIGUSR2' }, 'notice', 'SIGUSR2 ignored'],
   [{ event: 'logs-reopened' }, 'notice', 'logs reopened'],

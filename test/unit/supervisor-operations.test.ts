@@ -78,7 +78,7 @@ describe('a reload', () => {
     expect(pool.machine.events).toStrictEqual([
       { event: 'reload-started', generation: 2 },
       { event: 'worker-replaced', slot: 0, workerPid: 102, generation: 2 },
-      { event: 'reload-finished', result: 'reloaded', generation: 2 },
+      { event: 'reload-finished', result: 'reloaded', generation: 2, serving: 2 },
     ]);
   });
 
@@ -117,11 +117,11 @@ describe('a reload', () => {
     pool.supervisor.reload(third.listener);
     completeReload(pool);
     const reloaded = { kind: 'reload', result: 'reloaded', message: '' };
-    expect(first.ends).toStrictEqual([{ ...reloaded, generation: 2 }]);
+    expect(first.ends).toStrictEqual([{ ...reloaded, generation: 2, serving: 2 }]);
     expect([...second.ends, ...third.ends]).toStrictEqual([]);
     completeReload(pool);
-    expect(second.ends).toStrictEqual([{ ...reloaded, generation: 3 }]);
-    expect(third.ends).toStrictEqual([{ ...reloaded, generation: 3 }]);
+    expect(second.ends).toStrictEqual([{ ...reloaded, generation: 3, serving: 3 }]);
+    expect(third.ends).toStrictEqual([{ ...reloaded, generation: 3, serving: 3 }]);
     expect(first.ends).toHaveLength(1);
     expect(pool.supervisor.pool.operation).toBeUndefined();
   });
@@ -267,7 +267,9 @@ describe('a new worker', () => {
     pool.supervisor.reload(listener);
     pool.machine.end(102, exit3);
     const message = 'the new worker of slot 0 (PID 102) exited with 3';
-    expect(ends).toStrictEqual([{ kind: 'reload', result: 'rolled-back', generation: 2, message }]);
+    expect(ends).toStrictEqual([
+      { kind: 'reload', result: 'rolled-back', generation: 2, serving: 1, message },
+    ]);
     expect(pool.machine.events.map(({ event }) => event)).toStrictEqual([
       'reload-started',
       'reload-finished',

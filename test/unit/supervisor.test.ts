@@ -171,8 +171,29 @@ describe('a worker that ends', () => {
         uptimeMs: 2001,
         class: 'crash',
         delayMs: 0,
+        successorPid: 102,
       },
     ]);
+  });
+
+  test('and is replaced later is followed by a line about its successor', () => {
+    const pool = startFakePool();
+    pool.machine.end(workerOf(pool), exit1);
+    expect(pool.machine.events.at(-1)).toMatchObject({ delayMs: 0, successorPid: 102 });
+    pool.machine.end(102, exit1);
+    expect(pool.machine.events.at(-1)).not.toHaveProperty('successorPid');
+    pool.clock.advance(100);
+    expect(pool.machine.events.at(-1)).toStrictEqual({ event: 'worker-started', slot: 0, workerPid: 103 });
+    expect(pool.machine.events).toHaveLength(3);
+  });
+
+  test('and whose successor cannot be started is followed by the reason, not by a PID', () => {
+    const pool = startFakePool();
+    pool.machine.spawnErrnos = [2];
+    pool.machine.end(workerOf(pool), exit1);
+    const [ended, failed] = pool.machine.events;
+    expect(ended).not.toHaveProperty('successorPid');
+    expect(failed).toMatchObject({ event: 'exec-failed', delayMs: 90 });
   });
 
   test('with status 0 is replaced at once, the eleventh within a second later', () => {
