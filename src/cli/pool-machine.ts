@@ -1,6 +1,7 @@
 // The machine that the supervisor of one pool works on, put together: processes, sockets, clock, log.
 import { constants } from 'node:os';
 import type { Config } from '../core/config.ts';
+import type { WorkerExit } from '../core/worker-exit.ts';
 import type { EventLog, Readiness, SharedSocket, Spawner, WorkerRecords } from '../supervisor/interfaces.ts';
 import type { Machine, PoolSettings } from '../supervisor/supervisor.ts';
 import type { Caller } from '../sys/caller.ts';
@@ -15,6 +16,8 @@ import { adoptedSessions, workerSessions } from '../sys/worker-sessions.ts';
 import type { PoolRecords } from './pool-records.ts';
 import type { PreparedPool } from './prepare-pool.ts';
 import { ReadyNotices } from './ready-notices.ts';
+import type { PrivateWorkerOptions } from './private-worker.ts';
+import { SecondRun } from './second-run.ts';
 import { SocketState } from './socket-state.ts';
 import type { StartJournal } from './start-journal.ts';
 import { TrialWorkers } from './trial-worker.ts';
@@ -36,6 +39,7 @@ export class PoolMachine implements Machine {
   readonly adoptedSessions: ReturnType<typeof adoptedSessions>;
   readonly readiness: Readiness;
   readonly trials: TrialWorkers;
+  readonly secondRun: SecondRun;
   readonly sharedSocket: SharedSocket;
   readonly stopGuard: StopGuardProcess;
   readonly log: EventLog;
@@ -64,7 +68,9 @@ export class PoolMachine implements Machine {
     };
     const releases = this.#createReleases();
     this.spawner = this.#notices ? noticed(releases, this.#notices) : releases;
-    this.trials = this.#createTrials(releases);
+    const beside = this.#besideThePool(releases);
+    this.trials = this.#createTrials(releases, beside);
+    this.secondRun = new SecondRun(beside);
     this.settings = {
       workers: config.workers,
       restart: config.restart,
@@ -82,10 +88,12 @@ export class PoolMachine implements Machine {
 
   readonly describeErrno = (errno: number): string => libc.strerror(errno);
 
-  /** Whether it was a worker on trial or the guard of a stop, which are no workers of the pool. */
-  childEnded(pid: number): boolean {
+  /** Whether it was a worker beside the pool or the guard of a stop, which are no workers of the pool. */
+  childEnded(pid: number, exit: WorkerExit): boolean {
     this.#notices?.ended(pid);
-    return this.trials.childEnded(pid) || this.stopGuard.childEnded(pid);
+    return (
+      this.trials.childEnded(pid, exit) || this.secondRun.childEnded(pid) || this.stopGuard.childEnded(pid)
+    );
   }
 
   #createReleases(): Releases {
@@ -110,27 +118,35 @@ export class PoolMachine implements Machine {
     return [...others, this.#notices.variable];
   }
 
-  #createTrials(releases: Releases): TrialWorkers {
+  #besideThePool(releases: Releases): PrivateWorkerOptions {
     const { config, prepared, records } = this.#parts;
     const { proc, socket } = prepared;
-    const { ready, restart, settleMs, readyTimeoutMs } = config;
-    return new TrialWorkers({
-      spawnOn: (generation, socketDescriptor) => {
-        const spawn = (): ReturnType<Releases['spawnOn']> => releases.spawnOn(generation, socketDescriptor);
+    return {
+      spawnOn: (...where) => {
+        const spawn = (): ReturnType<Releases['spawnOn']> => releases.spawnOn(...where);
         return this.#notices?.awaiting(spawn) ?? spawn();
       },
-      pathOf: (generation) => releases.pathOf(generation),
       poolSocket: socket,
       sessions: this.sessions,
-      evidenceOn: (pid, trialSocket) =>
-        this.#notices?.evidenceOf(pid) ?? readinessOf(proc, pid, { ...trialSocket, file: undefined }),
+      evidenceOn: (pid, own) =>
+        this.#notices?.evidenceOf(pid) ?? readinessOf(proc, pid, { ...own, file: undefined }),
+      isOutputDiscarded: config.model === 'background',
+      onSocket: (inode) => records.tryingOn(inode),
+    };
+  }
+
+  #createTrials(releases: Releases, beside: PrivateWorkerOptions): TrialWorkers {
+    const { ready, restart, settleMs, readyTimeoutMs } = this.#parts.config;
+    return new TrialWorkers({
+      ...beside,
+      pathOf: (generation) => releases.pathOf(generation),
       describeErrno: libc.strerror,
+      signalName,
       asks: ready === 'probe',
       trialMs: Math.min(restart.minUptimeMs, settleMs),
       settleMs,
       timeoutMs: readyTimeoutMs,
       warn: (message) => this.log.write({ event: 'warning', message }),
-      onSocket: (inode) => records.tryingOn(inode),
     });
   }
 }

@@ -103,7 +103,8 @@ function describeOperation({ supervisor, nowMs }: StatusSource): PoolStatus['ope
 function describeLastReload({ supervisor, nowMs }: StatusSource): PoolStatus['lastReload'] {
   const last = supervisor.lastReload;
   if (!last) return null;
-  return { result: last.result, agoMs: Math.round(nowMs() - last.atMs), message: last.message };
+  const { result, atMs, message, words } = last;
+  return { result, agoMs: Math.round(nowMs() - atMs), message, words };
 }
 
 function describeWorkers(source: StatusSource): WorkerStatus[] {

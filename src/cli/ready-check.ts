@@ -1,6 +1,7 @@
 // Whether a pool whose workers are up is ready, where --ready or a takeover asks for more than that.
 import type { Config } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
+import { quote } from '../core/quote-words.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/clock.ts';
 import { askWorker } from './ask-worker.ts';
@@ -46,13 +47,16 @@ export class ReadyCheck {
   #whenTried(proceed: () => void): void {
     const { supervisor, trials } = this.#options;
     const looksWork = (): boolean => supervisor.looksWork();
-    trials.run(supervisor.pool.generation, looksWork, (refusal) => this.#decide(refusal?.reason, proceed));
+    trials.run(supervisor.pool.generation, looksWork, (refusal) => {
+      const words = refusal?.words ?? [];
+      this.#decide(refusal?.reason, proceed, words.length > 0 ? quote('the program said', words) : []);
+    });
   }
 
-  #decide(refusal: string | undefined, proceed: () => void): void {
+  #decide(refusal: string | undefined, proceed: () => void, hints: readonly string[] = []): void {
     const { verdict } = this.#options;
     if (verdict.isAbandoned()) return;
     if (refusal === undefined) proceed();
-    else verdict.abandon(`--ready probe: ${refusal}`, exitStatus.notReady);
+    else verdict.abandon(`--ready probe: ${refusal}`, exitStatus.notReady, hints);
   }
 }

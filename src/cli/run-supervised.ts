@@ -22,6 +22,7 @@ import type { PreparedPool } from './prepare-pool.ts';
 import { ReadyCheck } from './ready-check.ts';
 import { reportFailure } from './failure-report.ts';
 import { printError, printHint, printLine } from './print.ts';
+import { mayRunAgain } from './second-run.ts';
 import { SocketRenewal } from './socket-renewal.ts';
 import type { StartJournal } from './start-journal.ts';
 import type { StartVerdict } from './start-verdict.ts';
@@ -61,7 +62,8 @@ class SupervisedRun {
   #isUp = false;
   #cancelTidyUp: (() => void) | undefined;
   /** Why a start that was not up yet is being undone. */
-  #abandoned: { readonly reason: string; readonly status: number } | undefined;
+  #abandoned:
+    { readonly reason: string; readonly status: number; readonly hints: readonly string[] } | undefined;
 
   constructor(
     config: Config,
@@ -98,7 +100,7 @@ class SupervisedRun {
     const verdict: StartVerdict = {
       isUp: () => this.#isUp,
       isAbandoned: () => this.#abandoned !== undefined,
-      abandon: (reason, status) => this.#abandon(reason, status),
+      abandon: (reason, status, hints) => this.#abandon(reason, status, hints),
     };
     this.#frontWatch = new FrontWatch(front, verdict);
     this.#ready = new ReadyCheck({
@@ -139,7 +141,7 @@ class SupervisedRun {
     this.#takeOver.begin();
     this.#records.setPhase('starting');
     watchChildren((pid, exit) => {
-      if (!this.#machine.childEnded(pid)) this.#supervisor.childEnded(pid, exit);
+      if (!this.#machine.childEnded(pid, exit)) this.#supervisor.childEnded(pid, exit);
     });
     watchSignals({
       stop: (signal) => this.#stop(signal),
@@ -185,8 +187,9 @@ class SupervisedRun {
 
   #stop(signal: NodeJS.Signals): void {
     if (!this.#isUp)
-      this.#abandoned ??= { reason: `start interrupted by ${signal}`, status: exitStatus.failed };
+      this.#abandoned ??= { reason: `start interrupted by ${signal}`, status: exitStatus.failed, hints: [] };
     this.#supervisor.stop(signal);
+    this.#machine.secondRun.cancel();
   }
 
   /** By a signal: nobody could be told that it is of no use, and the release is the new one when the pool is taken over. */
@@ -197,9 +200,10 @@ class SupervisedRun {
     this.#supervisor.reload();
   }
 
-  #abandon(reason: string, status: number = exitStatus.failed): void {
-    this.#abandoned ??= { reason, status };
+  #abandon(reason: string, status: number = exitStatus.failed, hints: readonly string[] = []): void {
+    this.#abandoned ??= { reason, status, hints };
     this.#supervisor.stop(reason);
+    this.#machine.secondRun.cancel();
   }
 
   /** A mistake of ours must not take a site down: the workers serve on, and the log says what happened. */
@@ -213,7 +217,10 @@ class SupervisedRun {
     const { isTakingOver } = this.#prepared;
     const dead = firstEnds.find((end) => end !== undefined);
     if (isTakingOver && dead) {
-      this.#abandon(`${describeFirstEnd(dead)}; the old pool stays in service`, statusOf(dead));
+      const reason = `${describeFirstEnd(dead)}; the old pool stays in service`;
+      this.#explain(dead, (hints) => {
+        if (!this.#abandoned) this.#abandon(reason, statusOf(dead), hints);
+      });
       return;
     }
     if (!this.#takeOver.takeFiles()) return;
@@ -261,12 +268,22 @@ class SupervisedRun {
   /** Every first worker died: 1.6's line for the first one, and its status. */
   #failStart(firstEnds: readonly WorkerEnd[]): void {
     const [first] = firstEnds;
-    this.#undo();
-    if (first) {
-      printError(describeFirstEnd(first));
-      explainStartFailure(this.#config, first).forEach(printHint);
-    }
-    this.#finish(first ? statusOf(first) : exitStatus.failed);
+    const conclude = (hints: readonly string[]): void => {
+      this.#undo();
+      if (first) printError(describeFirstEnd(first));
+      hints.forEach(printHint);
+      this.#finish(first ? statusOf(first) : exitStatus.failed);
+    };
+    if (first) this.#explain(first, conclude);
+    else conclude([]);
+  }
+
+  /** Hints by the file of the program, else by the program itself. */
+  #explain(end: WorkerEnd, done: (hints: readonly string[]) => void): void {
+    const hints = explainStartFailure(this.#config, end);
+    const isToldByItself = this.#isBackground && hints.length === 0 && mayRunAgain(end) && !this.#abandoned;
+    if (isToldByItself) this.#machine.secondRun.begin(this.#supervisor.pool.generation, done);
+    else done(hints);
   }
 
   #end(status: number): void {
@@ -274,6 +291,7 @@ class SupervisedRun {
       this.#undo();
       const abandoned = this.#abandoned;
       if (abandoned !== undefined) printError(abandoned.reason);
+      abandoned?.hints.forEach(printHint);
       const isRefused = this.#isBackground || (abandoned?.status ?? 0) === exitStatus.notReady;
       this.#finish(isRefused ? (abandoned?.status ?? exitStatus.failed) : status);
       return;

@@ -36,6 +36,8 @@ export function statusOf(end: WorkerEnd): number {
 export function explainStartFailure(config: Config, first: WorkerEnd): string[] {
   const { program } = config;
   if (first.kind === 'not-executed') return explainExec(config, executedPath(program), first.errno);
+  if (first.kind === 'exited' && first.status === 0 && config.model !== 'unsupervised')
+    return ['the program ended with 0 at once; one that puts itself into the background must be told not to'];
   if (program.kind !== 'shell' || first.kind !== 'exited' || !shellFailures.has(first.status)) return [];
   return within(config, explainShellFailure(program.command, first.status));
 }

@@ -5,5 +5,5 @@ export interface StartVerdict {
   /** The start is being undone. */
   isAbandoned(): boolean;
   /** Undoes the start; the first reason counts. */
-  abandon(reason: string, status?: number): void;
+  abandon(reason: string, status?: number, hints?: readonly string[]): void;
 }

@@ -2,21 +2,17 @@
 // nobody else can reach must come up, live for a while and, with `--ready probe`,
 // answer. A release that cannot run is found out without a single real request. In a
 // takeover with `--ready probe` the same: on the pool's socket old workers would answer.
-import { closeSync } from 'node:fs';
-import type { Evidence, Sessions, TrialRefusal, Trials } from '../supervisor/interfaces.ts';
-import type { ListenSocket } from '../sys/listen-socket.ts';
-import { isNonBlocking } from '../sys/non-blocking.ts';
-import { listenPrivately, type PrivateSocket } from '../sys/private-socket.ts';
+import { describeChildEnd } from '../core/event-text.ts';
+import type { WorkerExit } from '../core/worker-exit.ts';
+import type { TrialRefusal, Trials } from '../supervisor/interfaces.ts';
 import type { Releases } from '../sys/release.ts';
 import { askWorker } from './ask-worker.ts';
+import { PrivateWorker, type PrivateWorkerOptions } from './private-worker.ts';
 
-export interface TrialOptions {
-  readonly spawnOn: Releases['spawnOn'];
+export interface TrialOptions extends PrivateWorkerOptions {
   readonly pathOf: Releases['pathOf'];
-  readonly poolSocket: ListenSocket;
-  readonly sessions: Pick<Sessions, 'signalWorkers' | 'signalLeftovers'>;
-  readonly evidenceOn: (pid: number, socket: Pick<ListenSocket, 'descriptor' | 'inode'>) => Evidence;
   readonly describeErrno: (errno: number) => string;
+  readonly signalName: (signal: number) => string | undefined;
   /** `--ready probe`. */
   readonly asks: boolean;
   /** It must live this long, and count as up then where nobody may look. */
@@ -24,8 +20,6 @@ export interface TrialOptions {
   readonly settleMs: number;
   readonly timeoutMs: number;
   readonly warn: (message: string) => void;
-  /** Hears of the worker's socket before it has a worker: the next start must find that, should we be killed. */
-  readonly onSocket: (inode: string | undefined) => void;
 }
 
 const patienceMs = 1000;
@@ -33,9 +27,7 @@ const youngPauseMs = 5;
 const longPauseMs = 50;
 
 interface Trial {
-  readonly pid: number;
-  readonly socket: PrivateSocket;
-  readonly startedAtMs: number;
+  readonly worker: PrivateWorker;
   readonly done: (refusal?: TrialRefusal) => void;
   readonly looksWork: () => boolean;
   isAnswered: boolean;
@@ -54,10 +46,10 @@ export class TrialWorkers implements Trials {
   }
 
   run(generation: number, looksWork: () => boolean, done: (refusal?: TrialRefusal) => void): void {
-    const { spawnOn, pathOf, poolSocket, describeErrno, warn, asks, onSocket } = this.#options;
-    let socket: PrivateSocket;
+    const { pathOf, describeErrno, warn, asks } = this.#options;
+    let worker: ReturnType<typeof PrivateWorker.start>;
     try {
-      socket = listenPrivately(poolSocket.descriptor, asks);
+      worker = PrivateWorker.start(this.#options, generation, asks);
     } catch (error) {
       const message = `the new release is not tried beside the pool first: ${(error as Error).message}`;
       if (asks) done({ reason: message, isLate: false });
@@ -67,25 +59,16 @@ export class TrialWorkers implements Trials {
       }
       return;
     }
-    onSocket(socket.inode);
-    const result = spawnOn(generation, socket.descriptor);
-    if ('errno' in result) {
-      onSocket(undefined);
-      closeSync(socket.descriptor);
-      if (socket.connection !== undefined) closeSync(socket.connection);
-      done({
-        reason: `exec of '${pathOf(generation)}' failed: ${describeErrno(result.errno)}`,
-        isLate: false,
-      });
+    if ('errno' in worker) {
+      const reason = `exec of '${pathOf(generation)}' failed: ${describeErrno(worker.errno)}`;
+      done({ reason, isLate: false });
       return;
     }
     this.#begin({
-      pid: result.pid,
-      socket,
-      startedAtMs: performance.now(),
+      worker,
       done,
       looksWork,
-      isAnswered: socket.connection === undefined,
+      isAnswered: worker.connection === undefined,
       stopAsking: () => undefined,
       timer: undefined,
       verdict: undefined,
@@ -93,14 +76,15 @@ export class TrialWorkers implements Trials {
   }
 
   /** A child ended; true when it was the worker on trial. */
-  childEnded(pid: number): boolean {
+  childEnded(pid: number, exit: WorkerExit): boolean {
     const trial = this.#trial;
-    if (trial?.pid !== pid) return false;
-    this.#forget(trial);
-    // What it left of its session must not stay.
-    this.#options.sessions.signalLeftovers([pid], 'SIGKILL');
-    const reason = `a worker of the new release (PID ${pid}) ended on trial`;
-    trial.done(trial.verdict ? trial.verdict.refusal : { reason, isLate: false });
+    if (trial?.worker.pid !== pid) return false;
+    trial.worker.endLeftovers();
+    const words = this.#forget(trial);
+    const how = describeChildEnd(exit, this.#options.signalName);
+    const reason = `a worker of the new release (PID ${pid}) ${how} on trial`;
+    const refusal = trial.verdict ? trial.verdict.refusal : { reason, isLate: false };
+    trial.done(refusal && { ...refusal, words });
     return true;
   }
 
@@ -108,12 +92,12 @@ export class TrialWorkers implements Trials {
     const trial = this.#trial;
     if (!trial) return;
     this.#forget(trial);
-    this.#options.sessions.signalWorkers([trial.pid], 'SIGKILL');
+    trial.worker.signal('SIGKILL');
   }
 
   #begin(trial: Trial): void {
     this.#trial = trial;
-    const { connection } = trial.socket;
+    const { connection } = trial.worker;
     if (connection !== undefined) {
       // The look at the trial knows when it is late.
       trial.stopAsking = askWorker(connection, undefined, (refusal) => {
@@ -130,7 +114,7 @@ export class TrialWorkers implements Trials {
 
   #look(trial: Trial): void {
     const { trialMs, timeoutMs } = this.#options;
-    const ageMs = performance.now() - trial.startedAtMs;
+    const { ageMs } = trial.worker;
     if (trial.isAnswered && ageMs >= trialMs && this.#isUp(trial, ageMs)) {
       this.#conclude(trial, this.#refuseByFlags(trial));
     } else if (ageMs >= timeoutMs) {
@@ -142,7 +126,7 @@ export class TrialWorkers implements Trials {
   }
 
   #isUp(trial: Trial, ageMs: number): boolean {
-    const evidence = this.#options.evidenceOn(trial.pid, trial.socket);
+    const evidence = trial.worker.evidence();
     if (evidence === 'yes') return true;
     // "No" means something only if the same look finds old workers waiting.
     return ageMs >= this.#options.settleMs && (evidence === 'unknown' || !trial.looksWork());
@@ -152,9 +136,8 @@ export class TrialWorkers implements Trials {
    * All workers share one open file description: a program that sets O_NONBLOCK on it breaks the
    * old workers, whose accept then fails at once, and they could not even be started again.
    */
-  #refuseByFlags({ socket }: Trial): string | undefined {
-    const breaks = isNonBlocking(socket.descriptor) && !isNonBlocking(this.#options.poolSocket.descriptor);
-    return breaks
+  #refuseByFlags({ worker }: Trial): string | undefined {
+    return worker.breaksBlocking
       ? 'the new release makes the shared socket non-blocking, which the workers in service do not: use restart'
       : undefined;
   }
@@ -165,15 +148,15 @@ export class TrialWorkers implements Trials {
     trial.verdict = { refusal: reason === undefined ? undefined : { reason, isLate } };
     trial.stopAsking();
     clearTimeout(trial.timer);
-    this.#options.sessions.signalWorkers([trial.pid], 'SIGTERM');
-    trial.timer = setTimeout(() => this.#options.sessions.signalWorkers([trial.pid], 'SIGKILL'), patienceMs);
+    trial.worker.signal('SIGTERM');
+    trial.timer = setTimeout(() => trial.worker.signal('SIGKILL'), patienceMs);
   }
 
-  #forget(trial: Trial): void {
+  /** The result is what the worker said last. */
+  #forget(trial: Trial): string[] {
     this.#trial = undefined;
     clearTimeout(trial.timer);
     trial.stopAsking();
-    closeSync(trial.socket.descriptor);
-    this.#options.onSocket(undefined);
+    return trial.worker.forget();
   }
 }

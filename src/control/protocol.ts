@@ -103,6 +103,8 @@ export interface PoolSummary {
     readonly result: ReloadResult;
     readonly agoMs: number;
     readonly message: string;
+    /** What the program said last on its trial, a line each; control characters are escaped. */
+    readonly words: readonly string[];
   } | null;
   readonly command: readonly string[];
   readonly pidFile: string | null;
@@ -265,7 +267,8 @@ function isLastReload(value: unknown): boolean {
     isObject(value) &&
     isOneOf(Object.keys(statusOfReload), value['result']) &&
     hasTimes(value, 'agoMs') &&
-    isText(value['message'])
+    isText(value['message']) &&
+    isListOf(value['words'], isText)
   );
 }
 

@@ -66,6 +66,8 @@ export type PoolEvent =
       /** The one that new workers are of from now on. */
       readonly serving: number;
       readonly reason?: string;
+      /** What the program said last on its trial. */
+      readonly words?: readonly string[];
     }
   | { readonly event: 'restart-started'; readonly generation: number }
   | { readonly event: 'restart-finished'; readonly generation: number; readonly isUp: boolean }
@@ -205,10 +207,10 @@ function describeTakeOver(from: number, workerPids: readonly number[]): string {
 }
 
 function describeReload(event: Extract<PoolEvent, { event: 'reload-finished' }>): string {
-  const { result, generation } = event;
-  return result === 'reloaded'
-    ? `reload finished (generation ${generation})`
-    : describeFailedReload({ ...event, result });
+  const { result, generation, words = [] } = event;
+  if (result === 'reloaded') return `reload finished (generation ${generation})`;
+  const said = words.length > 0 ? `; it said: ${words.join(' | ')}` : '';
+  return `${describeFailedReload({ ...event, result })}${said}`;
 }
 
 /** What failed, and what is in service instead. */

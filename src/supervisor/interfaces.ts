@@ -127,6 +127,8 @@ export interface WorkerRecords {
 export interface TrialRefusal {
   readonly reason: string;
   readonly isLate: boolean;
+  /** What the worker said last, where its output would have been discarded. */
+  readonly words?: readonly string[];
 }
 
 /** Tries one worker of a generation on a socket that nobody else can reach. */

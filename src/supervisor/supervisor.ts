@@ -86,6 +86,14 @@ export type OperationEnd =
   | { readonly kind: 'stopped' };
 type Listener = (end: OperationEnd) => void;
 
+export interface LastReload {
+  readonly result: ReloadResult;
+  readonly atMs: number;
+  readonly message: string;
+  /** The program's own, of a trial that failed. */
+  readonly words: readonly string[];
+}
+
 /** Orders that come to nothing once the pool stops. */
 const beginnings: ReadonlySet<PoolOrder['kind']> = new Set(['reload-begun', 'probe', 'try', 'settle']);
 
@@ -124,7 +132,9 @@ export class Supervisor {
   #handingOverSinceMs: number | undefined;
   /** Who waits for the reload that comes next. */
   #nextListeners: Listener[] = [];
-  #lastReload: { readonly result: ReloadResult; readonly atMs: number; readonly message: string } | undefined;
+  #lastReload: LastReload | undefined;
+  /** What the trial of the reload under way said, if it failed. */
+  #trialWords: readonly string[] = [];
 
   constructor(machine: Machine, settings: PoolSettings, outcome: Outcome) {
     const { clock, sessions, log } = machine;
@@ -185,8 +195,7 @@ export class Supervisor {
     return this.#operation?.sinceMs ?? this.#handingOverSinceMs;
   }
 
-  get lastReload():
-    { readonly result: ReloadResult; readonly atMs: number; readonly message: string } | undefined {
+  get lastReload(): LastReload | undefined {
     return this.#lastReload;
   }
 
@@ -469,6 +478,7 @@ export class Supervisor {
       generation,
       () => this.looksWork(),
       (refusal) => {
+        this.#trialWords = refusal?.words ?? [];
         this.#carryOut(this.#pool.probed(step, refusal?.reason, refusal?.isLate));
       },
     );
@@ -492,6 +502,7 @@ export class Supervisor {
   #beginReload(generation: number): void {
     this.#operation = { sinceMs: this.#machine.clock.nowMs(), listeners: this.#nextListeners };
     this.#nextListeners = [];
+    this.#trialWords = [];
     this.#machine.sharedSocket.look();
     this.#machine.log.write({ event: 'reload-started', generation });
   }
@@ -499,11 +510,12 @@ export class Supervisor {
   #endReload({ result, generation, failure }: Extract<PoolOrder, { kind: 'reload-ended' }>): void {
     const { log, clock, spawner } = this.#machine;
     const message = failure ? describeReloadFailure(failure, spawner.pathOf(generation), this.#machine) : '';
-    this.#lastReload = { result, atMs: clock.nowMs(), message };
+    const words = failure?.kind === 'no-answer' ? this.#trialWords : [];
+    this.#lastReload = { result, atMs: clock.nowMs(), message, words };
     if (result === 'reloaded') this.#machine.sharedSocket.settle();
     else this.#machine.sharedSocket.revert();
     const serving = this.#pool.generation;
-    const reason = failure ? { reason: message } : {};
+    const reason = failure ? { reason: message, ...(words.length > 0 ? { words } : {}) } : {};
     log.write({ event: 'reload-finished', result, generation, serving, ...reason });
     this.#letGoOfReleases();
     this.#endOperation({ kind: 'reload', result, generation, serving, message });

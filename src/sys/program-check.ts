@@ -2,6 +2,8 @@
 // execve(2) says ENOENT for three different things; people need to know which.
 import { AT_FDCWD } from './file-at.ts';
 import { closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { findLoader } from './elf-loader.ts';
 import { attempt, E, libc } from './libc.ts';
 
 const AT_EACCESS = 0x200;
@@ -21,9 +23,15 @@ export function explainExecFailure(path: string, errno: number): string | undefi
   if (line.startsWith('#!')) return explainInterpreter(path, line);
   if (errno === E.NOEXEC)
     return `'${path}' is neither a binary for this machine nor a script with a #! line as its first line`;
-  return errno === E.NOENT
-    ? `'${path}' is there, but its program interpreter (dynamic loader) is not`
-    : undefined;
+  return errno === E.NOENT ? explainLoader(path) : undefined;
+}
+
+/** Undefined where the loader is there: then it is that which has failed, over a shared library, and has said so. */
+function explainLoader(path: string): string | undefined {
+  const loader = findLoader(path);
+  const text = `'${path}' is there, but its program interpreter (dynamic loader) `;
+  if (loader === undefined) return `${text}is not`;
+  return findAccessError(loader) === undefined ? undefined : `${text}${loader} is not`;
 }
 
 function missing(path: string, errno: number): string | undefined {
@@ -142,14 +150,17 @@ export function explainShellFailure(command: string, status: number): string | u
 }
 
 /** A name that the shell looked for in PATH. */
-function explainUnfound(word: string, status: number): string {
+function explainUnfound(word: string, status: number): string | undefined {
+  const found = findInPath(word);
+  // The shell found it: the dynamic loader, or the program itself, has ended with this status.
+  const isInPath = found !== undefined && (process.env['PATH'] ?? '').split(':').includes(dirname(found));
+  if (isInPath && status === notFound) return undefined;
   const mode = modeOf(word);
   if (mode !== undefined && (mode & 0o170000) === 0o100000) {
     const bit = (mode & 0o111) === 0 ? `, and chmod +x ${word}` : '';
     return `'${word}' is in the working directory, and /bin/sh looks in PATH only: -f './${word}'${bit}`;
   }
   if (status !== notFound) return `what /bin/sh found in PATH as '${word}' is not executable`;
-  const found = findInPath(word);
   return found === undefined
     ? `/bin/sh found no '${word}' in PATH`
     : `/bin/sh found no '${word}' in PATH (${process.env['PATH'] ?? 'not set'}): name it by its path, ${found}`;

@@ -46,11 +46,15 @@ export class Releases implements Spawner {
     return typeof release === 'number' ? { errno: release } : this.#start(release.template);
   }
 
-  /** One worker of the generation on another socket, for a probe. */
-  spawnOn(generation: number, stdin: number): { readonly pid: number } | { readonly errno: number } {
+  /** One worker of the generation on another socket; `output` is its standard output and error, if not what workers have. */
+  spawnOn(
+    generation: number,
+    stdin: number,
+    output: number | undefined,
+  ): { readonly pid: number } | { readonly errno: number } {
     const release = this.#byGeneration.get(generation) ?? this.#pin(generation);
     if (typeof release === 'number') return { errno: release };
-    return this.#start(this.#templateFor(release.path, release.directory, stdin));
+    return this.#start(this.#templateFor(release.path, release.directory, stdin, output));
   }
 
   #start(template: ProcessTemplate): ReturnType<ProcessTemplate['spawn']> {
@@ -97,12 +101,18 @@ export class Releases implements Spawner {
     }
   }
 
-  #templateFor(path: string | Buffer, directory: number | undefined, stdin: number): ProcessTemplate {
+  #templateFor(
+    path: string | Buffer,
+    directory: number | undefined,
+    stdin: number,
+    output?: number,
+  ): ProcessTemplate {
     const { command, environment, streams, fileLimit } = this.#source;
+    const outputs = output === undefined ? {} : { stdout: output, stderr: output };
     return new ProcessTemplate(
       { ...command, path },
       environment,
-      { ...streams, stdin },
+      { ...streams, stdin, ...outputs },
       fileLimit,
       directory,
     );

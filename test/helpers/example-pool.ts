@@ -18,7 +18,7 @@ export function examplePool(changes: Partial<PoolSummary> = {}): PoolSummary {
     queue: { length: 0, backlog: 1024 },
     socketFile: 'ours',
     operation: { kind: 'reload', sinceMs: 3000, step: 'slot 2 of 4' },
-    lastReload: { result: 'reloaded', agoMs: 60_000, message: '' },
+    lastReload: { result: 'reloaded', agoMs: 60_000, message: '', words: [] },
     command: ['spawn-fcgi', '-s', '/run/php.sock', '--', '/usr/bin/php-cgi'],
     pidFile: '/run/php.pid',
     stopTimeoutMs: 9000,

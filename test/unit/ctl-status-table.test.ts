@@ -48,14 +48,24 @@ describe('the table of a pool', () => {
 
   test('says which operation is under way, and not how the last reload ended then', () => {
     const { operation } = examplePool();
-    const lastReload = { result: 'rolled-back', agoMs: 61_000, message: 'slot 0: exit 1' } as const;
+    const lastReload = {
+      result: 'rolled-back',
+      agoMs: 61_000,
+      message: 'slot 0: exit 1',
+      words: [],
+    } as const;
     const lines = formatPool(makePool({ operation, lastReload })).split('\n');
     expect(lines[1]).toBe('  reload since 3s: slot 2 of 4');
     expect(lines[2]).toMatch(/^ {2}SLOT/);
   });
 
   test('says how the last reload ended if it failed, and only then', () => {
-    const lastReload = { result: 'rolled-back', agoMs: 61_000, message: 'slot 0: exit 1' } as const;
+    const lastReload = {
+      result: 'rolled-back',
+      agoMs: 61_000,
+      message: 'slot 0: exit 1',
+      words: [],
+    } as const;
     expect(formatPool(makePool({ lastReload }))).toContain(
       '\n  last reload rolled-back 1m1s ago: slot 0: exit 1\n',
     );

@@ -51,6 +51,18 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
     'reload to generation 3 failed, the old workers (generation 1) are in service: why',
   ],
   [
+    {
+      event: 'reload-finished',
+      result: 'rolled-back',
+      generation: 2,
+      serving: 1,
+      reason: 'why',
+      words: ['one', 'two'],
+    },
+    'err',
+    'reload to generation 2 failed, the old workers (generation 1) are in service: why; it said: one | two',
+  ],
+  [
     { event: 'reload-finished', result: 'timed-out', generation: 2, serving: 1, reason: 'why' },
     'err',
     'reload to generation 2 timed out, the old workers (generation 1) are in service: why',

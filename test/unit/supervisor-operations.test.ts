@@ -156,7 +156,7 @@ describe('a reload', () => {
     completeReload(pool);
     expect(pool.supervisor.operationSinceMs).toBeUndefined();
     const atMs = pool.clock.nowMs();
-    expect(pool.supervisor.lastReload).toStrictEqual({ result: 'reloaded', atMs, message: '' });
+    expect(pool.supervisor.lastReload).toStrictEqual({ result: 'reloaded', atMs, message: '', words: [] });
   });
 
   test('counts neither its replacements nor their ends as restarts of a slot, but whoever ended unasked', () => {
@@ -304,6 +304,23 @@ describe('the reason of a reload that failed', () => {
     pool.supervisor.reload();
     pool.machine.trialsRun[0]?.done({ reason: 'it answered with HTTP', isLate: false });
     expect(reasonOf(pool)).toBe('rolled-back: it answered with HTTP');
+  });
+
+  test('goes with the words of the trial, not with those of an earlier one', () => {
+    const pool = startFakePool({ isTriedFirst: true });
+    pool.supervisor.reload();
+    pool.machine.trialsRun[0]?.done({ reason: 'it ended', isLate: false, words: ['no module'] });
+    expect(pool.machine.events.at(-1)).toMatchObject({
+      serving: 1,
+      reason: 'it ended',
+      words: ['no module'],
+    });
+    expect(pool.supervisor.lastReload?.words).toStrictEqual(['no module']);
+    pool.supervisor.reload();
+    pool.machine.trialsRun[1]?.done();
+    pool.machine.end(102, exit3);
+    expect(pool.machine.events.at(-1)).not.toHaveProperty('words');
+    expect(pool.supervisor.lastReload?.words).toStrictEqual([]);
   });
 
   test('is the first thing that went wrong, also when the way back fails too', () => {

@@ -3,6 +3,7 @@
 import { askPatiently } from '../../control/ask-patiently.ts';
 import { ask, type Outcome } from '../../control/client.ts';
 import type { ControlRequest, ControlResult, PoolSummary } from '../../control/protocol.ts';
+import { quote } from '../../core/quote-words.ts';
 import { explainFailure } from './explain-outcome.ts';
 import { describeDeath, refuseDead } from './dead-pool-text.ts';
 import { isDeadPool, ownerOf, type DeadPool, type Pool } from './pools.ts';
@@ -82,7 +83,9 @@ export async function changePool(pool: Pool, request: LongRequest, answerMs: num
       ...(request.command === 'stop' ? { lingerMs: stopLingerMs } : {}),
     });
     progress.end();
-    return outcome.kind === 'result' ? reportResult(outcome.result) : reportOther(outcome, pool);
+    const status = outcome.kind === 'result' ? reportResult(outcome.result) : reportOther(outcome, pool);
+    if (request.command === 'reload' && outcome.kind === 'result') reportWords(outcome.result);
+    return status;
   } finally {
     progress.end();
   }
@@ -101,6 +104,13 @@ async function changeDeadPool(pool: DeadPool, { command, timeoutMs }: LongReques
   } finally {
     progress.end();
   }
+}
+
+/** Why the trial of a reload failed, in the program's own words. */
+function reportWords(result: ControlResult): void {
+  const words = (result.ok && result.status !== 0 && result.pool?.lastReload?.words) || [];
+  if (words.length === 0) return;
+  for (const line of quote('the program said', words)) printError(`hint: ${printable(line)}`);
 }
 
 function toControlRequest(request: LongRequest): ControlRequest {

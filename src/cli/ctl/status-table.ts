@@ -56,7 +56,10 @@ function describeReload({ operation, lastReload }: MeasuredPool): string[] {
   }
   if (!lastReload || lastReload.result === 'reloaded') return [];
   const reason = lastReload.message === '' ? '' : `: ${printable(lastReload.message)}`;
-  return [`  last reload ${lastReload.result} ${formatDuration(lastReload.agoMs)} ago${reason}`];
+  return [
+    `  last reload ${lastReload.result} ${formatDuration(lastReload.agoMs)} ago${reason}`,
+    ...lastReload.words.map((word) => `    ${printable(word)}`),
+  ];
 }
 
 interface Column<Row> {
