@@ -187,6 +187,8 @@ describe('stop of it', () => {
     const request = await holdRequest(place, worker);
     const stop = ctl(place.stateDir, ['stop', place.name]);
     await waitFor('its hold on the pool', () => isLocked(place));
+    // Whoever comes now is not for the old pool any more.
+    await waitFor('the end of its socket file', () => !existsSync(place.socket));
     const next = start(place, ['--stop-timeout', '10m'], [], { address: place.address });
     expect(await request.release()).toContain('GET');
     expect(await stop).toMatchObject({ status: 0 });

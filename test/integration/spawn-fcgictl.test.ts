@@ -1,6 +1,6 @@
 // spawn-fcgictl against a supervisor that behaves as the test says: every command, every exit status, every way in
 // which an answer may be missing or wrong.
-import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, lchownSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -655,11 +655,12 @@ describe('not permitted, 5:', () => {
     expect(result.stderr).toMatch(/^spawn-fcgictl: pool .*: not permitted to use its control socket\n$/);
   });
 
-  test('a directory that others can write, is a link, or is closed to us', async (ctx) => {
+  test('a directory that others can write, is a link of another user, or is closed to us', async (ctx) => {
     needRoot(ctx);
     const { stateDir } = await startFake(makeStateDir());
     const link = join(dirname(stateDir), 'link');
     symlinkSync(stateDir, link);
+    lchownSync(link, NOBODY, NOBODY);
     expect((await ctl(link, ['ping', target])).stderr).toContain('it is not a directory');
     chmodSync(stateDir, 0o777);
     const open = await ctl(stateDir, ['ping', target]);

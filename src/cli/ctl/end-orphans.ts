@@ -9,6 +9,7 @@ import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
 import { workerPidPath } from '../../core/worker-pid-path.ts';
 import { AdoptedWorkers } from '../../supervisor/adopted-workers.ts';
 import type { AdoptedSessions, EventLog } from '../../supervisor/interfaces.ts';
+import { acceptQueue } from '../../sys/accept-queue.ts';
 import { systemClock } from '../../sys/clock.ts';
 import { fileType, openParent, removeIfSame, statAt } from '../../sys/file-at.ts';
 import { setGroups, setUser } from '../../sys/identity.ts';
@@ -19,6 +20,7 @@ import { PoolFiles } from '../../sys/pool-files.ts';
 import { ProcFs } from '../../sys/proc-fs.ts';
 import { SessionFreezer } from '../../sys/session-freeze.ts';
 import { parseIp, type SocketAddress } from '../../sys/socket-address.ts';
+import { SocketDoor } from '../../sys/socket-door.ts';
 import { checkListeningSocket, takeSocketOf } from '../../sys/take-socket.ts';
 import { adoptedSessions } from '../../sys/worker-sessions.ts';
 import { findOrphans } from '../find-orphans.ts';
@@ -52,8 +54,11 @@ export async function endOrphans(pool: DeadPool, options: EndOptions): Promise<s
     if (state?.pid !== pool.state.pid || state.startTime !== pool.state.startTime || proc.isAlive(state))
       throw refuse(pool, 'it was started again meanwhile', ctlStatus.noAnswer);
     const orphans = findOrphans(state, address, proc);
-    await new Ending(state, proc, socket, options).end(orphans);
-    removeFiles(state, socket, files, pool.base);
+    const door = new SocketDoor(socket, proc.descriptor);
+    // Stays shut when we fail: whoever is left was told to end, and the next start opens it.
+    door.shut();
+    await new Ending(state, proc, { socket, door }, options).end(orphans);
+    removeFiles(state, { socket, door }, files, pool.base);
     return `stopped: ended ${orphans.length === 1 ? '1 worker' : `${orphans.length} workers`} of a supervisor that was killed`;
   } catch (error) {
     files.giveUp();
@@ -113,17 +118,24 @@ function takeLock(pool: DeadPool, address: BoundAddress): PoolFiles {
   throw refuse(pool, 'a start on its address, or another stop, is under way', ctlStatus.noAnswer);
 }
 
+interface Entrance {
+  readonly socket: ListenSocket;
+  readonly door: SocketDoor;
+}
+
 /** One stop, as a supervisor does it. */
 class Ending {
   readonly #state: PoolState;
   readonly #sessions: AdoptedSessions;
   readonly #freezer: SessionFreezer;
   readonly #options: EndOptions;
+  readonly #entrance: Entrance;
   readonly #endAtMs: number;
 
-  constructor(state: PoolState, proc: ProcFs, socket: ListenSocket, options: EndOptions) {
+  constructor(state: PoolState, proc: ProcFs, entrance: Entrance, options: EndOptions) {
     this.#state = state;
-    this.#freezer = new SessionFreezer(proc, socket);
+    this.#entrance = entrance;
+    this.#freezer = new SessionFreezer(proc, entrance.socket);
     this.#sessions = adoptedSessions(proc, this.#freezer);
     this.#options = options;
     this.#endAtMs = systemClock.nowMs() + state.stopTimeoutMs;
@@ -138,7 +150,13 @@ class Ending {
     for (const { pid } of orphans) this.#freezer.thaw(pid);
     const ended: number[] = [];
     const workers = new AdoptedWorkers(
-      { clock: systemClock, sessions: this.#sessions, log, method: stopMethod, queued: () => undefined },
+      {
+        clock: systemClock,
+        sessions: this.#sessions,
+        log,
+        method: stopMethod,
+        queued: () => this.#queued(),
+      },
       (pid) => ended.push(pid),
     );
     workers.end(orphans, {
@@ -166,6 +184,12 @@ class Ending {
     }
   }
 
+  /** Who waits to be accepted, where nobody else can come. */
+  #queued(): number | undefined {
+    const { socket, door } = this.#entrance;
+    return door.isShut ? acceptQueue(socket)?.length : undefined;
+  }
+
   /** Whose leader has ended, and who was told so. */
   readonly #ended: number[] = [];
 
@@ -190,10 +214,11 @@ function describeLeft(pids: readonly number[], why: string, exitCode: number): S
 }
 
 /** As at a clean end: what still is the pool's, and as far as we may. */
-function removeFiles(state: PoolState, socket: ListenSocket, files: PoolFiles, base: string): void {
-  if (socket.file) removeIfSame(socket.file.at, socket.file.identity);
+function removeFiles(state: PoolState, { socket, door }: Entrance, files: PoolFiles, base: string): void {
+  if (socket.file && !door.isFileGone) removeIfSame(socket.file.at, socket.file.identity);
   // Before the lock is free: the start that waits for it binds at once.
   libc.close(socket.descriptor);
+  door.leave();
   if (state.pidFile !== undefined) removePidFile(state.pidFile, state.pid);
   const { workerPidFile } = state;
   if (workerPidFile !== undefined)
