@@ -4,6 +4,7 @@ import { appendFileSync, existsSync, lstatSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { noProcess } from '../../src/core/no-process.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { printedPids } from '../helpers/command-under-test.ts';
 import { removeTrialsOfDead } from '../helpers/leftovers.ts';
@@ -240,7 +241,7 @@ async function expectAlone(place: PoolPlace, pid: number, counts: readonly numbe
 
 /** A pool that was made larger has more workers than files, and one that was made smaller fewer. */
 function areNamed({ workerPidFiles }: PoolPlace, pids: readonly number[]): boolean {
-  const named = workerPidFiles.map(read).filter((text) => text !== '');
+  const named = workerPidFiles.map(read).filter((text) => text !== '' && Number(text) !== noProcess);
   const isRight = named.every((text) => pids.includes(Number(text)));
   return isRight && new Set(named).size === Math.min(workerPidFiles.length, pids.length);
 }
