@@ -1,6 +1,6 @@
 // spawn-fcgictl against a supervisor that behaves as the test says: every command, every exit status, every way in
 // which an answer may be missing or wrong.
-import { chmodSync, lchownSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, lchownSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -732,19 +732,5 @@ describe('the executable', () => {
       };
       expect(await runCommand(path, ['-v'], { env })).toMatchObject({ status: 0, stderr: '' });
     }
-  });
-
-  test('says which Node it needs when it finds an older one', async () => {
-    const dir = dirname(makeStateDir());
-    const link = join(dir, 'ctl');
-    symlinkSync(ctlPath, link);
-    // An old Node as far as the script can see.
-    const old = `Object.defineProperty(process, 'versions', { value: { node: '20.19.0' } }); process.argv.splice(1, 1); require(require('fs').realpathSync(process.argv[1]))`;
-    writeFileSync(join(dir, 'node'), `#!/bin/sh\nexec '${process.execPath}' -e "$OLD" -- x "$@"\n`);
-    chmodSync(join(dir, 'node'), 0o755);
-    const result = await runCommand(link, ['-v'], { env: { PATH: `${dir}:/usr/bin:/bin`, OLD: old } });
-    expect(result).toMatchObject({ status: 255, stdout: '' });
-    expect(result.stderr).toMatch(/^spawn-fcgictl: Node\.js 22\.15 or later .* is needed, .* is v/);
-    rmSync(link);
   });
 });
