@@ -114,11 +114,8 @@ function readIfThere(path: string): Buffer | undefined {
   }
 }
 
-/** The front uses those below itself: the caller's output, our status, and a second name of that for a moment. */
-export const firstInherited = 6;
-
-/** What we have of the front: its status pipe is the last one. */
-const lastOfFront = 4;
+/** The front has two of its own below, for the caller's output and for our status. */
+export const firstInherited = 5;
 
 /**
  * Closes what the caller left open above the front's own descriptors: a lock or
@@ -126,7 +123,7 @@ const lastOfFront = 4;
  */
 export function closeInherited(front: number): void {
   for (const descriptor of descriptorsOf(front)) {
-    if (descriptor > lastOfFront && isCallers(descriptor, front)) closeSync(descriptor);
+    if (descriptor >= firstInherited && isCallers(descriptor, front)) closeSync(descriptor);
   }
 }
 

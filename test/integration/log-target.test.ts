@@ -68,7 +68,7 @@ describe('--log', () => {
 
   test.for([
     ['0', [], '', 'descriptor 0 is for input'],
-    ['3', [], '3>x', 'the command itself uses descriptor 3 in the background; take 1, 2, or one from 6 on'],
+    ['3', [], '3>x', 'the command itself uses descriptor 3 in the background; take 1, 2, or one from 5 on'],
     ['9', [], '', 'Bad file descriptor'],
     ['9', ['-n'], '', 'Bad file descriptor'],
     ['9', [], '9</dev/null', 'it is not open for writing'],
