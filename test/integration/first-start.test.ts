@@ -19,22 +19,23 @@ import {
 import { runCommand } from '../helpers/run-command.ts';
 import { oursPath } from '../helpers/command-under-test.ts';
 
-const failures: readonly (readonly [string, readonly string[], number, string])[] = [
-  ['exit with 3', ['exit=3'], 3, 'spawn-fcgi: child exited with: 3'],
-  ['exit with 0', ['exit=0'], 1, 'spawn-fcgi: child exited with: 0'],
-  ['exit with 127', ['exit=127'], 127, 'spawn-fcgi: child exited with: 127'],
-  ['die of SIGSEGV', ['raise=11'], 1, 'spawn-fcgi: child signaled: 11'],
-  ['die of SIGKILL', ['raise=9'], 1, 'spawn-fcgi: child signaled: 9'],
+/** How they end, the status, the line, and how many more run: one whose words are asked for (last-words.test.ts). */
+const failures: readonly (readonly [string, readonly string[], number, string, number])[] = [
+  ['exit with 3', ['exit=3'], 3, 'spawn-fcgi: child exited with: 3', 1],
+  ['exit with 0', ['exit=0'], 1, 'spawn-fcgi: child exited with: 0', 0],
+  ['exit with 127', ['exit=127'], 127, 'spawn-fcgi: child exited with: 127', 1],
+  ['die of SIGSEGV', ['raise=11'], 1, 'spawn-fcgi: child signaled: 11', 1],
+  ['die of SIGKILL', ['raise=9'], 1, 'spawn-fcgi: child signaled: 9', 0],
 ];
 
-describe.for(failures)('first workers that all %s', ([, actions, status, line]) => {
+describe.for(failures)('first workers that all %s', ([, actions, status, line, further]) => {
   test.for([1, 3])('with -F %i fail the start and leave nothing', async (workers) => {
     const place = makePlace();
     const result = await run(place, ['-F', String(workers), '-P', place.pidFile], actions);
     expect(result).toMatchObject({ status, stdout: '' });
     expect(withoutHints(result.stderr)).toBe(line);
     await expectNothingLeft(place);
-    expect(starts(place)).toHaveLength(workers);
+    expect(starts(place)).toHaveLength(workers + further);
   });
 
   test('fail a foreground start in the same way', async () => {

@@ -168,7 +168,7 @@ describe('a reload', () => {
     ],
     ['probe', probe, ['NEW', 'hang', 'record'], 3, /not up within --ready-timeout/],
     ['notify', notify, ['NEW', 'hang', 'ready', 'serve'], 3, /not up within --ready-timeout/],
-    ['notify', notify, ['NEW', 'exit=1', 'ready', 'serve'], 1, /ended on trial/],
+    ['notify', notify, ['NEW', 'exit=1', 'ready', 'serve'], 1, /exited with 1 on trial/],
   ];
 
   test.for(bad)(

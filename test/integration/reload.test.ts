@@ -55,8 +55,8 @@ describe('a reload by spawn-fcgictl', () => {
       /exec of .* failed: No such file/,
       (place: Place) => renameSync(place.app, `${place.app}.away`),
     ],
-    ['exits at once', 1, /ended on trial/, (place: Place) => flag(place, 'exits')],
-    ['dies after a moment', 1, /ended on trial/, (place: Place) => flag(place, 'dies')],
+    ['exits at once', 1, /exited with 1 on trial/, (place: Place) => flag(place, 'exits')],
+    ['dies after a moment', 1, /was killed by SIGALRM on trial/, (place: Place) => flag(place, 'dies')],
     [
       'never waits for connections',
       3,
