@@ -43,6 +43,8 @@ export interface ClaimOptions {
   readonly runtime: RuntimeDirectories;
   readonly address: BoundAddress;
   readonly proc: ProcFs | undefined;
+  /** Called again and again as long as another process has the lock; may not return. */
+  readonly whileWaiting: () => void;
 }
 
 const pollMs = 5;
@@ -74,7 +76,7 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
   /** Or why the directory cannot be used. */
   async function claimIn(base: string, wanted: ClaimOptions): Promise<Claim | string> {
     const address = PoolFiles.knownAddress(base, wanted.address);
-    const lock = await lockAddress({ config, base, address, proc });
+    const lock = await lockAddress({ config, base, address, proc, whileWaiting: wanted.whileWaiting });
     if (typeof lock === 'string') return lock;
     const { files, giver } = lock;
     const runningPools = (): PoolState[] =>

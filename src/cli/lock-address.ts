@@ -20,6 +20,8 @@ export interface LockOptions {
   readonly base: string;
   readonly address: BoundAddress;
   readonly proc: ProcFs | undefined;
+  /** Called again and again as long as another process has the lock; may not return. */
+  readonly whileWaiting: () => void;
 }
 
 export interface Lock {
@@ -62,6 +64,7 @@ export async function lockAddress(options: LockOptions): Promise<Lock | string> 
     }
     // We may have been stopped ourselves, and the holder have ended, since we tried.
     isLastTry = isOver;
+    options.whileWaiting();
     await pause(pollMs);
   }
 }

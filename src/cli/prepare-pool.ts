@@ -31,6 +31,7 @@ import type { PoolGiver } from './pool-giver.ts';
 import { printHint } from './print.ts';
 import { mayBindAgain } from './socket-renewal.ts';
 import type { StartJournal } from './start-journal.ts';
+import type { Interruption } from './watch-interruption.ts';
 import { describeShutOut } from './web-server-hint.ts';
 
 /** What a start has in hand when only the workers are missing. */
@@ -73,6 +74,7 @@ export interface Start {
   readonly proc: ProcFs | undefined;
   /** Of --log, when it names one. */
   readonly logDescriptor: number | undefined;
+  readonly interruption: Pick<Interruption, 'whileWaiting' | 'claimed'>;
   /** Runs last with privileges, in the chroot: what it throws can still be undone. */
   readonly beforeDrop: (identity: Identity) => void;
 }
@@ -84,6 +86,7 @@ export async function preparePool({
   journal,
   proc,
   logDescriptor,
+  interruption,
   beforeDrop,
 }: Start): Promise<PreparedPool> {
   const isRoot = process.getuid?.() === 0;
@@ -102,7 +105,8 @@ export async function preparePool({
     ofUser: readVariable(caller.environment, 'XDG_RUNTIME_DIR'),
     ofUnit: readVariable(caller.environment, 'RUNTIME_DIRECTORY'),
   };
-  const claim = await claimAddress({ config, runtime, address, proc });
+  const whileWaiting = (): void => interruption.whileWaiting();
+  const claim = await claimAddress({ config, runtime, address, proc, whileWaiting });
   const { giver } = claim;
   if (giver) journal.changed(() => giver.connection.close());
   const noteCreated = ({ at, identity: file }: CreatedFile): void =>
@@ -110,6 +114,7 @@ export async function preparePool({
   claim.files?.created().forEach(noteCreated);
   const control = isSupervised && !giver ? claim.files?.openControl() : undefined;
   if (control && 'created' in control) noteCreated(control.created);
+  interruption.claimed(isSupervised ? claim.orphans.length : 0);
   if (config.model !== 'exec') claim.hints.forEach(printHint);
   if (control && 'problem' in control) printHint(`spawn-fcgictl cannot reach this pool: ${control.problem}`);
   const pidFile = await claimPidFile(earlyPidFile, config, journal, claim);

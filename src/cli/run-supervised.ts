@@ -41,8 +41,9 @@ export function runSupervised(
   prepared: PreparedPool,
   journal: StartJournal,
   front: Front | undefined,
+  interruption: string | undefined,
 ): void {
-  new SupervisedRun(config, caller, prepared, journal, front).start();
+  new SupervisedRun(config, caller, prepared, journal, front).start(interruption);
 }
 
 class SupervisedRun {
@@ -60,6 +61,7 @@ class SupervisedRun {
   readonly #ready: ReadyCheck;
   readonly #isBackground: boolean;
   #isUp = false;
+  #hasEndedOrphans = false;
   #cancelTidyUp: (() => void) | undefined;
   /** Why a start that was not up yet is being undone. */
   #abandoned:
@@ -134,7 +136,8 @@ class SupervisedRun {
     });
   }
 
-  start(): void {
+  /** With an interruption no worker is started: only what is there already is ended. */
+  start(interruption: string | undefined): void {
     forbidInspection();
     adoptOrphans();
     this.#journal.inherited(this.#prepared.socket.inode);
@@ -154,14 +157,19 @@ class SupervisedRun {
     if (this.#isBackground) this.#frontWatch.begin();
     process.on('uncaughtException', (error) => this.#survive(error));
     this.#ready.watch();
+    if (interruption === undefined) this.#startWorkers();
+    else this.#interrupt(interruption, interruption);
+    // Signals and children alone do not keep Node's loop alive.
+    setInterval(() => undefined, 2 ** 31 - 1);
+  }
+
+  #startWorkers(): void {
     try {
       this.#supervisor.start();
     } catch (error) {
       // The workers that run already are ours to end.
       this.#survive(error as Error);
     }
-    // Signals and children alone do not keep Node's loop alive.
-    setInterval(() => undefined, 2 ** 31 - 1);
   }
 
   /** What an operation has used is given back as after the start, once for several in a row. */
@@ -186,9 +194,15 @@ class SupervisedRun {
   }
 
   #stop(signal: NodeJS.Signals): void {
-    if (!this.#isUp)
-      this.#abandoned ??= { reason: `start interrupted by ${signal}`, status: exitStatus.failed, hints: [] };
-    this.#supervisor.stop(signal);
+    if (this.#isUp) this.#supervisor.stop(signal);
+    else this.#interrupt(`start interrupted by ${signal}`, signal);
+  }
+
+  /** Whoever ends the service that is this process means all of its workers; a command only the start that it is. */
+  #interrupt(reason: string, cause: string): void {
+    this.#abandoned ??= { reason, status: exitStatus.failed, hints: [] };
+    if (!this.#isBackground && !this.#hasEndedOrphans) this.#hasEndedOrphans = this.#takeOver.endOrphans();
+    this.#supervisor.stop(cause);
     this.#machine.secondRun.cancel();
   }
 
@@ -302,8 +316,21 @@ class SupervisedRun {
   }
 
   #undo(): void {
+    if (this.#hasEndedOrphans) return this.#releaseAll();
     this.#records.undo();
     this.#journal.undo();
+  }
+
+  /** Nothing of the old pool is left that its files could be kept for: as at a clean end. */
+  #releaseAll(): void {
+    try {
+      // It may name the supervisor that was killed.
+      this.#prepared.pidFile?.write(String(process.pid));
+    } catch {
+      // Then it stays.
+    }
+    this.#journal.keep();
+    this.#records.release();
   }
 
   #finish(status: number): void {

@@ -1,12 +1,13 @@
 // The command: reads its arguments, decides who supervises, and runs that. The one
 // place that catches, prints and exits.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Config } from '../core/config.ts';
 import { exitStatus, SpawnFcgiError } from '../core/errors.ts';
 import { programWord } from '../core/program-word.ts';
 import { closeInherited, readCaller, readFront, readVariable, type Caller } from '../sys/caller.ts';
 import { closeOnExecAbove2, execInPlace } from '../sys/exec-in-place.ts';
 import { Front, leaveSession, tellFront } from '../sys/front.ts';
-import { findNativeProblem, libc } from '../sys/libc.ts';
+import { attempt as attemptCall, findNativeProblem, libc } from '../sys/libc.ts';
 import { ProcFs } from '../sys/proc-fs.ts';
 import { setProcessName } from '../sys/process-self.ts';
 import { adjustArgument, adjustSocket, undoArgument, undoStart } from '../sys/undo-guard.ts';
@@ -24,7 +25,7 @@ import { runSupervised } from './run-supervised.ts';
 import { runUnsupervised } from './run-unsupervised.ts';
 import { StartJournal } from './start-journal.ts';
 import { usageText, versionText } from './usage.ts';
-import { watchInterruption } from './watch-interruption.ts';
+import { Interruption } from './watch-interruption.ts';
 
 // The guard of a start runs us without the front; users cannot.
 const guardsWork = process.env['SPAWN_FCGI_GUARD'] === undefined ? undefined : process.argv[2];
@@ -39,6 +40,8 @@ else void main(process.argv.slice(2));
 async function main(args: readonly string[]): Promise<void> {
   closeOnExecAbove2();
   const caller = readCaller();
+  const { standIn } = caller;
+  if (standIn !== undefined) attemptCall(() => libc.waitpid(standIn, null, 0));
   const journal = new StartJournal();
   // Until the command line says another: only the front is sure not to have seen -n.
   const attempt: Attempt = { name: undefined, isBackground: caller.front !== undefined };
@@ -118,12 +121,17 @@ async function start(config: Config, caller: Caller, journal: StartJournal): Pro
   }
   const proc = ProcFs.open();
   const front = proc && caller.front !== undefined ? new Front(proc, caller.front) : undefined;
-  const stopWatching = watchInterruption(front, (reason) => {
-    journal.undo();
-    printError(reason);
-    if (config.model === 'background') reportFailure(config.name);
-    // A supervisor in the foreground was asked to stop, and stops.
-    exit(caller, config.model === 'foreground' ? exitStatus.ok : exitStatus.failed);
+  const interruption = new Interruption({
+    front,
+    meansOrphans: config.model === 'foreground',
+    earlier: caller.interruptedBy,
+    interrupted(reason) {
+      journal.undo();
+      printError(reason);
+      if (config.model === 'background') reportFailure(config.name);
+      // A supervisor in the foreground was asked to stop, and stops.
+      exit(caller, config.model === 'foreground' ? exitStatus.ok : exitStatus.failed);
+    },
   });
   // From now on killall finds this process, and its signals find handlers.
   if (!isInPlaceBundle && (config.model === 'background' || config.model === 'foreground'))
@@ -136,13 +144,16 @@ async function start(config: Config, caller: Caller, journal: StartJournal): Pro
     journal,
     proc,
     logDescriptor,
+    interruption,
     beforeDrop: (identity) => beforeDrop(config, identity),
   });
+  // Signals that were kept until here end the start, before the program that would never hear of them.
+  if (config.model === 'exec' && caller.interruptedBy !== undefined) await nextTurn();
   if (isInPlaceBundle || config.model === 'exec') runInPlace(config, caller, prepared);
   else if (config.model === 'unsupervised') runUnsupervised(config, caller, prepared, journal, front);
-  else runSupervised(config, caller, prepared, journal, front);
+  else runSupervised(config, caller, prepared, journal, front, interruption.reason);
   // Last, so that no signal finds its default action; handlers wait for this tick to end.
-  stopWatching();
+  interruption.stop();
 }
 
 /** In the bytes that the program itself is given: Node replaced what is not UTF-8. */

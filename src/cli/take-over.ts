@@ -90,16 +90,17 @@ export class TakeOver {
     return true;
   }
 
-  /** Workers of a supervisor that was killed, and whoever else of it holds the socket. */
-  endOrphans(): void {
+  /** Workers of a supervisor that was killed, and whoever else of it holds the socket. False: there are none. */
+  endOrphans(): boolean {
     const { prepared, supervisor, log } = this.#options;
     const { orphans, proc, socket, isTakingOver, giver } = prepared;
-    if (giver || orphans.length === 0) return;
+    if (giver || orphans.length === 0) return false;
     const known = new Set([...orphans.map(({ pid }) => pid), ...supervisor.facts.livePids()]);
     const others = isTakingOver && proc ? sessionsHolding(proc, socket.inode, known) : [];
     const all = [...orphans.filter((worker) => proc?.isAlive(worker)), ...others];
     log.write({ event: 'taken-over', from: 0, workerPids: all.map(({ pid }) => pid) });
     supervisor.endAdopted(all);
+    return true;
   }
 
   /** The old supervisor ends its workers; should it die over that, we do. */

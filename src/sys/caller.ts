@@ -12,12 +12,16 @@ export interface Caller {
   readonly encodeAll: (some: readonly string[]) => Buffer[];
   /** The bytes of one option's value, attached or an argument of its own. */
   readonly encodeValue: (value: string) => Buffer;
+  /** A signal that the shell got before Node was there, or empty; undefined where it does not listen for them. */
+  readonly interruptedBy: string | undefined;
+  /** A child that was there in case that Node is ended before it listens, and has been killed by now. */
+  readonly standIn: number | undefined;
   /** The shell that waits for our status on descriptor 4; undefined when we are the command itself. */
   readonly front: number | undefined;
 }
 
 /** Variables of the front's own; they never reach a worker. */
-const ownVariable = /^SPAWN_FCGI_(?:FRONT|LINES|ENVIRON_\d+|NOFILE|MODE|NODE_OPTIONS)=/;
+const ownVariable = /^SPAWN_FCGI_(?:FRONT|INTERRUPTED|LINES|ENVIRON_\d+|NOFILE|MODE|NODE_OPTIONS|STAND_IN)=/;
 
 export function readCaller(): Caller {
   const front = readFront();
@@ -27,6 +31,8 @@ export function readCaller(): Caller {
   return {
     environment: readEnvironment(known).filter((entry) => !ownVariable.test(entry.toString('latin1'))),
     fileLimit: { ...limit, soft: readSoftLimit(known) ?? limit.soft },
+    interruptedBy: process.env['SPAWN_FCGI_INTERRUPTED'],
+    standIn: Number(process.env['SPAWN_FCGI_STAND_IN']) || undefined,
     front,
     ...argumentEncoders(),
   };
