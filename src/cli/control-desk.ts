@@ -26,6 +26,8 @@ export interface DeskOptions {
   readonly stop: (reason: string) => void;
   readonly signalName: (signal: number) => string | undefined;
   readonly describeErrno: (errno: number) => string;
+  /** Somebody asks for something. */
+  readonly onRequest: () => void;
 }
 
 const longestHandoverMs = 600_000;
@@ -80,8 +82,14 @@ export class ControlDesk {
   /** On a copy of the socket: a handover closes the server, and may open it again. */
   #serve(): void {
     const descriptor = this.#options.prepared.files?.control;
-    if (descriptor === undefined || !this.#actions) return;
-    this.#server = new ControlServer(duplicate(descriptor), this.#actions);
+    const actions = this.#actions;
+    if (descriptor === undefined || !actions) return;
+    this.#server = new ControlServer(duplicate(descriptor), {
+      carryOut: (request, client) => {
+        this.#options.onRequest();
+        actions.carryOut(request, client);
+      },
+    });
   }
 
   #handOver(fields: Readonly<Record<string, unknown>>, client: ControlClient): void {

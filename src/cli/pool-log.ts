@@ -10,7 +10,8 @@ export interface PoolLogOptions {
   /** Undefined: nobody wants one. */
   readonly log: EventLog | undefined;
   readonly tell: (text: string) => void;
-  readonly onOperationEnd: () => void;
+  /** Hears of each, also of those that are only counted. */
+  readonly onEvent: () => void;
   readonly clock: Clock;
 }
 
@@ -24,6 +25,7 @@ export class PoolLog implements EventLog {
   }
 
   write(event: PoolEvent): void {
+    this.#options.onEvent();
     if (event.event === 'worker-ended' && event.class === 'planned') return this.#planned.note(event);
     if (endings.has(event.event)) this.#planned.flush();
     this.#say(event);
@@ -32,9 +34,6 @@ export class PoolLog implements EventLog {
   #say(event: PoolEvent): void {
     this.#options.log?.write(event);
     this.#options.tell(describeEvent(event));
-    if (event.event === 'reload-finished' || event.event === 'restart-finished') {
-      this.#options.onOperationEnd();
-    }
   }
 
   /** Never throws: a log that cannot be opened anew stays the old one. */

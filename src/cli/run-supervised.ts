@@ -8,7 +8,7 @@ import type { Caller } from '../sys/caller.ts';
 import { systemClock } from '../sys/clock.ts';
 import { leaveStreams, tellFront, tellFrontSuccess, tellFrontUp, type Front } from '../sys/front.ts';
 import { libc } from '../sys/libc.ts';
-import { adoptOrphans, dropProcessName, forbidInspection, releaseStartMemory } from '../sys/process-self.ts';
+import { adoptOrphans, dropProcessName, forbidInspection, releaseMemory } from '../sys/process-self.ts';
 import { reapRest, watchChildren } from '../sys/reaper.ts';
 import { SessionFreezer } from '../sys/session-freeze.ts';
 import { ControlDesk } from './control-desk.ts';
@@ -26,11 +26,11 @@ import { mayRunAgain } from './second-run.ts';
 import { SocketRenewal } from './socket-renewal.ts';
 import type { StartJournal } from './start-journal.ts';
 import type { StartVerdict } from './start-verdict.ts';
+import { TidyUp } from './tidy-up.ts';
 import { watchSignals } from './watch-signals.ts';
 
 /** Lets the command return before the collection takes the processor. */
 const releaseMemoryAfterMs = 300;
-const tidyUpAfterMs = 2000;
 /** A killed process is a zombie within less; a daemon that a worker has made stays. */
 const lastReapMs = 20;
 
@@ -59,10 +59,10 @@ class SupervisedRun {
   readonly #desk: ControlDesk;
   readonly #frontWatch: FrontWatch;
   readonly #ready: ReadyCheck;
+  readonly #tidyUp: TidyUp;
   readonly #isBackground: boolean;
   #isUp = false;
   #hasEndedOrphans = false;
-  #cancelTidyUp: (() => void) | undefined;
   /** Why a start that was not up yet is being undone. */
   #abandoned:
     { readonly reason: string; readonly status: number; readonly hints: readonly string[] } | undefined;
@@ -81,11 +81,12 @@ class SupervisedRun {
     this.#records = new PoolRecords(config, prepared, (message) =>
       this.#log.write({ event: 'warning', message }),
     );
+    this.#tidyUp = new TidyUp(systemClock, () => releaseMemory(prepared.proc));
     const freezer = new SessionFreezer(prepared.proc, prepared.socket);
     this.#log = new PoolLog({
       log: prepared.log,
       tell: (text) => this.#desk.tell(text),
-      onOperationEnd: () => this.#tidyUpLater(),
+      onEvent: () => this.#tidyUp.soon(),
       clock: systemClock,
     });
     const machine = new PoolMachine({
@@ -133,6 +134,7 @@ class SupervisedRun {
       stop: (reason) => this.#supervisor.stop(reason),
       signalName,
       describeErrno: machine.describeErrno,
+      onRequest: () => this.#tidyUp.soon(),
     });
   }
 
@@ -172,15 +174,10 @@ class SupervisedRun {
     }
   }
 
-  /** What an operation has used is given back as after the start, once for several in a row. */
-  #tidyUpLater(): void {
-    this.#cancelTidyUp?.();
-    this.#cancelTidyUp = systemClock.after(tidyUpAfterMs, releaseStartMemory);
-  }
-
   #outcome(): Outcome {
     return {
       stopping: () => {
+        this.#tidyUp.end();
         this.#takeOver.lookAtGiver();
         this.#desk.stopping();
         this.#records.setPhase('stopping');
@@ -276,7 +273,7 @@ class SupervisedRun {
     this.#takeOver.endOrphans();
     this.#desk.open();
     if (this.#takeOver.isReloadPending) this.#supervisor.reload();
-    systemClock.after(releaseMemoryAfterMs, releaseStartMemory);
+    this.#tidyUp.soon(releaseMemoryAfterMs);
   }
 
   /** Every first worker died: 1.6's line for the first one, and its status. */

@@ -78,6 +78,7 @@ export const libc = {
   isatty: declare<[number], number>('int isatty(int)'),
   kill: declare<[number, number], number>('int kill(int, int)'),
   listen: declare<[number, number], number>('int listen(int, int)'),
+  madvise: declare<[bigint, number, number], number>('int madvise(uint64_t, ulong, int)'),
   memcpy: declare<[bigint, Buffer, number], void>('void memcpy(uint64_t, const void *, ulong)'),
   mallocTrim: declare<[number], number>('int malloc_trim(ulong)'),
   openat: declare<[number, string, number, number], number>('int openat(int, const char *, int, int)'),

@@ -1,0 +1,54 @@
+// What a pool at rest shows of memory: clean pages of Node's file are given back after the start and after whatever
+// happens, wherever the supervisor lives.
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { startPool } from '../helpers/command-under-test.ts';
+import { compileC, fixture } from '../helpers/compile-c.ts';
+import { readProcess } from '../helpers/processes.ts';
+import { isRoot, needRoot } from '../helpers/requirements.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { ctl } from './fake-supervisor.ts';
+import { endPool, makePlace, onlyWorker, startStaying, visit, waitForEvents } from './place.ts';
+
+const user = isRoot ? ['-u', 'nobody', '-g', 'nogroup'] : [];
+/** Of some 43 MB that a supervisor has used by then. */
+const atRestKb = 16_000;
+
+function filePagesKb({ pid }: { pid: number }): number {
+  return Number.parseInt(readProcess(pid)?.status['RssFile'] ?? '', 10);
+}
+
+async function expectRest(pool: { pid: number }): Promise<void> {
+  await waitFor('a supervisor at rest', () => filePagesKb(pool) < atRestKb, { timeoutMs: 30_000 });
+}
+
+test('after the start, a respawn, and questions', async () => {
+  const place = makePlace();
+  const pool = startStaying(place, ['--supervise', ...user]);
+  await waitForEvents(place, 'pool-up');
+  await expectRest(pool);
+  const restingKb = filePagesKb(pool);
+  const worker = await onlyWorker(pool);
+  process.kill(worker, 'SIGKILL');
+  await onlyWorker(pool, [worker]);
+  expect((await ctl(place.stateDir, ['status', place.socket])).status).toBe(0);
+  expect(filePagesKb(pool)).toBeGreaterThan(restingKb);
+  await expectRest(pool);
+  await visit({ path: place.socket });
+  await endPool(place, pool);
+});
+
+test('in a chroot without /proc', async (ctx) => {
+  needRoot(ctx);
+  const place = makePlace();
+  const root = join(place.dir, 'root');
+  mkdirSync(root);
+  copyFileSync(compileC(fixture('scripted-worker.c'), { static: true }), join(root, 'app'));
+  const args = ['-s', '/app.sock', '-c', root, ...user, '--state-dir', place.stateDir, '--', '/app', 'serve'];
+  const pool = await startPool(args, { cwd: place.dir });
+  await expectRest(pool);
+  process.kill(await onlyWorker(pool), 'SIGKILL');
+  await waitFor('a successor', () => visit({ path: join(root, 'app.sock') }).then(() => true));
+  await pool.stop();
+});

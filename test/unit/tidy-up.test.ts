@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { TidyUp } from '../../src/cli/tidy-up.ts';
+import { ManualClock } from './fake-machine.ts';
+
+function createTidyUp() {
+  const clock = new ManualClock();
+  const journal: string[] = [];
+  const tidyUp = new TidyUp(clock, () => {
+    journal.push('release');
+    return () => void journal.push('again');
+  });
+  return { clock, journal, tidyUp };
+}
+
+test('memory is given back some time after something happened, once more later, and then nothing is armed', () => {
+  const { clock, journal, tidyUp } = createTidyUp();
+  expect(clock.pending).toBe(0);
+  tidyUp.soon();
+  clock.advance(1999);
+  expect(journal).toEqual([]);
+  clock.advance(1);
+  expect(journal).toEqual(['release']);
+  clock.advance(60_000);
+  expect(journal).toEqual(['release', 'again']);
+  expect(clock.pending).toBe(0);
+});
+
+test('a burst counts as one, from its last event on', () => {
+  const { clock, journal, tidyUp } = createTidyUp();
+  for (let event = 0; event < 12; event++) {
+    tidyUp.soon();
+    expect(clock.pending).toBe(1);
+    clock.advance(300);
+  }
+  expect(journal).toEqual([]);
+  clock.advance(2000);
+  expect(journal).toEqual(['release']);
+  // Something happens before the second look: all over again.
+  tidyUp.soon();
+  clock.advance(60_000);
+  expect(journal).toEqual(['release', 'release', 'again']);
+});
+
+test('a pool that ends gives nothing back', () => {
+  const { clock, journal, tidyUp } = createTidyUp();
+  tidyUp.soon();
+  tidyUp.end();
+  tidyUp.soon();
+  expect(clock.pending).toBe(0);
+  clock.advance(60_000);
+  expect(journal).toEqual([]);
+});
