@@ -36,6 +36,7 @@ export interface RawOptions {
   restartMaxDelay?: string;
   startLimit?: string;
   workerPidFile?: string;
+  oomScoreAdj?: string;
   log?: string;
   logFormat?: string;
 }
@@ -55,6 +56,7 @@ export const supervisorOptions: readonly (readonly [keyof RawOptions, string])[]
   ['restartMaxDelay', '--restart-max-delay'],
   ['startLimit', '--start-limit'],
   ['workerPidFile', '--worker-pid-file'],
+  ['oomScoreAdj', '--oom-score-adj'],
   ['log', '--log'],
   ['logFormat', '--log-format'],
 ];

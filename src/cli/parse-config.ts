@@ -43,6 +43,7 @@ export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot
     pidFile: raw.pidFile,
     workerPidFile: parsePattern(raw.workerPidFile, workers),
     stateDir: raw.stateDir,
+    oomScoreAdj: parseNumber('--oom-score-adj', raw.oomScoreAdj, -1000, 1000),
     replace: raw.replace ?? false,
     stopTimeoutMs: parseDuration('--stop-timeout', raw.stopTimeout) ?? defaults.stopTimeoutMs,
     stopMethod: parseStopSignal(raw.stopSignal),

@@ -106,6 +106,7 @@ export class PoolMachine implements Machine {
       environment: this.#environment(),
       streams: { stdin: socket.descriptor, stdout, stderr },
       fileLimit: caller.fileLimit,
+      oomScore: prepared.oomScore,
       onSpawn: (pid) => journal.started(pid, proc),
     });
   }

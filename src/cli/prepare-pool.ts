@@ -17,6 +17,7 @@ import type { SocketAddress } from '../sys/socket-address.ts';
 import { removeIfSame } from '../sys/file-at.ts';
 import { PidFile } from '../sys/pid-file.ts';
 import type { CreatedFile, PoolFiles } from '../sys/pool-files.ts';
+import { WorkerOomScore } from '../sys/oom-score.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 import { UndoGuard } from '../sys/undo-guard.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
@@ -54,6 +55,8 @@ export interface PreparedPool {
   readonly proc: ProcFs | undefined;
   /** With `--ready probe`: a connection to the pool that asks when the first worker accepts it. */
   readonly readyProbe: number | undefined;
+  /** Undefined where workers keep ours. */
+  readonly oomScore: WorkerOomScore | undefined;
   /** -d as an absolute path, inside the chroot. */
   readonly directory: string | undefined;
   /** The supervisor that gives its pool to us, and what it last said of itself. */
@@ -97,6 +100,9 @@ export async function preparePool({
   const identity = isRoot ? resolveIdentity(config.user, config.group) : noIdentity;
   const socketIdentity = isRoot ? resolveIdentity(config.socketUser, config.socketGroup) : noIdentity;
   requireGroup(identity);
+  const oomScore = isSupervised
+    ? WorkerOomScore.open(proc !== undefined, config.oomScoreAdj, identity)
+    : undefined;
 
   const target = await resolveListenAddress(config.listen);
   const address = nameAddress(target, config.socketBeforeChroot ? undefined : config.chroot);
@@ -169,6 +175,7 @@ export async function preparePool({
     nowhere,
     proc,
     readyProbe,
+    oomScore,
     directory,
     giver: giver?.connection,
     giverState: giver?.state,

@@ -60,6 +60,9 @@ Supervision (TIME is a number with ms, s, m or h; bare: seconds):
      --start-limit <n>/<time>    end the pool (status 75) after n crashes or
                                  failed starts within the time
      --worker-pid-file <pattern> one PID file a worker; %i is its slot
+     --oom-score-adj <n>         -1000 to 1000 for workers; the out-of-memory
+                                 killer takes the highest first (default: 200
+                                 more than the supervisor's)
      --state-dir <directory>     where lock and state files live
      --log <file>                supervisor events go to this file; -,
                                  /dev/stderr or /dev/fd/<n>: to that descriptor

@@ -54,6 +54,8 @@ export interface Config {
   readonly pidFile: string | undefined;
   readonly workerPidFile: string | undefined;
   readonly stateDir: string | undefined;
+  /** Of workers; undefined: our own and a little more. */
+  readonly oomScoreAdj: number | undefined;
   /** Take a running pool on the address over. */
   readonly replace: boolean;
   readonly stopTimeoutMs: number;

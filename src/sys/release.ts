@@ -6,6 +6,7 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Spawner } from '../supervisor/interfaces.ts';
 import { O_CLOEXEC, O_PATH } from './file-at.ts';
 import { E } from './libc.ts';
+import type { WorkerOomScore } from './oom-score.ts';
 import { ProcessTemplate, type CommandLine, type Streams } from './spawn-worker.ts';
 import type { Limit } from './resource-limit.ts';
 
@@ -17,6 +18,8 @@ export interface ReleaseSource {
   readonly environment: readonly Buffer[];
   readonly streams: Streams;
   readonly fileLimit: Limit;
+  /** Surrounds the start of each process. */
+  readonly oomScore: WorkerOomScore | undefined;
   /** Hears of every process at once. */
   readonly onSpawn: (pid: number) => void;
 }
@@ -58,7 +61,8 @@ export class Releases implements Spawner {
   }
 
   #start(template: ProcessTemplate): ReturnType<ProcessTemplate['spawn']> {
-    const result = template.spawn();
+    const { oomScore } = this.#source;
+    const result = oomScore ? oomScore.during(() => template.spawn()) : template.spawn();
     if ('pid' in result) this.#source.onSpawn(result.pid);
     return result;
   }

@@ -71,6 +71,7 @@ describe('every option', () => {
     ['--start-limit x', { startLimit: 'x' }],
     ['--worker-pid-file x', { workerPidFile: 'x' }],
     ['--log x', { log: 'x' }],
+    ['--oom-score-adj -5', { oomScoreAdj: '-5' }],
     ['--log-format x', { logFormat: 'x' }],
     ['', {}],
   ])('%s', (line, options) => {

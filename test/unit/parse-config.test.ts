@@ -44,6 +44,7 @@ test('the shortest command line means all the defaults', () => {
     phpChildren: undefined,
     pidFile: undefined,
     workerPidFile: undefined,
+    oomScoreAdj: undefined,
     replace: false,
     stateDir: undefined,
     stopTimeoutMs: 9000,
@@ -62,7 +63,7 @@ test('the longest command line means what it says', () => {
   const line =
     '-f ignored -d /srv -s /run/a.sock -M 0600 -U su -G sg -C 4 -F 3 -b 7 -P /run/a.pid -n -c /jail -S -u u -g g ' +
     '--supervise --name boss --state-dir /state --stop-timeout 5s --min-uptime 2s --restart-delay 20ms ' +
-    '--restart-max-delay 1m --start-limit 3/10s --worker-pid-file /run/w-%i --log /var/log/a --log-format json -- app -x';
+    '--restart-max-delay 1m --start-limit 3/10s --worker-pid-file /run/w-%i --oom-score-adj -5 --log /var/log/a --log-format json -- app -x';
   expect(configOf(line)).toStrictEqual({
     program: { kind: 'argv', argv: ['app', '-x'] },
     model: 'foreground',
@@ -82,6 +83,7 @@ test('the longest command line means what it says', () => {
     phpChildren: 4,
     pidFile: '/run/a.pid',
     workerPidFile: '/run/w-%i',
+    oomScoreAdj: -5,
     replace: false,
     stateDir: '/state',
     stopTimeoutMs: 5000,

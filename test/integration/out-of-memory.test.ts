@@ -1,0 +1,127 @@
+// Whom the out-of-memory killer takes: a worker, which is replaced, and not its supervisor.
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { oursPath, startForeground, startPool } from '../helpers/command-under-test.ts';
+import { makeMemoryGroup } from '../helpers/memory-group.ts';
+import { childrenOf, isAlive } from '../helpers/processes.ts';
+import { isRoot, needRoot } from '../helpers/requirements.ts';
+import { runCommand } from '../helpers/run-command.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import {
+  commandLine,
+  endPool,
+  events,
+  fullPool,
+  hintsOf,
+  makePlace,
+  onlyWorker,
+  start,
+  startStaying,
+  visit,
+  waitForEvents,
+  withoutHints,
+} from './place.ts';
+
+const user = isRoot ? ['-u', 'nobody', '-g', 'nogroup'] : [];
+const raised = 200;
+
+function scoreOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'));
+}
+
+test('in a memory cgroup workers that grow die one by one, and their supervisor replaces them', async (ctx) => {
+  needRoot(ctx);
+  const place = makePlace();
+  const group = makeMemoryGroup(100);
+  if (typeof group === 'string') return ctx.skip(group);
+  const words = [oursPath, ...commandLine(place, ['-n', '-F', '4', ...user], ['grow=10', 'serve'])];
+  const shell = `${group.enter} && exec ${words.map((word) => `'${word}'`).join(' ')}`;
+  const pool = startForeground(['-c', shell], { command: '/bin/sh', cwd: place.dir });
+  await waitForEvents(place, 'pool-up');
+  const isEnough = (): boolean => events(place, 'worker-ended').length >= 5;
+  const deadline = performance.now() + 30_000;
+  while (!isEnough() && performance.now() < deadline) {
+    // One that is being killed answers nobody.
+    await visit({ path: place.socket }).catch(() => undefined);
+  }
+  expect(isAlive(pool.pid)).toBe(true);
+  expect(group.kills()).toBeGreaterThanOrEqual(5);
+  expect(events(place, 'worker-ended').slice(0, 5)).toEqual(
+    Array.from({ length: 5 }, () => expect.objectContaining({ signalName: 'SIGKILL' })),
+  );
+  await fullPool(pool, 4);
+  await endPool(place, pool);
+});
+
+test('a worker has 200 more than its supervisor, which keeps its own value, and so has its successor', async () => {
+  const place = makePlace();
+  // Runs, but may not be read: nobody may look into such a process.
+  if (isRoot) chmodSync(place.app, 0o711);
+  const pool = await start(place, [...user, '-F', '2', '--stop-timeout', '300ms']);
+  const own = scoreOf(process.pid);
+  const [first = 0] = await fullPool(pool, 2);
+  process.kill(first, 'SIGKILL');
+  const workers = await fullPool(pool, 2, [first]);
+  expect(workers.map(scoreOf)).toEqual([own + raised, own + raised]);
+  expect(scoreOf(pool.pid)).toBe(own);
+  await endPool(place, pool);
+});
+
+test('there is nothing above 1000', async () => {
+  const place = makePlace();
+  const shell = `echo 900 >/proc/self/oom_score_adj; exec "$0" "$@"`;
+  const args = ['-c', shell, oursPath, ...commandLine(place, ['-n', '--supervise'])];
+  const pool = startForeground(args, { command: '/bin/sh', cwd: place.dir });
+  await waitForEvents(place, 'pool-up');
+  expect(scoreOf(pool.pid)).toBe(900);
+  expect(scoreOf(await onlyWorker(pool))).toBe(1000);
+  await endPool(place, pool);
+});
+
+test('--oom-score-adj chooses', async () => {
+  const place = makePlace();
+  const pool = startStaying(place, [...user, '--oom-score-adj', '700']);
+  await waitForEvents(place, 'pool-up');
+  const worker = await onlyWorker(pool);
+  expect(scoreOf(worker)).toBe(700);
+  // An administrator has changed ours since: it stays so.
+  const changed = await runCommand('/bin/sh', ['-c', `echo 50 >/proc/${pool.pid}/oom_score_adj`]);
+  process.kill(worker, 'SIGKILL');
+  expect(scoreOf(await onlyWorker(pool, [worker]))).toBe(700);
+  if (changed.status === 0) expect(scoreOf(pool.pid)).toBe(50);
+  await endPool(place, pool);
+});
+
+test('--oom-score-adj below what may be chosen is refused, or set where it may', async () => {
+  const place = makePlace();
+  const words = commandLine(place, [...user, '--oom-score-adj', '-1000']);
+  const result = await runCommand(oursPath, words, { cwd: place.dir });
+  if (result.status === 0) {
+    // We have CAP_SYS_RESOURCE.
+    const pid = Number(/PID: (\d+)/.exec(result.stdout)?.[1]);
+    expect(childrenOf(pid).map(scoreOf)).toContain(-1000);
+    await endPool(place, { pid });
+    return;
+  }
+  expect(result.status).toBe(255);
+  expect(withoutHints(result.stderr)).toBe('spawn-fcgi: cannot set --oom-score-adj -1000: Permission denied');
+  expect(hintsOf(result.stderr)[0]).toContain('CAP_SYS_RESOURCE');
+});
+
+test('--no-supervise and -n leave it alone, as 1.6 does', async () => {
+  const place = makePlace();
+  const own = scoreOf(process.pid);
+  const alone = await startPool(['-s', place.socket, '--no-supervise', '--', place.app, 'serve'], {
+    cwd: place.dir,
+  });
+  expect(scoreOf(alone.pid)).toBe(own);
+  await alone.stop();
+  const report = join(place.dir, 'ready');
+  writeFileSync(report, '');
+  const args = ['-s', place.socket, '-n', '--', place.app, `report=${report}`, 'serve'];
+  const exec = startForeground(args, { cwd: place.dir });
+  await waitFor('the program', () => readFileSync(report, 'utf8') !== '');
+  expect(scoreOf(exec.pid)).toBe(own);
+  await exec.stop();
+});
