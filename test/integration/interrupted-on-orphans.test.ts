@@ -139,7 +139,7 @@ test('TERM while new workers are not up yet ends the old ones, and leaves what a
 
 test('TERM to one that waits for the lock of a pool that stops ends that one alone', async () => {
   const place = makePlace();
-  const pool = await start(place, ['--stop-timeout', '1h'], ['ignore=15', 'serve']);
+  const pool = await start(place, ['--stop-timeout', '1h'], ['slow-end=60000', 'serve']);
   process.kill(pool.pid, 'SIGTERM');
   const next = startStaying(place, ['--supervise']);
   const hasStarted = (): boolean =>

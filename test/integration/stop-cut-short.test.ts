@@ -74,9 +74,9 @@ async function expectCleanStart(place: Place, options: readonly string[], how: S
   await endPool(place, next);
 }
 
-/** A worker that ignores TERM, with a child, and one in a group of its own. */
+/** A worker that takes its time after TERM, with a child, and one in a group of its own. */
 function stubborn({ dir }: Place): string[] {
-  return ['ignore=15', `child=${join(dir, 'children')}`, `group=${join(dir, 'children')}`, 'serve'];
+  return ['slow-end=60000', `child=${join(dir, 'children')}`, `group=${join(dir, 'children')}`, 'serve'];
 }
 
 const patient = ['--stop-timeout', '1h'];
@@ -142,7 +142,7 @@ test('a start that is interrupted, and whose supervisor is killed then, leaves n
 
 test('children of a worker that is dead already end, too', async () => {
   const place = makePlace();
-  const pool = await start(place, patient, ['ignore=15', `group=${join(place.dir, 'child')}`, 'serve']);
+  const pool = await start(place, patient, ['slow-end=60000', `group=${join(place.dir, 'child')}`, 'serve']);
   const [child = 0] = await waitForPids(join(place.dir, 'child'));
   const worker = await onlyWorker(pool);
   process.kill(pool.pid, 'SIGTERM');
@@ -190,7 +190,7 @@ test('in a chroot without a shell the kernel does it, and the log says so once',
   chmodSync(join(root, 'children'), 0o666);
   const log = ['--log', place.log, '--log-format', 'json'];
   const jailed = ['-c', root, ...dropped, ...patient, '--state-dir', place.stateDir, ...log];
-  const actions = ['ignore=15', 'child=/children', 'group=/children', 'serve'];
+  const actions = ['slow-end=60000', 'child=/children', 'group=/children', 'serve'];
   const pool = await startPool(['-s', '/app.sock', ...jailed, '--', '/app', ...actions], { cwd: place.dir });
   const children = await waitForPids(join(root, 'children'), 2);
   const workers = workersOf(pool);
@@ -307,10 +307,12 @@ test('an old supervisor that is killed while it drains leaves its worker to the 
 });
 
 test('an old supervisor that is killed while it drains takes its worker with it when the new one is gone', async () => {
-  const place = makePlace();
-  const old = await start(place, patient, stubborn(place));
+  const place = await makeEchoPlace();
+  const old = await start(place, patient, []);
   const worker = await onlyWorker(old);
-  const next = await start(place, ['--replace']);
+  const cut = askEcho(place.target, 'sleep=60000').catch(() => 'cut');
+  await waitFor('the request in the worker', async () => (await statusOf(place)).busy === 1);
+  const next = await start(place, ['--replace'], []);
   const guard = await guardOf(old);
   process.kill(next.pid, 'SIGTERM');
   await waitFor('the end of the new supervisor', () => !isAlive(next.pid));
@@ -318,6 +320,7 @@ test('an old supervisor that is killed while it drains takes its worker with it 
   await killSupervisor(old);
   await waitFor('the end of the guard', () => !isAlive(guard));
   await expectNoProcess(place);
+  expect(await cut).toBe('cut');
 });
 
 /** Opening without a reader fails with ENXIO. */
