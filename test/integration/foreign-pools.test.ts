@@ -14,7 +14,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test, type TestContext } from 'vitest';
 import { findPoolState } from '../../src/core/pool-state.ts';
 import { atEnd } from '../helpers/cleanup.ts';
@@ -47,18 +47,24 @@ async function makeView(ctx: TestContext): Promise<View> {
   const place = makePlace();
   for (const path of [place.dir, place.runDir, place.report]) chownSync(path, user, user);
   chmodSync(place.dir, 0o755);
-  // The place lies in /tmp: it is carried into the new one.
+  // The place lies in /tmp, and a checkout may: both are carried into the new one.
+  const checkout = join(dirname(oursPath), '..');
   const script = `
 set -e
 mount --make-rprivate /
-mount --bind "$1" /mnt
+mount --rbind /tmp /mnt
 mount -t tmpfs -o mode=1777 tmpfs /tmp
-mkdir -p "$1" && mount --move /mnt "$1"
+for dir in "$@"; do
+  case $dir in /tmp/*) mkdir -p "$dir" && mount --bind "/mnt/\${dir#/tmp/}" "$dir" ;; esac
+done
+umount -l /mnt
 mkdir -p /run/user && mount -t tmpfs tmpfs /run/user
 mkdir -p /run/spawn-fcgi && mount -t tmpfs -o mode=755 tmpfs /run/spawn-fcgi
 touch "$1/ready"
 exec sleep 600`;
-  const child = spawn('unshare', ['--mount', 'sh', '-c', script, 'sh', place.dir], { stdio: 'ignore' });
+  const child = spawn('unshare', ['--mount', 'sh', '-c', script, 'sh', place.dir, checkout], {
+    stdio: 'ignore',
+  });
   const holder = child.pid ?? 0;
   atEnd(() => stopProcess(holder));
   await waitFor('the view', () => existsSync(join(place.dir, 'ready')) || child.exitCode !== null);
@@ -103,9 +109,8 @@ describe("root finds another user's pool", () => {
     chownSync(`${view.root}/run/user/${user}`, user, user);
     const { place } = view;
     const { pid } = await view.start(options.length > 0 ? ['--state-dir', place.stateDir] : [], env);
-    const listed = await view.ctl('status');
-    expect(listed).toMatchObject({ status: 0, stderr: '' });
-    expect(listed.stdout).toContain(`PID ${pid}, serving`);
+    // Without a target root is shown all pools of the machine, which has others, too.
+    expect((await view.ctl('status')).stdout).toContain(`PID ${pid}, serving`);
     for (const target of [place.socket, place.pidFile, String(pid)])
       expect({ target, ...(await view.ctl('ping', target)) }).toMatchObject({
         target,
@@ -185,7 +190,9 @@ describe("another user's files do not lead root to somebody else's pool:", () =>
     lchownSync(join(base, 'x.ctl'), user, user);
     forge('x', { address: '/tmp/x.sock', control: 'x.ctl' });
     expect(await view.ctl('stop', '/tmp/x.sock')).toMatchObject({ status: 4 });
-    expect((await view.ctl('status')).stdout.match(/PID \d+, serving/g)).toEqual([`PID ${pid}, serving`]);
+    const { stdout } = await view.ctl('status');
+    expect(stdout.split('\n').filter((line) => line.includes(`PID ${pid}, serving`))).toHaveLength(1);
+    expect(stdout).not.toContain('/tmp/x.sock');
     await expectUntouched();
   });
 
