@@ -2,6 +2,7 @@
 // as the stop takes. Where there can be none, the kernel does what it can (kill-on-death.ts).
 // Undoes nothing and touches no file: that is the next start's.
 import { closeSync, readlinkSync, writeSync } from 'node:fs';
+import { constants } from 'node:os';
 import type { AdoptedWorker, DoomedSessions, StopGuard } from '../supervisor/interfaces.ts';
 import { O_CLOEXEC } from './file-at.ts';
 import { killGroupOnDeath } from './kill-on-death.ts';
@@ -107,6 +108,8 @@ export class StopGuardProcess implements StopGuard {
     this.#tell(`${done}\n`);
     this.#shell = undefined;
     closeSync(shell.pipe);
+    // Whoever may signal the workers may have stopped it: it would never read that, and we wait.
+    attempt(() => libc.kill(shell.pid, constants.signals.SIGKILL));
     attempt(() => libc.waitpid(shell.pid, null, 0));
   }
 

@@ -130,6 +130,18 @@ test('while a pool runs nobody but its workers is there, and at its end the guar
   await expectNothingLeft(place);
 });
 
+test('a guard that somebody has stopped keeps no pool from ending', async () => {
+  const place = makePlace();
+  const pool = startStaying(place, ['--supervise'], ['slow-end=300', 'serve']);
+  await waitForEvents(place, 'pool-up');
+  process.kill(pool.pid, 'SIGTERM');
+  const guard = await guardOf(pool);
+  process.kill(guard, 'SIGSTOP');
+  expect(await pool.ended).toEqual({ status: 0, signal: null });
+  expect(readStat(guard)).toBeUndefined();
+  await expectNothingLeft(place);
+});
+
 test('a start that is interrupted, and whose supervisor is killed then, leaves no worker', async () => {
   const place = makePlace();
   const options = ['--supervise', '--ready', 'notify', ...patient];
