@@ -98,7 +98,8 @@ function readEntry(base: string, id: string): PoolEntry | undefined {
     const controlPath = join(base, `${id}.ctl`);
     const isForeign = uid !== 0 && uid !== process.getuid?.();
     const entry = { address: addressOfId(id), base, controlPath, uid, isDead: false, isForeign };
-    const text = readState(path);
+    // In a directory of another user it may be another file by now.
+    const text = readState(path, { owner: uid, mostBytes: maxStateBytes });
     // One that is not ours to read is emptied at a clean end, where it cannot be removed.
     if (text === undefined) {
       const isAlive = size > 0 && isHeldByTables(join(base, `${id}.lock`), controlPath);

@@ -1,6 +1,5 @@
 // `stop` of a pool whose supervisor was killed: its workers end as it would have ended them, under the pool's lock,
 // and what it left is removed as at a clean end. Loaded with libc, and only for this. Root acts as the pool's owner.
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { describeEvent } from '../../core/event-text.ts';
@@ -12,7 +11,7 @@ import type { AdoptedSessions, EventLog } from '../../supervisor/interfaces.ts';
 import { acceptQueue } from '../../sys/accept-queue.ts';
 import { systemClock } from '../../sys/clock.ts';
 import { fileType, openParent, removeIfSame, statAt } from '../../sys/file-at.ts';
-import { setGroups, setUser } from '../../sys/identity.ts';
+import { resolveIdentity, setGroups, setUser } from '../../sys/identity.ts';
 import { libc } from '../../sys/libc.ts';
 import type { ListenSocket } from '../../sys/listen-socket.ts';
 import { PidFile } from '../../sys/pid-file.ts';
@@ -97,10 +96,14 @@ function takeSocket(
   return isAtPath ? holdSocket(taken.descriptor, target) : { ...taken, file: undefined };
 }
 
-/** For good: whatever another user's files name, nothing is done to it that the user could not do. */
-function becomeOwner({ uid, base }: DeadPool): void {
+/**
+ * For good: whatever another user's files name, nothing is done to it that the user could not do. The groups are those
+ * of the account: that of a file could be any, by a link to somebody else's.
+ */
+function becomeOwner({ uid }: DeadPool): void {
   if (process.getuid?.() !== 0 || uid === 0) return;
-  const owner = { uid, gid: statSync(base).gid || uid, userName: undefined };
+  const account = resolveIdentity(String(uid), undefined);
+  const owner = { ...account, gid: account.gid || uid };
   setGroups(owner);
   setUser(owner);
 }
