@@ -17,7 +17,8 @@ const leastPipe = 4096;
 const leaderIsGone = '0';
 
 /**
- * Reads `PID:START` of each worker, and `heir PID:START` of the supervisor that sees to them should we die.
+ * Reads `PID:START` of each worker, and `heir PID:START` of the supervisor that sees to them should we die. Who was
+ * killed together with us may take a moment to die, and is looked at again.
  * A session is a worker's if its leader has that start time; without a leader, if it has members as old as that:
  * the number is given to no new process before the last one is gone. Groups of leaders first, since looking
  * through /proc takes a while; then whoever is left, until nobody is: a fork may escape a look.
@@ -42,7 +43,13 @@ look() {
 runs() {
   case $state in [ZX]) [ "$threads" -gt 1 ] ;; esac
 }
-if [ -n "$heir" ] && look "\${heir%:*}" && runs && [ "$start" = "\${heir#*:}" ]; then exit 0; fi
+lives() {
+  [ -n "$heir" ] && look "\${heir%:*}" && runs && [ "$start" = "\${heir#*:}" ]
+}
+if lives; then
+  sleep 0.3 || sleep 1
+  if lives; then exit 0; fi
+fi
 ours=
 for worker in $workers; do
   if look "\${worker%:*}"; then

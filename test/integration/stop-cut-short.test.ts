@@ -335,6 +335,25 @@ test('an old supervisor that is killed while it drains takes its worker with it 
   expect(await cut).toBe('cut');
 });
 
+test('an old supervisor that is killed while it drains, right behind the new one, leaves nobody that spawn-fcgictl stop would not end', async () => {
+  const place = makePlace();
+  const old = await start(place, patient, stubborn(place));
+  const worker = await onlyWorker(old);
+  const next = await start(place, ['--replace']);
+  const guard = await guardOf(old);
+  // So it does not look after them, as one that takes the new one for alive.
+  process.kill(guard, 'SIGKILL');
+  await waitFor('the end of the guard', () => !isAlive(guard));
+  process.kill(next.pid, 'SIGKILL');
+  await killSupervisor(old);
+  await waitFor('the end of the new supervisor', () => !isAlive(next.pid));
+  expect(isAlive(worker)).toBe(true);
+  const stop = await ctl(place.stateDir, ['stop', place.socket]);
+  expect(stop.stdout).toBe('stopped: ended 2 workers of a supervisor that was killed\n');
+  expect(isAlive(worker)).toBe(false);
+  await expectNoProcess(place);
+});
+
 /** Opening without a reader fails with ENXIO. */
 function openWithReader(fifo: string): number | undefined {
   try {

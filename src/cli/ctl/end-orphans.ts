@@ -20,6 +20,7 @@ import { ProcFs } from '../../sys/proc-fs.ts';
 import { SessionFreezer } from '../../sys/session-freeze.ts';
 import { parseIp, type SocketAddress } from '../../sys/socket-address.ts';
 import { SocketDoor } from '../../sys/socket-door.ts';
+import { isOrphanOn, sessionsHolding } from '../../sys/socket-holders.ts';
 import { checkListeningSocket, takeSocketOf } from '../../sys/take-socket.ts';
 import { adoptedSessions } from '../../sys/worker-sessions.ts';
 import { findOrphans } from '../find-orphans.ts';
@@ -52,7 +53,8 @@ export async function endOrphans(pool: DeadPool, options: EndOptions): Promise<s
     const state = files.state.read();
     if (state?.pid !== pool.state.pid || state.startTime !== pool.state.startTime || proc.isAlive(state))
       throw refuse(pool, 'it was started again meanwhile', ctlStatus.noAnswer);
-    const orphans = findOrphans(state, address, proc);
+    const named = findOrphans(state, address, proc);
+    const orphans = [...named, ...findOthers(state, socket, proc, named)];
     const door = new SocketDoor(socket, proc.descriptor);
     // Stays shut when we fail: whoever is left was told to end, and the next start opens it.
     door.shut();
@@ -63,6 +65,18 @@ export async function endOrphans(pool: DeadPool, options: EndOptions): Promise<s
     files.giveUp();
     throw error;
   }
+}
+
+/** Whom no state names, as a start finds them: of a supervisor before that one, which was killed while it drained. */
+function findOthers(
+  { workerUid }: PoolState,
+  { inode }: ListenSocket,
+  proc: ProcFs,
+  named: readonly WorkerRecord[],
+): WorkerRecord[] {
+  return sessionsHolding(proc, inode, new Set(named.map(({ pid }) => pid)))
+    .filter(({ pid }) => isOrphanOn(proc, pid, workerUid, new Set([inode])))
+    .map((worker) => ({ ...worker, slot: 0 }));
 }
 
 function toSocketAddress(address: BoundAddress): SocketAddress | undefined {
