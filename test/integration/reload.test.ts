@@ -9,7 +9,6 @@ import { isAlive, readStat } from '../helpers/processes.ts';
 import { needCommands, needRoot } from '../helpers/requirements.ts';
 import { runCommand } from '../helpers/run-command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
-import { statusOf } from './echo-pool.ts';
 import { ctl } from './fake-supervisor.ts';
 import {
   endPool,
@@ -199,16 +198,16 @@ describe('scaling', () => {
 });
 
 describe('the control socket', () => {
-  test('answers while every worker is busy and connections wait, and ping says that', async () => {
+  test('answers while connections wait that nobody accepts, and ping says that', async () => {
     const place = makePlace();
-    const pool = await start(place, ['-F', '1', '-b', '8']);
+    const pool = await start(place, ['-F', '1', '-b', '8'], ['hang']);
     await onlyWorker(pool);
-    const held = [await hold(place)];
-    await waitFor('the worker to be busy', async () => (await statusOf(place)).busy === 1);
-    held.push(await hold(place), await hold(place));
+    const held = await Promise.all([hold(place), hold(place)]);
     const ping = await ctl(place.stateDir, ['ping', place.socket]);
-    expect(await statusOf(place)).toMatchObject({ queue: { length: 2, backlog: 8 }, wanted: 1 });
-    expect(ping).toMatchObject({ status: 0, stdout: expect.stringMatching(/^saturated: /) as string });
+    const status = await ctl(place.stateDir, ['status', '--json', place.socket]);
+    expect(JSON.parse(status.stdout)).toMatchObject([{ queue: { length: 2, backlog: 8 }, wanted: 1 }]);
+    expect(ping.stdout).toMatch(/^not serving: no worker accepts; .* 2 of 8 waiting/);
+    expect(ping.status).toBe(1);
     for (const socket of held) socket.destroy();
   });
 
