@@ -26,6 +26,9 @@ refuse_limits() {
   # -u is -p in some shells.
   set -- $(ulimit -Sn; ulimit -v; ulimit -d; ulimit -u 2>/dev/null || ulimit -p)
   file_limit=$1
+  [ "$1" = unlimited ] || [ "$1" -ge 24 ] ||
+    refuse "too many open files: the limit of $1 is not enough for Node.js" \
+      "raise the limit on open files, now $1, before the start: ulimit -n 1024 (systemd: LimitNOFILE=1024)"
   require_kb -v 'address space' "$2" 900000
   require_kb -d 'data segment' "$3" 100000
   # Root is above this one; who else has a small one may have come to its end.

@@ -47,5 +47,7 @@ function describe(flag: string, value: string, port: string | undefined): string
   const options = optionsFor(value);
   if (options === undefined || options === `${flag} ${value}`) return [];
   const isPortMissing = options.startsWith('-a') && !options.includes('-p ');
+  // A mistyped number is no address.
+  if (isPortMissing && flag === '-p') return [];
   return [`'${value}' is written ${options}${isPortMissing && port !== undefined ? ` -p ${port}` : ''}`];
 }

@@ -34,6 +34,19 @@ test.for([fewest, 30, 36, 45])('a pool with %i is refused before it makes anythi
   await expectNothingLeft(place);
 });
 
+test.for([16, fewest - 1])('under %i Node does not even start, which is one line', async (limit) => {
+  const place = makePlace();
+  for (const model of [[], ['-n']]) {
+    const result = await runWith(limit, place, commandLine(place, model));
+    expect(result.status).toBe(255);
+    expect(withoutHints(result.stderr)).toBe(
+      `spawn-fcgi: too many open files: the limit of ${limit} is not enough for Node.js`,
+    );
+    expect(hintsOf(result.stderr).join('\n')).toContain(`now ${limit}, before the start: ulimit -n`);
+    await expectNothingLeft(place);
+  }
+});
+
 test('worker PID files count', async () => {
   const place = makePlace();
   const options = ['-F', '50', '--worker-pid-file', `${place.runDir}/worker-%i.pid`];

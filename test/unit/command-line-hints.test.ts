@@ -105,6 +105,15 @@ describe('an address as others write it', () => {
     const hints = explainAddress({ address: '[::1]', port: '9000' }, "'[::1]' is not a valid IP address");
     expect(hints).toStrictEqual(["'[::1]' is written -a ::1 -p 9000"]);
   });
+
+  test.each([
+    ['127.0.0.1:9000', ["'127.0.0.1:9000' is written -a 127.0.0.1 -p 9000"]],
+    ['unix:/run/x', ["'unix:/run/x' is written -s /run/x"]],
+    ['75000', []],
+    ['9000x', []],
+  ])('is told from a mistyped port: %s', (port, hints) => {
+    expect(explainAddress({ port }, 'invalid port: 0')).toStrictEqual(hints);
+  });
 });
 
 test('a carriage return, a typographic dash and a single one are told, but not behind --', () => {
