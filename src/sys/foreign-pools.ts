@@ -8,7 +8,6 @@ import {
   lstatSync,
   openSync,
   readdirSync,
-  readlinkSync,
   statSync,
   type Stats,
 } from 'node:fs';
@@ -29,7 +28,6 @@ import {
 /** A user cannot make root read for ever: so many pools, and so long a state (of some 7000 workers). */
 const mostPools = 256;
 const mostBytes = 1024 * 1024;
-const mostLinks = 40;
 /** A supervisor opens its state file among its first files. */
 const firstFiles = 64;
 
@@ -225,25 +223,4 @@ function linkStatOf(path: string): Stats | undefined {
   } catch {
     return undefined;
   }
-}
-
-/**
- * The user other than root who could choose what a path leads to: whose link is on the way, or whose file it is.
- * Undefined: nobody.
- */
-export function guideOf(path: string, linksLeft = mostLinks): number | undefined {
-  if (linksLeft === 0) return undefined;
-  const parts = path.split('/').filter(Boolean);
-  const prefixes = parts.map((_part, index) => `/${parts.slice(0, index + 1).join('/')}`);
-  for (const prefix of prefixes) {
-    const facts = linkStatOf(prefix);
-    if (facts?.isSymbolicLink()) {
-      if (facts.uid !== 0) return facts.uid;
-      const target = readlinkSync(prefix);
-      const further = guideOf(target.startsWith('/') ? target : join(dirname(prefix), target), linksLeft - 1);
-      if (further !== undefined) return further;
-    }
-  }
-  const file = statOf(path);
-  return file?.isFile() && file.uid !== 0 ? file.uid : undefined;
 }

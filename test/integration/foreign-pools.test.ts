@@ -237,6 +237,31 @@ describe("another user's files do not lead root to somebody else's pool:", () =>
     expect((await view.ctl('ping', pidFile)).status).toBe(0);
   });
 
+  test('a PID file of root that he could have moved to where his is', async (ctx) => {
+    const { view, place, pid, pidFile, expectUntouched } = await makeBoth(ctx);
+    const moved = join(place.runDir, 'moved.pid');
+    writeFileSync(moved, String(pid));
+    const open = join(place.dir, 'open');
+    mkdirSync(open);
+    chmodSync(open, 0o777);
+    const exchanged = join(open, 'any.pid');
+    writeFileSync(exchanged, String(pid));
+    for (const target of [moved, exchanged])
+      expect(await view.ctl('stop', target)).toMatchObject({ status: 5, stdout: '' });
+    await expectUntouched();
+    expect((await view.ctl('ping', pidFile)).status).toBe(0);
+  });
+
+  test('but a pool is named by the path that it says is its own, in a directory of that user', async (ctx) => {
+    const { view, place } = await makeBoth(ctx);
+    const socket = join(place.runDir, 'roots.sock');
+    const pidFile = join(place.runDir, 'roots.pid');
+    const command = [oursPath, '-s', socket, '-P', pidFile, '--', place.app, 'serve'];
+    expect(await view.as(0, command)).toMatchObject({ status: 0 });
+    expect(await view.ctl('ping', pidFile)).toMatchObject({ status: 0 });
+    expect(await view.ctl('stop', socket)).toMatchObject({ status: 0, stdout: 'stopped\n' });
+  });
+
   test('a base directory that is a link, or that others may write', async (ctx) => {
     const { view, base, forge, expectUntouched } = await makeBoth(ctx);
     forge('x', { address: '/tmp/x.sock' });

@@ -4,7 +4,8 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { noProcess } from '../../core/no-process.ts';
 import { baseDirectories, type RuntimeDirectories } from '../../sys/base-directories.ts';
-import { findForeignPool, findForeignPools, guideOf } from '../../sys/foreign-pools.ts';
+import { findForeignPool, findForeignPools } from '../../sys/foreign-pools.ts';
+import { anybody, guideOf, nameForRoot } from '../../sys/path-guide.ts';
 import { readPath, readPoolDirectory, type PoolDirectory, type PoolEntry } from '../../sys/pool-directory.ts';
 import { isProcess } from '../../sys/process-look.ts';
 import { resolveLinks } from '../../sys/resolve-links.ts';
@@ -180,14 +181,21 @@ export class PoolFinder {
   }
 }
 
-/** A link or a PID file of another user must not make root act on a pool that is not that user's. */
-function refuseMisguidance(text: string, pool: Pool): void {
+/**
+ * What another user can put at a path, at any moment, must not make root act on a pool that is not that user's: there a
+ * path names a pool only if the pool itself says so.
+ */
+function refuseMisguidance(text: string, { uid, state, ...pool }: Pool): void {
   if (parseTarget(text)?.kind !== 'path') return;
   const path = resolve(text);
   const guide = guideOf(path);
-  if (guide === undefined || guide === pool.uid || resolve(pool.state.pidFile ?? '') === path) return;
+  if (guide === undefined || guide === uid) return;
+  const name = nameForRoot(path);
+  const own = [state.pidFile, state.address].filter((one) => one?.startsWith('/') === true);
+  if (own.some((one) => nameForRoot(resolve(one ?? '')) === name)) return;
+  const whose = guide === anybody ? 'is where others may put what they like' : `is ${describeUser(guide)}'s`;
   throw refusePermission(
-    `${printable(text)} is ${describeUser(guide)}'s, and names ${describeEntry(pool)}; name that pool by its own PID or address`,
+    `${printable(text)} ${whose}, and names ${describeEntry({ uid, state, ...pool })}; name that pool by its own PID or address`,
   );
 }
 
