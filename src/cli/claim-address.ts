@@ -11,6 +11,7 @@ import { baseDirectories, type RuntimeDirectories } from '../sys/base-directorie
 import { pause } from '../sys/clock.ts';
 import { AT_FDCWD, statAt } from '../sys/file-at.ts';
 import { libc } from '../sys/libc.ts';
+import { walkedPath } from '../sys/open-parent.ts';
 import { PoolFiles, prepareBaseDirectory } from '../sys/pool-files.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 import { findOrphansThatStay, isRunningHere } from './find-orphans.ts';
@@ -52,7 +53,7 @@ const pollMs = 5;
 export async function claimAddress(options: ClaimOptions): Promise<Claim> {
   const { config, runtime, proc } = options;
   const problems: string[] = [];
-  for (const base of baseDirectories(config.stateDir, runtime)) {
+  for (const base of findBases(config.stateDir, runtime)) {
     const isNamed = config.stateDir !== undefined;
     const hints = isNamed ? describeNewDirectory(base) : [];
     const problem = prepareBaseDirectory(base, isNamed) ?? (await claimIn(base, options));
@@ -102,6 +103,16 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
   }
 }
 
+/** Root's way to a directory that somebody named is walked once; its links are not asked again. */
+function findBases(stateDir: string | undefined, runtime: RuntimeDirectories): string[] {
+  if (stateDir === undefined || process.getuid?.() !== 0) return baseDirectories(stateDir, runtime);
+  try {
+    return [walkedPath(stateDir)];
+  } catch (error) {
+    throw refuseDirectory(stateDir, `${stateDir}: ${(error as Error).message}`, error);
+  }
+}
+
 /** For people alone: a script that starts after each boot makes it anew in /run each time. */
 function describeNewDirectory(path: string): string[] {
   if (libc.isatty(2) !== 1 || existsSync(path)) return [];
@@ -110,10 +121,16 @@ function describeNewDirectory(path: string): string[] {
   ];
 }
 
-function refuseDirectory(path: string, problem: string): SpawnFcgiError {
+function refuseDirectory(path: string, problem: string, cause?: unknown): SpawnFcgiError {
   const above = dirname(path);
   return new SpawnFcgiError(`--state-dir cannot be used: ${problem}`, {
-    hints: existsSync(above) ? [] : [`the directory '${above}' does not exist: create it first`],
+    cause,
+    hints:
+      cause instanceof SpawnFcgiError
+        ? cause.hints
+        : existsSync(above)
+          ? []
+          : [`the directory '${above}' does not exist: create it first`],
   });
 }
 

@@ -4,10 +4,10 @@
 import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { WorkerRecord } from '../core/pool-state.ts';
-import { fileType, openParent, statAt } from '../sys/file-at.ts';
+import { fileType, statAt } from '../sys/file-at.ts';
 import type { Identity } from '../sys/identity.ts';
 import { libc } from '../sys/libc.ts';
-import type { ListenSocket } from '../sys/listen-socket.ts';
+import { openSocketDirectory, type ListenSocket } from '../sys/listen-socket.ts';
 import { unbar } from '../sys/socket-door.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
 import { inodeOf, isBoundTo, type SocketFile } from '../sys/socket-file.ts';
@@ -90,7 +90,7 @@ export function holdSocket(descriptor: number, target: SocketAddress): ListenSoc
 
 /** Asked again of what is held: in a directory of others it may have been exchanged since it was checked. */
 function holdFile(descriptor: number, path: string): SocketFile | undefined {
-  const at = openParent(path);
+  const at = openSocketDirectory(path);
   const facts = statAt(at.directory, at.name);
   const isSocket = facts !== undefined && (facts.mode & fileType.mask) === fileType.socket;
   return isSocket && isBoundTo(descriptor, facts.identity, true)

@@ -9,7 +9,8 @@ import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { workerPidPath } from '../core/worker-pid-path.ts';
 import { readVariable, type Caller } from '../sys/caller.ts';
 import { pause } from '../sys/clock.ts';
-import { attempt, libc } from '../sys/libc.ts';
+import { enterChroot } from '../sys/enter-chroot.ts';
+import { libc } from '../sys/libc.ts';
 import { requireGroup, resolveIdentity, setGroups, setUser, type Identity } from '../sys/identity.ts';
 import { connectTo } from '../sys/private-socket.ts';
 import { listenOn, socketOwner, type BindWitness, type ListenSocket } from '../sys/listen-socket.ts';
@@ -151,7 +152,7 @@ export async function preparePool({
   };
   const before = config.socketBeforeChroot ? await bind() : undefined;
   setGroups(identity);
-  enterChroot(config.chroot);
+  if (config.chroot !== undefined) enterChroot(config.chroot);
   const socket = before ?? (await bind());
   // Waits in the queue for the first worker, where there are no others; later we might not be allowed to connect.
   const asks = config.ready === 'probe' && isSupervised && !isInherited;
@@ -277,13 +278,6 @@ function witnessOf(address: BoundAddress, journal: StartJournal): BindWitness | 
 
 function aliveOf(workers: readonly WorkerRecord[], proc: ProcFs | undefined): WorkerRecord[] {
   return workers.filter((worker) => proc?.isAlive(worker));
-}
-
-function enterChroot(root: string | undefined): void {
-  if (root === undefined) return;
-  const result = attempt(() => libc.chroot(root));
-  if (result < 0) throw new SpawnFcgiError(`chroot('${root}') failed: ${libc.strerror(-result)}`);
-  process.chdir('/');
 }
 
 /** 1.6 changes directory last, as the user. Its absolute path, links unresolved. */

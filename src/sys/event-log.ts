@@ -4,7 +4,8 @@ import { closeSync, constants, fchownSync, writeSync } from 'node:fs';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { describeEvent, severityOf, type Severity } from '../core/event-text.ts';
 import { countLosses, formatLine, type LogOptions } from './event-lines.ts';
-import { O_CLOEXEC, openParent, statDescriptor, type NameAt } from './file-at.ts';
+import { O_CLOEXEC, statDescriptor, type NameAt } from './file-at.ts';
+import { describeOpenFailure, openParent } from './open-parent.ts';
 import type { CreatedFile } from './pool-files.ts';
 import type { Identity } from './identity.ts';
 import { attempt, E, libc } from './libc.ts';
@@ -65,7 +66,8 @@ function openLogDirectory(path: string): NameAt {
   try {
     return openParent(path);
   } catch (error) {
-    throw refuseLog(path, libc.strerror(-((error as { errno?: number }).errno ?? -E.NOENT)));
+    const { reason, hints } = describeOpenFailure(error);
+    throw refuseLog(path, reason, hints);
   }
 }
 
@@ -93,8 +95,8 @@ function openLogFile(at: NameAt, owner: Pick<Identity, 'uid' | 'gid'>): LogFile 
   return { descriptor: opened, identity, isNew: false };
 }
 
-function refuseLog(path: string, reason: string): SpawnFcgiError {
-  return new SpawnFcgiError(`opening log file '${path}' failed: ${reason}`);
+function refuseLog(path: string, reason: string, hints: readonly string[] = []): SpawnFcgiError {
+  return new SpawnFcgiError(`opening log file '${path}' failed: ${reason}`, { hints });
 }
 
 /** To syslogd with facility daemon; connected at once, since /dev/log is out of reach after chroot. */

@@ -1,8 +1,6 @@
 // Files by directory descriptor and name, never following a link: stat, compare,
 // remove. Works after chroot, where the path no longer does.
 import { attempt, check, libc } from './libc.ts';
-import { constants, openSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
@@ -68,12 +66,6 @@ export interface NameAt {
   readonly directory: number;
   readonly name: string;
   readonly path: string;
-}
-
-/** Opens the directory of `path`; throws Node's error when that fails. */
-export function openParent(path: string): NameAt {
-  const directory = openSync(dirname(path), O_PATH | constants.O_DIRECTORY);
-  return { directory, name: basename(path), path };
 }
 
 /**

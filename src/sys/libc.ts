@@ -80,6 +80,7 @@ export const libc = {
   listen: declare<[number, number], number>('int listen(int, int)'),
   madvise: declare<[bigint, number, number], number>('int madvise(uint64_t, ulong, int)'),
   memcpy: declare<[bigint, Buffer, number], void>('void memcpy(uint64_t, const void *, ulong)'),
+  mkdirat: declare<[number, string, number], number>('int mkdirat(int, const char *, uint)'),
   mallocTrim: declare<[number], number>('int malloc_trim(ulong)'),
   openat: declare<[number, string, number, number], number>('int openat(int, const char *, int, int)'),
   pipe2: declare<[Buffer, number], number>('int pipe2(void *, int)'),

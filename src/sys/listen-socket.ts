@@ -9,7 +9,6 @@ import {
   O_CLOEXEC,
   fileType,
   O_PATH,
-  openParent,
   removeIfSame,
   statAt,
   statDescriptor,
@@ -20,8 +19,17 @@ import {
 import type { Identity } from './identity.ts';
 import { attempt, check, E, libc } from './libc.ts';
 import { isNonBlocking, setNonBlocking } from './non-blocking.ts';
+import { describeOpenFailure, openParent } from './open-parent.ts';
+import { UnsafeLinkError } from './path-walk.ts';
 import type { SocketAddress } from './socket-address.ts';
-import { inodeOf, matchBoundFile, openBoundFile, type Adjustment, type SocketFile } from './socket-file.ts';
+import {
+  inodeOf,
+  matchBoundFile,
+  openBoundFile,
+  removeBoundFile,
+  type Adjustment,
+  type SocketFile,
+} from './socket-file.ts';
 import { unixAddress } from './unix-socket.ts';
 
 const AF_UNIX = 1;
@@ -122,13 +130,15 @@ function listenUnix(path: string, backlog: number, owner: SocketOwner, witness: 
     if (isExposed) witness.exposed(directoryOf(path));
     removeStale(path, at);
     return withSocket(AF_UNIX, (descriptor) => {
-      const file = bindFile(at, descriptor, owner, witness);
+      let file: SocketFile | undefined;
       try {
+        file = bindFile(at, descriptor, owner, witness);
         takeFile(file, descriptor, owner, isExposed);
         startListening(descriptor, backlog);
         return { descriptor, inode: inodeOf(descriptor), file };
       } catch (error) {
-        removeIfSame(at, file.identity);
+        if (file) removeIfSame(at, file.identity);
+        removeBoundFile(descriptor, owner.proc);
         throw error;
       }
     });
@@ -166,10 +176,15 @@ function refuseReplaced(at: NameAt): SpawnFcgiError {
   return new SpawnFcgiError(`'${at.path}' was replaced by somebody else while it was bound`);
 }
 
-function openSocketDirectory(path: string): NameAt {
+/** The directory that a socket's file is in; throws 1.6's refusal. */
+export function openSocketDirectory(path: string): NameAt {
   try {
     return openParent(path);
   } catch (error) {
+    if (error instanceof UnsafeLinkError) {
+      const { reason, hints } = describeOpenFailure(error);
+      throw new SpawnFcgiError(`binding socket '${path}' failed: ${reason}`, { cause: error, hints });
+    }
     const number = (error as { errno?: number }).errno ?? -E.NOENT;
     if (number === -E.MFILE) throw error;
     // 1.6 finds a missing directory out by bind, all else by its unlink before that.

@@ -1,20 +1,13 @@
 // PID files: opened while privileged, written in place once the pool is up, removed at the
 // end, or made to name nobody. Never renamed, never through a symbolic link, never emptied
 // by a start that fails.
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { noProcess } from '../core/no-process.ts';
-import {
-  fileType,
-  openParent,
-  padWithNewlines,
-  removeIfSame,
-  statAt,
-  statDescriptor,
-  type NameAt,
-} from './file-at.ts';
+import { fileType, padWithNewlines, removeIfSame, statAt, statDescriptor, type NameAt } from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
+import { describeOpenFailure, openAt, openParent } from './open-parent.ts';
 import { getFileSizeLimit } from './resource-limit.ts';
 import { holdFile, openHolding, removeUnheld } from './shared-file.ts';
 
@@ -60,7 +53,7 @@ export class PidFile {
   }
 
   static #findExisting(path: string): PidFile | undefined {
-    const at = openDirectory(path);
+    const at = openDirectoryOf(path);
     const file = statAt(at.directory, at.name) && PidFile.#openExisting(path, at);
     if (file) return file;
     const refusal = attempt(() => libc.accessAt(at.directory, '.', W_OK | X_OK, AT_EACCESS));
@@ -70,11 +63,11 @@ export class PidFile {
   }
 
   static #openOrCreate(path: string): PidFile {
-    const at = openDirectory(path);
+    const at = openDirectoryOf(path);
     const create = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     for (;;) {
       try {
-        const descriptor = openSync(path, create, 0o644);
+        const descriptor = openAt(at, create, 0o644);
         return PidFile.#take(at, descriptor, true);
       } catch (error) {
         if (error instanceof SpawnFcgiError || errorNumber(error) !== E.EXIST) throw refuseOpen(path, error);
@@ -89,7 +82,7 @@ export class PidFile {
     const facts = statAt(at.directory, at.name);
     if (facts && (facts.mode & fileType.mask) !== fileType.regular) throw refuseIrregular(path);
     try {
-      const descriptor = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
+      const descriptor = openAt(at, constants.O_RDWR | constants.O_NOFOLLOW);
       return PidFile.#take(at, descriptor, false);
     } catch (error) {
       if (errorNumber(error) === E.NOENT) return undefined;
@@ -247,11 +240,12 @@ function holding<F extends PidFile | undefined>(open: () => F): F {
   );
 }
 
-function openDirectory(path: string): NameAt {
+function openDirectoryOf(path: string): NameAt {
   try {
     return openParent(path);
   } catch (error) {
-    throw refuseOpen(path, error);
+    const { reason, hints } = describeOpenFailure(error);
+    throw new SpawnFcgiError(`opening PID-file '${path}' failed: ${reason}`, { cause: error, hints });
   }
 }
 

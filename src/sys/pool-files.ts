@@ -1,24 +1,16 @@
 // The pool's lock, state file and control socket in the base directory. The lock, held for the
 // supervisor's life, says whether a pool is alive; the state is a hint for people
 // and for the next start, never a proof.
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { addressOfId, maxSocketPath, poolId, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState } from '../core/pool-state.ts';
 import { parsePoolState } from '../core/pool-state.ts';
-import {
-  AT_FDCWD,
-  fileType,
-  openParent,
-  O_PATH,
-  removeIfSame,
-  statAt,
-  statDescriptor,
-  withUmask,
-  type NameAt,
-} from './file-at.ts';
+import { fileType, O_PATH, removeIfSame, statAt, statDescriptor, withUmask, type NameAt } from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
-import { isSamePath } from './socket-file.ts';
+import { describeOpenFailure, openAt, openParent } from './open-parent.ts';
+import { UnsafeLinkError } from './path-walk.ts';
+import { isSamePath, removeBoundFile } from './socket-file.ts';
 import { StateFile } from './state-file.ts';
 import { bindUnix } from './unix-socket.ts';
 
@@ -34,30 +26,49 @@ const W_OK = 2;
 export function prepareBaseDirectory(path: string, isNamed: boolean): string | undefined {
   const uid = process.getuid?.() ?? 0;
   try {
-    withUmask(0o022, () => makeDirectory(path, uid === 0 ? 0o755 : 0o700, uid === 0 && !isNamed));
-    const descriptor = openSync(path, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-    const facts = statDescriptor(descriptor);
-    closeSync(descriptor);
-    if (facts.uid !== uid) return `${path} belongs to uid ${facts.uid}`;
-    if ((facts.mode & 0o022) !== 0) return `${path} is writable by others`;
-    const refusal = attempt(() => libc.accessAt(AT_FDCWD, path, W_OK, 0));
-    return refusal < 0 ? `${path}: ${libc.strerror(-refusal)}` : undefined;
+    const at = withUmask(0o022, () => makeDirectory(path, uid === 0 ? 0o755 : 0o700, uid === 0 && !isNamed));
+    try {
+      return describeUnfit(at, uid);
+    } finally {
+      closeSync(at.directory);
+    }
   } catch (error) {
-    const { path: which = path, errno = 0 } = error as { path?: string; errno?: number };
-    return `${which}: ${libc.strerror(-errno)}`;
+    const { path: which = path } = error as { path?: string };
+    return `${which}: ${describeOpenFailure(error).reason}`;
   }
 }
 
+function describeUnfit(at: NameAt, uid: number): string | undefined {
+  const descriptor = openAt(at, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const facts = statDescriptor(descriptor);
+  closeSync(descriptor);
+  if (facts.uid !== uid) return `${at.path} belongs to uid ${facts.uid}`;
+  if ((facts.mode & 0o022) !== 0) return `${at.path} is writable by others`;
+  const refusal = attempt(() => libc.accessAt(at.directory, at.name, W_OK, 0));
+  return refusal < 0 ? `${at.path}: ${libc.strerror(-refusal)}` : undefined;
+}
+
 /** Not by Node's `recursive`, which says ENOENT for every failure on the way. */
-function makeDirectory(path: string, mode: number, makesParents: boolean): void {
+function makeDirectory(path: string, mode: number, makesParents: boolean): NameAt {
+  const at = openOrMakeParent(path, mode, makesParents);
+  // The root directory has no name.
+  const named = { ...at, name: at.name || '.' };
+  const result = attempt(() => libc.mkdirat(named.directory, named.name, mode));
+  if (result === 0 || result === -E.EXIST) return named;
+  closeSync(at.directory);
+  throw Object.assign(new Error(), { path, errno: result });
+}
+
+function openOrMakeParent(path: string, mode: number, makesParents: boolean): NameAt {
   try {
-    mkdirSync(path, mode);
+    return openParent(path);
   } catch (error) {
     const { code } = error as { code?: string };
-    if (code === 'EEXIST') return;
-    if (code !== 'ENOENT' || !makesParents || dirname(path) === path) throw error;
-    makeDirectory(dirname(path), mode, true);
-    mkdirSync(path, mode);
+    if (error instanceof UnsafeLinkError) throw error;
+    if (code !== 'ENOENT' || !makesParents || dirname(path) === path)
+      throw Object.assign(error as Error, { path });
+    closeSync(makeDirectory(dirname(path), mode, true).directory);
+    return openParent(path);
   }
 }
 
@@ -159,12 +170,13 @@ export class PoolFiles {
     attempt(() => libc.unlinkat(at.directory, name, 0));
     try {
       const descriptor = withUmask(0o177, () => bindUnix(join(base, name)));
-      this.#control = {
-        wasCreated: true,
-        descriptor,
-        at,
-        identity: statAt(at.directory, name)?.identity ?? '',
-      };
+      const identity = statAt(at.directory, name)?.identity;
+      if (identity === undefined) {
+        removeBoundFile(descriptor);
+        closeSync(descriptor);
+        throw new Error('it was moved away meanwhile');
+      }
+      this.#control = { wasCreated: true, descriptor, at, identity };
       return { created: this.#control };
     } catch (error) {
       closeSync(at.directory);
@@ -259,7 +271,7 @@ function openHeld(path: string): HeldFile {
   const at = openParent(path);
   const wasCreated = statAt(at.directory, at.name) === undefined;
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
-  const descriptor = withUmask(0o077, () => openSync(path, flags, 0o600));
+  const descriptor = withUmask(0o077, () => openAt(at, flags, 0o600));
   const facts = statDescriptor(descriptor);
   if ((facts.mode & fileType.mask) !== fileType.regular || facts.uid !== process.getuid?.()) {
     closeSync(descriptor);

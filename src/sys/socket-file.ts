@@ -2,12 +2,14 @@
 // owner. Everything goes by device and inode, and changes by a descriptor of the file itself.
 import { constants } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { AT_FDCWD, O_CLOEXEC, O_PATH, statAt, statDescriptor, type NameAt } from './file-at.ts';
+import { AT_FDCWD, O_CLOEXEC, O_PATH, removeIfSame, statAt, statDescriptor, type NameAt } from './file-at.ts';
 import { attempt, libc } from './libc.ts';
+import { openParent } from './open-parent.ts';
 import { askUnixDiag, unixDiag } from './unix-diag.ts';
 
 const AT_EMPTY_PATH = 0x1000;
 const SIOCUNIXFILE = 0x89e0;
+const longestPath = 4096;
 
 /** The file of a Unix socket that is a pool's. */
 export interface SocketFile {
@@ -59,6 +61,28 @@ export function adjustSocketFile({ at, identity }: SocketFile, wanted: Adjustmen
 export function openBoundFile(descriptor: number): number | undefined {
   const file = attempt(() => libc.ioctl(descriptor, SIOCUNIXFILE, 'int', 0));
   return file < 0 ? undefined : file;
+}
+
+/**
+ * Removes the file that a socket was bound to, wherever it is: bind(2) goes by a path, and somebody may have switched a
+ * directory on the way. `proc` is a descriptor of /proc. Not without CAP_NET_ADMIN, and not once the file was moved.
+ */
+export function removeBoundFile(descriptor: number, proc?: number): void {
+  const file = openBoundFile(descriptor);
+  if (file === undefined) return;
+  try {
+    const own = proc === undefined ? `/proc/self/fd/${file}` : `${process.pid}/fd/${file}`;
+    const bytes = Buffer.alloc(longestPath);
+    const length = attempt(() => libc.readlinkat(proc ?? AT_FDCWD, own, bytes, bytes.length));
+    if (length <= 0) return;
+    const at = openParent(bytes.toString('utf8', 0, length));
+    removeIfSame(at, statDescriptor(file).identity);
+    libc.close(at.directory);
+  } catch {
+    // It is not reachable by a name any more.
+  } finally {
+    libc.close(file);
+  }
 }
 
 /** `inode`: its number is the same, but devices are numbered in another way (overlay, btrfs). */

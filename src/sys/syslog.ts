@@ -3,7 +3,8 @@
 // the daemon was restarted, also from inside a chroot.
 import { closeSync, constants, openSync, realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { AT_FDCWD, O_PATH, openParent, statAt, statDescriptor, type NameAt } from './file-at.ts';
+import { AT_FDCWD, O_PATH, statAt, statDescriptor, type NameAt } from './file-at.ts';
+import { openParent } from './open-parent.ts';
 import { attempt, E, libc } from './libc.ts';
 import { unixAddress } from './unix-socket.ts';
 

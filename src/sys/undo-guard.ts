@@ -3,7 +3,8 @@
 // and, at end of file without one, runs us again with the list. It survives the
 // command and the supervisor, SIGKILL included.
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { AT_FDCWD, O_CLOEXEC, fileType, openParent, removeIfSame, statAt, type NameAt } from './file-at.ts';
+import { O_CLOEXEC, fileType, removeIfSame, statAt, type NameAt } from './file-at.ts';
+import { openParent } from './open-parent.ts';
 import { attempt, check, libc } from './libc.ts';
 import { isLive } from './listen-socket.ts';
 import { ProcFs } from './proc-fs.ts';
@@ -187,24 +188,30 @@ export function undoStart(): void {
  * our own user there, without a listener, is the one that nobody could tell of any more.
  */
 function removeUntold(path: string): void {
-  const facts = statAt(AT_FDCWD, path);
+  const at = openIfThere(path);
+  if (!at) return;
+  const facts = statAt(at.directory, at.name);
   const isOurs =
     facts !== undefined &&
     (facts.mode & fileType.mask) === fileType.socket &&
     facts.uid === process.getuid?.() &&
     facts.links === 1;
-  if (isOurs && !isLive(path)) remove({ path, identity: facts.identity });
+  if (isOurs && !isLive(path)) removeIfSame(at, facts.identity);
 }
 
 function remove({ path, identity, isPidFile, isLog }: Made): void {
-  let at: NameAt;
-  try {
-    at = openParent(path);
-  } catch {
-    return;
-  }
+  const at = openIfThere(path);
+  if (!at) return;
   if (isPidFile || isLog) removeUnheldAt(at, identity, isLog === true);
   else removeIfSame(at, identity);
+}
+
+function openIfThere(path: string): NameAt | undefined {
+  try {
+    return openParent(path);
+  } catch {
+    return undefined;
+  }
 }
 
 const pauseMs = 5;

@@ -1,0 +1,336 @@
+// Directories on the way to what root's start makes: links that somebody else made there lead root only to what is his.
+import { describe, expect, test } from 'vitest';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lchownSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { O_PATH } from '../../src/sys/file-at.ts';
+import { libc } from '../../src/sys/libc.ts';
+import { listenOn } from '../../src/sys/listen-socket.ts';
+import { openDirectory, walkedPath } from '../../src/sys/open-parent.ts';
+import { asUser } from '../helpers/as-user.ts';
+import { atEnd } from '../helpers/cleanup.ts';
+import { oursPath, startPool } from '../helpers/command-under-test.ts';
+import { needRoot } from '../helpers/requirements.ts';
+import { runCommand } from '../helpers/run-command.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { expectNoProcess, hintsOf, makePlace, NOBODY, visit, withoutHints, type Place } from './place.ts';
+
+interface Site {
+  readonly place: Place;
+  /** A directory of nobody's. */
+  readonly path: string;
+  /** One of root's, which nobody may not write. */
+  readonly victim: string;
+}
+
+const OTHER = 54_321;
+
+function makeSite(): Site {
+  const place = makePlace();
+  const site = { place, path: join(place.dir, 'site'), victim: join(place.dir, 'victim') };
+  makeDirectory(site.path, NOBODY);
+  mkdirSync(site.victim);
+  return site;
+}
+
+function makeDirectory(path: string, owner = 0, mode = 0o755): string {
+  mkdirSync(path);
+  chownSync(path, owner, owner);
+  chmodSync(path, mode);
+  return path;
+}
+
+function makeLink(path: string, target: string, owner = NOBODY): string {
+  symlinkSync(target, path);
+  lchownSync(path, owner, owner);
+  return path;
+}
+
+const hint =
+  "root follows a link that another user may have made only into that user's own directories; name the directory itself";
+
+describe('a link of the -u user into a directory of root is refused', () => {
+  test.for([
+    ['--log', 'app.log', "opening log file '%' failed"],
+    ['-P', 'app.pid', "opening PID-file '%' failed"],
+    ['--worker-pid-file', 'app.pid', "opening PID-file '%' failed"],
+    ['-s', 'app.sock', "binding socket '%' failed"],
+    ['--state-dir', 'state', '--state-dir cannot be used: %'],
+    ['--state-dir', '', '--state-dir cannot be used: %'],
+    ['-c', '', "chroot('%') failed"],
+  ] as const)('for %s (%s)', async ([option, name, what], ctx) => {
+    needRoot(ctx);
+    const { place, path, victim } = makeSite();
+    const link = makeLink(join(path, 'link'), victim);
+    const value = name === '' ? link : join(link, name);
+    const others = { '-s': place.socket, '--state-dir': place.stateDir, '--log': place.log, '-u': 'nobody' };
+    const options = Object.entries({ ...others, [option]: value }).flat();
+    const result = await runCommand(oursPath, [...options, '--', place.app, 'serve'], { cwd: place.dir });
+    expect(result).toMatchObject({ status: 255, stdout: '' });
+    const why = `'${link}' is a link of user nobody into a directory of root`;
+    expect(withoutHints(result.stderr)).toBe(`spawn-fcgi: ${what.replace('%', value)}: ${why}`);
+    expect(hintsOf(result.stderr)).toContain(hint);
+    expect(readdirSync(victim)).toEqual([]);
+    expect(readdirSync(place.runDir)).toEqual([]);
+    expect(existsSync(place.stateDir) ? readdirSync(place.stateDir) : []).toEqual([]);
+    await expectNoProcess(place);
+  });
+
+  // Each makes its links and says where to go and what is wrong.
+  const kinds: Record<string, (site: Site) => readonly [path: string, refusal: string]> = {
+    'a relative one that climbs'({ path }) {
+      const link = makeLink(join(path, 'log'), '../victim');
+      return [link, `'${link}' is a link of user nobody into a directory of root`];
+    },
+    'a chain of them'({ path, victim }) {
+      makeLink(join(path, 'second'), victim);
+      const link = makeLink(join(path, 'first'), 'second');
+      return [link, `'${link}' is a link of user nobody into a directory of root`];
+    },
+    'one whose end is his, but not what comes behind it'({ path }) {
+      makeDirectory(join(path, 'real'), NOBODY);
+      makeDirectory(join(path, 'real/conf'));
+      const link = makeLink(join(path, 'link'), 'real');
+      return [join(link, 'conf'), `'${link}' is a link of user nobody into a directory of root`];
+    },
+    'one that goes on by a link of root'({ path, place, victim }) {
+      makeLink(join(place.dir, 'alias'), victim, 0);
+      const link = makeLink(join(path, 'link'), '../alias');
+      return [link, `'${link}' is a link of user nobody into a directory of root`];
+    },
+    'one of root below a directory of his'({ path, victim }) {
+      const link = makeLink(join(path, 'link'), victim, 0);
+      return [link, `'${link}' is a link of user nobody into a directory of root`];
+    },
+    'one into a directory of a third user'({ path, place }) {
+      const third = makeDirectory(join(place.dir, 'third'), OTHER);
+      const link = makeLink(join(path, 'link'), third);
+      return [link, `'${link}' is a link of user nobody into a directory of user ${OTHER}`];
+    },
+    'one of a third user below a directory of his'({ path, place }) {
+      const third = makeDirectory(join(place.dir, 'third'), OTHER);
+      const link = makeLink(join(path, 'link'), third, OTHER);
+      return [link, `'${link}' is a link of user ${OTHER} below a directory of user nobody`];
+    },
+    'one in a directory for everybody'({ place, victim }) {
+      const link = makeLink(join(makeDirectory(join(place.dir, 'tmp'), 0, 0o1777), 'link'), victim);
+      return [link, `'${link}' is a link of user nobody into a directory of root`];
+    },
+    'one of root that a group may have put there'({ place, victim }) {
+      const shared = makeDirectory(join(place.dir, 'shared'), 0, 0o775);
+      chownSync(shared, 0, NOBODY);
+      const link = makeLink(join(shared, 'link'), victim, 0);
+      return [link, `'${link}' is a link in a directory that others than root may write`];
+    },
+    'one to what is his where he does not come'({ path, place }) {
+      const hidden = makeDirectory(join(place.dir, 'hidden'), 0, 0o700);
+      makeDirectory(join(hidden, 'backup'), NOBODY);
+      const link = makeLink(join(path, 'link'), join(hidden, 'backup'));
+      return [link, `'${link}' is a link of user nobody to where only root comes`];
+    },
+    'one by what root has open'({ path, victim }) {
+      const descriptor = openSync(victim, constants.O_RDONLY);
+      atEnd(() => closeSync(descriptor));
+      const link = makeLink(join(path, 'link'), `/proc/${process.pid}/fd/${descriptor}`);
+      return [link, `'${link}' is a link of user nobody into a directory of root`];
+    },
+  };
+
+  test.for(Object.keys(kinds))('%s', (kind, ctx) => {
+    needRoot(ctx);
+    const [path, refusal] = kinds[kind]?.(makeSite()) ?? ['', ''];
+    expect(() => openDirectory(path)).toThrow(refusal);
+    expect(() => openDirectory(join(path, '.'))).toThrow(refusal);
+    expect(() => walkedPath(path)).toThrow(refusal);
+  });
+});
+
+describe('what administrators have goes on', () => {
+  function expectToLeadTo(path: string, directory: string): void {
+    const descriptor = openDirectory(path);
+    atEnd(() => closeSync(descriptor));
+    expect(identityOf(fstatSync(descriptor))).toBe(identityOf(statSync(directory)));
+    expect(identityOf(statSync(walkedPath(path)))).toBe(identityOf(statSync(directory)));
+  }
+
+  function identityOf({ dev, ino }: { dev: number; ino: number }): string {
+    return `${dev}:${ino}`;
+  }
+
+  test('links within what belongs to one user, whoever made them of him and root', (ctx) => {
+    needRoot(ctx);
+    const { path, place } = makeSite();
+    const release = join(path, 'releases/42');
+    makeDirectory(join(path, 'releases'), NOBODY);
+    makeDirectory(release, NOBODY);
+    makeDirectory(join(release, 'log'), NOBODY);
+    makeLink(join(path, 'current'), 'releases/42');
+    makeLink(join(path, 'absolute'), release);
+    makeLink(join(path, 'deployed'), 'releases/42', 0);
+    makeLink(join(path, 'twice'), 'current/../42/log');
+    makeLink(join(place.dir, 'var'), path, 0);
+    for (const name of ['current/log', 'absolute/log', 'deployed/log', 'twice', 'current/./log/'])
+      expectToLeadTo(join(path, name), join(release, 'log'));
+    expectToLeadTo(join(place.dir, 'var/current'), release);
+    expectToLeadTo(join(path, 'current', '..'), join(path));
+  });
+
+  test('directories of any owner without links, and links of root', (ctx) => {
+    needRoot(ctx);
+    const { path, place, victim } = makeSite();
+    const deep = makeDirectory(join(makeDirectory(join(path, 'logs')), 'third'), OTHER);
+    expectToLeadTo(deep, deep);
+    makeLink(join(place.dir, 'alias'), 'victim', 0);
+    const open = makeDirectory(join(place.dir, 'tmp'), 0, 0o1777);
+    makeLink(join(open, 'alias'), '../alias', 0);
+    expectToLeadTo(join(open, 'alias'), victim);
+    for (const same of ['/', '/..', '.', '..', '/proc/self/cwd', '/proc/self/root/proc', '/proc/self/'])
+      expectToLeadTo(same, same);
+  });
+
+  test('what is not there, is no directory, or is a circle fails as for the kernel', (ctx) => {
+    needRoot(ctx);
+    const { path, place } = makeSite();
+    makeLink(join(place.dir, 'round'), 'round', 0);
+    makeLink(join(path, 'round'), 'round');
+    makeLink(join(path, 'nowhere'), 'nothing/there');
+    for (const way of [
+      'nothing',
+      'app',
+      'app/below',
+      'round',
+      'site/round',
+      'site/nowhere',
+      'a'.repeat(256),
+    ]) {
+      const typed = join(place.dir, way);
+      const codeOf = (open: () => number): unknown => {
+        try {
+          return closeSync(open());
+        } catch (error) {
+          return (error as { code?: string }).code;
+        }
+      };
+      expect(
+        codeOf(() => openDirectory(typed)),
+        way,
+      ).toBe(codeOf(() => openSync(typed, O_PATH | constants.O_DIRECTORY)));
+    }
+  });
+
+  test('a user who is not root follows what he can', (ctx) => {
+    needRoot(ctx);
+    const { path, victim } = makeSite();
+    const link = makeLink(join(path, 'link'), victim);
+    asUser(NOBODY, () => expectToLeadTo(link, victim));
+  });
+
+  test('a pool with all its files behind links of its user, named from where he is', async (ctx) => {
+    needRoot(ctx);
+    const { path, place } = makeSite();
+    makeDirectory(join(path, 'releases'), NOBODY);
+    const release = makeDirectory(join(path, 'releases/42'), NOBODY);
+    makeLink(join(path, 'current'), 'releases/42');
+    makeLink(join(path, 'absolute'), release);
+    const files = [
+      '-P',
+      'absolute/app.pid',
+      '--log',
+      'current/app.log',
+      '--worker-pid-file',
+      'current/w%i.pid',
+    ];
+    const options = ['-s', 'current/app.sock', '--state-dir', place.stateDir, '-u', 'nobody', ...files];
+    const pool = await startPool([...options, '--', place.app, 'serve'], { cwd: path });
+    await visit({ path: join(release, 'app.sock') });
+    expect(readFileSync(join(release, 'app.pid'), 'utf8')).toBe(String(pool.pid));
+    expect(readdirSync(release).toSorted()).toEqual(['app.log', 'app.pid', 'app.sock', 'w0.pid']);
+    process.kill(pool.pid, 'SIGTERM');
+    await expectNoProcess(place);
+    expect(readdirSync(release)).toEqual(['app.log']);
+  });
+
+  test('a chroot behind a link of its owner', async (ctx) => {
+    needRoot(ctx);
+    const { path, place } = makeSite();
+    makeDirectory(join(path, 'jail'), NOBODY);
+    const jail = makeLink(join(path, 'root'), 'jail');
+    const options = ['-c', jail, '-s', '/app.sock', '--state-dir', place.stateDir, '-u', 'nobody'];
+    const result = await runCommand(oursPath, [...options, '--', '/missing'], { cwd: place.dir });
+    // Refused only once all of root's work is done.
+    expect(result.status).toBe(2);
+    expect(readdirSync(join(path, 'jail'))).toEqual([]);
+  });
+});
+
+const mostTries = 3000;
+
+test(
+  'a link that is switched while root binds leaves nothing in a directory of root',
+  { timeout: 60_000 },
+  async (ctx) => {
+    needRoot(ctx);
+    const { path, victim } = makeSite();
+    const own = makeDirectory(join(path, 'own'), NOBODY);
+    const link = makeLink(join(path, 'link'), own);
+    const switcher = spawn(process.execPath, ['-e', switchForEver, link, own, victim], {
+      uid: NOBODY,
+      gid: NOBODY,
+      stdio: 'ignore',
+    });
+    const isOver = new Promise((resolve) => switcher.once('exit', resolve));
+    await waitFor('the first switch', () => existsSync(`${link}.switched`));
+    const outcomes = { bound: 0, refused: 0, caught: 0 };
+    try {
+      for (
+        let tries = 0;
+        tries < mostTries && Math.min(outcomes.bound, outcomes.refused, outcomes.caught) < 3;
+        tries++
+      ) {
+        outcomes[bindOnce(join(link, 'app.sock'))]++;
+        expect(readdirSync(victim)).toEqual([]);
+      }
+    } finally {
+      switcher.kill('SIGKILL');
+      await isOver;
+    }
+    expect(outcomes.bound + outcomes.refused).toBeGreaterThan(0);
+  },
+);
+
+const switchForEver = `
+const { symlinkSync, renameSync, writeFileSync } = require('node:fs');
+const [link, ...targets] = process.argv.slice(1);
+for (let turn = 0; ; turn++) {
+  symlinkSync(targets[turn % 2], link + '.new');
+  renameSync(link + '.new', link);
+  if (turn === 2) writeFileSync(link + '.switched', '');
+}`;
+
+/** Caught: it was bound elsewhere than the path was walked to. */
+function bindOnce(path: string): 'bound' | 'refused' | 'caught' {
+  try {
+    const owner = { uid: NOBODY, gid: NOBODY, mode: 0o660, trustedUids: [NOBODY], proc: undefined };
+    const { descriptor, file } = listenOn({ kind: 'unix', path }, 1, owner);
+    libc.close(descriptor);
+    if (file) libc.unlinkat(file.at.directory, file.at.name, 0);
+    if (file) libc.close(file.at.directory);
+    return 'bound';
+  } catch (error) {
+    return (error as Error).message.includes('was replaced by somebody else') ? 'caught' : 'refused';
+  }
+}
