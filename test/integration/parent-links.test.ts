@@ -146,7 +146,7 @@ describe('a link of the -u user into a directory of root is refused', () => {
       const descriptor = openSync(victim, constants.O_RDONLY);
       atEnd(() => closeSync(descriptor));
       const link = makeLink(join(path, 'link'), `/proc/${process.pid}/fd/${descriptor}`);
-      return [link, `'${link}' is a link of user nobody into a directory of root`];
+      return [link, `'${link}' is a link of user nobody to where only root comes`];
     },
   };
 
