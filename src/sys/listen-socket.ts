@@ -26,7 +26,7 @@ import {
   inodeOf,
   matchBoundFile,
   openBoundFile,
-  removeBoundFile,
+  removeStray,
   type Adjustment,
   type SocketFile,
 } from './socket-file.ts';
@@ -138,7 +138,7 @@ function listenUnix(path: string, backlog: number, owner: SocketOwner, witness: 
         return { descriptor, inode: inodeOf(descriptor), file };
       } catch (error) {
         if (file) removeIfSame(at, file.identity);
-        removeBoundFile(descriptor, owner.proc);
+        removeStray(descriptor, at, owner.proc);
         throw error;
       }
     });

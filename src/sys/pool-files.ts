@@ -10,7 +10,7 @@ import { fileType, O_PATH, removeIfSame, statAt, statDescriptor, withUmask, type
 import { attempt, E, libc } from './libc.ts';
 import { describeOpenFailure, openAt, openParent } from './open-parent.ts';
 import { UnsafeLinkError } from './path-walk.ts';
-import { isSamePath, removeBoundFile } from './socket-file.ts';
+import { isSamePath, removeStray } from './socket-file.ts';
 import { StateFile } from './state-file.ts';
 import { bindUnix } from './unix-socket.ts';
 
@@ -172,7 +172,7 @@ export class PoolFiles {
       const descriptor = withUmask(0o177, () => bindUnix(join(base, name)));
       const identity = statAt(at.directory, name)?.identity;
       if (identity === undefined) {
-        removeBoundFile(descriptor);
+        removeStray(descriptor, at);
         closeSync(descriptor);
         throw new Error('it was moved away meanwhile');
       }

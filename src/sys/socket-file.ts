@@ -64,10 +64,10 @@ export function openBoundFile(descriptor: number): number | undefined {
 }
 
 /**
- * Removes the file that a socket was bound to, wherever it is: bind(2) goes by a path, and somebody may have switched a
- * directory on the way. `proc` is a descriptor of /proc. Not without CAP_NET_ADMIN, and not once the file was moved.
+ * Removes the file that a socket was bound to, if it is in another directory than it was meant for: bind(2) goes by a
+ * path, and somebody may have switched a directory on the way. `proc` is a descriptor of /proc. Takes CAP_NET_ADMIN.
  */
-export function removeBoundFile(descriptor: number, proc?: number): void {
+export function removeStray(descriptor: number, meant: NameAt, proc?: number): void {
   const file = openBoundFile(descriptor);
   if (file === undefined) return;
   try {
@@ -76,7 +76,8 @@ export function removeBoundFile(descriptor: number, proc?: number): void {
     const length = attempt(() => libc.readlinkat(proc ?? AT_FDCWD, own, bytes, bytes.length));
     if (length <= 0) return;
     const at = openParent(bytes.toString('utf8', 0, length));
-    removeIfSame(at, statDescriptor(file).identity);
+    const isElsewhere = statDescriptor(at.directory).identity !== statDescriptor(meant.directory).identity;
+    if (isElsewhere) removeIfSame(at, statDescriptor(file).identity);
     libc.close(at.directory);
   } catch {
     // It is not reachable by a name any more.
