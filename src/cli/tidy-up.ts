@@ -2,12 +2,12 @@
 // no timer is armed while nothing happens.
 import type { Clock } from '../supervisor/interfaces.ts';
 
-/** Gives back what it can; the result does once more what may have been undone meanwhile. */
+/** Gives garbage back; the result what the next thing that happens would have to wait for. */
 export type Release = () => () => void;
 
 const restMs = 2000;
-/** V8 has work of its own up to 8 s after a collection, and wants pages of its code for that. */
-const againAfterMs = 10_000;
+/** So long a rest may last longer still; V8 has done its work after the collection, 8 s, by then. */
+const longRestMs = 10_000;
 
 export class TidyUp {
   readonly #clock: Clock;
@@ -25,7 +25,7 @@ export class TidyUp {
     if (this.#isOver) return;
     this.#cancel();
     this.#cancel = this.#clock.after(afterMs, () => {
-      this.#cancel = this.#clock.after(againAfterMs, this.#release());
+      this.#cancel = this.#clock.after(longRestMs, this.#release());
     });
   }
 

@@ -6,22 +6,22 @@ function createTidyUp() {
   const clock = new ManualClock();
   const journal: string[] = [];
   const tidyUp = new TidyUp(clock, () => {
-    journal.push('release');
-    return () => void journal.push('again');
+    journal.push('garbage');
+    return () => void journal.push('pages');
   });
   return { clock, journal, tidyUp };
 }
 
-test('memory is given back some time after something happened, once more later, and then nothing is armed', () => {
+test('garbage is given back some time after something happened, pages after a long rest, and then nothing is armed', () => {
   const { clock, journal, tidyUp } = createTidyUp();
   expect(clock.pending).toBe(0);
   tidyUp.soon();
   clock.advance(1999);
   expect(journal).toEqual([]);
   clock.advance(1);
-  expect(journal).toEqual(['release']);
+  expect(journal).toEqual(['garbage']);
   clock.advance(60_000);
-  expect(journal).toEqual(['release', 'again']);
+  expect(journal).toEqual(['garbage', 'pages']);
   expect(clock.pending).toBe(0);
 });
 
@@ -34,11 +34,12 @@ test('a burst counts as one, from its last event on', () => {
   }
   expect(journal).toEqual([]);
   clock.advance(2000);
-  expect(journal).toEqual(['release']);
-  // Something happens before the second look: all over again.
+  expect(journal).toEqual(['garbage']);
+  // Something happens before the rest is long: all over again.
+  clock.advance(9000);
   tidyUp.soon();
   clock.advance(60_000);
-  expect(journal).toEqual(['release', 'release', 'again']);
+  expect(journal).toEqual(['garbage', 'garbage', 'pages']);
 });
 
 test('a pool that ends gives nothing back', () => {
