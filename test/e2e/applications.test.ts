@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { noProcess } from '../../src/core/no-process.ts';
 import { allStats, sessionMembers } from '../helpers/processes.ts';
 import { needRoot } from '../helpers/requirements.ts';
 import { waitFor } from '../helpers/wait-for.ts';
@@ -110,12 +111,12 @@ describe.for(applicationsByTransport.filter(({ application }) => application ===
   ({ application, transport }) => {
     beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
 
-    test('leaves at most an empty PID file and a dead socket, which the next start replaces', async (ctx) => {
+    test('leaves at most a PID file that names nobody and a dead socket, which the next start replaces', async (ctx) => {
       needRoot(ctx);
       const site = await startSite(application, transport, { runDirOwner: 'root' });
       await stopByPidFile(site);
       await expectNoProcess(site);
-      expect(readFileSync(site.pidFile, 'utf8')).toBe('');
+      expect(readFileSync(site.pidFile, 'utf8')).toBe(String(noProcess));
       await site.startAgain();
       await expectAnswers(site.port, 3);
     });
