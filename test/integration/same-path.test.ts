@@ -147,7 +147,8 @@ test("--state-dir through another user's link is refused", async (ctx) => {
   await runCommand('ln', ['-s', place.stateDir, link], { uid: NOBODY, gid: NOBODY });
   const refused = await run({ ...place, stateDir: link }, [], []);
   expect(refused.status).toBe(255);
-  expect(refused.stderr).toContain(`--state-dir cannot be used: ${link}: Not a directory`);
+  const why = `'${link}' is a link of user nobody into a directory of root`;
+  expect(refused.stderr).toContain(`--state-dir cannot be used: ${link}: ${why}`);
   expect(readdirSync(place.stateDir)).toEqual([]);
 });
 
