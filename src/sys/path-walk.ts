@@ -35,6 +35,7 @@ interface ForeignLink {
 
 /** The directory that the path leads to, as a descriptor (O_PATH); throws Node's error, or UnsafeLinkError. */
 export function walkPath(path: string): number {
+  if (path === '') throw openError(E.NOENT, path);
   const walk = new Walk(path);
   try {
     return walk.run();

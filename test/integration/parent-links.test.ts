@@ -210,6 +210,7 @@ describe('what administrators have goes on', () => {
     makeLink(join(path, 'round'), 'round');
     makeLink(join(path, 'nowhere'), 'nothing/there');
     for (const way of [
+      '',
       'nothing',
       'app',
       'app/below',
@@ -218,7 +219,7 @@ describe('what administrators have goes on', () => {
       'site/nowhere',
       'a'.repeat(256),
     ]) {
-      const typed = join(place.dir, way);
+      const typed = way === '' ? way : join(place.dir, way);
       const codeOf = (open: () => number): unknown => {
         try {
           return closeSync(open());
