@@ -61,8 +61,8 @@ Supervision (TIME is a number with ms, s, m or h; bare: seconds):
                                  failed starts within the time
      --worker-pid-file <pattern> one PID file a worker; %i is its slot
      --oom-score-adj <n>         -1000 to 1000 for workers; the out-of-memory
-                                 killer takes the highest first (default: 200
-                                 more than the supervisor's)
+                                 killer takes the highest first (default: above
+                                 the supervisor's)
      --state-dir <directory>     where lock and state files live
      --log <file>                supervisor events go to this file; -,
                                  /dev/stderr or /dev/fd/<n>: to that descriptor

@@ -1,19 +1,35 @@
 // Which processes the out-of-memory killer takes first (proc(5), oom_score_adj): a worker rather than its supervisor,
 // which is larger than a small worker and would leave all of them without anybody. To raise the value needs no
 // privilege, and a child inherits it: so ours is raised around each spawn, and put back.
+import { totalmem } from 'node:os';
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { asUser, type Identity } from './identity.ts';
 import { libc } from './libc.ts';
 
-/** A fifth of the memory that there is, in the killer's eyes. */
-const raise = 200;
+/** A supervisor has 57 MB resident at its start. */
+const headStartBytes = 64 * 1024 * 1024;
 const highest = 1000;
+
+/**
+ * How much higher a worker of a few megabytes must be for the killer to see it as larger than its supervisor: a unit is
+ * a thousandth of all the memory. Not more, since what leaks elsewhere on the machine should go before our workers do.
+ */
+export function raiseFor(memoryBytes: number): number {
+  return Math.min(highest, Math.ceil((1000 * headStartBytes) / memoryBytes));
+}
+
+/** Of the cgroup, where it has a limit, as the killer counts there; else of the machine. */
+function memoryBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
 
 export class WorkerOomScore {
   /** Opened before privileges are dropped: afterwards the file is root's. */
   readonly #descriptor: number;
   readonly #wanted: number | undefined;
+  readonly #raise = raiseFor(memoryBytes());
   readonly #buffer = Buffer.alloc(16);
 
   private constructor(descriptor: number, wanted: number | undefined) {
@@ -22,7 +38,7 @@ export class WorkerOomScore {
   }
 
   /**
-   * `wanted` instead of our own value and a fifth. Undefined where the kernel lets nobody choose; throws the refusal
+   * `wanted` instead of our own value and a head start. Undefined where the kernel lets nobody choose; throws the refusal
    * where somebody has.
    */
   static open(hasProc: boolean, wanted: number | undefined, identity: Identity): WorkerOomScore | undefined {
@@ -47,7 +63,7 @@ export class WorkerOomScore {
   /** What `spawn` starts gets the worker's value. */
   during<T>(spawn: () => T): T {
     const own = this.#own();
-    const isSet = own !== undefined && this.#set(this.#wanted ?? Math.min(highest, own + raise));
+    const isSet = own !== undefined && this.#set(this.#wanted ?? Math.min(highest, own + this.#raise));
     try {
       return spawn();
     } finally {

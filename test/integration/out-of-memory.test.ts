@@ -1,7 +1,9 @@
 // Whom the out-of-memory killer takes: a worker, which is replaced, and not its supervisor.
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { raiseFor } from '../../src/sys/oom-score.ts';
 import { oursPath, startForeground, startPool } from '../helpers/command-under-test.ts';
 import { makeMemoryGroup } from '../helpers/memory-group.ts';
 import { childrenOf, isAlive } from '../helpers/processes.ts';
@@ -24,7 +26,6 @@ import {
 } from './place.ts';
 
 const user = isRoot ? ['-u', 'nobody', '-g', 'nogroup'] : [];
-const raised = 200;
 
 function scoreOf(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'));
@@ -59,7 +60,7 @@ test(
   },
 );
 
-test('a worker has 200 more than its supervisor, which keeps its own value, and so has its successor', async () => {
+test('a worker has more than its supervisor, which keeps its own value, and so has its successor', async () => {
   const place = makePlace();
   // Runs, but may not be read: nobody may look into such a process.
   if (isRoot) chmodSync(place.app, 0o711);
@@ -68,18 +69,19 @@ test('a worker has 200 more than its supervisor, which keeps its own value, and 
   const [first = 0] = await fullPool(pool, 2);
   process.kill(first, 'SIGKILL');
   const workers = await fullPool(pool, 2, [first]);
-  expect(workers.map(scoreOf)).toEqual([own + raised, own + raised]);
+  const expected = Math.min(1000, own + raiseFor(totalmem()));
+  for (const worker of workers) expect(scoreOf(worker)).toBeGreaterThanOrEqual(expected);
   expect(scoreOf(pool.pid)).toBe(own);
   await endPool(place, pool);
 });
 
 test('there is nothing above 1000', async () => {
   const place = makePlace();
-  const shell = `echo 900 >/proc/self/oom_score_adj; exec "$0" "$@"`;
+  const shell = `echo 1000 >/proc/self/oom_score_adj; exec "$0" "$@"`;
   const args = ['-c', shell, oursPath, ...commandLine(place, ['-n', '--supervise'])];
   const pool = startForeground(args, { command: '/bin/sh', cwd: place.dir });
   await waitForEvents(place, 'pool-up');
-  expect(scoreOf(pool.pid)).toBe(900);
+  expect(scoreOf(pool.pid)).toBe(1000);
   expect(scoreOf(await onlyWorker(pool))).toBe(1000);
   await endPool(place, pool);
 });
@@ -129,4 +131,9 @@ test('--no-supervise and -n leave it alone, as 1.6 does', async () => {
   await waitFor('the program', () => readFileSync(report, 'utf8') !== '');
   expect(scoreOf(exec.pid)).toBe(own);
   await exec.stop();
+});
+
+test('the less memory there is, the more of it a worker gets as a handicap', () => {
+  const MiB = 1024 * 1024;
+  expect([16_384, 512, 100, 64, 10].map((size) => raiseFor(size * MiB))).toEqual([4, 125, 640, 1000, 1000]);
 });
