@@ -20,7 +20,7 @@ export function raiseFor(memoryBytes: number): number {
 }
 
 /** Of the cgroup, where it has a limit, as the killer counts there; else of the machine. */
-function memoryBytes(): number {
+export function memoryBytes(): number {
   const limit = process.constrainedMemory();
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }

@@ -139,7 +139,7 @@ class Walk {
       const isOnTheWay = this.#depth > 0 && isTrusted(this.#facts.uid);
       // Root has made it, but somebody else may have put it there.
       if (isTrusted(this.#facts.uid) && isOpenToOthers(this.#facts))
-        throw new UnsafeLinkError(`'${path}' is a link in a directory that others than root may write`);
+        throw new UnsafeLinkError(`'${path}' is a link in a directory that everybody may write`);
       if (owner === undefined || isOnTheWay) return false;
     } else if (owner !== undefined && owner !== uid) {
       throw new UnsafeLinkError(`'${path}' is a link of ${user(uid)} below a directory of ${user(owner)}`);
@@ -191,9 +191,12 @@ function user(uid: number): string {
   return uid === 0 ? 'root' : `user ${nameOf(uid, 'passwd')}`;
 }
 
-/** Without the sticky bit who may write a directory may rename what others have in it. */
-function isOpenToOthers({ mode, gid }: FileFacts): boolean {
-  return (mode & S_ISVTX) === 0 && (mode & (gid === 0 ? 0o002 : 0o022)) !== 0;
+/**
+ * Without the sticky bit who may write a directory may rename what others have in it. A group that root let in is trusted
+ * with that: distributions have /var/log so (root:syslog, 0775), and a link of root's in it to a larger disk is usual.
+ */
+function isOpenToOthers({ mode }: FileFacts): boolean {
+  return (mode & S_ISVTX) === 0 && (mode & 0o002) !== 0;
 }
 
 /** Those of /proc/PID have the modes of descriptors; any other link has all bits, or is on another file system. */

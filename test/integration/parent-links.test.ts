@@ -131,11 +131,10 @@ describe('a link of the -u user into a directory of root is refused', () => {
       const link = makeLink(join(makeDirectory(join(place.dir, 'tmp'), 0, 0o1777), 'link'), victim);
       return [link, `'${link}' is a link of user nobody into a directory of root`];
     },
-    'one of root that a group may have put there'({ place, victim }) {
-      const shared = makeDirectory(join(place.dir, 'shared'), 0, 0o775);
-      chownSync(shared, 0, NOBODY);
+    'one of root that anybody may have put there'({ place, victim }) {
+      const shared = makeDirectory(join(place.dir, 'shared'), 0, 0o777);
       const link = makeLink(join(shared, 'link'), victim, 0);
-      return [link, `'${link}' is a link in a directory that others than root may write`];
+      return [link, `'${link}' is a link in a directory that everybody may write`];
     },
     'one to what is his where he does not come'({ path, place }) {
       const hidden = makeDirectory(join(place.dir, 'hidden'), 0, 0o700);
@@ -201,6 +200,15 @@ describe('what administrators have goes on', () => {
     expectToLeadTo(join(open, 'alias'), victim);
     for (const same of ['/', '/..', '.', '..', '/proc/self/cwd', '/proc/self/root/proc', '/proc/self/'])
       expectToLeadTo(same, same);
+  });
+
+  test('a link of root in a directory that root shares with a group', (ctx) => {
+    needRoot(ctx);
+    const { place, victim } = makeSite();
+    const logs = makeDirectory(join(place.dir, 'logs'), 0, 0o775);
+    chownSync(logs, 0, NOBODY);
+    const link = makeLink(join(logs, 'app'), victim, 0);
+    expect(walkedPath(link)).toBe(victim);
   });
 
   test('what is not there, is no directory, or is a circle fails as for the kernel', (ctx) => {

@@ -7,6 +7,7 @@ import { rmSync, chmodSync, copyFileSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { memoryBytes, raiseFor } from '../../src/sys/oom-score.ts';
 import { oursPath, referencePath } from '../helpers/command-under-test.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { missing } from '../helpers/requirements.ts';
@@ -85,7 +86,7 @@ function inTheFirstLine(situation: Situation, outcome: Outcome): Outcome {
     // In a chroot without /proc a worker cannot tell.
     const own = String(facts['oom-score-adj']);
     if (!/^\d+$/.test(own)) return facts;
-    return { ...facts, 'oom-score-adj': String(Math.min(1000, Number(own) + 200)) };
+    return { ...facts, 'oom-score-adj': String(Math.min(1000, Number(own) + raiseFor(memoryBytes()))) };
   });
   return { ...outcome, workers };
 }
