@@ -12,7 +12,7 @@ import { pause } from '../sys/clock.ts';
 import { enterChroot } from '../sys/enter-chroot.ts';
 import { libc } from '../sys/libc.ts';
 import { requireGroup, resolveIdentity, setGroups, setUser, type Identity } from '../sys/identity.ts';
-import { connectTo } from '../sys/private-socket.ts';
+import { connectAhead } from '../sys/private-socket.ts';
 import { listenOn, socketOwner, type BindWitness, type ListenSocket } from '../sys/listen-socket.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
 import { removeIfSame } from '../sys/file-at.ts';
@@ -54,8 +54,8 @@ export interface PreparedPool {
   /** /dev/null, read and write, opened before any chroot. */
   readonly nowhere: number;
   readonly proc: ProcFs | undefined;
-  /** With `--ready probe`: a connection to the pool that asks when the first worker accepts it. */
-  readonly readyProbe: number | undefined;
+  /** With `--ready probe`: a connection to the pool that asks when the first worker accepts it, if there was room for one. */
+  readonly readyProbe: number | 'queue-full' | undefined;
   /** Undefined where workers keep ours. */
   readonly oomScore: WorkerOomScore | undefined;
   /** -d as an absolute path, inside the chroot. */
@@ -156,7 +156,7 @@ export async function preparePool({
   const socket = before ?? (await bind());
   // Waits in the queue for the first worker, where there are no others; later we might not be allowed to connect.
   const asks = config.ready === 'probe' && isSupervised && !isInherited;
-  const readyProbe = asks ? connectTo(socket.descriptor) : undefined;
+  const readyProbe = asks ? (connectAhead(socket.descriptor, config.backlog) ?? 'queue-full') : undefined;
   beforeDrop(identity);
   // After an exec in place nobody would be left to remove them.
   if (config.model === 'exec') claim.files?.release();

@@ -4,10 +4,13 @@ import { exitStatus } from '../core/errors.ts';
 import { quote } from '../core/quote-words.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/clock.ts';
+import { connectIfRoom } from '../sys/private-socket.ts';
 import { askWorker } from './ask-worker.ts';
 import type { PreparedPool } from './prepare-pool.ts';
 import type { StartVerdict } from './start-verdict.ts';
 import type { TrialWorkers } from './trial-worker.ts';
+
+const fullQueuePauseMs = 10;
 
 export interface ReadyCheckOptions {
   readonly config: Config;
@@ -40,7 +43,26 @@ export class ReadyCheck {
     const { readyProbe, isTakingOver } = prepared;
     if (isTakingOver && config.ready === 'probe') return this.#whenTried(proceed);
     if (readyProbe === undefined) return proceed();
-    askWorker(readyProbe, config.readyTimeoutMs, (refusal) => this.#decide(refusal, proceed));
+    if (readyProbe === 'queue-full') this.#whenThereIsRoom(proceed);
+    else this.#ask(readyProbe, proceed);
+  }
+
+  /** Clients were there first: one more of them, for as long as the start may take. */
+  #whenThereIsRoom(proceed: () => void): void {
+    const { prepared, verdict } = this.#options;
+    if (verdict.isAbandoned()) return;
+    try {
+      const connection = connectIfRoom(prepared.socket.descriptor);
+      if (connection !== undefined) return this.#ask(connection, proceed);
+    } catch (error) {
+      return this.#decide(`no connection to the pool's own socket: ${(error as Error).message}`, proceed);
+    }
+    systemClock.after(fullQueuePauseMs, () => this.#whenThereIsRoom(proceed));
+  }
+
+  #ask(connection: number, proceed: () => void): void {
+    const { readyTimeoutMs } = this.#options.config;
+    askWorker(connection, readyTimeoutMs, (refusal) => this.#decide(refusal, proceed));
   }
 
   /** Old workers would answer on the pool's socket: one of ours is asked on another. */

@@ -9,6 +9,7 @@ import { describeOpenFailure, openParent } from './open-parent.ts';
 import type { CreatedFile } from './pool-files.ts';
 import type { Identity } from './identity.ts';
 import { attempt, E, libc } from './libc.ts';
+import { describeLease, openPastLease } from './past-lease.ts';
 import { holdFile, openHolding, removeUnheld } from './shared-file.ts';
 import { Syslog } from './syslog.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
@@ -82,11 +83,16 @@ function openLogFile(at: NameAt, owner: Pick<Identity, 'uid' | 'gid'>): LogFile 
     if (owner.uid !== 0) fchownSync(created, owner.uid, owner.gid === 0 ? -1 : owner.gid);
     return { descriptor: created, identity: statDescriptor(created).identity, isNew: true };
   }
-  const opened = attempt(() => libc.openat(at.directory, at.name, appendFlags | constants.O_NONBLOCK, 0));
+  const flags = appendFlags | constants.O_NONBLOCK;
+  const opened = openPastLease(() => attempt(() => libc.openat(at.directory, at.name, flags, 0)));
   // Not there, and not to be created: why not is what matters.
   const failure = opened === -E.NOENT ? created : opened;
   if (opened < 0)
-    throw refuseLog(at.path, failure === -E.LOOP ? 'it is a symbolic link' : libc.strerror(-failure));
+    throw refuseLog(
+      at.path,
+      failure === -E.LOOP ? 'it is a symbolic link' : libc.strerror(-failure),
+      failure === -E.AGAIN ? [describeLease(at.path)] : [],
+    );
   const { identity, links } = statDescriptor(opened);
   if (links > 1) {
     closeSync(opened);

@@ -181,6 +181,7 @@ export const E = {
   CONNRESET: 104,
   NOBUFS: 105,
   CONNREFUSED: 111,
+  INPROGRESS: 115,
   DQUOT: 122,
 } as const;
 

@@ -5,9 +5,18 @@ import { closeSync, constants, fstatSync, ftruncateSync, readSync, writeSync } f
 import { resolve } from 'node:path';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { noProcess } from '../core/no-process.ts';
-import { fileType, padWithNewlines, removeIfSame, statAt, statDescriptor, type NameAt } from './file-at.ts';
+import {
+  fileType,
+  O_CLOEXEC,
+  padWithNewlines,
+  removeIfSame,
+  statAt,
+  statDescriptor,
+  type NameAt,
+} from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
 import { describeOpenFailure, openAt, openParent } from './open-parent.ts';
+import { describeLease, openPastLease } from './past-lease.ts';
 import { getFileSizeLimit } from './resource-limit.ts';
 import { holdFile, openHolding, removeUnheld } from './shared-file.ts';
 
@@ -81,13 +90,11 @@ export class PidFile {
   static #openExisting(path: string, at: NameAt): PidFile | undefined {
     const facts = statAt(at.directory, at.name);
     if (facts && (facts.mode & fileType.mask) !== fileType.regular) throw refuseIrregular(path);
-    try {
-      const descriptor = openAt(at, constants.O_RDWR | constants.O_NOFOLLOW);
-      return PidFile.#take(at, descriptor, false);
-    } catch (error) {
-      if (errorNumber(error) === E.NOENT) return undefined;
-      throw refuseOpen(path, error);
-    }
+    const flags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK | O_CLOEXEC;
+    const result = openPastLease(() => attempt(() => libc.openat(at.directory, at.name, flags, 0)));
+    if (result === -E.NOENT) return undefined;
+    if (result < 0) throw refuseOpen(path, { errno: result });
+    return PidFile.#take(at, result, false);
   }
 
   static #take(at: NameAt, descriptor: number, wasCreated: boolean): PidFile {
@@ -258,6 +265,7 @@ function refuseOpen(path: string, error: unknown): SpawnFcgiError {
   if (errorNumber(error) === E.LOOP) return refuseIrregular(path);
   return new SpawnFcgiError(`opening PID-file '${path}' failed: ${libc.strerror(errorNumber(error))}`, {
     cause: error,
+    hints: errorNumber(error) === E.AGAIN ? [describeLease(path)] : [],
   });
 }
 

@@ -1,16 +1,20 @@
 // Sockets for asking a worker: one that nobody else can reach, for a worker beside the
 // pool, and connections to a listening socket of ours, whatever its path is by now.
 import { closeSync, mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
+import { SyscallError } from '../core/errors.ts';
 import { statDescriptor, withUmask } from './file-at.ts';
-import { check, libc } from './libc.ts';
+import { attempt, check, E, libc } from './libc.ts';
 import { unixAddress } from './unix-socket.ts';
 
 const AF_UNIX = 1;
 const AF_INET = 2;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
+const SOCK_NONBLOCK = 0o4000;
 const loopback4 = 0x7f000001;
 const backlog = 16;
+/** The kernel takes no more than net.core.somaxconn. */
+const longBacklog = 65_535;
 
 export interface PrivateSocket {
   readonly descriptor: number;
@@ -70,18 +74,39 @@ function removeQuietly(remove: () => void): void {
   }
 }
 
-/** A connection to that listening socket, close-on-exec; waits in its queue until somebody accepts it. */
-export function connectTo(listening: number): number {
+/**
+ * A connection to that listening socket, close-on-exec and non-blocking; waits in its queue until somebody accepts it.
+ * On TCP it may be on its way there still. Throws EAGAIN where a Unix socket's queue is full.
+ */
+function connectTo(listening: number): number {
   const address = reachable(localAddress(listening));
   const family = address.readUInt16LE(0);
-  const descriptor = check('socket', () => libc.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+  const descriptor = check('socket', () => libc.socket(family, type, 0));
+  const result = attempt(() => libc.connect(descriptor, address, address.length));
+  if (result === 0 || result === -E.INPROGRESS) return descriptor;
+  libc.close(descriptor);
+  throw new SyscallError('connect', -result, libc.strerror(-result));
+}
+
+/** The same for a socket whose queue others may have filled: for this moment it has room for more. Undefined: not enough. */
+export function connectAhead(listening: number, itsBacklog: number): number | undefined {
+  attempt(() => libc.listen(listening, longBacklog));
   try {
-    check('connect', () => libc.connect(descriptor, address, address.length));
+    return connectIfRoom(listening);
+  } finally {
+    attempt(() => libc.listen(listening, itsBacklog));
+  }
+}
+
+/** Undefined: the queue is full now. */
+export function connectIfRoom(listening: number): number | undefined {
+  try {
+    return connectTo(listening);
   } catch (error) {
-    closeSync(descriptor);
+    if (error instanceof SyscallError && error.errno === E.AGAIN) return undefined;
     throw error;
   }
-  return descriptor;
 }
 
 /** getsockname(2). */

@@ -36,3 +36,13 @@ export function reapRest(patienceMs: number): void {
     libc.usleep(pauseUs);
   }
 }
+
+/** Waits for one child, which somebody may have stopped, and for so long at most. False: it is still there. */
+export function awaitChild(pid: number, patienceMs: number): boolean {
+  const deadlineMs = performance.now() + patienceMs;
+  while (attempt(() => libc.waitpid(pid, null, WNOHANG)) === 0) {
+    if (performance.now() >= deadlineMs) return false;
+    libc.usleep(pauseUs);
+  }
+  return true;
+}

@@ -4,10 +4,12 @@
 import { closeSync, readlinkSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { AdoptedWorker, DoomedSessions, StopGuard } from '../supervisor/interfaces.ts';
+import { writeWithin } from './bounded-write.ts';
 import { O_CLOEXEC } from './file-at.ts';
 import { killGroupOnDeath } from './kill-on-death.ts';
 import { attempt, libc } from './libc.ts';
 import type { ProcFs } from './proc-fs.ts';
+import { awaitChild } from './reaper.ts';
 import { ProcessTemplate } from './spawn-worker.ts';
 
 const done = 'done';
@@ -15,6 +17,8 @@ const done = 'done';
 const leastPipe = 4096;
 /** No process has started at this time: the leader of such a session must be gone. */
 const leaderIsGone = '0';
+/** It does nothing else than to wait for its word. */
+const patienceMs = 500;
 
 /**
  * Reads `PID:START` of each worker, and `heir PID:START` of the supervisor that sees to them should we die. Who was
@@ -117,7 +121,7 @@ export class StopGuardProcess implements StopGuard {
     closeSync(shell.pipe);
     // Whoever may signal the workers may have stopped it: it would never read that, and we wait.
     attempt(() => libc.kill(shell.pid, constants.signals.SIGKILL));
-    attempt(() => libc.waitpid(shell.pid, null, 0));
+    awaitChild(shell.pid, patienceMs);
   }
 
   /**
@@ -181,11 +185,8 @@ export class StopGuardProcess implements StopGuard {
 
   #tell(lines: string): void {
     if (!this.#shell || lines === '') return;
-    try {
-      writeSync(this.#shell.pipe, lines);
-    } catch {
-      // EPIPE: it was killed, and its end will be told.
-    }
+    // Where it was killed its end will be told.
+    writeWithin(this.#shell.pipe, Buffer.from(lines), patienceMs);
   }
 }
 

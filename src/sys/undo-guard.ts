@@ -2,12 +2,14 @@
 // privileges were dropped: a shell that still is root waits on a pipe for the verdict
 // and, at end of file without one, runs us again with the list. It survives the
 // command and the supervisor, SIGKILL included.
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { writeWithin } from './bounded-write.ts';
 import { O_CLOEXEC, fileType, removeIfSame, statAt, type NameAt } from './file-at.ts';
 import { openParent } from './open-parent.ts';
-import { attempt, check, libc } from './libc.ts';
+import { check, libc } from './libc.ts';
 import { isLive } from './listen-socket.ts';
 import { ProcFs } from './proc-fs.ts';
+import { awaitChild } from './reaper.ts';
 import { removeUnheldAt } from './shared-file.ts';
 import { adjustSocketFile, type Adjustment } from './socket-file.ts';
 import { sessionsHolding } from './socket-holders.ts';
@@ -43,6 +45,8 @@ interface Binding {
 }
 
 const SIGKILL = 9;
+/** It may have workers to end; a guard that is stuck does not keep a start from its end. */
+const guardPatienceMs = 10_000;
 /** The word that turns the guard away. */
 const kept = 'keep';
 /** The same, once a socket file has got the mode and owner of this start. */
@@ -136,7 +140,7 @@ export class UndoGuard {
 
   /** For a process that is about to end: whoever inherited the guard might not reap it. */
   awaitEnd(): void {
-    attempt(() => libc.waitpid(this.pid, null, 0));
+    awaitChild(this.pid, guardPatienceMs);
   }
 
   /** Our workers are about to be the only ones: should we be killed, they serve on. */
@@ -153,11 +157,7 @@ export class UndoGuard {
 
   /** Somebody may have killed the guard: the start goes on, as 1.6 always does without one. */
   #tell(line: string): void {
-    try {
-      writeSync(this.#pipe, `${line}\n`);
-    } catch {
-      // EPIPE: nobody is there to undo anything.
-    }
+    writeWithin(this.#pipe, Buffer.from(`${line}\n`), guardPatienceMs);
   }
 }
 

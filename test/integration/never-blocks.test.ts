@@ -1,0 +1,105 @@
+// Calls that the kernel would answer only when somebody else wishes: a full queue, a lease, a guard that was stopped.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { acceptQueue } from '../../src/sys/accept-queue.ts';
+import { connectAhead, connectIfRoom } from '../../src/sys/private-socket.ts';
+import { libc } from '../../src/sys/libc.ts';
+import { atEnd } from '../helpers/cleanup.ts';
+import { compileC } from '../helpers/compile-c.ts';
+import { listenSomewhere, type Listening } from '../helpers/lone-worker.ts';
+import { childrenOf } from '../helpers/processes.ts';
+import { makeTempDir } from '../helpers/temp-dir.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { expectNothingLeft, makePlace, run, startStaying, waitForEvents } from './place.ts';
+
+test('a Unix socket whose queue is full has no room, and room for the probe that is ahead of clients', async () => {
+  const socket = await fullSocket('unix');
+  expect(connectIfRoom(socket.descriptor)).toBeUndefined();
+  const connection = connectAhead(socket.descriptor, 1);
+  if (connection !== undefined) atEnd(() => void libc.close(connection));
+  expect(connection).toBeGreaterThan(2);
+  expect(acceptQueue(socket)?.backlog).toBe(1);
+  expect(connectIfRoom(socket.descriptor)).toBeUndefined();
+});
+
+test('a connection to a TCP port whose queue is full is on its way, and nobody waits for it', async () => {
+  const { descriptor } = await fullSocket('tcp');
+  const connection = connectIfRoom(descriptor) ?? -1;
+  atEnd(() => void libc.close(connection));
+  expect(connection).toBeGreaterThan(2);
+});
+
+test.for([['-P'], ['--worker-pid-file'], ['--log']])(
+  'a file for %s that somebody has a lease on is refused, and not waited for',
+  async ([option = '']) => {
+    const place = makePlace();
+    const leased = join(makeTempDir(), 'leased');
+    await holdLease(leased);
+    // The kernel lets an open wait for 45 s (/proc/sys/fs/lease-break-time).
+    const result = await run(place, [option, leased], undefined, { timeoutMs: 30_000 });
+    expect(result).toMatchObject({ status: 255, stdout: '' });
+    expect(result.stderr).toMatch(/^spawn-fcgi: opening (?:PID-file|log file) '.*leased' failed: Resource/);
+    expect(result.stderr).toMatch(/^spawn-fcgi: hint: another process has a lease on '.*leased'/m);
+    expect(statSync(leased).size).toBe(0);
+    await expectNothingLeft(place);
+  },
+);
+
+test('a stop ends although somebody has stopped its guard', async () => {
+  const place = makePlace();
+  const pool = startStaying(place, ['--supervise'], ['slow-end=1000', 'serve']);
+  await waitForEvents(place, 'pool-up');
+  process.kill(pool.pid, 'SIGTERM');
+  const guard = await waitFor('the guard', () => childrenOf(pool.pid).find(isGuard));
+  process.kill(guard, 'SIGSTOP');
+  expect(await pool.ended).toMatchObject({ status: 0 });
+  await expectNothingLeft(place);
+});
+
+function isGuard(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('spawn-fcgi-stop-guard');
+  } catch {
+    return false;
+  }
+}
+
+/** Its queue has a backlog of 1, and clients in it that nobody accepts. */
+async function fullSocket(kind: 'unix' | 'tcp'): Promise<Listening> {
+  const socket = await listenSomewhere(kind, 1);
+  for (let count = 0; count < 6; count += 1) {
+    const client = connect(socket.target);
+    client.on('error', () => undefined);
+    atEnd(() => void client.destroy());
+  }
+  await waitFor('a full queue', () => acceptQueue(socket)?.length === 2);
+  return socket;
+}
+
+/** Makes the file, and keeps a write lease on it that is not given up. */
+async function holdLease(path: string): Promise<void> {
+  const holder = spawn(compileC(leaseHolder), [path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(holder, 'exit');
+  atEnd(async () => {
+    holder.kill('SIGKILL');
+    await ended;
+  });
+  expect(String(await once(holder.stdout, 'data'))).toBe('leased\n');
+}
+
+const leaseHolder = `
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+  int file = open(argv[argc - 1], O_RDWR | O_CREAT, 0644);
+  signal(SIGIO, SIG_IGN);
+  if (file < 0 || fcntl(file, F_SETLEASE, F_WRLCK) != 0 || write(1, "leased\\n", 7) != 7) return 1;
+  for (;;) pause();
+}
+`;
