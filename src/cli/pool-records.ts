@@ -2,8 +2,9 @@
 import type { Config } from '../core/config.ts';
 import { noProcess } from '../core/no-process.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
-import { closeSync } from 'node:fs';
+import { everyStep } from '../core/every-step.ts';
 import { removeIfSame } from '../sys/file-at.ts';
+import { libc } from '../sys/libc.ts';
 import type { PidFile } from '../sys/pid-file.ts';
 import { SocketDoor } from '../sys/socket-door.ts';
 import type { WorkerRecords } from '../supervisor/interfaces.ts';
@@ -162,13 +163,16 @@ export class PoolRecords implements WorkerRecords {
   release(): void {
     if (this.#isSilent) return;
     const { socket, pidFile, workerPidFiles, files } = this.#prepared;
-    if (socket.file && !this.door.isFileGone) removeIfSame(socket.file.at, socket.file.identity);
-    // Before the lock is free: the start that waits for it binds at once.
-    closeSync(socket.descriptor);
-    this.door.leave();
-    pidFile?.release();
-    workerPidFiles.forEach((file) => file.release());
-    files?.release();
+    const { file } = socket;
+    everyStep(
+      ({ message }) => this.#warn(`not everything was given back: ${message}`),
+      () => file && !this.door.isFileGone && removeIfSame(file.at, file.identity),
+      // Before the lock is free: the start that waits for it binds at once.
+      () => libc.close(socket.descriptor),
+      () => this.door.leave(),
+      ...(pidFile ? [pidFile, ...workerPidFiles] : workerPidFiles).map((one) => () => one.release()),
+      () => files?.release(),
+    );
   }
 
   /** After a failed start: no worker is left to name. PID files are the journal's. */

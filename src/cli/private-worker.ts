@@ -1,8 +1,8 @@
 // One worker beside the pool, on a socket that nobody else can reach: for a trial, or for what its program has to
 // say. Judges nothing.
-import { closeSync } from 'node:fs';
 import { keptBytes, lastWords } from '../sys/last-words.ts';
 import type { Evidence, Sessions } from '../supervisor/interfaces.ts';
+import { libc } from '../sys/libc.ts';
 import type { ListenSocket } from '../sys/listen-socket.ts';
 import { OutputTail } from '../sys/output-tail.ts';
 import { isNonBlocking } from '../sys/non-blocking.ts';
@@ -61,8 +61,8 @@ export class PrivateWorker {
     }
     output?.end();
     options.onSocket(undefined);
-    closeSync(socket.descriptor);
-    if (socket.connection !== undefined) closeSync(socket.connection);
+    libc.close(socket.descriptor);
+    if (socket.connection !== undefined) libc.close(socket.connection);
     return result;
   }
 
@@ -99,7 +99,7 @@ export class PrivateWorker {
 
   /** Gives everything back; the result is what it said last. */
   forget(): string[] {
-    closeSync(this.#socket.descriptor);
+    libc.close(this.#socket.descriptor);
     this.#options.onSocket(undefined);
     return this.#output ? lastWords(this.#output.end()) : [];
   }

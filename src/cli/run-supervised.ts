@@ -2,6 +2,7 @@
 // of it, and what a start that failed gives back.
 import type { Config } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
+import { everyStep } from '../core/every-step.ts';
 import type { WorkerEnd } from '../core/pool.ts';
 import { Supervisor, type Outcome } from '../supervisor/supervisor.ts';
 import type { Caller } from '../sys/caller.ts';
@@ -253,18 +254,25 @@ class SupervisedRun {
   #announce(firstEnds: readonly (WorkerEnd | undefined)[]): void {
     if (!this.#takeOver.finish()) return;
     this.#isUp = true;
-    this.#journal.keep();
-    // Right behind it: a command that heard of success could find its start undone, and the other way round.
-    if (this.#isBackground) tellFrontSuccess(process.pid);
-    this.#records.setPhase('serving');
+    this.#takeSteps(
+      () => this.#journal.keep(),
+      // Right behind it: a command that heard of success could find its start undone, and the other way round.
+      () => this.#isBackground && tellFrontSuccess(process.pid),
+      () => this.#records.setPhase('serving'),
+      () => this.#printOutcome(firstEnds),
+      () => this.#isBackground && leaveStreams(this.#prepared.nowhere),
+      () => this.#isBackground && this.#frontWatch.letGo(),
+      () => this.#begin(),
+    );
+  }
+
+  #printOutcome(firstEnds: readonly (WorkerEnd | undefined)[]): void {
     for (const end of firstEnds) if (end) printError(describeFirstEnd(end));
     this.#prepared.laterHints.forEach(printHint);
-    if (this.#isBackground) {
-      leaveStreams(this.#prepared.nowhere);
-      this.#frontWatch.letGo();
-    } else {
-      printLine(`child spawned successfully: PID: ${process.pid}`);
-    }
+    if (!this.#isBackground) printLine(`child spawned successfully: PID: ${process.pid}`);
+  }
+
+  #begin(): void {
     this.#log.write({
       event: 'pool-up',
       address: this.#prepared.address,
@@ -280,7 +288,7 @@ class SupervisedRun {
   #failStart(firstEnds: readonly WorkerEnd[]): void {
     const [first] = firstEnds;
     const conclude = (hints: readonly string[]): void => {
-      this.#undo();
+      this.#takeSteps(() => this.#undo());
       if (first) printError(describeFirstEnd(first));
       hints.forEach(printHint);
       this.#finish(first ? statusOf(first) : exitStatus.failed);
@@ -299,7 +307,7 @@ class SupervisedRun {
 
   #end(status: number): void {
     if (!this.#isUp) {
-      this.#undo();
+      this.#takeSteps(() => this.#undo());
       const abandoned = this.#abandoned;
       if (abandoned !== undefined) printError(abandoned.reason);
       abandoned?.hints.forEach(printHint);
@@ -309,13 +317,24 @@ class SupervisedRun {
     }
     this.#log.write({ event: 'stopped' });
     this.#records.release();
-    this.#desk.close(() => this.#finish(status));
+    try {
+      this.#desk.close(() => this.#finish(status));
+    } catch {
+      this.#finish(status);
+    }
+  }
+
+  /** One that fails keeps no other from happening. */
+  #takeSteps(...steps: readonly (() => void)[]): void {
+    everyStep((error) => this.#survive(error), ...steps);
   }
 
   #undo(): void {
     if (this.#hasEndedOrphans) return this.#releaseAll();
-    this.#records.undo();
-    this.#journal.undo();
+    this.#takeSteps(
+      () => this.#records.undo(),
+      () => this.#journal.undo(),
+    );
   }
 
   /** Nothing of the old pool is left that its files could be kept for: as at a clean end. */
@@ -331,8 +350,11 @@ class SupervisedRun {
   }
 
   #finish(status: number): void {
-    dropProcessName();
-    reapRest(lastReapMs);
+    everyStep(
+      () => undefined,
+      dropProcessName,
+      () => reapRest(lastReapMs),
+    );
     if (this.#isBackground && !this.#isUp) {
       reportFailure(this.#config.name);
       tellFront(status);

@@ -86,7 +86,7 @@ export class StartJournal {
 
   /** The start failed: everything that was made goes, in reverse. */
   undo(): void {
-    const failures = this.#steps.toReversed().filter((step) => !step.undo());
+    const failures = this.#steps.toReversed().filter((step) => !succeeds(step.undo));
     this.#steps.length = 0;
     if (failures.length > 0) this.#guard?.undo();
     else this.#guard?.keep(false);
@@ -97,7 +97,7 @@ export class StartJournal {
   /** The start succeeded: everything stays. */
   keep(): void {
     this.#steps.length = 0;
-    const isAdjusted = this.#adjustment?.() ?? true;
+    const isAdjusted = succeeds(this.#adjustment ?? (() => true));
     this.#guard?.keep(!isAdjusted);
     this.#dismissGuard();
   }
@@ -111,5 +111,14 @@ export class StartJournal {
   #dismissGuard(): void {
     this.#dismissed = this.#guard;
     this.#guard = undefined;
+  }
+}
+
+/** A step that throws has failed, and keeps no other from being taken. */
+function succeeds(step: () => boolean): boolean {
+  try {
+    return step();
+  } catch {
+    return false;
   }
 }

@@ -1,8 +1,9 @@
 // The loop's heart: turns what happened (exit, timer, signal, command) into the pool's
 // events, and the pool's orders into calls of the machine. No system call here.
 import type { RestartPolicy, StopMethod } from '../core/config.ts';
-import { exitStatus } from '../core/errors.ts';
+import { exitStatus, type SyscallError } from '../core/errors.ts';
 import { describeRefused } from '../core/event-text.ts';
+import { everyStep } from '../core/every-step.ts';
 import { Pool, type PoolOrder, type PoolPhase, type WorkerEnd } from '../core/pool.ts';
 import type { ReloadResult } from '../core/rollout.ts';
 import type { SlotEvent } from '../core/slot-state.ts';
@@ -100,6 +101,8 @@ const beginnings: ReadonlySet<PoolOrder['kind']> = new Set(['reload-begun', 'pro
 /** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
 const afterKillMs = 2000;
 const leftoverPollMs = 10;
+/** Of a failure that names no number. */
+const EIO = 5;
 const killed: WorkerExit = { kind: 'signaled', signal: 9 };
 /** From the last TERM to KILL for a worker that never was idle. */
 const lastTermMs = 1000;
@@ -218,9 +221,11 @@ export class Supervisor {
     if (!worker) return;
     const { slot } = worker;
     const atMs = this.#machine.clock.nowMs();
-    this.#machine.sharedSocket.restore();
-    this.#machine.records.ended(slot, pid);
-    this.#gracefulEnd.leaderEnded(pid, exit);
+    this.#takeSteps(
+      () => this.#machine.sharedSocket.restore(),
+      () => this.#machine.records.ended(slot, pid),
+      () => this.#gracefulEnd.leaderEnded(pid, exit),
+    );
     // Replace first, clean up behind it afterwards: the respawn is what users wait for.
     if (this.#pool.reload?.candidate?.pid === pid) this.#carryOut(this.#pool.candidateEnded(exit), worker);
     else if (this.#pool.retirees.has(pid)) this.#carryOut(this.#pool.retireeEnded(pid), worker);
@@ -305,18 +310,32 @@ export class Supervisor {
     const { clock, stopGuard } = this.#machine;
     this.#endedSessions.push(...this.#sweep.pending);
     const own = this.#facts.livePids();
-    stopGuard.begin({ own, adopted: this.#adopted.workers, ended: this.#endedSessions }, heir);
-    this.#outcome.stopping();
+    this.#takeSteps(
+      () => stopGuard.begin({ own, adopted: this.#adopted.workers, ended: this.#endedSessions }, heir),
+      () => this.#outcome.stopping(),
+      () => this.#cancelRetries(),
+      () => this.#machine.trials.cancel(),
+      () => this.#sweep.cancel(),
+      () => this.#machine.sessions.signalLeftovers(this.#endedSessions, 'SIGTERM'),
+    );
+    this.#cancelDeadline ??= clock.after(this.#settings.stopTimeoutMs, () => this.#kill('--stop-timeout'));
+    const told = this.#nextListeners.splice(0);
+    this.#takeSteps(
+      () => this.#gracefulEnd.hurry(this.#deadline()),
+      () => this.#adopted.hurry(this.#deadline()),
+      () => this.#endOperation({ kind: 'stopped' }),
+      ...told.map((listener) => () => listener({ kind: 'stopped' })),
+    );
+  }
+
+  #cancelRetries(): void {
     for (const cancel of this.#retries.values()) cancel();
     this.#retries.clear();
-    this.#machine.trials.cancel();
-    this.#sweep.cancel();
-    this.#machine.sessions.signalLeftovers(this.#endedSessions, 'SIGTERM');
-    this.#cancelDeadline ??= clock.after(this.#settings.stopTimeoutMs, () => this.#kill('--stop-timeout'));
-    this.#gracefulEnd.hurry(this.#deadline());
-    this.#adopted.hurry(this.#deadline());
-    this.#endOperation({ kind: 'stopped' });
-    for (const listener of this.#nextListeners.splice(0)) listener({ kind: 'stopped' });
+  }
+
+  /** One that fails keeps no other from happening. */
+  #takeSteps(...steps: readonly (() => void)[]): void {
+    everyStep(({ stack, message }) => this.#warn(`internal error: ${stack ?? message}`), ...steps);
   }
 
   /**
@@ -443,9 +462,9 @@ export class Supervisor {
 
   /** Starts the slot's worker; a failure is returned, to be told after what led to it. */
   #spawn(slot: number): { slot: number; event: SlotEvent; errno: number; tried: EndedWorker }[] {
-    const { clock, spawner, records, random } = this.#machine;
+    const { clock, records, random } = this.#machine;
     const generation = this.#pool.generationOf(slot);
-    const result = spawner.spawn(generation);
+    const result = this.#spawnOf(generation);
     const atMs = clock.nowMs();
     if ('errno' in result) {
       const tried = { pid: 0, startedAtMs: atMs, generation };
@@ -453,21 +472,32 @@ export class Supervisor {
     }
     this.#facts.add({ pid: result.pid, slot, generation, startedAtMs: atMs });
     this.#feed(slot, { kind: 'spawned', pid: result.pid, atMs });
-    records.started(slot, result.pid, 'member');
+    this.#takeSteps(() => records.started(slot, result.pid, 'member'));
     this.#upWatch.wake();
     return [];
   }
 
+  /** Whatever fails on the way to a process is a start that failed, and tried again like any other. */
+  #spawnOf(generation: number): ReturnType<Spawner['spawn']> {
+    try {
+      return this.#machine.spawner.spawn(generation);
+    } catch (error) {
+      const { syscall = 'spawn', errno = EIO, message } = error as Partial<SyscallError>;
+      this.#warn(`a worker could not be started: ${syscall}: ${message}`);
+      return { errno: Math.abs(errno) };
+    }
+  }
+
   #try({ slot, generation, step }: Extract<PoolOrder, { kind: 'try' }>): void {
-    const { clock, spawner, records } = this.#machine;
-    const result = spawner.spawn(generation);
+    const { clock, records } = this.#machine;
+    const result = this.#spawnOf(generation);
     const atMs = clock.nowMs();
     if ('errno' in result) {
       this.#carryOut(this.#pool.candidateFailed(step, result.errno));
       return;
     }
     this.#facts.add({ pid: result.pid, slot, generation, startedAtMs: atMs });
-    records.started(slot, result.pid, 'candidate');
+    this.#takeSteps(() => records.started(slot, result.pid, 'candidate'));
     this.#carryOut(this.#pool.candidateSpawned(step, result.pid, atMs));
     this.#after(this.#settings.readyTimeoutMs, () => this.#pool.late(step));
     this.#upWatch.wake();
@@ -596,20 +626,26 @@ export class Supervisor {
   #awaitEmptySessions(done: () => void): void {
     const { clock, sessions, stopGuard } = this.#machine;
     const look = (): void => {
-      const members = sessions.leftovers(this.#endedSessions).map(({ pid }) => pid);
-      const left = [...this.#adopted.pids, ...members];
-      if (left.length === 0 || clock.nowMs() >= this.#giveUpAtMs) {
-        if (left.length > 0) this.#warn(describeStuck(left));
-        this.#cancelDeadline?.();
-        stopGuard.end();
-        done();
+      // A look that fails has shown nothing.
+      let left: readonly number[] | undefined;
+      this.#takeSteps(() => {
+        const members = sessions.leftovers(this.#endedSessions).map(({ pid }) => pid);
+        left = [...this.#adopted.pids, ...members];
+      });
+      if (left?.length !== 0 && clock.nowMs() < this.#giveUpAtMs) {
+        clock.after(leftoverPollMs, look);
         return;
       }
-      clock.after(leftoverPollMs, look);
+      if (left && left.length > 0) this.#warn(describeStuck(left));
+      this.#cancelDeadline?.();
+      this.#takeSteps(() => stopGuard.end());
+      done();
     };
     // Next tick: the caller still has to note the session of the worker that just ended.
     clock.after(0, () => {
-      if (!this.#isKilling) sessions.signalLeftovers(this.#endedSessions, 'SIGTERM');
+      this.#takeSteps(() => {
+        if (!this.#isKilling) sessions.signalLeftovers(this.#endedSessions, 'SIGTERM');
+      });
       look();
     });
   }

@@ -1,6 +1,6 @@
 // Supervisor events in a file (--log) and in syslog. Both are opened before chroot and
 // the drop of privileges and used by descriptor afterwards.
-import { closeSync, constants, fchownSync, writeSync } from 'node:fs';
+import { constants, fchownSync, writeSync } from 'node:fs';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { describeEvent, severityOf, type Severity } from '../core/event-text.ts';
 import { countLosses, formatLine, type LogOptions } from './event-lines.ts';
@@ -33,7 +33,7 @@ export function fileLog(
     write: countLosses((event) => writeQuietly(descriptor, formatLine(event, options, new Date()))),
     reopen() {
       const next = openShared(at, noOwner);
-      closeSync(descriptor);
+      libc.close(descriptor);
       ({ descriptor, identity } = next);
     },
   };
@@ -50,7 +50,7 @@ function openShared(at: NameAt, owner: Pick<Identity, 'uid' | 'gid'>): LogFile {
   return openHolding(
     () => openLogFile(at, owner),
     ({ descriptor, identity }) => holdFile(at, identity, descriptor),
-    ({ descriptor }) => closeSync(descriptor),
+    ({ descriptor }) => libc.close(descriptor),
   );
 }
 
@@ -95,7 +95,7 @@ function openLogFile(at: NameAt, owner: Pick<Identity, 'uid' | 'gid'>): LogFile 
     );
   const { identity, links } = statDescriptor(opened);
   if (links > 1) {
-    closeSync(opened);
+    libc.close(opened);
     throw refuseLog(at.path, 'it has other names (hard links)');
   }
   return { descriptor: opened, identity, isNew: false };

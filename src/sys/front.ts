@@ -1,6 +1,6 @@
 // The shell that is the command (bin/spawn-fcgi) and waits for this process: its
 // status goes out through descriptor 4, its end is seen in /proc.
-import { closeSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { attempt, check, libc } from './libc.ts';
 import type { ProcFs } from './proc-fs.ts';
 
@@ -32,7 +32,7 @@ export class Front {
 
   /** The descriptor is of no use once the command has been told. */
   release(): void {
-    if (this.#handle >= 0) closeSync(this.#handle);
+    if (this.#handle >= 0) libc.close(this.#handle);
   }
 }
 
@@ -78,24 +78,24 @@ function writeLine(line: string): boolean {
 /** Whether the command has read what it was told: from then on only its own exit is left. */
 export function hasFrontRead(): boolean {
   const unread = Buffer.alloc(4);
-  return (
-    attempt(() => libc.ioctlPointer(statusDescriptor, FIONREAD, 'void *', unread)) === 0 &&
-    unread.readInt32LE() === 0
-  );
+  // Where the kernel does not tell, nobody would ever be told either.
+  if (attempt(() => libc.ioctlPointer(statusDescriptor, FIONREAD, 'void *', unread)) < 0) return true;
+  return unread.readInt32LE() === 0;
 }
 
 /** Ends the command with the status that it was told. */
 export function letFrontGo(): void {
-  try {
-    closeSync(statusDescriptor);
-  } catch {
-    // Told twice: an error while a first one was on its way out.
-  }
+  // Told twice, as by an error while a first one was on its way out, it is closed already.
+  libc.close(statusDescriptor);
 }
 
-/** Lets go of the caller's standard streams. */
+const mostTries = 10;
+
+/** Lets go of the caller's standard streams; one that the kernel does not let go (dup(2), EBUSY) stays. */
 export function leaveStreams(nowhere: number): void {
-  for (const stream of [0, 1, 2]) check('dup2', () => libc.dup2(nowhere, stream));
+  for (const stream of [0, 1, 2]) {
+    for (let tries = 1; attempt(() => libc.dup2(nowhere, stream)) < 0 && tries < mostTries; tries++) continue;
+  }
 }
 
 /** A session of our own without a terminal. */

@@ -1,7 +1,7 @@
 // PID files: opened while privileged, written in place once the pool is up, removed at the
 // end, or made to name nobody. Never renamed, never through a symbolic link, never emptied
 // by a start that fails.
-import { closeSync, constants, fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import { constants, fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { noProcess } from '../core/no-process.ts';
@@ -66,7 +66,7 @@ export class PidFile {
     const file = statAt(at.directory, at.name) && PidFile.#openExisting(path, at);
     if (file) return file;
     const refusal = attempt(() => libc.accessAt(at.directory, '.', W_OK | X_OK, AT_EACCESS));
-    closeSync(at.directory);
+    libc.close(at.directory);
     if (refusal < 0) throw refuseOpen(path, { errno: refusal });
     return undefined;
   }
@@ -121,8 +121,8 @@ export class PidFile {
 
   /** Lets go of a file that was not touched. */
   close(): void {
-    closeSync(this.#descriptor);
-    closeSync(this.at.directory);
+    libc.close(this.#descriptor);
+    libc.close(this.at.directory);
   }
 
   /**
@@ -211,7 +211,7 @@ export class PidFile {
     } catch {
       // A disk that cannot even be read must not keep a pool from ending.
     }
-    closeSync(this.#descriptor);
+    libc.close(this.#descriptor);
   }
 
   /** The same for a supervisor that cannot do it any more, and that wrote this PID. */

@@ -1,7 +1,7 @@
 // The pool's lock, state file and control socket in the base directory. The lock, held for the
 // supervisor's life, says whether a pool is alive; the state is a hint for people
 // and for the next start, never a proof.
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
+import { constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { addressOfId, maxSocketPath, poolId, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState } from '../core/pool-state.ts';
@@ -30,7 +30,7 @@ export function prepareBaseDirectory(path: string, isNamed: boolean): string | u
     try {
       return describeUnfit(at, uid);
     } finally {
-      closeSync(at.directory);
+      libc.close(at.directory);
     }
   } catch (error) {
     const { path: which = path } = error as { path?: string };
@@ -41,7 +41,7 @@ export function prepareBaseDirectory(path: string, isNamed: boolean): string | u
 function describeUnfit(at: NameAt, uid: number): string | undefined {
   const descriptor = openAt(at, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   const facts = statDescriptor(descriptor);
-  closeSync(descriptor);
+  libc.close(descriptor);
   if (facts.uid !== uid) return `${at.path} belongs to uid ${facts.uid}`;
   if ((facts.mode & 0o022) !== 0) return `${at.path} is writable by others`;
   const refusal = attempt(() => libc.accessAt(at.directory, at.name, W_OK, 0));
@@ -55,7 +55,7 @@ function makeDirectory(path: string, mode: number, makesParents: boolean): NameA
   const named = { ...at, name: at.name || '.' };
   const result = attempt(() => libc.mkdirat(named.directory, named.name, mode));
   if (result === 0 || result === -E.EXIST) return named;
-  closeSync(at.directory);
+  libc.close(at.directory);
   throw Object.assign(new Error(), { path, errno: result });
 }
 
@@ -67,7 +67,7 @@ function openOrMakeParent(path: string, mode: number, makesParents: boolean): Na
     if (error instanceof UnsafeLinkError) throw error;
     if (code !== 'ENOENT' || !makesParents || dirname(path) === path)
       throw Object.assign(error as Error, { path });
-    closeSync(makeDirectory(dirname(path), mode, true).directory);
+    libc.close(makeDirectory(dirname(path), mode, true).directory);
     return openParent(path);
   }
 }
@@ -173,13 +173,13 @@ export class PoolFiles {
       const identity = statAt(at.directory, name)?.identity;
       if (identity === undefined) {
         removeStray(descriptor, at);
-        closeSync(descriptor);
+        libc.close(descriptor);
         throw new Error('it was moved away meanwhile');
       }
       this.#control = { wasCreated: true, descriptor, at, identity };
       return { created: this.#control };
     } catch (error) {
-      closeSync(at.directory);
+      libc.close(at.directory);
       return { problem: `no control socket in ${base}: ${(error as Error).message}` };
     }
   }
@@ -221,8 +221,8 @@ export class PoolFiles {
     closeHeld(this.#state);
     closeHeld(this.#lock);
     if (!this.#control) return;
-    closeSync(this.#control.descriptor);
-    closeSync(this.#control.at.directory);
+    libc.close(this.#control.descriptor);
+    libc.close(this.#control.at.directory);
   }
 
   /** What another supervisor needs to have these files: lock, state, control socket. */
@@ -274,8 +274,8 @@ function openHeld(path: string): HeldFile {
   const descriptor = withUmask(0o077, () => openAt(at, flags, 0o600));
   const facts = statDescriptor(descriptor);
   if ((facts.mode & fileType.mask) !== fileType.regular || facts.uid !== process.getuid?.()) {
-    closeSync(descriptor);
-    closeSync(at.directory);
+    libc.close(descriptor);
+    libc.close(at.directory);
     throw new Error(`${path} is not a regular file of ours`);
   }
   return { wasCreated, descriptor, at, identity: facts.identity };
@@ -310,7 +310,7 @@ function readStateFile(path: string): PoolState | undefined {
   try {
     const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const text = statDescriptor(descriptor).uid === process.getuid?.() ? readAll(descriptor) : '';
-    closeSync(descriptor);
+    libc.close(descriptor);
     return parsePoolState(text);
   } catch {
     return undefined;
@@ -318,8 +318,8 @@ function readStateFile(path: string): PoolState | undefined {
 }
 
 function closeHeld(file: HeldFile): void {
-  closeSync(file.descriptor);
-  closeSync(file.at.directory);
+  libc.close(file.descriptor);
+  libc.close(file.at.directory);
 }
 
 function readAll(descriptor: number): string {

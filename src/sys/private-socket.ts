@@ -1,6 +1,6 @@
 // Sockets for asking a worker: one that nobody else can reach, for a worker beside the
 // pool, and connections to a listening socket of ours, whatever its path is by now.
-import { closeSync, mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
+import { mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
 import { SyscallError } from '../core/errors.ts';
 import { statDescriptor, withUmask } from './file-at.ts';
 import { attempt, check, E, libc } from './libc.ts';
@@ -39,7 +39,7 @@ export function listenPrivately(like: number, connects: boolean): PrivateSocket 
     const inode = statDescriptor(descriptor).identity.split(':')[2] ?? '';
     return { descriptor, inode, connection };
   } catch (error) {
-    closeSync(descriptor);
+    libc.close(descriptor);
     throw error;
   }
 }

@@ -1,11 +1,12 @@
 // A generation's release, pinned: -d and the directory part of the program's path are
 // resolved once, so that a deploy which switches a symbolic link reaches the workers of
 // the next generation only, whenever one of this generation is started again.
-import { closeSync, constants, openSync, realpathSync } from 'node:fs';
+import { everyStep } from '../core/every-step.ts';
+import { constants, openSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Spawner } from '../supervisor/interfaces.ts';
 import { O_CLOEXEC, O_PATH } from './file-at.ts';
-import { E } from './libc.ts';
+import { E, libc } from './libc.ts';
 import type { WorkerOomScore } from './oom-score.ts';
 import { ProcessTemplate, type CommandLine, type Streams } from './spawn-worker.ts';
 import type { Limit } from './resource-limit.ts';
@@ -63,7 +64,14 @@ export class Releases implements Spawner {
   #start(template: ProcessTemplate): ReturnType<ProcessTemplate['spawn']> {
     const { oomScore } = this.#source;
     const result = oomScore ? oomScore.during(() => template.spawn()) : template.spawn();
-    if ('pid' in result) this.#source.onSpawn(result.pid);
+    // The process is there: whoever does not hear of it must not hide it.
+    if ('pid' in result) {
+      const { pid } = result;
+      everyStep(
+        () => undefined,
+        () => this.#source.onSpawn(pid),
+      );
+    }
     return result;
   }
 
@@ -74,7 +82,7 @@ export class Releases implements Spawner {
   keepOnly(generations: readonly number[]): void {
     for (const [generation, { directory }] of this.#byGeneration) {
       if (generations.includes(generation)) continue;
-      if (directory !== undefined) closeSync(directory);
+      if (directory !== undefined) libc.close(directory);
       this.#byGeneration.delete(generation);
     }
   }

@@ -43,6 +43,14 @@ export class StateFile {
   }
 
   write(state: PoolState): void {
+    try {
+      this.#write(state);
+    } catch {
+      // A full /run must not end a pool: the state is a hint. The last text is whole still.
+    }
+  }
+
+  #write(state: PoolState): void {
     // Offsets are those of bytes.
     this.#last ??= findPoolState(readAll(this.#descriptor).toString('latin1'));
     const sequence = (this.#last?.sequence ?? 0) + 1;
@@ -52,12 +60,8 @@ export class StateFile {
     const place = Buffer.alloc(this.#room, newline);
     text.copy(place);
     const offset = this.#findPlace();
-    try {
-      writeFully(this.#descriptor, place, offset);
-      this.#last = { sequence, offset, length: text.length };
-    } catch {
-      // A full /run must not end a pool: the state is a hint. The last text is whole still.
-    }
+    writeFully(this.#descriptor, place, offset);
+    this.#last = { sequence, offset, length: text.length };
   }
 
   clear(): void {

@@ -1,7 +1,7 @@
 // Ends the workers when the supervisor dies over their stop: a shell that waits on a pipe from us, for as long
 // as the stop takes. Where there can be none, the kernel does what it can (kill-on-death.ts).
 // Undoes nothing and touches no file: that is the next start's.
-import { closeSync, readlinkSync, writeSync } from 'node:fs';
+import { readlinkSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { AdoptedWorker, DoomedSessions, StopGuard } from '../supervisor/interfaces.ts';
 import { writeWithin } from './bounded-write.ts';
@@ -107,7 +107,7 @@ export class StopGuardProcess implements StopGuard {
   /** A child of ours ended; true when it was the guard: somebody has killed it. */
   childEnded(pid: number): boolean {
     if (this.#shell?.pid !== pid) return false;
-    closeSync(this.#shell.pipe);
+    libc.close(this.#shell.pipe);
     this.#shell = undefined;
     this.#guardByKernel(this.#guarded, 'it was killed');
     return true;
@@ -118,7 +118,7 @@ export class StopGuardProcess implements StopGuard {
     if (!shell) return;
     this.#tell(`${done}\n`);
     this.#shell = undefined;
-    closeSync(shell.pipe);
+    libc.close(shell.pipe);
     // Whoever may signal the workers may have stopped it: it would never read that, and we wait.
     attempt(() => libc.kill(shell.pid, constants.signals.SIGKILL));
     awaitChild(shell.pid, patienceMs);
@@ -142,13 +142,13 @@ export class StopGuardProcess implements StopGuard {
       { stdin: readEnd, stdout: this.#nowhere, stderr: this.#nowhere },
       undefined,
     ).spawn();
-    closeSync(readEnd);
+    libc.close(readEnd);
     if ('pid' in result) {
       this.#shell = { pid: result.pid, pipe: writeEnd };
       this.#tell(lines.slice(leastPipe));
       return undefined;
     }
-    closeSync(writeEnd);
+    libc.close(writeEnd);
     return `/bin/sh: ${libc.strerror(result.errno)}`;
   }
 

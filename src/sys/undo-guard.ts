@@ -2,7 +2,7 @@
 // privileges were dropped: a shell that still is root waits on a pipe for the verdict
 // and, at end of file without one, runs us again with the list. It survives the
 // command and the supervisor, SIGKILL included.
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
 import { writeWithin } from './bounded-write.ts';
 import { O_CLOEXEC, fileType, removeIfSame, statAt, type NameAt } from './file-at.ts';
 import { openParent } from './open-parent.ts';
@@ -102,10 +102,10 @@ export class UndoGuard {
       streams,
       undefined,
     ).spawn();
-    closeSync(readEnd);
-    closeSync(nowhere);
+    libc.close(readEnd);
+    libc.close(nowhere);
     if ('errno' in result) {
-      closeSync(writeEnd);
+      libc.close(writeEnd);
       throw new Error(`cannot start the guard of this start: ${libc.strerror(result.errno)}`);
     }
     return new UndoGuard(writeEnd, result.pid);
@@ -134,7 +134,7 @@ export class UndoGuard {
   /** The start succeeded: nothing is to be undone; `adjusts` waits until mode and owner are set. */
   keep(adjusts: boolean): void {
     this.#tell(adjusts ? keptAdjusted : kept);
-    closeSync(this.#pipe);
+    libc.close(this.#pipe);
     if (adjusts) this.awaitEnd();
   }
 
@@ -151,7 +151,7 @@ export class UndoGuard {
   /** The start failed: lets the guard do its work and waits for it. */
   undo(): void {
     this.#tell(undone);
-    closeSync(this.#pipe);
+    libc.close(this.#pipe);
     this.awaitEnd();
   }
 

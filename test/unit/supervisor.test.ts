@@ -55,19 +55,19 @@ describe('a start', () => {
     ]);
   });
 
-  test.each([0, 2])(
-    'in which something unexpected is thrown can be stopped, with %i workers started',
-    (started) => {
-      const { supervisor, machine, clock, outcomes } = createFakePool({ workers: 3 });
-      machine.spawnErrnos = [...Array.from({ length: started }, () => 0), -1];
-      expect(() => supervisor.start()).toThrow('spawn threw');
-      expect(machine.live).toHaveLength(started);
-      supervisor.stop('test');
-      settle({ machine, clock });
-      expect(machine.live).toStrictEqual([]);
-      expect(outcomes).toStrictEqual(['stopped 0']);
-    },
-  );
+  test('whose worker cannot be spawned for something unexpected is up with the others, and tries again later', () => {
+    const { supervisor, machine, clock, outcomes, firstEnds } = createFakePool({ workers: 2 });
+    machine.spawnErrnos = [-1];
+    supervisor.start();
+    clock.advance(110);
+    expect(outcomes).toStrictEqual(['up']);
+    expect(firstEnds).toStrictEqual([{ kind: 'not-executed', errno: 5 }, undefined]);
+    expect(machine.events).toMatchObject([
+      { event: 'warning', message: 'a worker could not be started: spawn: spawn threw' },
+    ]);
+    clock.advance(200);
+    expect(machine.live).toHaveLength(2);
+  });
 
   test('with some dead workers is up, names them, and logs nothing: the command prints them', () => {
     const { supervisor, machine, clock, outcomes, firstEnds } = createFakePool({ workers: 2 });
