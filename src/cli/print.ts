@@ -2,6 +2,7 @@
 // process.stdout would make a caller's pipe non-blocking for everybody.
 import { writeSync } from 'node:fs';
 import { SpawnFcgiError } from '../core/errors.ts';
+import { printable, printableLines } from '../core/printable.ts';
 import { writeWithin } from '../sys/bounded-write.ts';
 
 const errors: string[] = [];
@@ -11,15 +12,16 @@ export function printedErrors(): readonly string[] {
   return errors;
 }
 
-/** Prints 1.6's form of a line: `spawn-fcgi: TEXT`. */
+/** Prints 1.6's form of a line: `spawn-fcgi: TEXT`. What others have named cannot move a terminal. */
 export function printError(text: string): void {
-  errors.push(text);
-  write(2, `spawn-fcgi: ${text}\n`);
+  const shown = printableLines(text);
+  errors.push(shown);
+  write(2, `spawn-fcgi: ${shown}\n`);
 }
 
 /** Prints a hint once, whoever else has found it, too. */
 export function printHint(text: string): void {
-  const line = `hint: ${text}`;
+  const line = `hint: ${printable(text)}`;
   if (!errors.includes(line)) printError(line);
 }
 

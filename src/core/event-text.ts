@@ -1,5 +1,6 @@
 // Supervisor events: what happened, as data, and the one line each becomes.
 import { forkLimit } from './errors.ts';
+import { printable } from './printable.ts';
 import type { EndClass } from './restart-policy.ts';
 import type { WorkerEnd } from './pool.ts';
 import type { ReloadResult } from './rollout.ts';
@@ -115,10 +116,7 @@ export function severityOf(event: PoolEvent): Severity {
 
 /** The event as one line for people, without time, program or PID; control characters are written as `\\xNN`. */
 export function describeEvent(event: PoolEvent): string {
-  return describe(event).replaceAll(
-    /\p{Cc}/gu,
-    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  return printable(describe(event));
 }
 
 function describe(event: PoolEvent): string {

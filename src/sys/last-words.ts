@@ -1,5 +1,7 @@
 // What a program said last: the end of its output as lines that are safe to show. No system call.
 
+import { printable } from '../core/printable.ts';
+
 /** As much of the end of the output as is worth keeping. */
 export const keptBytes = 8192;
 const mostLines = 10;
@@ -41,17 +43,9 @@ function splitLines(output: Buffer): Buffer[] {
   return output.length >= keptBytes && lines.length > 2 ? lines.slice(1) : lines;
 }
 
-/** Control and format characters (escape sequences, changes of direction) are written as `\x1b` or `\u{202e}`. */
-const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-
 function showLine(bytes: Buffer): string {
-  return decode(bytes)
-    .replace(/\r$/, '')
-    .replaceAll('\t', '    ')
-    .replaceAll(unprintable, (char) => {
-      const code = (char.codePointAt(0) ?? 0).toString(16);
-      return code.length > 2 ? `\\u{${code}}` : `\\x${code.padStart(2, '0')}`;
-    });
+  // Tabs to be read, all else by its code.
+  return printable(decode(bytes).replace(/\r$/, '').replaceAll('\t', '    '));
 }
 
 /** UTF-8; bytes that are none are written as `\xff`. */

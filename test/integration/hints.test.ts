@@ -43,6 +43,18 @@ describe('an address in use by a stranger', () => {
     expectHint(result, [`PID ${process.pid}`, place.socket]);
   });
 
+  test('whose name has an escape sequence does not move the terminal', async () => {
+    const place = makePlace();
+    await listen({ path: place.socket });
+    const own = `/proc/${process.pid}/comm`;
+    const before = readFileSync(own, 'latin1').trim();
+    atEnd(() => writeFileSync(own, before));
+    writeFileSync(own, 'e\x1b[31mvil\x07');
+    const result = await run(place);
+    expect(result.stderr).toContain(String.raw`(e\x1b[31mvil\x07)`);
+    expect(result.stderr).not.toMatch(/[^ -~\n]/);
+  });
+
   test('with two holders of the port is blamed on the one whose address collides', async () => {
     const place = makePlace();
     const port = await freePort();

@@ -7,7 +7,8 @@ import {
   type MeasuredPool,
   type MeasuredWorker,
 } from '../../src/cli/ctl/status-table.ts';
-import { cutEnd, cutStart, printable, printableJson, widthOf } from '../../src/cli/ctl/printable.ts';
+import { cutEnd, cutStart, printableJson, widthOf } from '../../src/cli/ctl/printable.ts';
+import { printable } from '../../src/core/printable.ts';
 import { examplePool, exampleWorker } from '../helpers/example-pool.ts';
 
 function makeWorker(changes: Partial<MeasuredWorker> = {}): MeasuredWorker {

@@ -9,7 +9,7 @@ import { describeDeath, refuseDead } from './dead-pool-text.ts';
 import { isDeadPool, ownerOf, type DeadPool, type Pool } from './pools.ts';
 import { judgeHealth, type Health } from './health.ts';
 import { printError, printText } from './print-ctl.ts';
-import { printable } from './printable.ts';
+import { printable } from '../../core/printable.ts';
 import { probePool, type ProbeTarget } from './probe.ts';
 import type { CtlRequest } from './program.ts';
 import { ProgressLine } from './progress-line.ts';

@@ -1,7 +1,7 @@
 // What is said of a pool whose supervisor was killed: to people, and as JSON. Pure.
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { describeEntry, type DeadPool, type Orphan } from './pools.ts';
-import { printable } from './printable.ts';
+import { printable } from '../../core/printable.ts';
 import { formatBytes, formatDuration, formatTable, left, right, type WorkerUsage } from './status-table.ts';
 import { ctlStatus } from './statuses.ts';
 

@@ -3,7 +3,7 @@ import type { Outcome } from '../../control/client.ts';
 import { protocolVersion } from '../../control/protocol.ts';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { describeEntry, type Pool } from './pools.ts';
-import { printable } from './printable.ts';
+import { printable } from '../../core/printable.ts';
 import { ctlStatus } from './statuses.ts';
 import { formatTime } from './status-table.ts';
 

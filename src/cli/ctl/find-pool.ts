@@ -19,7 +19,7 @@ import {
   type Pool,
   type Proved,
 } from './pools.ts';
-import { printable } from './printable.ts';
+import { printable } from '../../core/printable.ts';
 import { ctlStatus } from './statuses.ts';
 
 /** The pools of this machine as far as the caller may look. */

@@ -2,7 +2,7 @@
 // what they are called in a message.
 import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
 import type { PoolEntry } from '../../sys/pool-directory.ts';
-import { printable } from './printable.ts';
+import { printable } from '../../core/printable.ts';
 
 /** A worker that a killed supervisor left, with the processes of its session. */
 export interface Orphan extends WorkerRecord {

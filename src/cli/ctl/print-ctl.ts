@@ -2,14 +2,14 @@
 // Text of others has been made printable before.
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { writeFully } from '../write-fully.ts';
-import { printable } from './printable.ts';
+import { printable, printableLines } from '../../core/printable.ts';
 
 export function printText(text: string): void {
   writeFully(1, text);
 }
 
 export function printError(text: string): void {
-  writeFully(2, `spawn-fcgictl: ${text}\n`);
+  writeFully(2, `spawn-fcgictl: ${printableLines(text)}\n`);
 }
 
 export function printFailure(error: unknown): void {

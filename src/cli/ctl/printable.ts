@@ -1,15 +1,5 @@
-// Text from files and from the server, made safe for a terminal. Pure.
-
-/** Control and format characters (escape sequences, line breaks, changes of direction), and halves of characters. */
-const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
-
-/** The text on one line; what is not to be printed is written as `\x1b` or `\u{202e}`. */
-export function printable(text: string): string {
-  return text.replaceAll(unprintable, (char) => {
-    const code = (char.codePointAt(0) ?? 0).toString(16);
-    return code.length > 2 ? `\\u{${code}}` : `\\x${code.padStart(2, '0')}`;
-  });
-}
+// JSON and columns of text from files and from the server, safe for a terminal. Pure.
+import { unprintable } from '../../core/printable.ts';
 
 /** JSON with what its own escapes leave out escaped too; newlines of its layout stay. */
 export function printableJson(value: unknown): string {

@@ -6,7 +6,8 @@ import { encodeGetValues, isManagementAnswer } from '../../fastcgi/management.ts
 import { AnswerReader, encodeRequest, type Answer } from '../../fastcgi/responder.ts';
 import { nameSocket } from '../../sys/socket-name.ts';
 import { parseEndpoint } from './parse-target.ts';
-import { cutEnd, printable } from './printable.ts';
+import { printable } from '../../core/printable.ts';
+import { cutEnd } from './printable.ts';
 import { formatTime } from './status-table.ts';
 
 export interface ProbeResult {

@@ -5,7 +5,7 @@ import manifest from '../../../package.json' with { type: 'json' };
 import { limits, type WorkerDifference } from '../../control/protocol.ts';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { parseTime, parseWhole } from '../../core/quantity.ts';
-import { printable } from './printable.ts';
+import { printable } from '../../core/printable.ts';
 import { ctlStatus } from './statuses.ts';
 
 export interface GlobalOptions {

@@ -1,7 +1,8 @@
 // One line on a terminal's stderr that says what a long wait is at; nothing in a pipe.
 import { isatty } from 'node:tty';
 import { writeFully } from '../write-fully.ts';
-import { cutEnd, printable } from './printable.ts';
+import { printable } from '../../core/printable.ts';
+import { cutEnd } from './printable.ts';
 import { formatDuration } from './status-table.ts';
 
 const tickMs = 1000;

@@ -9,7 +9,8 @@ import { deadPoolJson, formatDeadPool, type MeasuredDeadPool } from './dead-pool
 import { type PoolFinder } from './find-pool.ts';
 import { isDeadPool, ownerOf, type DeadPool, type Pool } from './pools.ts';
 import { printError, printText } from './print-ctl.ts';
-import { printable, printableJson } from './printable.ts';
+import { printable } from '../../core/printable.ts';
+import { printableJson } from './printable.ts';
 import type { CtlRequest } from './program.ts';
 import { formatPool, type MeasuredPool, type WorkerUsage } from './status-table.ts';
 import { ctlStatus } from './statuses.ts';
