@@ -15,8 +15,8 @@ const highest = 1000;
  * How much higher a worker of a few megabytes must be for the killer to see it as larger than its supervisor: a unit is
  * a thousandth of all the memory. Not more, since what leaks elsewhere on the machine should go before our workers do.
  */
-export function raiseFor(memoryBytes: number): number {
-  return Math.min(highest, Math.ceil((1000 * headStartBytes) / memoryBytes));
+export function raiseFor(bytes: number): number {
+  return Math.min(highest, Math.ceil((1000 * headStartBytes) / bytes));
 }
 
 /** Of the cgroup, where it has a limit, as the killer counts there; else of the machine. */
