@@ -1,6 +1,6 @@
 // The shell that is the command (bin/spawn-fcgi) and waits for this process: its
 // status goes out through descriptor 4, its end is seen in /proc.
-import { writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import { attempt, check, libc } from './libc.ts';
 import type { ProcFs } from './proc-fs.ts';
 
@@ -85,8 +85,11 @@ export function hasFrontRead(): boolean {
 
 /** Ends the command with the status that it was told. */
 export function letFrontGo(): void {
-  // Told twice, as by an error while a first one was on its way out, it is closed already.
-  libc.close(statusDescriptor);
+  try {
+    closeSync(statusDescriptor);
+  } catch {
+    // Told twice: an error while a first one was on its way out. Not by libc, which may be what is missing.
+  }
 }
 
 const mostTries = 10;
