@@ -34,10 +34,13 @@ test.for(transports)('flup on %s', { timeout: 120_000 }, async (transport, { ski
     const workers = await fullPool(pool, 2);
     await waitUntilIdle(named);
     const before = socketsOf(workers);
-    for (let upload = 0; upload < 6; upload += 1) await abortUpload(target);
+    // Not each is forgotten: it depends on what flup has read when it hears of the end.
+    for (let upload = 0; upload < 60 && socketsOf(workers) < before + 4; upload += 1) {
+      await abortUpload(target);
+      await waitUntilIdle(named);
+    }
     // Otherwise this would prove nothing.
-    await waitFor('forgotten connections', () => socketsOf(workers) >= before + 4);
-    await waitUntilIdle(named);
+    expect(socketsOf(workers)).toBeGreaterThanOrEqual(before + 4);
     expect((await ctl(place.stateDir, ['ping', named.name])).stdout).toContain('2 idle, 0 busy');
     expect(await ctl(place.stateDir, [round, named.name])).toMatchObject({ status: 0 });
     if (round === 'reload') await waitForEvents(place, 'reload-finished');
