@@ -1,7 +1,7 @@
 // A machine for init scripts: PID and mount namespaces with a /run and a /srv of their own and one of the two commands as
 // /usr/bin/spawn-fcgi. Its first process reaps, as an init does. Everything in it ends with the test.
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { TestContext } from 'vitest';
 import { oursPath, referencePath, startForeground } from '../helpers/command-under-test.ts';
 import { fixture } from '../helpers/compile-c.ts';
@@ -40,10 +40,12 @@ export function needMachine(ctx: TestContext, ...commands: string[]): void {
   needCommands(ctx, 'unshare', 'nsenter', 'mount', 'bash', referencePath, ...commands);
 }
 
-/** Covers nothing of the real machine: mounts are private to the namespace. */
+/** Covers nothing of the real machine: mounts are private to the namespace. A checkout in /srv is carried along. */
 const setUp = `set -e
 mount -t tmpfs -o mode=755 tmpfs /run
+case $3 in /srv/*) mount --rbind /srv /mnt ;; esac
 mount -t tmpfs -o mode=755 tmpfs /srv
+case $3 in /srv/*) mkdir -p "$3"; mount --bind "/mnt/\${3#/srv/}" "$3"; umount -l /mnt ;; esac
 mkdir /run/lock /run/init
 for directory in default init.d; do
   cp -a "/etc/$directory" /run/init/
@@ -65,7 +67,8 @@ export async function startMachine({
 }: MachineOptions = {}): Promise<InitMachine> {
   const flags = ['--pid', '--fork', '--kill-child', '--mount', '--mount-proc', '--propagation', 'private'];
   const covering = command === 'ours' ? oursPath : '';
-  const words = ['bash', '-c', setUp, 'init', covering, fixture('cgi-echo.sh')];
+  const checkout = resolve(import.meta.dirname, '../..');
+  const words = ['bash', '-c', setUp, 'init', covering, fixture('cgi-echo.sh'), checkout];
   const running = startForeground([...flags, ...words], { command: 'unshare', env: { PATH: searchPath } });
   await waitFor('the machine', () => running.stdout() === 'ready\n').catch((cause: unknown) => {
     throw new Error(`no machine: ${running.stderr()}`, { cause });
