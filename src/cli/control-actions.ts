@@ -9,6 +9,7 @@ import {
   type PoolSummary,
 } from '../control/protocol.ts';
 import { describeFailedReload, plural } from '../core/event-text.ts';
+import { describeLeft } from '../core/left-process.ts';
 import type { ControlActions, ControlClient } from '../control/server.ts';
 import type { Machine, OperationEnd, Supervisor } from '../supervisor/supervisor.ts';
 import { describeShortfall, ScaleWatch } from './scale-watch.ts';
@@ -49,11 +50,11 @@ export class PoolActions implements ControlActions {
         return this.#stop(client);
       case 'reload':
         return this.#whenFree(client, ['restart', 'handover'], () =>
-          this.#whenReachable(client, () => this.#reload(client)),
+          this.#whenReplaceable(client, () => this.#reload(client)),
         );
       case 'restart':
         return this.#whenFree(client, ['reload', 'restart', 'handover'], () =>
-          this.#whenReachable(client, () => this.#restart(client)),
+          this.#whenReplaceable(client, () => this.#restart(client)),
         );
       case 'scale':
         return this.#scale(request.workers, client);
@@ -73,7 +74,10 @@ export class PoolActions implements ControlActions {
   stopped(): boolean {
     const isWaitedFor = this.#waiting.size + this.#scaling.size > 0;
     for (const look of this.#scaling) look();
-    for (const client of this.#waiting) client.farewell({ ok: true, status: 0, message: 'stopped' });
+    const { left } = this.#pool.supervisor;
+    const status = left.length > 0 ? 1 : 0;
+    const message = left.length > 0 ? `stopped, but ${describeLeft(left)}` : 'stopped';
+    for (const client of this.#waiting) client.farewell({ ok: true, status, message });
     this.#waiting.clear();
     return isWaitedFor;
   }
@@ -109,9 +113,9 @@ export class PoolActions implements ControlActions {
     if (!isAccepted) this.#conclude(client, { kind: 'stopped' });
   }
 
-  /** New workers that nobody can connect to are no success. */
-  #whenReachable(client: ControlClient, run: () => void): void {
-    const problem = this.#pool.renewSocket();
+  /** New workers beside old ones that nobody can end are no success, nor are new ones that nobody can connect to. */
+  #whenReplaceable(client: ControlClient, run: () => void): void {
+    const problem = this.#pool.supervisor.unendable ?? this.#pool.renewSocket();
     if (problem === undefined) run();
     else client.answer(refusal('failed', problem));
   }
@@ -132,6 +136,8 @@ export class PoolActions implements ControlActions {
       return client.answer(refusal('stopping', `the pool is ${supervisor.phase}`));
     const wanted = scaledTo(workers, supervisor.pool.wanted);
     const { operation } = supervisor.pool;
+    const unendable = wanted < supervisor.pool.slots.length ? supervisor.unendable : undefined;
+    if (unendable !== undefined) return client.answer(refusal('failed', unendable));
     const watch = new ScaleWatch(supervisor, wanted);
     supervisor.scale(wanted);
     if (operation === undefined) return this.#awaitScaled(client, wanted, watch);
@@ -212,17 +218,22 @@ function resultOf(end: OperationEnd, pool: PoolSummary): ControlResult {
     case 'stopped':
       return refusal('stopping', 'the pool is stopping');
     case 'restart':
-      return end.isUp
-        ? {
-            ok: true,
-            status: 0,
-            message: `restarted: generation ${end.generation}, ${countWorkers(pool.wanted)}`,
-            pool,
-          }
-        : { ok: true, status: 1, message: 'restarted, but not every new worker came up', pool };
+      return { ok: true, ...describeRestart(end, pool), pool };
     case 'reload':
       return { ok: true, status: statusOfReload[end.result], message: describeReload(end, pool), pool };
   }
+}
+
+function describeRestart(
+  { isUp, generation, left = [] }: Extract<OperationEnd, { kind: 'restart' }>,
+  pool: PoolSummary,
+): Pick<ControlResult, 'status' | 'message'> {
+  const what = isUp
+    ? `restarted: generation ${generation}, ${countWorkers(pool.wanted)}`
+    : 'restarted, but not every new worker came up';
+  return left.length > 0
+    ? { status: 1, message: `${what}; ${describeLeft(left)}` }
+    : { status: isUp ? 0 : 1, message: what };
 }
 
 function describeReload(end: Extract<OperationEnd, { kind: 'reload' }>, pool: PoolSummary): string {

@@ -61,6 +61,11 @@ export class Handover {
       client.answer(refusal('failed', 'this pool has no state directory'));
       return undefined;
     }
+    const unendable = options.supervisor.unendable;
+    if (unendable !== undefined) {
+      client.answer(refusal('failed', unendable));
+      return undefined;
+    }
     const handover = new Handover(options, client, Number(fields['pid']) || 0);
     handover.#offer(descriptors);
     return handover;

@@ -6,7 +6,7 @@ import type { EventLog, Readiness, SharedSocket, Spawner, WorkerRecords } from '
 import type { Machine, PoolSettings } from '../supervisor/supervisor.ts';
 import type { Caller } from '../sys/caller.ts';
 import { systemClock } from '../sys/clock.ts';
-import { libc } from '../sys/libc.ts';
+import { attempt, E, libc } from '../sys/libc.ts';
 import { Releases } from '../sys/release.ts';
 import type { SessionFreezer } from '../sys/session-freeze.ts';
 import { commandLineOf, workerEnvironment } from '../sys/spawn-worker.ts';
@@ -84,6 +84,11 @@ export class PoolMachine implements Machine {
     };
   }
 
+  readonly maySignal = (pid: number): boolean => attempt(() => libc.kill(pid, 0)) !== -E.PERM;
+
+  readonly membersOf = (leader: number): number[] =>
+    this.#parts.prepared.proc?.sessionMembers(new Set([leader])).map(({ pid }) => pid) ?? [];
+
   readonly random = (): number => Math.random();
 
   readonly describeErrno = (errno: number): string => libc.strerror(errno);
@@ -129,6 +134,7 @@ export class PoolMachine implements Machine {
       },
       poolSocket: socket,
       sessions: this.sessions,
+      membersOf: this.membersOf,
       evidenceOn: (pid, own) =>
         this.#notices?.evidenceOf(pid) ?? readinessOf(proc, pid, { ...own, file: undefined }),
       isOutputDiscarded: config.model === 'background',

@@ -13,6 +13,7 @@ export interface PrivateWorkerOptions {
   readonly spawnOn: Releases['spawnOn'];
   readonly poolSocket: ListenSocket;
   readonly sessions: Pick<Sessions, 'signalWorkers' | 'signalLeftovers' | 'leftovers'>;
+  readonly membersOf: (leader: number) => readonly number[];
   readonly evidenceOn: (pid: number, socket: Pick<ListenSocket, 'descriptor' | 'inode'>) => Evidence;
   /** What workers print is discarded: this one's is read. Where somebody sees it, it is not taken away from them. */
   readonly isOutputDiscarded: boolean;
@@ -84,8 +85,14 @@ export class PrivateWorker {
     return isNonBlocking(this.#socket.descriptor) && !isNonBlocking(this.#options.poolSocket.descriptor);
   }
 
-  signal(signal: 'SIGTERM' | 'SIGKILL'): void {
-    this.#options.sessions.signalWorkers([this.pid], signal);
+  /** False: it may not be signalled. */
+  signal(signal: 'SIGTERM' | 'SIGKILL'): boolean {
+    return this.#options.sessions.signalWorkers([this.pid], signal).length === 0;
+  }
+
+  /** The processes of its session, while it lives. */
+  get members(): readonly number[] {
+    return this.#options.membersOf(this.pid);
   }
 
   /** It has ended; what it left of its session must not stay. */

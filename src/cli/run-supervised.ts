@@ -3,6 +3,7 @@
 import type { Config } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
 import { everyStep } from '../core/every-step.ts';
+import { describeLeft } from '../core/left-process.ts';
 import type { WorkerEnd } from '../core/pool.ts';
 import { Supervisor, type Outcome } from '../supervisor/supervisor.ts';
 import type { Caller } from '../sys/caller.ts';
@@ -153,7 +154,7 @@ class SupervisedRun {
       stop: (signal) => this.#stop(signal),
       reload: () => this.#reload(),
       reopen: () => this.#log.reopen(),
-      scale: (difference) => this.#supervisor.scale(this.#supervisor.pool.wanted + difference),
+      scale: (difference) => this.#scale(difference),
       ignored: (signal) => this.#log.write({ event: 'signal-ignored', signal }),
       hangupStops: !this.#isBackground && libc.isatty(0) === 1,
     });
@@ -207,9 +208,18 @@ class SupervisedRun {
   /** By a signal: nobody could be told that it is of no use, and the release is the new one when the pool is taken over. */
   #reload(): void {
     const isOurs = this.#supervisor.phase === 'serving' && this.#supervisor.pool.operation !== 'handover';
+    const unendable = isOurs ? this.#supervisor.unendable : undefined;
+    if (unendable !== undefined)
+      return this.#log.write({ event: 'warning', message: `not reloaded: ${unendable}` });
     const problem = isOurs ? this.#renewal.renew() : undefined;
     if (problem !== undefined) this.#log.write({ event: 'warning', message: problem });
     this.#supervisor.reload();
+  }
+
+  #scale(difference: number): void {
+    const unendable = difference < 0 ? this.#supervisor.unendable : undefined;
+    if (unendable === undefined) this.#supervisor.scale(this.#supervisor.pool.wanted + difference);
+    else this.#log.write({ event: 'warning', message: `not scaled: ${unendable}` });
   }
 
   #abandon(reason: string, status: number = exitStatus.failed, hints: readonly string[] = []): void {
@@ -291,6 +301,7 @@ class SupervisedRun {
       this.#takeSteps(() => this.#undo());
       if (first) printError(describeFirstEnd(first));
       hints.forEach(printHint);
+      this.#hintAtLeft();
       this.#finish(first ? statusOf(first) : exitStatus.failed);
     };
     if (first) this.#explain(first, conclude);
@@ -311,6 +322,7 @@ class SupervisedRun {
       const abandoned = this.#abandoned;
       if (abandoned !== undefined) printError(abandoned.reason);
       abandoned?.hints.forEach(printHint);
+      this.#hintAtLeft();
       const isRefused = this.#isBackground || (abandoned?.status ?? 0) === exitStatus.notReady;
       this.#finish(isRefused ? (abandoned?.status ?? exitStatus.failed) : status);
       return;
@@ -322,6 +334,12 @@ class SupervisedRun {
     } catch {
       this.#finish(status);
     }
+  }
+
+  /** Whoever reads that a start has failed must not think that nothing of it is left. */
+  #hintAtLeft(): void {
+    const left = [...this.#supervisor.left, ...this.#machine.secondRun.left];
+    if (left.length > 0) printHint(describeLeft(left));
   }
 
   /** One that fails keeps no other from happening. */

@@ -1,6 +1,7 @@
 // Why a start failed, in the program's own words: where its output was discarded it runs once more, on a socket that
 // nobody can reach, with its output on a pipe. For a start whose first worker has ended by itself, and no other.
 import { quote } from '../core/quote-words.ts';
+import type { LeftProcess } from '../core/left-process.ts';
 import type { WorkerEnd } from '../core/pool.ts';
 import { PrivateWorker, type PrivateWorkerOptions } from './private-worker.ts';
 
@@ -30,6 +31,7 @@ interface Run {
 export class SecondRun {
   readonly #options: PrivateWorkerOptions;
   #run: Run | undefined;
+  #left: LeftProcess[] = [];
 
   constructor(options: PrivateWorkerOptions) {
     this.#options = options;
@@ -58,6 +60,11 @@ export class SecondRun {
     return true;
   }
 
+  /** What could not be ended of it. */
+  get left(): readonly LeftProcess[] {
+    return this.#left;
+  }
+
   /** Whoever waits is gone: ends the run, which tells so when it is over. */
   cancel(): void {
     if (!this.#run) return;
@@ -74,8 +81,11 @@ export class SecondRun {
   #kill(run: Run): void {
     clearTimeout(run.timer);
     run.hasEndedItself = false;
-    run.worker.signal('SIGKILL');
-    run.timer = setTimeout(() => this.#conclude(run), afterKillMs);
+    const why = run.worker.signal('SIGKILL') ? 'stuck' : 'refused';
+    run.timer = setTimeout(() => {
+      this.#left = [run.worker.pid, ...run.worker.members].map((pid) => ({ pid, why }));
+      this.#conclude(run);
+    }, afterKillMs);
   }
 
   #finish(run: Run, deadlineMs: number): void {

@@ -3,6 +3,7 @@
 // answer. A release that cannot run is found out without a single real request. In a
 // takeover with `--ready probe` the same: on the pool's socket old workers would answer.
 import { describeChildEnd } from '../core/event-text.ts';
+import { describeLeft, type LeftProcess } from '../core/left-process.ts';
 import type { WorkerExit } from '../core/worker-exit.ts';
 import type { TrialRefusal, Trials } from '../supervisor/interfaces.ts';
 import type { Releases } from '../sys/release.ts';
@@ -23,6 +24,8 @@ export interface TrialOptions extends PrivateWorkerOptions {
 }
 
 const patienceMs = 1000;
+/** After KILL; longer than this is a process that the kernel does not let go. */
+const afterKillMs = 2000;
 const youngPauseMs = 5;
 const longPauseMs = 50;
 
@@ -40,6 +43,8 @@ interface Trial {
 export class TrialWorkers implements Trials {
   readonly #options: TrialOptions;
   #trial: Trial | undefined;
+  /** Our children still. */
+  readonly #left = new Map<number, { readonly worker: PrivateWorker; readonly why: LeftProcess['why'] }>();
 
   constructor(options: TrialOptions) {
     this.#options = options;
@@ -77,6 +82,7 @@ export class TrialWorkers implements Trials {
 
   /** A child ended; true when it was the worker on trial. */
   childEnded(pid: number, exit: WorkerExit): boolean {
+    if (this.#hasEndedAfterAll(pid)) return true;
     const trial = this.#trial;
     if (trial?.worker.pid !== pid) return false;
     trial.worker.endLeftovers();
@@ -92,7 +98,14 @@ export class TrialWorkers implements Trials {
     const trial = this.#trial;
     if (!trial) return;
     this.#forget(trial);
-    trial.worker.signal('SIGKILL');
+    if (!trial.worker.signal('SIGKILL'))
+      this.#left.set(trial.worker.pid, { worker: trial.worker, why: 'refused' });
+  }
+
+  left(): LeftProcess[] {
+    return [...this.#left].flatMap(([leader, { worker, why }]) =>
+      [...new Set([leader, ...worker.members])].map((pid) => ({ pid, why })),
+    );
   }
 
   #begin(trial: Trial): void {
@@ -149,7 +162,26 @@ export class TrialWorkers implements Trials {
     trial.stopAsking();
     clearTimeout(trial.timer);
     trial.worker.signal('SIGTERM');
-    trial.timer = setTimeout(() => trial.worker.signal('SIGKILL'), patienceMs);
+    trial.timer = setTimeout(() => this.#kill(trial), patienceMs);
+  }
+
+  #kill(trial: Trial): void {
+    if (!trial.worker.signal('SIGKILL')) this.#leave(trial, 'refused');
+    else trial.timer = setTimeout(() => this.#leave(trial, 'stuck'), afterKillMs);
+  }
+
+  /** Nothing ends it: whoever waits for the verdict must not wait for ever. No release that cannot be ended is good. */
+  #leave(trial: Trial, why: LeftProcess['why']): void {
+    const { pid } = trial.worker;
+    this.#left.set(pid, { worker: trial.worker, why });
+    const words = this.#forget(trial);
+    const reason = `a worker of the new release cannot be ended: ${describeLeft([{ pid, why }])}`;
+    trial.done({ ...(trial.verdict?.refusal ?? { reason, isLate: false }), words });
+  }
+
+  #hasEndedAfterAll(pid: number): boolean {
+    this.#left.get(pid)?.worker.endLeftovers();
+    return this.#left.delete(pid);
   }
 
   /** The result is what the worker said last. */

@@ -1,6 +1,7 @@
 // Supervisor events: what happened, as data, and the one line each becomes.
 import { forkLimit } from './errors.ts';
 import { printable } from './printable.ts';
+import { describeLeft, type LeftProcess } from './left-process.ts';
 import type { EndClass } from './restart-policy.ts';
 import type { WorkerEnd } from './pool.ts';
 import type { ReloadResult } from './rollout.ts';
@@ -69,9 +70,16 @@ export type PoolEvent =
       readonly reason?: string;
       /** What the program said last on its trial. */
       readonly words?: readonly string[];
+      /** What could not be ended. */
+      readonly left?: readonly LeftProcess[];
     }
   | { readonly event: 'restart-started'; readonly generation: number }
-  | { readonly event: 'restart-finished'; readonly generation: number; readonly isUp: boolean }
+  | {
+      readonly event: 'restart-finished';
+      readonly generation: number;
+      readonly isUp: boolean;
+      readonly left?: readonly LeftProcess[];
+    }
   | { readonly event: 'scaled'; readonly workers: number }
   | { readonly event: 'handover-started'; readonly to: number }
   | { readonly event: 'handover-failed'; readonly reason: string }
@@ -104,7 +112,7 @@ export function severityOf(event: PoolEvent): Severity {
     case 'reload-finished':
       return event.result === 'reloaded' ? 'notice' : 'err';
     case 'restart-finished':
-      return event.isUp ? 'notice' : 'err';
+      return event.isUp && !event.left ? 'notice' : 'err';
     case 'planned-exits':
     case 'worker-started':
     case 'worker-replaced':
@@ -153,8 +161,8 @@ function describe(event: PoolEvent): string {
       return `restart started: generation ${event.generation}`;
     case 'restart-finished':
       return event.isUp
-        ? `restart finished: generation ${event.generation}`
-        : `restart finished, but not every worker of generation ${event.generation} came up`;
+        ? `restart finished: generation ${event.generation}${andLeft(event.left)}`
+        : `restart finished, but not every worker of generation ${event.generation} came up${andLeft(event.left)}`;
     case 'handover-started':
       return `handing the pool over to PID ${event.to}`;
     case 'handover-failed':
@@ -217,13 +225,15 @@ export function describeFailedReload({
   generation,
   serving,
   reason = '',
+  left = [],
 }: {
   readonly result: Exclude<ReloadResult, 'reloaded'>;
   readonly generation: number;
   readonly serving: number;
   readonly reason?: string;
+  readonly left?: readonly LeftProcess[];
 }): string {
-  const why = reason === '' ? '' : `: ${reason}`;
+  const why = `${reason === '' ? '' : `: ${reason}`}${andLeft(left)}`;
   const old = `the old workers (generation ${serving}) are in service`;
   switch (result) {
     case 'rolled-back':
@@ -231,8 +241,14 @@ export function describeFailedReload({
     case 'timed-out':
       return `reload to generation ${generation} timed out, ${old}${why}`;
     case 'partly':
+      if (reason === '')
+        return `reloaded to generation ${generation}, but not all old workers have ended${why}`;
       return `reload to generation ${generation} failed, and the old program is gone too: old and new workers are in service${why}`;
   }
+}
+
+function andLeft(left: readonly LeftProcess[] = []): string {
+  return left.length > 0 ? `; ${describeLeft(left)}` : '';
 }
 
 function describeEnd(end: WorkerEnd, signalName: string | undefined): string {

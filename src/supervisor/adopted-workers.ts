@@ -1,5 +1,6 @@
 // Workers of another supervisor, which was killed or gave its pool away unfinished:
 // ended gracefully, watched by PID and start time, never waited for.
+import type { WhyLeft } from '../core/left-process.ts';
 import type { Deadline } from './ending.ts';
 import { GracefulEnd, type GracefulEndOptions } from './graceful-end.ts';
 import type { AdoptedSessions, AdoptedWorker, Clock } from './interfaces.ts';
@@ -9,7 +10,7 @@ const longestLookMs = 200;
 
 export interface AdoptedWorkersOptions extends Pick<
   GracefulEndOptions,
-  'clock' | 'log' | 'method' | 'queued'
+  'clock' | 'log' | 'method' | 'queued' | 'onLeft'
 > {
   readonly sessions: AdoptedSessions;
 }
@@ -18,6 +19,7 @@ export class AdoptedWorkers {
   readonly #clock: Clock;
   readonly #sessions: AdoptedSessions;
   readonly #gracefulEnd: GracefulEnd;
+  readonly #onLeft: GracefulEndOptions['onLeft'];
   readonly #onGone: (pid: number) => void;
   readonly #workers = new Map<number, AdoptedWorker>();
   #look: (() => void) | undefined;
@@ -28,8 +30,9 @@ export class AdoptedWorkers {
     this.#gracefulEnd = new GracefulEnd({
       ...options,
       slotOf: (pid) => this.#workers.get(pid)?.slot,
-      onStuck: (pid) => this.#forget(pid),
+      onLeft: (pid, why) => this.#leave(pid, why),
     });
+    this.#onLeft = options.onLeft;
     this.#onGone = onGone;
   }
 
@@ -65,9 +68,11 @@ export class AdoptedWorkers {
     return this.#gracefulEnd.beforeKill(reason);
   }
 
-  /** The result: those that may not be signalled. */
+  /** The result: those that may not be signalled, which are left. */
   kill(): readonly number[] {
-    return this.#sessions.signalWorkers(this.pids, 'SIGKILL');
+    const refused = this.#sessions.signalWorkers(this.pids, 'SIGKILL');
+    for (const pid of refused) this.#leave(pid, 'refused');
+    return refused;
   }
 
   #lookIn(delayMs: number): void {
@@ -76,6 +81,11 @@ export class AdoptedWorkers {
       for (const pid of this.#workers.keys()) if (!this.#sessions.isAlive(pid)) this.#forget(pid);
       if (this.#workers.size > 0) this.#lookIn(Math.min(delayMs * 2, longestLookMs));
     });
+  }
+
+  #leave(pid: number, why: WhyLeft): void {
+    this.#onLeft(pid, why);
+    this.#forget(pid);
   }
 
   #forget(pid: number): void {

@@ -3,6 +3,7 @@
 // (docs/reload.md). One timer for all of them, none when nobody is being ended.
 import type { StopMethod } from '../core/config.ts';
 import { describeRefused } from '../core/event-text.ts';
+import type { WhyLeft } from '../core/left-process.ts';
 import type { WorkerExit } from '../core/worker-exit.ts';
 import { CutRequests } from './cut-requests.ts';
 import { Endings, type Deadline, type Ending } from './ending.ts';
@@ -23,7 +24,7 @@ export interface GracefulEndOptions {
   /** Connections that wait to be accepted, while nobody new is let in. */
   readonly queued: () => number | undefined;
   /** Nothing ends it. */
-  readonly onStuck: (leader: number) => void;
+  readonly onLeft: (leader: number, why: WhyLeft) => void;
 }
 
 export class GracefulEnd {
@@ -146,7 +147,7 @@ export class GracefulEnd {
     reportCut(refused);
     if (refused.length === 0) return;
     log.write({ event: 'warning', message: describeRefused(refused, 'a worker') });
-    for (const leader of refused) this.#giveUp(leader);
+    for (const leader of refused) this.#giveUp(leader, 'refused');
   }
 
   /** Uninterruptible sleep, on a dead file server for example: nobody can do more than go on without it. */
@@ -155,13 +156,13 @@ export class GracefulEnd {
     for (const leader of late) {
       const message = `worker PID ${leader} does not even end on KILL`;
       this.#options.log.write({ event: 'warning', message });
-      this.#giveUp(leader);
+      this.#giveUp(leader, 'stuck');
     }
   }
 
-  #giveUp(leader: number): void {
+  #giveUp(leader: number, why: WhyLeft): void {
     this.#endings.setStage(leader, 'stuck');
-    this.#options.onStuck(leader);
+    this.#options.onLeft(leader, why);
   }
 
   /** Busy for long: a program that is known to finish its request on TERM may hear of it, unless more requests wait. */

@@ -1,6 +1,7 @@
 // What the supervisor needs of the machine: small interfaces that src/sys
 // implements and tests fake. cli joins them.
 import type { PoolEvent } from '../core/event-text.ts';
+import type { LeftProcess } from '../core/left-process.ts';
 
 export interface Clock {
   /** Monotonic time in milliseconds. */
@@ -140,6 +141,8 @@ export interface Trials {
   run(generation: number, looksWork: () => boolean, done: (refusal?: TrialRefusal) => void): void;
   /** Ends a trial that is under way; its `done` is not called any more. */
   cancel(): void;
+  /** Processes of trials that could not be ended. */
+  left(): readonly LeftProcess[];
 }
 
 /** What all workers share with the listening socket: O_NONBLOCK and backlog. */

@@ -2,7 +2,7 @@
 // timeout. Looks at once where the process group still has members, else once
 // within a second for members with groups of their own.
 import { describeRefused } from '../core/event-text.ts';
-import type { Clock, EventLog, Sessions } from './interfaces.ts';
+import type { Clock, EventLog, SessionMember, Sessions } from './interfaces.ts';
 
 const lazyLookMs = 1000;
 const firstPollMs = 20;
@@ -13,6 +13,7 @@ export class SessionSweep {
   readonly #sessions: Sessions;
   readonly #log: EventLog;
   readonly #stopTimeoutMs: number;
+  readonly #onRefused: (member: SessionMember) => void;
   /** Sessions not looked at yet. */
   #waiting: number[] = [];
   /** Sessions whose members got TERM, with the time of their KILL. */
@@ -22,11 +23,19 @@ export class SessionSweep {
   #lazyLook: (() => void) | undefined;
   #poll: (() => void) | undefined;
 
-  constructor(clock: Clock, sessions: Sessions, log: EventLog, stopTimeoutMs: number) {
+  /** `onRefused` hears of members that may not be signalled, as soon as that is known. */
+  constructor(
+    clock: Clock,
+    sessions: Sessions,
+    log: EventLog,
+    stopTimeoutMs: number,
+    onRefused: (member: SessionMember) => void,
+  ) {
     this.#clock = clock;
     this.#sessions = sessions;
     this.#log = log;
     this.#stopTimeoutMs = stopTimeoutMs;
+    this.#onRefused = onRefused;
   }
 
   /** Sessions of dead workers that may still have members. */
@@ -53,6 +62,7 @@ export class SessionSweep {
     const looked = this.#waiting;
     this.#waiting = [];
     const reached = this.#sessions.signalLeftovers(looked, 'SIGTERM');
+    for (const member of reached) if (member.isRefused) this.#onRefused(member);
     const killAtMs = this.#clock.nowMs() + this.#stopTimeoutMs;
     for (const session of new Set(reached.map((member) => member.session))) {
       this.#ending.set(session, killAtMs);

@@ -4,6 +4,7 @@ import type { RestartPolicy, StopMethod } from '../core/config.ts';
 import { exitStatus, type SyscallError } from '../core/errors.ts';
 import { describeRefused } from '../core/event-text.ts';
 import { everyStep } from '../core/every-step.ts';
+import { describeLeft, describeUnendable, type LeftProcess } from '../core/left-process.ts';
 import { Pool, type PoolOrder, type PoolPhase, type WorkerEnd } from '../core/pool.ts';
 import type { ReloadResult } from '../core/rollout.ts';
 import type { SlotEvent } from '../core/slot-state.ts';
@@ -12,12 +13,14 @@ import { AdoptedWorkers } from './adopted-workers.ts';
 import { describeReloadFailure, endEvent } from './end-report.ts';
 import type { Deadline } from './ending.ts';
 import { GracefulEnd } from './graceful-end.ts';
+import { LeftBehind } from './left-behind.ts';
 import type {
   AdoptedSessions,
   AdoptedWorker,
   Clock,
   EventLog,
   Readiness,
+  SessionMember,
   Sessions,
   SharedSocket,
   Spawner,
@@ -44,6 +47,10 @@ export interface Machine {
   readonly random: () => number;
   readonly describeErrno: (errno: number) => string;
   readonly signalName: (signal: number) => string | undefined;
+  /** Whether the kernel lets us signal this process; it must be known to be the one that is meant. */
+  readonly maySignal: (pid: number) => boolean;
+  /** The processes of the session of this live worker, as far as one can see. */
+  readonly membersOf: (leader: number) => readonly number[];
 }
 
 export interface PoolSettings {
@@ -82,8 +89,14 @@ export type OperationEnd =
       /** The one that was tried. */
       readonly generation: number;
       readonly serving: number;
+      readonly left?: readonly LeftProcess[];
     }
-  | { readonly kind: 'restart'; readonly isUp: boolean; readonly generation: number }
+  | {
+      readonly kind: 'restart';
+      readonly isUp: boolean;
+      readonly generation: number;
+      readonly left?: readonly LeftProcess[];
+    }
   | { readonly kind: 'stopped' };
 type Listener = (end: OperationEnd) => void;
 
@@ -117,6 +130,7 @@ export class Supervisor {
   readonly #gracefulEnd: GracefulEnd;
   readonly #adopted: AdoptedWorkers;
   readonly #facts: WorkerFacts;
+  readonly #left: LeftBehind;
   readonly #retries = new Map<number, () => void>();
   /** Slots whose next worker the log waits for. */
   readonly #delayed = new Set<number>();
@@ -146,7 +160,10 @@ export class Supervisor {
     this.#outcome = outcome;
     this.#pool = new Pool(settings.workers, settings.restart, { probes: settings.isTriedFirst });
     this.#facts = new WorkerFacts();
-    this.#sweep = new SessionSweep(clock, sessions, log, settings.stopTimeoutMs);
+    this.#left = new LeftBehind(machine, (pid) => this.#facts.get(pid) !== undefined);
+    this.#sweep = new SessionSweep(clock, sessions, log, settings.stopTimeoutMs, (member) =>
+      this.#left.noteMember(member, 'refused'),
+    );
     const method = settings.stopMethod;
     const queued = (): number | undefined => machine.sharedSocket.queued();
     this.#gracefulEnd = new GracefulEnd({
@@ -157,10 +174,20 @@ export class Supervisor {
       queued,
       slotOf: (pid) => this.#facts.get(pid)?.slot,
       // What waits for its end goes on without.
-      onStuck: (pid) => this.#carryOut(this.#pool.retireeEnded(pid)),
+      onLeft: (pid, why) => {
+        this.#left.noteWorker(pid, why);
+        this.#carryOut(this.#pool.retireeEnded(pid));
+      },
     });
     this.#adopted = new AdoptedWorkers(
-      { clock, sessions: machine.adoptedSessions, log, method, queued },
+      {
+        clock,
+        sessions: machine.adoptedSessions,
+        log,
+        method,
+        queued,
+        onLeft: (pid, why) => this.#left.noteAdopted(pid, why),
+      },
       (pid) => this.#forgetAdopted(pid),
     );
     this.#upWatch = new UpWatch(
@@ -192,6 +219,20 @@ export class Supervisor {
 
   get facts(): WorkerFacts {
     return this.#facts;
+  }
+
+  /** What could not be ended, and is there still. */
+  get left(): readonly LeftProcess[] {
+    return this.#left.all();
+  }
+
+  /**
+   * Why workers cannot be replaced: some may not be signalled, and would serve on beside the new ones. Undefined:
+   * nothing is known against it.
+   */
+  get unendable(): string | undefined {
+    const pids = this.#pool.livePids().filter((pid) => !this.#left.has(pid) && !this.#machine.maySignal(pid));
+    return pids.length === 0 ? undefined : describeUnendable(pids);
   }
 
   get operationSinceMs(): number | undefined {
@@ -370,16 +411,21 @@ export class Supervisor {
     if (queued > 0) this.#warn(`nobody is left to accept what still waits in the queue: ${queued}`);
     if (refusing.length > 0) this.#warn(describeRefused(refusing, 'a worker'));
     if (refused.length > 0) this.#warn(describeRefused(refused, 'left of a worker'));
+    for (const member of left) if (member.isRefused) this.#left.noteMember(member, 'refused');
     this.#cancelDeadline?.();
-    this.#cancelDeadline = this.#machine.clock.after(afterKillMs, () => this.#leaveStuck());
+    this.#cancelDeadline = this.#machine.clock.after(afterKillMs, () =>
+      this.#leave(this.#facts.livePids(), 'stuck'),
+    );
+    this.#leave(refusing, 'refused');
   }
 
-  /** A worker in uninterruptible sleep ends when the kernel lets it; the stop does not wait for that. */
-  #leaveStuck(): void {
-    const stuck = this.#facts.all();
-    if (stuck.length === 0) return;
-    this.#warn(describeStuck(stuck.map(({ pid }) => pid)));
-    for (const { pid, slot } of stuck) {
+  /** A worker in uninterruptible sleep ends when the kernel lets it, and another's never; the stop does not wait for that. */
+  #leave(pids: readonly number[], why: LeftProcess['why']): void {
+    const left = this.#facts.all().filter(({ pid }) => pids.includes(pid));
+    for (const { pid } of left)
+      if (why === 'refused' || !this.#left.has(pid)) this.#left.noteWorker(pid, why);
+    for (const { pid, slot } of left) {
+      this.#gracefulEnd.leaderEnded(pid);
       if (this.#pool.retirees.has(pid)) this.#carryOut(this.#pool.retireeEnded(pid));
       else if (this.#isIn(slot, pid)) this.#feed(slot, { kind: 'ended', exit: killed, ...this.#now() });
     }
@@ -541,14 +587,18 @@ export class Supervisor {
     const { log, clock, spawner } = this.#machine;
     const message = failure ? describeReloadFailure(failure, spawner.pathOf(generation), this.#machine) : '';
     const words = failure?.kind === 'no-answer' ? this.#trialWords : [];
-    this.#lastReload = { result, atMs: clock.nowMs(), message, words };
+    const left = this.#left.all([...this.#pool.retirees.keys()]);
+    // Old and new workers are in service, as after any reload that was done in part.
+    const outcome = result === 'reloaded' && left.length > 0 ? 'partly' : result;
+    const reasons = [message, left.length > 0 ? describeLeft(left) : ''].filter((text) => text !== '');
+    this.#lastReload = { result: outcome, atMs: clock.nowMs(), message: reasons.join('; '), words };
     if (result === 'reloaded') this.#machine.sharedSocket.settle();
     else this.#machine.sharedSocket.revert();
     const serving = this.#pool.generation;
     const reason = failure ? { reason: message, ...(words.length > 0 ? { words } : {}) } : {};
-    log.write({ event: 'reload-finished', result, generation, serving, ...reason });
+    log.write({ event: 'reload-finished', result: outcome, generation, serving, ...reason, ...whatIs(left) });
     this.#letGoOfReleases();
-    this.#endOperation({ kind: 'reload', result, generation, serving, message });
+    this.#endOperation({ kind: 'reload', result: outcome, generation, serving, message, ...whatIs(left) });
   }
 
   /** A release is kept for the pool's slots, and while a worker of it lives. */
@@ -557,10 +607,11 @@ export class Supervisor {
   }
 
   #endRestart({ isUp, generation }: Extract<PoolOrder, { kind: 'restart-ended' }>): void {
-    this.#machine.log.write({ event: 'restart-finished', generation, isUp });
+    const left = this.#left.all();
+    this.#machine.log.write({ event: 'restart-finished', generation, isUp, ...whatIs(left) });
     this.#machine.sharedSocket.settle();
     this.#machine.spawner.keepOnly([generation]);
-    this.#endOperation({ kind: 'restart', isUp, generation });
+    this.#endOperation({ kind: 'restart', isUp, generation, ...whatIs(left) });
   }
 
   #endOperation(end: OperationEnd): void {
@@ -622,23 +673,35 @@ export class Supervisor {
     this.#beginStop();
   }
 
-  /** Workers are gone; their children may take until the deadline, and are never left behind. */
+  /** A pool that has not ended whole has not ended well. */
+  #tellLeft(): void {
+    const left = this.#left.all();
+    if (left.length === 0) return;
+    this.#warn(describeLeft(left));
+    if (this.#status === exitStatus.ok) this.#status = exitStatus.failed;
+  }
+
+  /** Workers are gone; their children may take until the deadline. */
   #awaitEmptySessions(done: () => void): void {
     const { clock, sessions, stopGuard } = this.#machine;
     const look = (): void => {
       // A look that fails has shown nothing.
-      let left: readonly number[] | undefined;
+      let members: readonly SessionMember[] | undefined;
       this.#takeSteps(() => {
-        const members = sessions.leftovers(this.#endedSessions).map(({ pid }) => pid);
-        left = [...this.#adopted.pids, ...members];
+        members = sessions.leftovers(this.#endedSessions).filter(({ pid }) => !this.#left.has(pid));
       });
-      if (left?.length !== 0 && clock.nowMs() < this.#giveUpAtMs) {
+      const isOver = this.#adopted.pids.length === 0 && members?.length === 0;
+      if (!isOver && clock.nowMs() < this.#giveUpAtMs) {
         clock.after(leftoverPollMs, look);
         return;
       }
-      if (left && left.length > 0) this.#warn(describeStuck(left));
+      for (const pid of this.#adopted.pids) this.#left.noteAdopted(pid, 'stuck');
+      for (const member of members ?? []) this.#left.noteMember(member, 'stuck');
       this.#cancelDeadline?.();
-      this.#takeSteps(() => stopGuard.end());
+      this.#takeSteps(
+        () => this.#tellLeft(),
+        () => stopGuard.end(),
+      );
       done();
     };
     // Next tick: the caller still has to note the session of the worker that just ended.
@@ -651,8 +714,9 @@ export class Supervisor {
   }
 }
 
-function describeStuck(pids: readonly number[]): string {
-  return `PID ${pids.join(' ')} is still there and is left behind`;
+/** For an event. */
+function whatIs(left: readonly LeftProcess[]): { readonly left?: readonly LeftProcess[] } {
+  return left.length > 0 ? { left } : {};
 }
 
 /** What is known of a worker at its end; PID 0 could not be executed. */

@@ -132,6 +132,7 @@ export class FakeMachine implements Machine {
   readonly trials: Trials = {
     run: (generation, looksWork, done) => void this.trialsRun.push({ generation, looksWork, done }),
     cancel: () => void this.trialsCancelled++,
+    left: () => [],
   };
   readonly sharedSocket: SharedSocket = {
     settle: () => undefined,
@@ -228,6 +229,10 @@ export class FakeMachine implements Machine {
     isAlive: (leader) => this.#processes.get(leader)?.isZombie === false,
   };
 
+  readonly maySignal = (pid: number): boolean => !this.#processes.get(pid)?.isForeign;
+  readonly membersOf = (leader: number): number[] =>
+    [...this.#processes].filter(([, { session }]) => session === leader).map(([pid]) => pid);
+
   readonly random = (): number => this.randomNumber;
   readonly describeErrno = (errno: number): string => `error text ${errno}`;
   readonly signalName = (signal: number): string | undefined => (signal === 11 ? 'SIGSEGV' : undefined);
@@ -286,7 +291,8 @@ export class FakeMachine implements Machine {
     if (!process || process.isZombie) return 'gone';
     if (this.hidden.has(leader)) return 'unknown';
     if (how === 'kill-waiting' && !this.waiting.has(leader)) return 'busy';
-    return this.busy.has(leader) ? 'busy' : 'signalled';
+    if (this.busy.has(leader)) return 'busy';
+    return process.isForeign ? 'unknown' : 'signalled';
   }
 
   #spawn(generation: number): { pid: number } | { errno: number } {

@@ -35,7 +35,7 @@ function create(method: StopMethod = 'auto'): GracefulEnd {
     method,
     queued: () => machine.queued,
     slotOf: (leader) => leader - 101,
-    onStuck: (leader) => void stuck.push(leader),
+    onLeft: (leader) => void stuck.push(leader),
   });
   machine.onChildEnd = (pid, exit) => ending.leaderEnded(pid, exit);
   return ending;

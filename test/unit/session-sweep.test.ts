@@ -10,7 +10,7 @@ let sweep: SessionSweep;
 beforeEach(() => {
   machine = new FakeMachine();
   clock = machine.clock;
-  sweep = new SessionSweep(clock, machine.sessions, machine.log, 9000);
+  sweep = new SessionSweep(clock, machine.sessions, machine.log, 9000, () => undefined);
 });
 
 /** A worker with children that has just died; the result is its PID, then theirs. */

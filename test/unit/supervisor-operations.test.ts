@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import type { OperationEnd } from '../../src/supervisor/supervisor.ts';
-import { createFakePool, startFakePool, type FakePool } from './fake-machine.ts';
+import { createFakePool, FakeMachine, startFakePool, type FakePool } from './fake-machine.ts';
 
 const exit0: WorkerExit = { kind: 'exited', status: 0 };
 const exit3: WorkerExit = { kind: 'exited', status: 3 };
@@ -179,11 +179,44 @@ describe('a reload', () => {
     pool.clock.advance(100);
     expect(pool.supervisor.pool.reload?.stage).toBe('settling');
     pool.clock.advance(settleMs);
-    expect(pool.supervisor.lastReload).toMatchObject({ result: 'reloaded' });
+    const reason = 'PID 101 is left behind (does not end on KILL)';
+    expect(pool.supervisor.lastReload).toMatchObject({ result: 'partly', message: reason });
     pool.machine.reap();
     expect(pool.machine.live).toStrictEqual([102]);
+    expect(pool.supervisor.left).toStrictEqual([]);
     pool.clock.advance(2000);
     expect(pool.clock.pending).toBe(0);
+  });
+
+  test('of workers that may not be signalled is done in part, and names every process of theirs', () => {
+    const machine = new FakeMachine();
+    machine.workerHabits = { isForeign: true };
+    const pool = startFakePool({ machine, workers: 2 });
+    const child = machine.fork(101, { isForeign: true });
+    expect(pool.supervisor.unendable).toMatch(/^worker PID 101 102 may not be signalled: /);
+    machine.workerHabits = {};
+    const { ends, listener } = listen();
+    pool.supervisor.reload(listener);
+    comesUp(pool);
+    pool.clock.advance(10_000);
+    comesUp(pool);
+    pool.clock.advance(10_000);
+    pool.clock.advance(settleMs);
+    const pids = [101, child, 102];
+    const left = pids.map((pid) => ({ pid, why: 'refused' }));
+    expect(ends).toMatchObject([{ kind: 'reload', result: 'partly', serving: 2, left }]);
+    expect(pool.supervisor.unendable).toBeUndefined();
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('that fails names the new worker that it could not end', () => {
+    const pool = startFakePool();
+    pool.machine.workerHabits = { isForeign: true };
+    const { ends, listener } = listen();
+    pool.supervisor.reload(listener);
+    pool.clock.advance(readyTimeoutMs);
+    const left = [{ pid: 102, why: 'refused' }];
+    expect(ends).toMatchObject([{ kind: 'reload', result: 'timed-out', serving: 1, left }]);
   });
 
   test('replaces an old worker that crashes meanwhile by the old release', () => {

@@ -167,6 +167,7 @@ class Ending {
     // A supervisor that died while it looked at a worker may have left it stopped.
     for (const { pid } of orphans) this.#freezer.thaw(pid);
     const ended: number[] = [];
+    const refused = new Set<number>();
     const workers = new AdoptedWorkers(
       {
         clock: systemClock,
@@ -174,6 +175,7 @@ class Ending {
         log,
         method: stopMethod,
         queued: () => this.#queued(),
+        onLeft: (pid, why) => void (why === 'refused' && refused.add(pid)),
       },
       (pid) => ended.push(pid),
     );
@@ -189,6 +191,7 @@ class Ending {
       const nowMs = systemClock.nowMs();
       if (interruption.signal) throw describeLeft(left, `interrupted by ${interruption.signal}`, 1);
       if (nowMs >= limitMs) throw describeLeft(left, 'not ended within --timeout', ctlStatus.noAnswer);
+      if (left.every((pid) => refused.has(pid))) throw describeLeft(left, 'Operation not permitted', 1);
       if (nowMs >= this.#endAtMs + afterKillMs) throw describeLeft(left, 'not even ended by KILL', 1);
       // What a worker leaves of its session has until the same deadline.
       const sessions = ended.splice(0);
