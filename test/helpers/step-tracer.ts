@@ -1,5 +1,6 @@
 // Follows the steps of a process (test/fixtures/step-tracer.c): system calls that change something for others. Kills it
-// at one of them, or holds it there. A start is held before its first step by a Node that stops itself.
+// at one of them, or holds it there. Or follows all system calls of its own (fault-tracer.c), and lets one of them fail.
+// A start is held before its first step by a Node that stops itself.
 import { spawn, type ChildProcess } from 'node:child_process';
 import {
   chmodSync,
@@ -31,7 +32,28 @@ export interface Stop extends Step {
   readonly action: 'kill' | 'hold';
 }
 
+export interface Fault extends Step {
+  /** The call fails, or it and all of its name after it. */
+  readonly action: 'once' | 'always';
+  readonly errno: number;
+}
+
+/** What is to happen to the process; `list`: nothing, but all of its own calls are told. */
+export type Intervention = Stop | Fault | { readonly action: 'list' };
+
 const quietMs = 150;
+/** The tracers' own; all else are names. */
+const words = new Set(['ready', 'killed', 'held', 'failed']);
+
+function isAboutCalls({ action }: Intervention): boolean {
+  return action === 'once' || action === 'always' || action === 'list';
+}
+
+function argumentsOf(at: Intervention | undefined): string[] {
+  if (!at || at.action === 'list') return [];
+  const what = 'errno' in at ? [at.action, String(at.errno)] : [at.action];
+  return [...what, String(at.nth), at.name];
+}
 
 export class StepTracer {
   readonly #tracer: ChildProcess;
@@ -46,10 +68,10 @@ export class StepTracer {
   }
 
   /** Follows the process from now on. */
-  static async attach(pid: number, stop?: Stop): Promise<StepTracer> {
-    const at = stop ? [stop.action, String(stop.nth), stop.name] : [];
+  static async attach(pid: number, at?: Intervention): Promise<StepTracer> {
+    const program = compileC(fixture(at && isAboutCalls(at) ? 'fault-tracer.c' : 'step-tracer.c'));
     const tracer = new StepTracer(
-      spawn(compileC(fixture('step-tracer.c')), [String(pid), ...at], { stdio: ['pipe', 'pipe', 'inherit'] }),
+      spawn(program, [String(pid), ...argumentsOf(at)], { stdio: ['pipe', 'pipe', 'inherit'] }),
     );
     await waitFor('the tracer', () => tracer.#lines.includes('ready'));
     return tracer;
@@ -58,7 +80,7 @@ export class StepTracer {
   /** What was seen so far, in order. */
   get steps(): Step[] {
     const counts = new Map<string, number>();
-    const names = this.#lines.filter((line) => !['ready', 'killed', 'held'].includes(line));
+    const names = this.#lines.filter((line) => !words.has(line));
     return names.map((name) => {
       const nth = (counts.get(name) ?? 0) + 1;
       counts.set(name, nth);
@@ -68,7 +90,7 @@ export class StepTracer {
 
   /** Whether the process is where it was to be stopped. */
   get hasArrived(): boolean {
-    return this.#lines.includes('killed') || this.#lines.includes('held');
+    return this.#lines.some((line) => line !== 'ready' && words.has(line));
   }
 
   get hasEnded(): boolean {
@@ -107,10 +129,12 @@ export async function startHeld(
   dir: string,
   args: readonly string[],
   options: PoolOptions = {},
+  name: 'spawn-fcgi' | 'spawn-fcgictl' = 'spawn-fcgi',
 ): Promise<HeldStart> {
   const held = join(dir, 'held');
   rmSync(held, { force: true });
-  const command = startForeground(args, { ...options, command: makeHoldingPackage(dir, held), cwd: dir });
+  const bin = makeHoldingPackage(dir, held);
+  const command = startForeground(args, { ...options, command: join(bin, name), cwd: dir });
   const pid = await waitFor('the stopped start', () => {
     const found = existsSync(held) ? Number(readFileSync(held, 'utf8')) : 0;
     return readStat(found)?.state === 'T' && found;
@@ -118,16 +142,16 @@ export async function startHeld(
   return { command, pid };
 }
 
-/** The command's package with a Node that says its PID, and waits for SIGCONT before it is Node. */
+/** The commands of a package whose Node says its PID, and waits for SIGCONT before it is Node. */
 function makeHoldingPackage(dir: string, held: string): string {
   const original = realpathSync(join(dirname(oursPath), '..'));
   const copy = join(dir, 'package');
-  const command = join(copy, 'bin/spawn-fcgi');
-  if (existsSync(command)) return command;
-  mkdirSync(join(copy, 'bin'), { recursive: true });
+  const bin = join(copy, 'bin');
+  if (existsSync(bin)) return bin;
+  mkdirSync(bin, { recursive: true });
   mkdirSync(join(copy, 'node_modules/.bin'), { recursive: true });
-  for (const name of ['spawn-fcgi', 'find-node.sh']) {
-    copyFileSync(join(original, 'bin', name), join(copy, 'bin', name));
+  for (const name of ['spawn-fcgi', 'spawn-fcgictl', 'find-node.sh']) {
+    copyFileSync(join(original, 'bin', name), join(bin, name));
   }
   symlinkSync(join(original, 'dist'), join(copy, 'dist'));
   symlinkSync(join(original, 'node_modules/koffi'), join(copy, 'node_modules/koffi'));
@@ -139,5 +163,5 @@ function makeHoldingPackage(dir: string, held: string): string {
   ];
   writeFileSync(node, `${lines.join('\n')}\n`);
   chmodSync(node, 0o755);
-  return command;
+  return bin;
 }

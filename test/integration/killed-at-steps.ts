@@ -184,7 +184,7 @@ function isGuard(pid: number): boolean {
 }
 
 /** Someone accepts. */
-async function answer({ target }: PoolPlace): Promise<void> {
+export async function answer({ target }: PoolPlace): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const connection = connect(target);
     const timer = setTimeout(() => reject(new Error('nobody accepts')), 5_000);
@@ -205,7 +205,7 @@ async function answer({ target }: PoolPlace): Promise<void> {
  * The same start again has the pool, alone; beside one that serves it is refused, and that one must be whole. Then a
  * stop leaves what it always leaves.
  */
-async function heal(place: PoolPlace, operation: Operation, files: string): Promise<string> {
+export async function heal(place: PoolPlace, operation: Operation, files: string): Promise<string> {
   const result = await runIn(place, operation.further);
   const isRefused = result.status === 255;
   const pid = isRefused ? refusedFor(place, result) : (printedPids(result.stdout)[0] ?? 0);
@@ -259,7 +259,7 @@ function read(path: string): string {
   return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
 
-async function expectEnd(place: PoolPlace): Promise<void> {
+export async function expectEnd(place: PoolPlace): Promise<void> {
   await waitFor('the end of all processes', () => processesOf(place).length === 0).catch((cause: unknown) => {
     throw new Error(`still there: ${JSON.stringify(processesOf(place))}`, { cause });
   });
@@ -277,7 +277,7 @@ async function stopEverything(place: PoolPlace, operation: Operation): Promise<{
 }
 
 /** Files of a pool without what differs between places, and which of them have something in them. */
-function namesOf(place: PoolPlace): string {
+export function namesOf(place: PoolPlace): string {
   const nameOf = (file: string): string =>
     `${file.replace(/%2F.*%2F|:\d+(?=\.)/, '')}${lstatSync(join(place.dir, file)).size > 0 ? ' (not empty)' : ''}`;
   return filesOf(place).map(nameOf).join(' ');

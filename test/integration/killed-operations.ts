@@ -1,12 +1,23 @@
 // The operations of a pool whose steps are looked at one by one (killed-at-steps.ts), in each of the settings.
 import { isAlive } from '../helpers/processes.ts';
-import { startHeld, StepTracer, type Stop } from '../helpers/step-tracer.ts';
+import { startHeld, StepTracer, type Intervention } from '../helpers/step-tracer.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { ctl } from './fake-supervisor.ts';
 import { startIn, type PoolPlace, type Setting } from './killed-settings.ts';
 import { fullPool } from './place.ts';
 
 export type Victim = 'supervisor' | 'command' | 'guard' | 'new worker' | 'old worker' | 'old supervisor';
+
+export interface End {
+  /** How it ended, for people. */
+  readonly said: string;
+  /** Whether a pool was said to be up, or has to be. */
+  readonly isUp: boolean;
+  /** Of the command, if it has ended; and what it said. */
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
 
 /** An operation under way in a place of its own. */
 export interface Attempt {
@@ -19,8 +30,7 @@ export interface Attempt {
   readonly oldSupervisor?: number;
   /** Workers from before. */
   readonly oldWorkers: readonly number[];
-  /** How it ended, for people; and whether a pool was said to be up. */
-  readonly ended: Promise<{ said: string; isUp: boolean }>;
+  readonly ended: Promise<End>;
 }
 
 export interface Operation {
@@ -31,7 +41,7 @@ export interface Operation {
   /** Further options of the start, and of the one that heals. */
   readonly further: readonly string[];
   readonly victims: readonly Victim[];
-  readonly begin: (stop?: Stop) => Promise<Attempt>;
+  readonly begin: (at?: Intervention) => Promise<Attempt>;
 }
 
 export function startOf(setting: Setting): Operation {
@@ -41,10 +51,10 @@ export function startOf(setting: Setting): Operation {
     workersAfter: 2,
     further: [],
     victims: victimsOf(setting, ['supervisor', 'command', 'guard', 'new worker']),
-    async begin(stop) {
+    async begin(at) {
       const place = await setting.makePlace();
       const next = await hold(place, [], false);
-      return { place, oldWorkers: [], ...next, tracer: await trace(next, stop) };
+      return { place, oldWorkers: [], ...next, tracer: await trace(next, at) };
     },
   };
 }
@@ -76,13 +86,16 @@ function asked(
     workersAfter,
     further: [],
     victims: ['supervisor', ...victims],
-    async begin(stop) {
+    async begin(at) {
       const { place, pool, oldWorkers } = await startOld(setting);
-      const tracer = await StepTracer.attach(pool.pid, stop);
+      const tracer = await StepTracer.attach(pool.pid, at);
       const ended = ctl(place.stateDir, [command, place.poolName, ...args], place.caller).then(
-        ({ status }) => ({
+        ({ status, stdout, stderr }) => ({
           said: `${command} says ${status}`,
           isUp: command !== 'stop' && (command !== 'restart' || status === 0),
+          status,
+          stdout,
+          stderr,
         }),
       );
       return { place, tracer, supervisor: pool.pid, oldWorkers, ended };
@@ -98,10 +111,10 @@ function handover(setting: Setting): Operation {
     setting,
     ...replacing,
     victims: victimsOf(setting, ['supervisor', 'old supervisor', 'command', 'new worker', 'old worker']),
-    async begin(stop) {
+    async begin(at) {
       const { place, pool, oldWorkers } = await startOld(setting);
       const next = await hold(place, replacing.further, true);
-      return { place, oldWorkers, oldSupervisor: pool.pid, ...next, tracer: await trace(next, stop) };
+      return { place, oldWorkers, oldSupervisor: pool.pid, ...next, tracer: await trace(next, at) };
     },
   };
 }
@@ -112,10 +125,10 @@ function handoverOfGiver(setting: Setting): Operation {
     setting,
     ...replacing,
     victims: ['supervisor'],
-    async begin(stop) {
+    async begin(at) {
       const { place, pool, oldWorkers } = await startOld(setting);
       const next = await hold(place, replacing.further, true);
-      const tracer = await StepTracer.attach(pool.pid, stop);
+      const tracer = await StepTracer.attach(pool.pid, at);
       process.kill(next.supervisor, 'SIGCONT');
       return { place, oldWorkers, ...next, tracer, supervisor: pool.pid };
     },
@@ -130,17 +143,17 @@ export function adoptionOf(setting: Setting): Operation {
     workersAfter: 2,
     further: [],
     victims: victimsOf(setting, ['supervisor', 'command', 'new worker', 'old worker']),
-    async begin(stop) {
+    async begin(at) {
       const { place, pool, oldWorkers } = await startOld(setting);
       process.kill(pool.pid, 'SIGKILL');
       await waitFor('the end of the supervisor', () => !isAlive(pool.pid));
       const next = await hold(place, [], true);
-      return { place, oldWorkers, ...next, tracer: await trace(next, stop) };
+      return { place, oldWorkers, ...next, tracer: await trace(next, at) };
     },
   };
 }
 
-async function startOld(setting: Setting) {
+export async function startOld(setting: Setting) {
   const place = await setting.makePlace();
   const pool = await startIn(place);
   return { place, pool, oldWorkers: await fullPool(pool, 2) };
@@ -156,6 +169,9 @@ async function hold(place: PoolPlace, further: readonly string[], othersServe: b
     const ended = command.ended.then(({ status }) => ({
       said: `the command says ${status}`,
       isUp: othersServe || isSaidToBeUp(),
+      status,
+      stdout: command.stdout(),
+      stderr: command.stderr(),
     }));
     return { supervisor: pid, command: command.pid, ended };
   }
@@ -165,12 +181,15 @@ async function hold(place: PoolPlace, further: readonly string[], othersServe: b
   }).then(() => ({
     said: isSaidToBeUp() ? 'the pool is up' : 'the start fails',
     isUp: othersServe || isSaidToBeUp(),
+    status: isSaidToBeUp() ? 0 : null,
+    stdout: command.stdout(),
+    stderr: command.stderr(),
   }));
   return { supervisor: pid, ended };
 }
 
-async function trace({ supervisor }: Held, stop?: Stop): Promise<StepTracer> {
-  const tracer = await StepTracer.attach(supervisor, stop);
+async function trace({ supervisor }: Held, at?: Intervention): Promise<StepTracer> {
+  const tracer = await StepTracer.attach(supervisor, at);
   process.kill(supervisor, 'SIGCONT');
   return tracer;
 }

@@ -221,7 +221,8 @@ function attempt<T>(look: () => T): T | undefined {
   }
 }
 
-function killAllOf(place: Place): void {
+/** Ends what still runs for it, by PID. */
+export function killAllOf(place: Place): void {
   for (const { pid, startTime } of processesOf(place)) signalProcess(pid, startTime, 'SIGKILL');
 }
 
