@@ -1,8 +1,9 @@
 // Too small a limit on open files: found before anything is made, and said with the way out.
 import { readdirSync } from 'node:fs';
 import type { Config } from '../core/config.ts';
-import { SpawnFcgiError } from '../core/errors.ts';
-import { E } from '../sys/libc.ts';
+import { errnoOf, SpawnFcgiError } from '../core/errors.ts';
+import { describeFailure } from '../core/failure-text.ts';
+import { E, libc } from '../sys/libc.ts';
 import { getFileLimit } from '../sys/resource-limit.ts';
 
 /** A start opens about 15 at the same time; a running pool needs some to look at its workers and to answer. */
@@ -32,24 +33,26 @@ function countOpen(): number {
   }
 }
 
-/** The same failure with the way out, if it comes of the limit on open files. */
+/** The same failure with the way out, if it comes of a limit on open files: the process's, or the machine's. */
 export function explainFileLimit(error: unknown): unknown {
-  if (!hasHitLimit(error)) return error;
+  const errno = findErrno(error, [E.MFILE, E.NFILE]);
+  if (errno === undefined) return error;
   const { soft } = getFileLimit();
-  if (!(error instanceof SpawnFcgiError))
-    return new SpawnFcgiError(`too many open files: the limit is ${soft}`, {
-      hints: [wayOut(soft)],
-      cause: error,
-    });
-  const { message, exitCode, hints } = error;
-  return new SpawnFcgiError(message, { exitCode, hints: [...hints, wayOut(soft)], cause: error });
+  const hint = errno === E.MFILE ? wayOut(soft) : 'no process can open a file now: sysctl fs.file-max';
+  if (error instanceof SpawnFcgiError) {
+    const { message, exitCode, hints } = error;
+    return new SpawnFcgiError(message, { exitCode, hints: [...hints, hint], cause: error });
+  }
+  const message =
+    errno === E.MFILE ? `too many open files: the limit is ${soft}` : describeFailure(error, libc.strerror);
+  return new SpawnFcgiError(message, { hints: [hint], cause: error });
 }
 
-function hasHitLimit(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null) return false;
-  const { errno = 0, cause } = error as { errno?: number; cause?: unknown };
-  // Node has its numbers negative.
-  return Math.abs(errno) === E.MFILE || hasHitLimit(cause);
+/** The first of these numbers that the failure, or what is behind it, has. */
+function findErrno(error: unknown, numbers: readonly number[]): number | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const errno = errnoOf(error);
+  return numbers.includes(errno) ? errno : findErrno((error as { cause?: unknown }).cause, numbers);
 }
 
 function wayOut(limit: bigint): string {

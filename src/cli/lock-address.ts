@@ -2,7 +2,7 @@
 // what it has (--replace, or when nobody can connect to it any more), or refuses beside it.
 import { join } from 'node:path';
 import type { Config } from '../core/config.ts';
-import { SpawnFcgiError } from '../core/errors.ts';
+import { errnoOf, SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState } from '../core/pool-state.ts';
 import { pause } from '../sys/clock.ts';
@@ -146,7 +146,7 @@ function openLock(base: string, address: BoundAddress, workers: number): PoolFil
     files?.giveUp();
     return `${base}: ${libc.strerror(failure)}`;
   } catch (error) {
-    const errno = -((error as { errno?: number }).errno ?? 0);
+    const errno = errnoOf(error);
     if (errno === E.NOSPC || errno === E.DQUOT) return `${base}: ${libc.strerror(errno)}`;
     throw new SpawnFcgiError(`lock of this pool cannot be used: ${(error as Error).message}`, {
       cause: error,

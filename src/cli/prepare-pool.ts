@@ -3,7 +3,7 @@
 import { openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Config } from '../core/config.ts';
-import { SpawnFcgiError } from '../core/errors.ts';
+import { errnoOf, SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { workerPidPath } from '../core/worker-pid-path.ts';
@@ -288,7 +288,8 @@ function changeDirectory(directory: string | undefined): string | undefined {
     process.chdir(directory);
     return absolute;
   } catch (error) {
-    const number = -((error as { errno?: number }).errno ?? 0);
-    throw new SpawnFcgiError(`chdir('${directory}') failed: ${libc.strerror(number)}`, { cause: error });
+    throw new SpawnFcgiError(`chdir('${directory}') failed: ${libc.strerror(errnoOf(error))}`, {
+      cause: error,
+    });
   }
 }

@@ -2,8 +2,10 @@
 // process.stdout would make a caller's pipe non-blocking for everybody.
 import { writeSync } from 'node:fs';
 import { SpawnFcgiError } from '../core/errors.ts';
+import { describeFailure } from '../core/failure-text.ts';
 import { printable, printableLines } from '../core/printable.ts';
 import { writeWithin } from '../sys/bounded-write.ts';
+import { libc } from '../sys/libc.ts';
 
 const errors: string[] = [];
 
@@ -35,12 +37,7 @@ export function printText(text: string): void {
 
 /** An error's line and hints. */
 export function printFailure(error: unknown): void {
-  if (!(error instanceof SpawnFcgiError)) {
-    printError(
-      `unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-    );
-    return;
-  }
+  if (!(error instanceof SpawnFcgiError)) return printError(describeFailure(error, libc.strerror));
   printError(error.message);
   error.hints.forEach(printHint);
 }

@@ -4,6 +4,7 @@ import type { Config } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
 import { everyStep } from '../core/every-step.ts';
 import { describeLeft } from '../core/left-process.ts';
+import { describeFailure } from '../core/failure-text.ts';
 import type { WorkerEnd } from '../core/pool.ts';
 import { Supervisor, type Outcome } from '../supervisor/supervisor.ts';
 import type { Caller } from '../sys/caller.ts';
@@ -159,7 +160,8 @@ class SupervisedRun {
       hangupStops: !this.#isBackground && libc.isatty(0) === 1,
     });
     if (this.#isBackground) this.#frontWatch.begin();
-    process.on('uncaughtException', (error) => this.#survive(error));
+    // Instead of the one that ends a start.
+    process.removeAllListeners('uncaughtException').on('uncaughtException', (error) => this.#survive(error));
     this.#ready.watch();
     if (interruption === undefined) this.#startWorkers();
     else this.#interrupt(interruption, interruption);
@@ -231,7 +233,7 @@ class SupervisedRun {
   /** A mistake of ours must not take a site down: the workers serve on, and the log says what happened. */
   #survive(error: Error): void {
     this.#log.write({ event: 'warning', message: `internal error: ${error.stack ?? error.message}` });
-    if (!this.#isUp) this.#abandon(`unexpected error: ${error.message}`);
+    if (!this.#isUp) this.#abandon(describeFailure(error, libc.strerror));
   }
 
   /** Old workers still serve: ours must all be up, and the old supervisor must let go. */

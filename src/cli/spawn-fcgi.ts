@@ -38,21 +38,27 @@ else if (!isInPlaceBundle && guardsWork === adjustArgument) adjustSocket();
 else void main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<void> {
-  closeOnExecAbove2();
-  const caller = readCaller();
-  const { standIn } = caller;
-  if (standIn !== undefined) attemptCall(() => libc.waitpid(standIn, null, 0));
+  const front = readFront();
   const journal = new StartJournal();
   // Until the command line says another: only the front is sure not to have seen -n.
-  const attempt: Attempt = { name: undefined, isBackground: caller.front !== undefined };
-  try {
-    await run(args, caller, journal, attempt);
-  } catch (thrown) {
+  const attempt: Attempt = { name: undefined, isBackground: front !== undefined };
+  const fail = (thrown: unknown): void => {
     const error = explainFileLimit(thrown);
     journal.undo();
     printFailure(error);
     if (attempt.isBackground) reportFailure(attempt.name);
-    exit(caller, error instanceof SpawnFcgiError ? error.exitCode : exitStatus.failed);
+    exit({ front }, error instanceof SpawnFcgiError ? error.exitCode : exitStatus.failed);
+  };
+  // Also for what a timer or a signal brings. The front's own does not know what was made.
+  process.removeAllListeners('uncaughtException').on('uncaughtException', fail);
+  try {
+    closeOnExecAbove2();
+    const caller = readCaller();
+    const { standIn } = caller;
+    if (standIn !== undefined) attemptCall(() => libc.waitpid(standIn, null, 0));
+    await run(args, caller, journal, attempt);
+  } catch (thrown) {
+    fail(thrown);
   }
 }
 

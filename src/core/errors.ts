@@ -48,6 +48,12 @@ export function forkLimit(errno: number): string {
     : 'see the memory that is left, and memory.max of the cgroup';
 }
 
+/** The kernel's number behind a failure, 0 if there is none. Node has it negative, a SyscallError positive. */
+export function errnoOf(error: unknown): number {
+  const { errno } = (typeof error === 'object' && error !== null ? error : {}) as { errno?: unknown };
+  return typeof errno === 'number' ? Math.abs(errno) : 0;
+}
+
 /** A failed system call: `errno` is the kernel's number, `message` the C library's text for it. */
 export class SyscallError extends Error {
   override readonly name = 'SyscallError';

@@ -1,7 +1,7 @@
 // The client's end of a control socket for who has nothing else to do meanwhile: a
 // start with --replace. Lines with descriptors, each wait with a deadline.
 import { closeSync, constants, openSync } from 'node:fs';
-import { SyscallError } from '../core/errors.ts';
+import { errnoOf, SyscallError } from '../core/errors.ts';
 import { receiveWithDescriptors, sendWithDescriptors } from './descriptor-passing.ts';
 import { O_PATH } from './file-at.ts';
 import { attempt, check, E, libc } from './libc.ts';
@@ -43,7 +43,7 @@ function connectByPath(descriptor: number, path: string): number {
   try {
     file = openSync(path, O_PATH | constants.O_NOFOLLOW);
   } catch (error) {
-    return (error as { errno?: number }).errno ?? -E.NOENT;
+    return -(errnoOf(error) || E.NOENT);
   }
   try {
     return connectTo(descriptor, `/proc/self/fd/${file}`);

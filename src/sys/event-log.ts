@@ -1,10 +1,10 @@
 // Supervisor events in a file (--log) and in syslog. Both are opened before chroot and
 // the drop of privileges and used by descriptor afterwards.
 import { constants, fchownSync, writeSync } from 'node:fs';
-import { SpawnFcgiError } from '../core/errors.ts';
+import { errnoOf, SpawnFcgiError } from '../core/errors.ts';
 import { describeEvent, severityOf, type Severity } from '../core/event-text.ts';
 import { countLosses, formatLine, type LogOptions } from './event-lines.ts';
-import { O_CLOEXEC, statDescriptor, type NameAt } from './file-at.ts';
+import { O_CLOEXEC, removeIfSame, statDescriptor, type NameAt } from './file-at.ts';
 import { describeOpenFailure, openParent } from './open-parent.ts';
 import type { CreatedFile } from './pool-files.ts';
 import type { Identity } from './identity.ts';
@@ -80,7 +80,7 @@ function openLogFile(at: NameAt, owner: Pick<Identity, 'uid' | 'gid'>): LogFile 
   const create = appendFlags | constants.O_CREAT | constants.O_EXCL;
   const created = attempt(() => libc.openat(at.directory, at.name, create, 0o640));
   if (created >= 0) {
-    if (owner.uid !== 0) fchownSync(created, owner.uid, owner.gid === 0 ? -1 : owner.gid);
+    if (owner.uid !== 0) giveTo(owner, created, at);
     return { descriptor: created, identity: statDescriptor(created).identity, isNew: true };
   }
   const flags = appendFlags | constants.O_NONBLOCK;
@@ -99,6 +99,20 @@ function openLogFile(at: NameAt, owner: Pick<Identity, 'uid' | 'gid'>): LogFile 
     throw refuseLog(at.path, 'it has other names (hard links)');
   }
   return { descriptor: opened, identity, isNew: false };
+}
+
+/** Who may not be given it could not write it after a reopen. */
+function giveTo({ uid, gid }: Pick<Identity, 'uid' | 'gid'>, descriptor: number, at: NameAt): void {
+  try {
+    fchownSync(descriptor, uid, gid === 0 ? -1 : gid);
+  } catch (error) {
+    const { identity } = statDescriptor(descriptor);
+    libc.close(descriptor);
+    removeIfSame(at, identity);
+    throw refuseLog(at.path, `it cannot be given to uid ${uid}: ${libc.strerror(errnoOf(error))}`, [
+      `a new log is given to the user of -u, which takes the capability CAP_CHOWN; or create the file first, as one that uid ${uid} may write`,
+    ]);
+  }
 }
 
 function refuseLog(path: string, reason: string, hints: readonly string[] = []): SpawnFcgiError {

@@ -167,6 +167,7 @@ export const E = {
   NOTDIR: 20,
   ISDIR: 21,
   NOEXEC: 8,
+  NFILE: 23,
   MFILE: 24,
   FBIG: 27,
   NOSPC: 28,

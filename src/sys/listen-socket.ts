@@ -3,7 +3,7 @@
 // mode are set through a descriptor of the very file that was bound.
 import { constants } from 'node:fs';
 import type { Config } from '../core/config.ts';
-import { SpawnFcgiError } from '../core/errors.ts';
+import { errnoOf, SpawnFcgiError } from '../core/errors.ts';
 import {
   AT_FDCWD,
   O_CLOEXEC,
@@ -185,10 +185,10 @@ export function openSocketDirectory(path: string): NameAt {
       const { reason, hints } = describeOpenFailure(error);
       throw new SpawnFcgiError(`binding socket '${path}' failed: ${reason}`, { cause: error, hints });
     }
-    const number = (error as { errno?: number }).errno ?? -E.NOENT;
-    if (number === -E.MFILE) throw error;
+    const number = errnoOf(error) || E.NOENT;
+    if (number === E.MFILE) throw error;
     // 1.6 finds a missing directory out by bind, all else by its unlink before that.
-    throw number === -E.NOENT ? refuse('bind', number) : refuseRemoval(-number);
+    throw number === E.NOENT ? refuse('bind', -number) : refuseRemoval(number);
   }
 }
 

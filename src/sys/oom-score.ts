@@ -3,7 +3,7 @@
 // privilege, and a child inherits it: so ours is raised around each spawn, and put back.
 import { totalmem } from 'node:os';
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { SpawnFcgiError } from '../core/errors.ts';
+import { errnoOf, SpawnFcgiError } from '../core/errors.ts';
 import { asUser, type Identity } from './identity.ts';
 import { libc } from './libc.ts';
 
@@ -49,8 +49,8 @@ export class WorkerOomScore {
       return score;
     } catch (error) {
       if (wanted === undefined) return undefined;
-      const { errno, message } = error as NodeJS.ErrnoException;
-      const why = errno === undefined ? message : libc.strerror(-errno);
+      const errno = errnoOf(error);
+      const why = errno === 0 ? (error as Error).message : libc.strerror(errno);
       throw new SpawnFcgiError(`cannot set --oom-score-adj ${wanted}: ${why}`, {
         cause: error,
         hints: [

@@ -2,6 +2,7 @@
 // is not his, and used by its descriptor from then on. For whoever is not root, a plain open: only his own is at stake.
 import { closeSync, constants, openSync, readlinkSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { errnoOf } from '../core/errors.ts';
 import { AT_FDCWD, O_CLOEXEC, O_PATH, statAt, statDescriptor, type NameAt } from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
 import { openError, UnsafeLinkError, walkPath } from './path-walk.ts';
@@ -52,5 +53,5 @@ export function describeOpenFailure(error: unknown): {
   readonly hints: readonly string[];
 } {
   if (error instanceof UnsafeLinkError) return { reason: error.message, hints: error.hints };
-  return { reason: libc.strerror(-((error as { errno?: number }).errno ?? -E.NOENT)), hints: [] };
+  return { reason: libc.strerror(errnoOf(error) || E.NOENT), hints: [] };
 }

@@ -3,7 +3,7 @@
 // by a start that fails.
 import { constants, fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { SpawnFcgiError } from '../core/errors.ts';
+import { errnoOf, SpawnFcgiError } from '../core/errors.ts';
 import { noProcess } from '../core/no-process.ts';
 import {
   fileType,
@@ -79,7 +79,7 @@ export class PidFile {
         const descriptor = openAt(at, create, 0o644);
         return PidFile.#take(at, descriptor, true);
       } catch (error) {
-        if (error instanceof SpawnFcgiError || errorNumber(error) !== E.EXIST) throw refuseOpen(path, error);
+        if (error instanceof SpawnFcgiError || errnoOf(error) !== E.EXIST) throw refuseOpen(path, error);
       }
       const file = PidFile.#openExisting(path, at);
       if (file) return file;
@@ -167,7 +167,7 @@ export class PidFile {
       this.#content = text;
     } catch (error) {
       if (before) this.#putBack(before);
-      throw refuseWrite(errorNumber(error));
+      throw refuseWrite(errnoOf(error));
     }
   }
 
@@ -256,16 +256,12 @@ function openDirectoryOf(path: string): NameAt {
   }
 }
 
-function errorNumber(error: unknown): number {
-  return -((error as { errno?: number }).errno ?? 0);
-}
-
 function refuseOpen(path: string, error: unknown): SpawnFcgiError {
   if (error instanceof SpawnFcgiError) return error;
-  if (errorNumber(error) === E.LOOP) return refuseIrregular(path);
-  return new SpawnFcgiError(`opening PID-file '${path}' failed: ${libc.strerror(errorNumber(error))}`, {
+  if (errnoOf(error) === E.LOOP) return refuseIrregular(path);
+  return new SpawnFcgiError(`opening PID-file '${path}' failed: ${libc.strerror(errnoOf(error))}`, {
     cause: error,
-    hints: errorNumber(error) === E.AGAIN ? [describeLease(path)] : [],
+    hints: errnoOf(error) === E.AGAIN ? [describeLease(path)] : [],
   });
 }
 

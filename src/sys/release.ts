@@ -1,9 +1,10 @@
 // A generation's release, pinned: -d and the directory part of the program's path are
 // resolved once, so that a deploy which switches a symbolic link reaches the workers of
 // the next generation only, whenever one of this generation is started again.
-import { everyStep } from '../core/every-step.ts';
 import { constants, openSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { errnoOf } from '../core/errors.ts';
+import { everyStep } from '../core/every-step.ts';
 import type { Spawner } from '../supervisor/interfaces.ts';
 import { O_CLOEXEC, O_PATH } from './file-at.ts';
 import { E, libc } from './libc.ts';
@@ -96,7 +97,7 @@ export class Releases implements Spawner {
       this.#byGeneration.set(generation, release);
       return release;
     } catch (error) {
-      return -((error as { errno?: number }).errno ?? -E.NOENT);
+      return errnoOf(error) || E.NOENT;
     }
   }
 

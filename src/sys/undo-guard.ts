@@ -3,6 +3,7 @@
 // and, at end of file without one, runs us again with the list. It survives the
 // command and the supervisor, SIGKILL included.
 import { openSync, readFileSync } from 'node:fs';
+import { forkLimit, isForkError, SpawnFcgiError } from '../core/errors.ts';
 import { writeWithin } from './bounded-write.ts';
 import { O_CLOEXEC, fileType, removeIfSame, statAt, type NameAt } from './file-at.ts';
 import { openParent } from './open-parent.ts';
@@ -106,7 +107,7 @@ export class UndoGuard {
     libc.close(nowhere);
     if ('errno' in result) {
       libc.close(writeEnd);
-      throw new Error(`cannot start the guard of this start: ${libc.strerror(result.errno)}`);
+      throw refuse(result.errno);
     }
     return new UndoGuard(writeEnd, result.pid);
   }
@@ -212,6 +213,15 @@ function openIfThere(path: string): NameAt | undefined {
   } catch {
     return undefined;
   }
+}
+
+function refuse(errno: number): SpawnFcgiError {
+  const call = isForkError(errno) ? 'fork' : 'exec';
+  return new SpawnFcgiError(`${call} failed: ${libc.strerror(errno)}`, {
+    hints: [
+      `a start with -u needs a process, /bin/sh, that undoes it should it fail: ${isForkError(errno) ? forkLimit(errno) : 'see /bin/sh'}`,
+    ],
+  });
 }
 
 const pauseMs = 5;

@@ -3,8 +3,7 @@
 // answers; nobody is left as root; the next start works.
 import { appendFileSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { printedPids } from '../helpers/command-under-test.ts';
-import { readProcess, readStat, signalProcess } from '../helpers/processes.ts';
+import { readProcess } from '../helpers/processes.ts';
 import type { Step } from '../helpers/step-tracer.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { ctl } from './fake-supervisor.ts';
@@ -98,11 +97,12 @@ async function judge(operation: FaultyOperation, fault: NamedFault, files: strin
     const hasFailed = attempt.tracer.hasArrived;
     await attempt.tracer.end();
     if (!end) return { outcome: '', problems: ['hangs'] };
-    if (end.status !== 0 && !isAbort(end) && fault.name !== 'write status') problems.push(...judgeWords(end));
+    if (end.status !== 0 && !isAbort(end)) problems.push(...judgeWords(end));
     await check('does not serve', () => expectService(operation, attempt, end));
     await check('is not well', () => expectHealth(operation, attempt, end));
     if (operation.setting.drops) await check('root is left', () => expectNoRoot(attempt));
-    if (operation.kind === 'bare') endBare(attempt, end);
+    // Workers without a supervisor are nobody's to stop.
+    if (operation.kind === 'bare' && end.status === 0) killAllOf(attempt.place);
     if (end.status !== 0 && ['start', 'bare'].includes(operation.kind))
       await check('leaves something', () => expectNothing(attempt));
     // It is true again with the next worker of the slot.
@@ -147,8 +147,8 @@ async function expectService({ kind }: FaultyOperation, { place }: Attempt, { st
 async function expectHealth({ kind }: FaultyOperation, { place }: Attempt, { status }: End): Promise<void> {
   if (kind !== 'change' && !(kind === 'adoption' && status === 0)) return;
   await waitFor('ping', async () => {
-    const { status } = await ctl(place.stateDir, ['ping', place.poolName], place.caller);
-    return status === 0;
+    const answered = await ctl(place.stateDir, ['ping', place.poolName], place.caller);
+    return answered.status === 0;
   });
 }
 
@@ -163,14 +163,6 @@ function rootsOf({ place }: Pick<Attempt, 'place'>): string[] {
     const found = readProcess(pid);
     return found?.status['Uid']?.split(/\s+/).includes('0') === true ? [found.args.join(' ')] : [];
   });
-}
-
-/** Workers without a supervisor are nobody's to stop. */
-function endBare({ place, supervisor }: Attempt, { stdout }: End): void {
-  for (const pid of [supervisor, ...printedPids(stdout)]) {
-    const stat = processesOf(place).find((one) => one.pid === pid) && readStat(pid);
-    if (stat) signalProcess(pid, stat.startTime, 'SIGKILL');
-  }
 }
 
 async function expectNothing({ place, supervisor }: Attempt): Promise<void> {

@@ -1,6 +1,8 @@
 // What users of spawn-fcgictl see: results on stdout, `spawn-fcgictl: TEXT` on stderr.
 // Text of others has been made printable before.
+import { getSystemErrorMessage } from 'node:util';
 import { SpawnFcgiError } from '../../core/errors.ts';
+import { describeFailure } from '../../core/failure-text.ts';
 import { writeFully } from '../write-fully.ts';
 import { printable, printableLines } from '../../core/printable.ts';
 
@@ -14,8 +16,10 @@ export function printError(text: string): void {
 
 export function printFailure(error: unknown): void {
   if (error instanceof SpawnFcgiError) printError(error.message);
-  else
-    printError(
-      `unexpected error: ${printable(error instanceof Error ? (error.stack ?? error.message) : String(error))}`,
-    );
+  else printError(printable(describeFailure(error, textOf)));
+}
+
+/** The C library's text, as Node has it: libc is not loaded. */
+function textOf(errno: number): string {
+  return getSystemErrorMessage(-errno) ?? `error ${errno}`;
 }
