@@ -21,18 +21,33 @@ say() {
     (PATH=/usr/bin:/bin:${PATH-}; logger -p daemon.err -t "$self[$$]" -- "$1") 2>/dev/null
 }
 
-# Node's own words for these are a dump of its stack, or it hangs. Sets file_limit by the way.
+# Node's own words for these are a dump of its stack, or it hangs. Sets file_limit by the way, and is_scarce where
+# nothing says that there are processes left in plenty.
 refuse_limits() {
+  # A shell ends where it cannot fork. Nor is there a process for syslog.
+  few='too few processes are left'
+  way='see pids.max of the cgroup (systemd: TasksMax), kernel.pid_max and kernel.threads-max (sysctl)'
+  trap 'mode=; refuse "$few" "$way"' EXIT
   # -u is -p in some shells.
-  set -- $(ulimit -Sn; ulimit -v; ulimit -d; ulimit -u 2>/dev/null || ulimit -p)
+  { set -- $(ulimit -Sn; ulimit -v; ulimit -d; ulimit -u 2>/dev/null || ulimit -p); } 2>/dev/null
+  trap - EXIT
   file_limit=$1
   [ "$1" = unlimited ] || [ "$1" -ge 24 ] ||
     refuse "too many open files: the limit of $1 is not enough for Node.js" \
       "raise the limit on open files, now $1, before the start: ulimit -n 1024 (systemd: LimitNOFILE=1024)"
   require_kb -v 'address space' "$2" 900000
   require_kb -d 'data segment' "$3" 100000
+  has_many_processes 2>/dev/null && is_scarce= || is_scarce=yes
   # Root is above this one; who else has a small one may have come to its end.
-  [ "${4:-unlimited}" = unlimited ] || [ "$4" -gt 1024 ] || refuse_few_processes "$4"
+  if [ "${4:-unlimited}" != unlimited ] && [ "$4" -le 1024 ]; then
+    few="too few processes are left to this user, whose limit is $4 (ulimit -u): spawn-fcgi needs 6 beside the workers"
+    is_scarce=yes
+    refuse_few_processes 5
+  elif [ -n "$is_scarce" ]; then
+    [ "$mode" = background ] && needed='8 beside the workers' || needed=5
+    few="$few: $self needs $needed"
+    refuse_few_processes "${needed%% *}" "$way"
+  fi
 }
 
 require_kb() {
@@ -41,14 +56,40 @@ require_kb() {
       "the program alone is limited by -- /bin/sh -c 'ulimit $1 $3; exec PROGRAM'"
 }
 
-# As many at once as this command and Node are going to start: shells that wait for each other. A shell ends where it
-# cannot fork.
+# Whether a hundred more may be started here, as far as the machine and the cgroups tell; costs no process.
+has_many_processes() {
+  read -r _ _ _ tasks _ </proc/loadavg || return
+  tasks=${tasks#*/}
+  for limit in pid_max threads-max; do
+    read -r most <"/proc/sys/kernel/$limit" && [ "$((most - tasks))" -ge 100 ] || return
+  done
+  while IFS=: read -r _ controllers group; do
+    case ,$controllers, in
+      ,,) root=/sys/fs/cgroup ;;
+      *,pids,*) root=/sys/fs/cgroup/pids ;;
+      *) continue ;;
+    esac
+    [ -d "$root" ] || return
+    while :; do
+      if read -r most <"$root$group/pids.max" && [ "$most" != max ]; then
+        read -r tasks <"$root$group/pids.current" && [ "$((most - tasks))" -ge 100 ] || return
+      fi
+      [ -n "$group" ] || break
+      group=${group%/*}
+    done
+  done </proc/self/cgroup
+}
+
+# As many at once as this command and Node are going to start: shells that wait for each other.
 refuse_few_processes() {
-  few="too few processes are left to this user, whose limit is $1 (ulimit -u): spawn-fcgi needs 6 beside the workers"
-  # Nor is there a process for syslog.
-  trap 'mode=; refuse "$few"' EXIT
-  ( ( ( ( (:) || exit; ) || exit; ) || exit; ) || exit; ) 2>/dev/null || exit
+  way=$2
+  trap 'mode=; refuse "$few" ${way:+"$way"}' EXIT
+  nest_shells "$1" 2>/dev/null || exit
   trap - EXIT
+}
+
+nest_shells() {
+  [ "$1" -eq 0 ] || (nest_shells "$(($1 - 1))" || exit)
 }
 
 is_new_enough() {

@@ -41,7 +41,7 @@ export function makeMemoryGroup(limitMiB: number): MemoryGroup | string {
   };
 }
 
-function canLimit(root: string, limit: string): boolean {
+export function canLimit(root: string, limit: string): boolean {
   const path = join(root, `${groupName()}-try`);
   try {
     mkdirSync(path);
@@ -54,7 +54,7 @@ function canLimit(root: string, limit: string): boolean {
 }
 
 /** Not while the kernel still buries somebody. */
-function isRemoved(path: string): boolean {
+export function isRemoved(path: string): boolean {
   try {
     rmdirSync(path);
     return true;
@@ -63,6 +63,6 @@ function isRemoved(path: string): boolean {
   }
 }
 
-function groupName(): string {
+export function groupName(): string {
   return `spawn-fcgi-test-${process.pid}`;
 }
