@@ -32,6 +32,8 @@ export interface Claim {
   readonly orphans: readonly WorkerRecord[];
   /** Whom the recorded workers run as. */
   readonly workerUid: number | undefined;
+  /** The listening socket that the killed supervisor named. */
+  readonly socketInode: string | undefined;
   /** The supervisor that gives its pool to us. */
   readonly giver: Lock['giver'];
 }
@@ -71,6 +73,7 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
     hints: [hint],
     orphans: [],
     workerUid: undefined,
+    socketInode: undefined,
     giver: undefined,
   };
 
@@ -99,7 +102,16 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
     const left = giver ? undefined : files.state.read();
     const orphans = left && proc ? await findOrphansThatStay(left, wanted.address, proc) : [];
     const hints = lock.wasCutOff && giver ? [describeCutOff(giver.state)] : [];
-    return { files, giver, isOfRunningPool, waitForStop, hints, orphans, workerUid: left?.workerUid };
+    return {
+      files,
+      giver,
+      isOfRunningPool,
+      waitForStop,
+      hints,
+      orphans,
+      workerUid: left?.workerUid,
+      socketInode: left?.sockets[0],
+    };
   }
 }
 

@@ -21,6 +21,8 @@ export interface ControlledPool extends Pick<Machine, 'describeErrno' | 'signalN
   readonly summary: () => PoolSummary;
   /** Sees to it that clients reach the workers that come; why they cannot. */
   readonly renewSocket: () => string | undefined;
+  /** Tells why they cannot reach the socket, by one connection to it; undefined: they can, as far as anybody knows. */
+  readonly askReach: (done: (problem: string | undefined) => void) => void;
   readonly stop: (reason: string) => void;
   readonly handOver: (fields: Readonly<Record<string, unknown>>, client: ControlClient) => void;
   readonly nowMs: () => number;
@@ -43,9 +45,9 @@ export class PoolActions implements ControlActions {
   carryOut(request: ControlRequest, client: ControlClient): void {
     switch (request.command) {
       case 'ping':
-        return this.#describe(client, 'alive', () => this.#pool.summary());
+        return this.#ping(client);
       case 'status':
-        return this.#describe(client, '', () => this.#pool.status());
+        return this.#look(this.#pool.status, (pool) => client.answer(done('', pool)));
       case 'stop':
         return this.#stop(client);
       case 'reload':
@@ -82,17 +84,27 @@ export class PoolActions implements ControlActions {
     return isWaitedFor;
   }
 
+  /** Only somebody who waits for it may get a connection that nobody will use. */
+  #ping(client: ControlClient): void {
+    this.#look(this.#pool.summary, (pool) => {
+      const isGood = pool.phase === 'serving' && pool.serving !== 'no' && pool.unreachable === null;
+      const answer = (unreachable: string | null): void =>
+        client.answer(done('alive', { ...pool, unreachable }));
+      if (!isGood || pool.idle === 0) answer(pool.unreachable);
+      else this.#pool.askReach((problem) => answer(problem ?? null));
+    });
+  }
+
   /** Between two requests a worker neither waits nor holds a connection: a short look may miss that it serves. */
-  #describe(
-    client: ControlClient,
-    message: string,
+  #look(
     look: () => PoolStatus | PoolSummary,
+    tell: (pool: PoolStatus | PoolSummary) => void,
     looksLeft = servingLooks,
   ): void {
     const pool = look();
     const mayBeMissed = pool.phase === 'serving' && pool.serving === 'no' && pool.idle > 0 && looksLeft > 1;
-    if (!mayBeMissed) client.answer(done(message, pool));
-    else setTimeout(() => this.#describe(client, message, look, looksLeft - 1), waitLookMs);
+    if (mayBeMissed) setTimeout(() => this.#look(look, tell, looksLeft - 1), waitLookMs);
+    else tell(pool);
   }
 
   #stop(client: ControlClient): void {
@@ -127,7 +139,12 @@ export class PoolActions implements ControlActions {
 
   #conclude(client: ControlClient, end: OperationEnd): void {
     this.#waiting.delete(client);
-    client.answer(resultOf(end, this.#pool.summary()));
+    const result = resultOf(end, this.#pool.summary());
+    if (!result.ok || result.status !== 0) return client.answer(result);
+    // Old workers, or the new ones, may have spoiled the socket meanwhile.
+    this.#pool.askReach((problem) =>
+      client.answer(problem === undefined ? result : spoiled(result, problem)),
+    );
   }
 
   #scale(workers: number | `${'+' | '-'}${number}`, client: ControlClient): void {
@@ -203,6 +220,11 @@ export class PoolActions implements ControlActions {
     };
     look();
   }
+}
+
+function spoiled(result: ControlResult, problem: string): ControlResult {
+  const message = `${result.message}, but nobody can connect: ${problem}; start the pool again as it was started, with --replace`;
+  return { ...result, status: 1, message };
 }
 
 function countWorkers(count: number): string {

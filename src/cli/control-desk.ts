@@ -12,6 +12,7 @@ import { describePool, summarizePool, type StatusSource } from './pool-status.ts
 import { Handover } from './hand-over.ts';
 import type { PoolRecords } from './pool-records.ts';
 import type { PreparedPool } from './prepare-pool.ts';
+import type { ReachCheck } from './reach-check.ts';
 import type { SocketRenewal } from './socket-renewal.ts';
 import { ControlServer } from '../control/server.ts';
 
@@ -23,6 +24,7 @@ export interface DeskOptions {
   readonly records: PoolRecords;
   readonly log: EventLog;
   readonly renewal: SocketRenewal;
+  readonly reach: ReachCheck;
   readonly stop: (reason: string) => void;
   readonly signalName: (signal: number) => string | undefined;
   readonly describeErrno: (errno: number) => string;
@@ -46,13 +48,15 @@ export class ControlDesk {
   }
 
   open(): void {
-    const { config, prepared, supervisor, freezer, renewal, stop, signalName, describeErrno } = this.#options;
+    const { config, prepared, supervisor, freezer, renewal, reach, stop, signalName, describeErrno } =
+      this.#options;
     if (prepared.files?.control === undefined) return;
     const source: StatusSource = {
       config,
       prepared,
       supervisor,
       freezer,
+      reach,
       signalName,
       describeErrno,
       command: prepared.commandLine,
@@ -65,6 +69,7 @@ export class ControlDesk {
       status: () => describePool(source),
       summary: () => summarizePool(source),
       renewSocket: () => renewal.renew(),
+      askReach: (done) => reach.ask(done),
       stop,
       handOver: (fields, client) => this.#handOver(fields, client),
       nowMs: () => systemClock.nowMs(),

@@ -3,9 +3,11 @@
 import type { BoundAddress } from '../core/pool-id.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { pause } from '../sys/clock.ts';
-import { socketsListeningOn } from '../sys/port-holder.ts';
+import { isListeningInode, socketsListeningOn } from '../sys/port-holder.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
+import { parseIp } from '../sys/socket-address.ts';
 import { isOrphanOn, sessionsHolding } from '../sys/socket-holders.ts';
+import { hasBoundSocket } from '../sys/take-socket.ts';
 
 const pollMs = 5;
 const dyingMs = 1000;
@@ -30,7 +32,11 @@ export function findOrphans(state: PoolState, address: BoundAddress, proc: ProcF
   if (isElsewhere(state, proc)) return [];
   const { workers, sockets, startTime, workerUid } = state;
   // The socket of a worker on trial is none of the address.
-  const inodes = new Set([...socketsListeningOn(proc, address, state), ...sockets.slice(1)]);
+  const inodes = new Set([
+    ...socketsListeningOn(proc, address, state),
+    ...socketsShutDown(state, address, proc),
+    ...sockets.slice(1),
+  ]);
   const isOrphan = ({ pid }: { pid: number }): boolean => isOrphanOn(proc, pid, workerUid, inodes);
   const told = workers.filter((worker) => proc.isAlive(worker) && isOrphan(worker));
   const known = new Set(told.map(({ pid }) => pid));
@@ -40,6 +46,24 @@ export function findOrphans(state: PoolState, address: BoundAddress, proc: ProcF
     .filter((worker) => Number(worker.startTime) >= Number(startTime) && isOrphan(worker))
     .map((worker) => ({ ...worker, slot: 0 }));
   return [...told, ...untold];
+}
+
+/**
+ * A worker may have shut the socket down for all: then nobody listens on the address, and what the state names counts if
+ * one of its workers has it, still bound there. (A Unix socket listens on in the kernel's tables.)
+ */
+export function socketsShutDown(
+  { sockets, workers }: PoolState,
+  address: BoundAddress,
+  proc: ProcFs,
+): readonly string[] {
+  const [told] = sockets;
+  const target = address.kind === 'tcp' ? parseIp(address.ip, address.port) : undefined;
+  if (told === undefined || target?.kind !== 'tcp' || isListeningInode(proc, told)) return [];
+  const isHeld = workers.some(
+    (worker) => proc.isAlive(worker) && hasBoundSocket(proc, worker.pid, told, target.bytes),
+  );
+  return isHeld ? [told] : [];
 }
 
 /** Whether the pool lives, or lived, in another container, whose PIDs mean nothing here. */

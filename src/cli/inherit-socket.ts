@@ -3,18 +3,25 @@
 // are applied when everything else has succeeded.
 import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
-import type { WorkerRecord } from '../core/pool-state.ts';
 import { fileType, statAt } from '../sys/file-at.ts';
 import type { Identity } from '../sys/identity.ts';
 import { libc } from '../sys/libc.ts';
-import { openSocketDirectory, type ListenSocket } from '../sys/listen-socket.ts';
-import { unbar } from '../sys/socket-door.ts';
+import { resetOptions } from '../sys/listener-options.ts';
+import { listenAgain, openSocketDirectory, type ListenSocket } from '../sys/listen-socket.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
+import { describeReach, isOfOurNamespace, reachOf } from '../sys/reach.ts';
+import { socketOption } from '../sys/socket-facts.ts';
 import { inodeOf, isBoundTo, type SocketFile } from '../sys/socket-file.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 import { othersOf } from '../sys/socket-holders.ts';
-import { checkListeningSocket, takeListeningSocket, type TakenSocket } from '../sys/take-socket.ts';
+import {
+  checkListeningSocket,
+  takeListeningSocket,
+  type Search,
+  type TakenSocket,
+} from '../sys/take-socket.ts';
 import type { Claim } from './claim-address.ts';
+import { printHint } from './print.ts';
 
 /** What was found; undefined: nobody has the socket, or nobody could reach it, and it is bound anew. */
 export type Inheritance =
@@ -29,21 +36,22 @@ export function findSocket(
   proc: ProcFs | undefined,
   identity: Identity,
 ): Inheritance {
-  if (claim.giver) {
-    const descriptor = claim.giver.connection.offer.listening;
-    // A socket whose file is gone is of no use to anybody: bound anew, while the old workers end.
-    return checkListeningSocket(descriptor, target) === undefined
-      ? { descriptor, from: 'supervisor' }
-      : undefined;
-  }
-  return claim.orphans.length === 0
-    ? undefined
-    : takeFromOrphans(claim.orphans, claim.workerUid, target, proc, identity);
+  if (claim.giver) return takeOffer(claim.giver.connection.offer.listening, target);
+  return claim.orphans.length === 0 ? undefined : takeFromOrphans(claim, target, proc, identity);
+}
+
+/** A socket whose file is gone is of no use to anybody: bound anew, while the old workers end. */
+function takeOffer(descriptor: number, target: SocketAddress): Inheritance {
+  // The whole pool is elsewhere: ours would be another.
+  if (target.kind === 'tcp' && !isOfOurNamespace(descriptor))
+    throw new SpawnFcgiError('cannot take over the pool: it listens in another network namespace');
+  const isListening = target.kind === 'unix' || socketOption(descriptor, 'isListening') === 1;
+  const isMeant = !isListening || checkListeningSocket(descriptor, target) === undefined;
+  return isMeant ? { descriptor, from: 'supervisor' } : undefined;
 }
 
 function takeFromOrphans(
-  orphans: readonly WorkerRecord[],
-  workerUid: number | undefined,
+  { orphans, workerUid, socketInode }: Claim,
   target: SocketAddress,
   proc: ProcFs | undefined,
   identity: Identity,
@@ -59,7 +67,7 @@ function takeFromOrphans(
   let refusal: number | undefined;
   for (const { pid, startTime } of orphans) {
     if (!proc?.isAlive({ pid, startTime })) continue;
-    const taken = takeFromSession(proc, pid, target);
+    const taken = takeFromSession(proc, pid, target, { told: socketInode, onForeign: refuseForeign });
     if (taken && 'descriptor' in taken) return { descriptor: taken.descriptor, from: 'workers' };
     if (taken) refusal = taken.errno;
   }
@@ -71,21 +79,45 @@ function takeFromOrphans(
 }
 
 /** From the leader, else from who has it for a leader that has closed it. */
-function takeFromSession(proc: ProcFs, leader: number, target: SocketAddress): TakenSocket | undefined {
-  const taken = takeListeningSocket(proc, leader, target);
+function takeFromSession(
+  proc: ProcFs,
+  leader: number,
+  target: SocketAddress,
+  search: Search,
+): TakenSocket | undefined {
+  const taken = takeListeningSocket(proc, leader, target, search);
   if (taken) return taken;
   for (const pid of othersOf(proc, leader)) {
-    const found = takeListeningSocket(proc, pid, target);
+    const found = takeListeningSocket(proc, pid, target, search);
     if (found) return found;
   }
   return undefined;
 }
 
-/** The socket as a pool has it; a Unix one with its file, which must be the one at the path. */
+function refuseForeign(pid: number): void {
+  printHint(
+    `PID ${pid} has a socket of another network namespace that is bound to this address; it is not taken`,
+  );
+}
+
+/**
+ * The socket as a pool has it, without what a worker may have set on it; a Unix one with its file, which must be the one
+ * at the path.
+ */
 export function holdSocket(descriptor: number, target: SocketAddress): ListenSocket {
-  unbar(descriptor);
+  resetOptions(descriptor);
   const file = target.kind === 'unix' ? holdFile(descriptor, target.path) : undefined;
   return { descriptor, inode: inodeOf(descriptor), file };
+}
+
+/** Why nobody would reach the workers on a socket that was taken, though all that can be was set right; undefined: they would. */
+export function refuseUnreachable(
+  socket: ListenSocket,
+  target: SocketAddress,
+  backlog: number,
+): string | undefined {
+  if (socketOption(socket.descriptor, 'isListening') !== 1) listenAgain(socket.descriptor, backlog);
+  return describeReach(reachOf({ socket, path: target.kind === 'unix' ? target.path : undefined }));
 }
 
 /** Asked again of what is held: in a directory of others it may have been exchanged since it was checked. */

@@ -45,6 +45,7 @@ export class PoolRecords implements WorkerRecords {
     this.door = new SocketDoor(prepared.socket, prepared.proc?.descriptor);
     this.#warn = warn;
     this.#socket = prepared.socket.inode;
+    this.#formerSocket = prepared.socket.formerInode;
     this.#startTime = prepared.proc?.stat(process.pid)?.startTime ?? '';
     this.#pidNamespace = prepared.proc?.pidNamespace;
     this.#pidFilePath = config.pidFile === undefined ? undefined : prepared.pidFile?.absolutePath;

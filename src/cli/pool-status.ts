@@ -11,6 +11,7 @@ import type { SessionFreezer } from '../sys/session-freeze.ts';
 import type { SessionScan } from '../sys/session-scan.ts';
 import { standingOf } from '../sys/socket-file.ts';
 import { readinessOfAny } from '../sys/waiting.ts';
+import type { ReachCheck } from './reach-check.ts';
 import type { PreparedPool } from './prepare-pool.ts';
 
 export interface StatusSource {
@@ -18,6 +19,7 @@ export interface StatusSource {
   readonly prepared: PreparedPool;
   readonly supervisor: Supervisor;
   readonly freezer: SessionFreezer;
+  readonly reach: ReachCheck;
   readonly command: readonly string[];
   readonly upAtMs: number;
   readonly nowMs: () => number;
@@ -58,6 +60,7 @@ function summarize(source: StatusSource, workers: readonly Active[]): PoolSummar
     backoff: pool.slots.filter(({ state }) => state.kind === 'backoff').length,
     queue: acceptQueue(prepared.socket) ?? null,
     socketFile: prepared.socket.file ? standingOf(prepared.socket.file) : null,
+    unreachable: source.reach.obstacle() ?? null,
     operation: describeOperation(source),
     lastReload: describeLastReload(source),
     command: source.command,

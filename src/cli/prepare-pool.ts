@@ -13,7 +13,14 @@ import { enterChroot } from '../sys/enter-chroot.ts';
 import { libc } from '../sys/libc.ts';
 import { requireGroup, resolveIdentity, setGroups, setUser, type Identity } from '../sys/identity.ts';
 import { connectAhead } from '../sys/private-socket.ts';
-import { listenOn, socketOwner, type BindWitness, type ListenSocket } from '../sys/listen-socket.ts';
+import {
+  listenInPlaceOf,
+  listenOn,
+  socketOwner,
+  type BindWitness,
+  type ListenSocket,
+  type SocketOwner,
+} from '../sys/listen-socket.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
 import { removeIfSame } from '../sys/file-at.ts';
 import { PidFile } from '../sys/pid-file.ts';
@@ -27,7 +34,7 @@ import { claimAddress, type Claim } from './claim-address.ts';
 import { requireDistinctFiles } from './distinct-files.ts';
 import { requireFiles } from './file-limit.ts';
 import { nameAddress, resolveListenAddress } from './listen-address.ts';
-import { findSocket, holdSocket, refuseInUse } from './inherit-socket.ts';
+import { findSocket, holdSocket, refuseInUse, refuseUnreachable } from './inherit-socket.ts';
 import { describeLogProblem, openEventLog } from './open-event-log.ts';
 import type { PoolGiver } from './pool-giver.ts';
 import { printHint } from './print.ts';
@@ -49,8 +56,12 @@ export interface PreparedPool {
   readonly log: EventLog | undefined;
   /** To print once the pool is up. */
   readonly laterHints: readonly string[];
-  /** Binds the same address once more, as at the start; undefined where a supervisor cannot. */
-  readonly bindAgain: (() => ListenSocket) | undefined;
+  /** Binds the same address once more, as at the start, in the place of that socket; undefined where a supervisor cannot. */
+  readonly bindAgain: ((old: number) => ListenSocket) | undefined;
+  /** Where clients find a Unix socket, from where we are; undefined: there is no such path any more. */
+  readonly clientPath: string | undefined;
+  /** Of a Unix socket's file. */
+  readonly socketMode: number;
   /** /dev/null, read and write, opened before any chroot. */
   readonly nowhere: number;
   readonly proc: ProcFs | undefined;
@@ -137,12 +148,22 @@ export async function preparePool({
   const owner = socketOwner(config, identity, socketIdentity, proc?.descriptor);
   const laterHints = [...describeLogProblem(config), ...describeShutOut(config, address, owner)];
   let isInherited = false;
+  /** One that was taken, and was of no use. */
+  let former: ListenSocket | undefined;
   const bind = async (): Promise<ListenSocket> => {
     const found = isSupervised ? findSocket(claim, target, proc, identity) : undefined;
     if (found && 'hint' in found) throw refuseInUse(address, found.hint);
-    if (!found) return bindAddress(target, address, config.backlog, owner, claim, proc, journal);
-    isInherited = true;
+    const bindNew = (): Promise<ListenSocket> =>
+      bindAddress({ target, address, backlog: config.backlog, owner, claim, proc, journal, old: former });
+    if (!found) return bindNew();
     const held = holdSocket(found.descriptor, target);
+    const problem = refuseUnreachable(held, target, config.backlog);
+    if (problem !== undefined) {
+      printHint(`nobody could reach the pool on ${formatAddress(address)}: ${problem}; it is bound anew`);
+      former = held;
+      return bindNew();
+    }
+    isInherited = true;
     if (held.file && address.kind === 'unix') {
       // What a socket that is bound now would get.
       const [uid, gid] = [owner.uid || (process.getuid?.() ?? 0), owner.gid || (process.getgid?.() ?? 0)];
@@ -160,10 +181,12 @@ export async function preparePool({
   beforeDrop(identity);
   // After an exec in place nobody would be left to remove them.
   if (config.model === 'exec') claim.files?.release();
+  // Only its number is needed from now on, to know workers that have it.
+  if (former) libc.close(former.descriptor);
   setUser(identity);
   const directory = changeDirectory(config.directory);
   return {
-    socket,
+    socket: former ? { ...socket, formerInode: former.inode } : socket,
     address: formatAddress(address),
     identity,
     files: claim.files,
@@ -172,7 +195,11 @@ export async function preparePool({
     workerPidPattern,
     log,
     laterHints,
-    bindAgain: mayBindAgain(config, owner) ? () => listenOn(target, config.backlog, owner) : undefined,
+    bindAgain: mayBindAgain(config, owner)
+      ? (old) => listenInPlaceOf(old, target, () => listenOn(target, config.backlog, owner))
+      : undefined,
+    clientPath: clientPathOf(config, target, address),
+    socketMode: owner.mode,
     nowhere,
     proc,
     readyProbe,
@@ -184,6 +211,13 @@ export async function preparePool({
     isTakingOver: isInherited,
     commandLine: ['spawn-fcgi', ...process.argv.slice(2)],
   };
+}
+
+/** As a client names it that sees what we see. */
+function clientPathOf(config: Config, target: SocketAddress, address: BoundAddress): string | undefined {
+  if (target.kind === 'tcp' || address.kind === 'tcp') return undefined;
+  if (config.chroot === undefined) return address.path;
+  return !config.socketBeforeChroot && target.path.startsWith('/') ? target.path : undefined;
 }
 
 const noIdentity: Identity = { uid: 0, gid: 0, userName: undefined };
@@ -234,19 +268,25 @@ function notePidFile(file: PidFile, journal: StartJournal): PidFile {
 const retryPauseMs = 10;
 const dyingWorkersMs = 1000;
 
-async function bindAddress(
-  target: SocketAddress,
-  address: BoundAddress,
-  backlog: number,
-  owner: Parameters<typeof listenOn>[2],
-  claim: Claim,
-  proc: ProcFs | undefined,
-  journal: StartJournal,
-): Promise<ListenSocket> {
+interface Binding {
+  readonly target: SocketAddress;
+  readonly address: BoundAddress;
+  readonly backlog: number;
+  readonly owner: SocketOwner;
+  readonly claim: Claim;
+  readonly proc: ProcFs | undefined;
+  readonly journal: StartJournal;
+  /** A socket on the address that nobody can reach. */
+  readonly old: ListenSocket | undefined;
+}
+
+async function bindAddress(binding: Binding): Promise<ListenSocket> {
+  const { target, address, backlog, owner, claim, proc, journal, old } = binding;
+  const listen = (): ListenSocket => listenOn(target, backlog, owner, witnessOf(address, journal));
   const deadlineMs = performance.now() + dyingWorkersMs;
   for (;;) {
     try {
-      return listenOn(target, backlog, owner, witnessOf(address, journal));
+      return old ? listenInPlaceOf(old.descriptor, target, listen) : listen();
     } catch (error) {
       // Workers that were just killed together with their supervisor may be dying still.
       if (!isInUse(error) || claim.orphans.length === 0 || performance.now() > deadlineMs) {

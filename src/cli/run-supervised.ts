@@ -22,6 +22,7 @@ import { PoolMachine, signalName } from './pool-machine.ts';
 import { PoolRecords } from './pool-records.ts';
 import { describeFirstEnd, explainStartFailure, statusOf } from './start-failure.ts';
 import type { PreparedPool } from './prepare-pool.ts';
+import { ReachCheck } from './reach-check.ts';
 import { ReadyCheck } from './ready-check.ts';
 import { reportFailure } from './failure-report.ts';
 import { printError, printHint, printLine } from './print.ts';
@@ -125,7 +126,14 @@ class SupervisedRun {
       leaveWorkers: () => journal.leave(),
       verdict,
     });
-    this.#renewal = new SocketRenewal({ prepared, records: this.#records, log: this.#log });
+    const reach = new ReachCheck(prepared);
+    this.#renewal = new SocketRenewal({
+      prepared,
+      backlog: config.backlog,
+      reach,
+      records: this.#records,
+      log: this.#log,
+    });
     this.#desk = new ControlDesk({
       config,
       prepared,
@@ -134,6 +142,7 @@ class SupervisedRun {
       records: this.#records,
       log: this.#log,
       renewal: this.#renewal,
+      reach,
       stop: (reason) => this.#supervisor.stop(reason),
       signalName,
       describeErrno: machine.describeErrno,

@@ -1,14 +1,20 @@
-// A pool whose socket file was removed or replaced serves nobody. Before its workers are replaced the socket is bound
-// anew, where the supervisor still may: old workers finish on the old one, new ones start on the new.
+// A pool that no client can reach serves nobody: its socket file was removed or replaced, or a worker has spoiled the
+// socket that all share. Before its workers are replaced that is set right, or the socket is bound anew where the
+// supervisor still may: old workers finish on the old one, new ones start on the new.
 import type { Config } from '../core/config.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
-import { renewSocket, type SocketOwner } from '../sys/listen-socket.ts';
-import { standingOf } from '../sys/socket-file.ts';
+import { listenAgain, renewSocket, type SocketOwner } from '../sys/listen-socket.ts';
+import { resetOptions } from '../sys/listener-options.ts';
+import { socketOption } from '../sys/socket-facts.ts';
+import { adjustSocketFile, standingOf, type Standing } from '../sys/socket-file.ts';
 import type { PoolRecords } from './pool-records.ts';
 import type { PreparedPool } from './prepare-pool.ts';
+import type { ReachCheck } from './reach-check.ts';
 
 export interface RenewalOptions {
   readonly prepared: PreparedPool;
+  readonly backlog: number;
+  readonly reach: ReachCheck;
   readonly records: Pick<PoolRecords, 'renewed'>;
   readonly log: EventLog;
 }
@@ -20,40 +26,76 @@ export class SocketRenewal {
     this.#options = options;
   }
 
-  /** Binds anew if that is needed; why nobody can connect afterwards either, and the way out, or undefined. */
+  /** Sees to it that clients reach the socket; why they cannot afterwards either, and the way out, or undefined. */
   renew(): string | undefined {
-    const { prepared, records, log } = this.#options;
-    const { socket, address, bindAgain } = prepared;
-    const standing = socket.file ? standingOf(socket.file) : 'ours';
-    if (standing === 'ours') return undefined;
-    const loss = `the socket file ${address} was ${standing === 'gone' ? 'removed' : 'replaced'}`;
-    const failure = this.#bind(bindAgain);
-    if (failure !== undefined) {
-      return `nobody can connect: ${loss}, and ${failure}; start the pool again as it was started, and it is taken over`;
-    }
-    records.renewed();
-    log.write({ event: 'socket-renewed', address, was: standing });
-    return undefined;
+    const { file } = this.#options.prepared.socket;
+    const standing = file ? standingOf(file) : 'ours';
+    return standing === 'ours' ? this.#renewSpoiled() : this.#renewLost(standing);
   }
 
-  #bind(bindAgain: PreparedPool['bindAgain']): string | undefined {
+  #renewLost(standing: Exclude<Standing, 'ours'>): string | undefined {
+    const loss = `the socket file ${this.#options.prepared.address} was ${standing === 'gone' ? 'removed' : 'replaced'}`;
+    const failure = this.#bind(standing);
+    return failure === undefined
+      ? undefined
+      : `nobody can connect: ${loss}, and ${failure}; start the pool again as it was started, and it is taken over`;
+  }
+
+  #renewSpoiled(): string | undefined {
+    this.#restore();
+    const problem = this.#options.reach.problem();
+    if (problem === undefined) return undefined;
+    const failure = this.#bind('unreachable');
+    return failure === undefined
+      ? undefined
+      : `nobody can connect: ${problem}, and ${failure}; start the pool again as it was started, with --replace`;
+  }
+
+  /** What can be set right without another socket. */
+  #restore(): void {
+    const { prepared, backlog, reach, log } = this.#options;
+    const { socket, socketMode } = prepared;
+    const told = restoreSocket(socket.descriptor, backlog);
+    if (reach.isFileClosed && socket.file && adjustSocketFile(socket.file, { mode: socketMode }))
+      told.push('mode of its file');
+    if (told.length > 0)
+      log.write({
+        event: 'warning',
+        message: `a worker had changed the socket, which is as before: ${told.join(', ')}`,
+      });
+  }
+
+  #bind(was: Exclude<Standing, 'ours'> | 'unreachable'): string | undefined {
+    const { prepared, backlog, records, log } = this.#options;
+    const { socket, address, bindAgain } = prepared;
     if (!bindAgain) return 'this supervisor has no right to make it again';
     try {
-      renewSocket(this.#options.prepared.socket, bindAgain());
-      return undefined;
+      renewSocket(socket, bindAgain(socket.descriptor));
     } catch (error) {
+      restoreSocket(socket.descriptor, backlog);
       return `it cannot be made again (${(error as Error).message})`;
     }
+    records.renewed();
+    log.write({ event: 'socket-renewed', address, was });
+    return undefined;
   }
 }
 
+/** What can be set right of the socket itself, and its name. */
+export function restoreSocket(descriptor: number, backlog: number): string[] {
+  const isListening = socketOption(descriptor, 'isListening') === 1;
+  const names = resetOptions(descriptor);
+  return !isListening && listenAgain(descriptor, backlog) ? [...names, 'shutdown(2)'] : names;
+}
+
 /**
- * Whether the path still leads where it led, after chroot and -d, and the file would get the owner that it had. (What the
- * directory then allows is another question.)
+ * Whether the address still leads where it led, after chroot and -d, and a file would get the owner that it had. (What the
+ * directory, or the kernel of a port, then allows is another question.)
  */
 export function mayBindAgain(config: Config, owner: SocketOwner): boolean {
   const { listen, chroot, socketBeforeChroot, directory } = config;
-  if (listen.kind !== 'unix' || (socketBeforeChroot && chroot !== undefined)) return false;
+  if (listen.kind === 'tcp') return true;
+  if (socketBeforeChroot && chroot !== undefined) return false;
   if (!listen.path.startsWith('/') && directory !== undefined) return false;
   const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
   return uid === 0 || ((owner.uid || uid) === uid && (owner.gid || gid) === gid);

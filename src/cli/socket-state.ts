@@ -6,6 +6,7 @@ import { acceptQueue } from '../sys/accept-queue.ts';
 import type { ListenSocket } from '../sys/listen-socket.ts';
 import { attempt, libc } from '../sys/libc.ts';
 import { isNonBlocking, setNonBlocking } from '../sys/non-blocking.ts';
+import { restoreSocket } from './socket-renewal.ts';
 
 /** A program that is slow to start, and up by its age alone, sets the flag later. */
 const lookAgainAfterMs = 1000;
@@ -51,5 +52,7 @@ export class SocketState implements SharedSocket {
   reset(): void {
     this.#isNonBlocking = false;
     this.revert();
+    // The last ones may have spoiled it, or what was set right before they were told to end.
+    restoreSocket(this.#socket.descriptor, this.#backlog);
   }
 }

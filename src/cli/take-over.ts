@@ -96,7 +96,8 @@ export class TakeOver {
     const { orphans, proc, socket, isTakingOver, giver } = prepared;
     if (giver || orphans.length === 0) return false;
     const known = new Set([...orphans.map(({ pid }) => pid), ...supervisor.facts.livePids()]);
-    const others = isTakingOver && proc ? sessionsHolding(proc, socket.inode, known) : [];
+    const inode = isTakingOver ? socket.inode : socket.formerInode;
+    const others = inode !== undefined && proc ? sessionsHolding(proc, inode, known) : [];
     const all = [...orphans.filter((worker) => proc?.isAlive(worker)), ...others];
     log.write({ event: 'taken-over', from: 0, workerPids: all.map(({ pid }) => pid) });
     supervisor.endAdopted(all);

@@ -98,6 +98,8 @@ export interface PoolSummary {
   readonly queue: { readonly length: number; readonly backlog: number } | null;
   /** What became of the socket's file: unless it is `ours`, nobody can connect. Null: there is none, as on TCP. */
   readonly socketFile: (typeof socketFiles)[number] | null;
+  /** Why no client can reach the socket, for people; null: nothing speaks against it. */
+  readonly unreachable: string | null;
   readonly operation: { readonly kind: string; readonly sinceMs: number; readonly step: string } | null;
   readonly lastReload: {
     readonly result: ReloadResult;
@@ -251,6 +253,8 @@ function isPoolSummary(value: unknown): value is PoolSummary {
     isOneOf(phases, value['phase']) &&
     isNullOr(value['socketFile'], (file) => isOneOf(socketFiles, file)) &&
     isNullOr(value['queue'], (queue) => isObject(queue) && hasCounts(queue, 'length', 'backlog')) &&
+    // One that was started before an upgrade does not say.
+    isNullOr(value['unreachable'] ?? null, isText) &&
     isNullOr(value['operation'], isOperation) &&
     isNullOr(value['lastReload'], isLastReload) &&
     isListOf(value['command'], isText) &&

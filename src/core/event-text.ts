@@ -88,7 +88,11 @@ export type PoolEvent =
   | { readonly event: 'start-limit-reached'; readonly count: number; readonly withinMs: number }
   | { readonly event: 'signal-ignored'; readonly signal: string }
   | { readonly event: 'logs-reopened' }
-  | { readonly event: 'socket-renewed'; readonly address: string; readonly was: 'gone' | 'replaced' }
+  | {
+      readonly event: 'socket-renewed';
+      readonly address: string;
+      readonly was: 'gone' | 'replaced' | 'unreachable';
+    }
   | { readonly event: 'warning'; readonly message: string };
 
 /** How urgent an event is, in syslog's words. */
@@ -180,7 +184,9 @@ function describe(event: PoolEvent): string {
     case 'logs-reopened':
       return 'logs reopened';
     case 'socket-renewed':
-      return `the socket file ${event.address} was ${event.was === 'gone' ? 'removed' : 'replaced'}: bound anew`;
+      return event.was === 'unreachable'
+        ? `nobody could reach the socket on ${event.address}: bound anew`
+        : `the socket file ${event.address} was ${event.was === 'gone' ? 'removed' : 'replaced'}: bound anew`;
     case 'warning':
       return event.message;
   }

@@ -60,7 +60,7 @@ export function* connectionsOf(
       }
       if (typeof link === 'number' || !link.startsWith('socket:[')) continue;
       const inode = link.slice(8, -1);
-      if (inode === listening.inode) continue;
+      if (inode === listening.inode || inode === listening.formerInode) continue;
       const borrowed = lender.borrow(Number(name));
       // Closed or ended meanwhile.
       if (borrowed === -E.BADF || borrowed === -E.SRCH) continue;

@@ -125,6 +125,7 @@ export const libc = {
     'int setsockopt(int, int, int, const void *, uint32_t)',
   ),
   setuid: declare<[number], number>('int setuid(uint)'),
+  shutdown: declare<[number, number], number>('int shutdown(int, int)'),
   signal: declare<[number, bigint | null], unknown>('void *signal(int, void *)'),
   sigprocmask: declare<[number, Buffer, Ptr], number>('int sigprocmask(int, const void *, void *)'),
   socket: declare<[number, number, number], number>('int socket(int, int, int)'),

@@ -39,12 +39,15 @@ const SOCK_NONBLOCK = 0o4000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const AT_EMPTY_PATH = 0x1000;
+const SHUT_RD = 0;
 
 export interface ListenSocket {
   readonly descriptor: number;
   /** The socket's inode number, as in `socket:[N]` of /proc/PID/fd. It and the file change when the socket is renewed. */
   readonly inode: string;
   readonly file: SocketFile | undefined;
+  /** Of the socket that was there before, and that workers may have still. */
+  readonly formerInode?: string | undefined;
 }
 
 /**
@@ -58,7 +61,40 @@ export function renewSocket(socket: ListenSocket, fresh: ListenSocket): void {
   check('dup3', () => libc.dup3(descriptor, socket.descriptor, O_CLOEXEC));
   libc.close(descriptor);
   if (socket.file) libc.close(socket.file.at.directory);
-  Object.assign(socket, { inode, file });
+  Object.assign(socket, { inode, file, formerInode: socket.inode });
+}
+
+/** Lets a TCP socket of ours listen once more that was shut down, or connected somewhere; whether it does. */
+export function listenAgain(descriptor: number, backlog: number): boolean {
+  if (attempt(() => libc.listen(descriptor, backlog)) === 0) return true;
+  // AF_UNSPEC: it lets go of whatever it was connected to, and stays bound.
+  attempt(() => libc.connect(descriptor, Buffer.alloc(16), 16));
+  return attempt(() => libc.listen(descriptor, backlog)) === 0;
+}
+
+const placeAttempts = 20;
+
+/**
+ * Binds a TCP address anew while a socket of ours that is of no use any more listens there: that one is shut down first, if
+ * the other may be bound at all. Who has it may let it listen again at any moment, but not beside another.
+ */
+export function listenInPlaceOf(
+  old: number,
+  address: SocketAddress,
+  listen: () => ListenSocket,
+): ListenSocket {
+  for (let attemptsLeft = placeAttempts; ; attemptsLeft -= 1) {
+    try {
+      return listen();
+    } catch (error) {
+      if (address.kind === 'unix' || attemptsLeft === 0 || !isTaken(error)) throw error;
+      libc.shutdown(old, SHUT_RD);
+    }
+  }
+}
+
+function isTaken(error: unknown): boolean {
+  return ((error as SpawnFcgiError).cause as { errno?: number } | undefined)?.errno === E.ADDRINUSE;
 }
 
 /** Who and what a Unix socket's file is for. */

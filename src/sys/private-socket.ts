@@ -79,7 +79,7 @@ function removeQuietly(remove: () => void): void {
  * On TCP it may be on its way there still. Throws EAGAIN where a Unix socket's queue is full.
  */
 function connectTo(listening: number): number {
-  const address = reachable(localAddress(listening));
+  const address = reachableAddress(localAddress(listening));
   const family = address.readUInt16LE(0);
   const type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
   const descriptor = check('socket', () => libc.socket(family, type, 0));
@@ -127,7 +127,7 @@ function loopbackAddress(family: number): Buffer {
 }
 
 /** "Every address" is reached by the loopback one. */
-function reachable(address: Buffer): Buffer {
+export function reachableAddress(address: Buffer): Buffer {
   const family = address.readUInt16LE(0);
   if (family === AF_UNIX) return address;
   const host = family === AF_INET ? address.subarray(4, 8) : address.subarray(8, 24);

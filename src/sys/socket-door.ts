@@ -4,13 +4,18 @@ import { constants } from 'node:fs';
 import { AT_FDCWD, O_CLOEXEC, O_PATH, removeIfSame, statDescriptor } from './file-at.ts';
 import { addressOf, attempt, libc } from './libc.ts';
 import type { ListenSocket } from './listen-socket.ts';
-import { AF_INET6, AF_UNIX, socketOption } from './socket-facts.ts';
+import {
+  AF_INET6,
+  AF_UNIX,
+  attachedFilter,
+  rawOption,
+  setRawOption,
+  SOL_SOCKET,
+  socketOption,
+} from './socket-facts.ts';
 import type { SocketFile } from './socket-file.ts';
 
-const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
-const SO_DETACH_FILTER = 27;
-const SO_GET_FILTER = 26;
 const IPPROTO_IP = 0;
 const IP_MINTTL = 21;
 const IPPROTO_IPV6 = 41;
@@ -100,17 +105,9 @@ export class SocketDoor {
   }
 }
 
-/** A supervisor that was killed while its pool stopped may have left the socket of its workers so. */
-export function unbar(descriptor: number): void {
-  if (attachedTo(descriptor)?.equals(filter)) setOption(descriptor, SOL_SOCKET, SO_DETACH_FILTER, 0);
-  for (const [level, name] of hopLimits(descriptor)) {
-    if (option(descriptor, level, name) === mostHops) setOption(descriptor, level, name, 0);
-  }
-}
-
 /** What somebody else has set is left alone. */
 function bar(descriptor: number): boolean {
-  const attached = attachedTo(descriptor);
+  const attached = attachedFilter(descriptor);
   if (attached === undefined || attached.length > 0) return attached?.equals(filter) === true;
   return attach(descriptor) || barByHops(descriptor);
 }
@@ -132,8 +129,8 @@ function attach(descriptor: number): boolean {
  */
 function barByHops(descriptor: number): boolean {
   const limits = hopLimits(descriptor);
-  if (limits.some(([level, name]) => option(descriptor, level, name) !== 0)) return false;
-  return limits.every(([level, name]) => setOption(descriptor, level, name, mostHops));
+  if (limits.some(([level, name]) => rawOption(descriptor, level, name)?.readInt32LE() !== 0)) return false;
+  return limits.every(([level, name]) => setRawOption(descriptor, level, name, Buffer.of(mostHops, 0, 0, 0)));
 }
 
 /** Of a socket for both families each has its own. */
@@ -146,28 +143,4 @@ function hopLimits(descriptor: number): readonly (readonly [level: number, name:
         [IPPROTO_IP, IP_MINTTL],
       ]
     : [[IPPROTO_IP, IP_MINTTL]];
-}
-
-function option(descriptor: number, level: number, name: number): number | undefined {
-  const value = Buffer.alloc(4);
-  const length = Buffer.of(4, 0, 0, 0);
-  return attempt(() => libc.getsockopt(descriptor, level, name, value, length)) === 0
-    ? value.readInt32LE()
-    : undefined;
-}
-
-function setOption(descriptor: number, level: number, name: number, number: number): boolean {
-  const value = Buffer.alloc(4);
-  value.writeInt32LE(number);
-  return attempt(() => libc.setsockopt(descriptor, level, name, value, value.length)) === 0;
-}
-
-/** The filter of a socket, empty without one; undefined where it cannot be told. Its length counts instructions. */
-function attachedTo(descriptor: number): Buffer | undefined {
-  const length = Buffer.alloc(4);
-  const ask = (into: Buffer): number =>
-    attempt(() => libc.getsockopt(descriptor, SOL_SOCKET, SO_GET_FILTER, into, length));
-  if (ask(Buffer.alloc(8)) < 0) return undefined;
-  const program = Buffer.alloc(8 * length.readUInt32LE());
-  return program.length === 0 || ask(program) === 0 ? program : undefined;
 }

@@ -3,11 +3,13 @@ import { attempt, libc } from './libc.ts';
 
 export const AF_UNIX = 1;
 export const AF_INET6 = 10;
-const SOL_SOCKET = 1;
+export const SOL_SOCKET = 1;
 const SIOCINQ = 0x541b;
 const POLLHUP = 0x10;
+const SO_GET_FILTER = 26;
+const SO_NETNS_COOKIE = 71;
 /** Options of SOL_SOCKET that are read here (asm-generic/socket.h). */
-const option = { type: 3, isListening: 30, domain: 39 } as const;
+const option = { type: 3, error: 4, isListening: 30, domain: 39 } as const;
 
 /** getsockname(2): an accepted socket has the name of the one it came from. Empty for what is no socket. */
 export function localAddress(descriptor: number): Buffer {
@@ -24,6 +26,34 @@ export function socketOption(descriptor: number, name: keyof typeof option): num
   const length = Buffer.of(4, 0, 0, 0);
   const result = libc.getsockopt(descriptor, SOL_SOCKET, option[name], value, length);
   return result === 0 ? value.readInt32LE() : undefined;
+}
+
+/** Any option as its bytes; undefined where the kernel does not tell. */
+export function rawOption(descriptor: number, level: number, name: number, bytes = 4): Buffer | undefined {
+  const value = Buffer.alloc(bytes);
+  const length = Buffer.of(bytes, 0, 0, 0);
+  const result = attempt(() => libc.getsockopt(descriptor, level, name, value, length));
+  return result === 0 ? value.subarray(0, length.readUInt32LE()) : undefined;
+}
+
+/** Whether the kernel took it. */
+export function setRawOption(descriptor: number, level: number, name: number, value: Buffer): boolean {
+  return attempt(() => libc.setsockopt(descriptor, level, name, value, value.length)) === 0;
+}
+
+/** The filter of a socket, empty without one; undefined where it cannot be told. Its length counts instructions. */
+export function attachedFilter(descriptor: number): Buffer | undefined {
+  const length = Buffer.alloc(4);
+  const ask = (into: Buffer): number =>
+    attempt(() => libc.getsockopt(descriptor, SOL_SOCKET, SO_GET_FILTER, into, length));
+  if (ask(Buffer.alloc(8)) < 0) return undefined;
+  const program = Buffer.alloc(8 * length.readUInt32LE());
+  return program.length === 0 || ask(program) === 0 ? program : undefined;
+}
+
+/** A number that no two network namespaces share; undefined before Linux 5.14. */
+export function namespaceOf(descriptor: number): bigint | undefined {
+  return rawOption(descriptor, SOL_SOCKET, SO_NETNS_COOKIE, 8)?.readBigUInt64LE();
 }
 
 /** What has come and was not read yet; undefined where that cannot be asked. */

@@ -35,10 +35,13 @@ export function standingOf({ at, identity }: SocketFile): Standing {
 }
 
 /**
- * Gives a socket file that was bound by an earlier start the mode and owner of this one, by a
+ * Gives a socket file that was bound by an earlier start the mode and owner of this one (that it has, without one), by a
  * descriptor of the file itself. False: we may not, or it is another file by now.
  */
-export function adjustSocketFile({ at, identity }: SocketFile, wanted: Adjustment): boolean {
+export function adjustSocketFile(
+  { at, identity }: SocketFile,
+  wanted: Pick<Adjustment, 'mode'> & Partial<Adjustment>,
+): boolean {
   const file = attempt(() =>
     libc.openat(at.directory, at.name, O_PATH | O_CLOEXEC | constants.O_NOFOLLOW, 0),
   );
@@ -46,8 +49,9 @@ export function adjustSocketFile({ at, identity }: SocketFile, wanted: Adjustmen
   try {
     const facts = statDescriptor(file);
     if (facts.identity !== identity) return false;
-    const isOwned = facts.uid === wanted.uid && facts.gid === wanted.gid;
-    const owner = (): number => libc.fchownat(file, '', wanted.uid, wanted.gid, AT_EMPTY_PATH);
+    const { uid = facts.uid, gid = facts.gid } = wanted;
+    const isOwned = facts.uid === uid && facts.gid === gid;
+    const owner = (): number => libc.fchownat(file, '', uid, gid, AT_EMPTY_PATH);
     const mode = (): number => libc.fchmodat(AT_FDCWD, `/proc/self/fd/${file}`, wanted.mode, 0);
     const isDone = isOwned || attempt(owner) === 0;
     // A change of owner may clear bits of the mode.

@@ -7,6 +7,7 @@ import { E, libc } from './libc.ts';
 import { socketsListeningOn } from './port-holder.ts';
 import type { SocketAddress } from './socket-address.ts';
 import type { ProcFs } from './proc-fs.ts';
+import { isOfOurNamespace } from './reach.ts';
 import { inodeOf, isBoundTo, isSamePath } from './socket-file.ts';
 import { localAddress, socketOption } from './socket-facts.ts';
 
@@ -16,11 +17,20 @@ const SOCK_STREAM = 1;
 export type TakenSocket =
   { readonly descriptor: number; readonly inode: string } | { readonly errno: number };
 
+/** What helps to find it, or is found on the way. */
+export interface Search {
+  /** The inode that a state file tells: it counts on TCP also when somebody shut it down, since it can listen again. */
+  readonly told?: string | undefined;
+  /** Hears of a socket on the address that is of another network namespace, and is not taken. */
+  readonly onForeign?: (pid: number) => void;
+}
+
 /** Undefined: the process is gone, or has no such socket. A path is looked at as it is now, from here. */
 export function takeListeningSocket(
   proc: ProcFs | undefined,
   pid: number,
   address: SocketAddress,
+  { told, onForeign }: Search = {},
 ): TakenSocket | undefined {
   const lender = new DescriptorLender(pid);
   try {
@@ -29,7 +39,10 @@ export function takeListeningSocket(
       if (descriptor === -E.SRCH) return undefined;
       if (descriptor === -E.BADF) continue;
       if (descriptor < 0) return { errno: -descriptor };
-      if (keepOnly(descriptor, address)) return { descriptor, inode: inodeOf(descriptor) };
+      const verdict = judge(descriptor, address, told);
+      if (verdict === 'wanted') return { descriptor, inode: inodeOf(descriptor) };
+      if (verdict === 'foreign') onForeign?.(pid);
+      libc.close(descriptor);
     }
     return undefined;
   } finally {
@@ -39,15 +52,17 @@ export function takeListeningSocket(
 
 /**
  * The socket that one of these processes has and that listens on the address, whatever became of its file; `told` is
- * what a state file says of them. Errno 0: none of them has it.
+ * what a state file says of them, `shutDown` the sockets that are proved to be the pool's though nobody listens on them
+ * any more. Errno 0: none of them has it.
  */
 export function takeSocketOf(
   proc: ProcFs,
   pids: readonly number[],
   address: BoundAddress,
   told: Parameters<typeof socketsListeningOn>[2],
+  shutDown: readonly string[] = [],
 ): TakenSocket {
-  const inodes = socketsListeningOn(proc, address, told);
+  const inodes = new Set([...socketsListeningOn(proc, address, told), ...shutDown]);
   let errno = 0;
   for (const pid of pids) {
     const lender = new DescriptorLender(pid);
@@ -73,13 +88,42 @@ function socketsOf(proc: ProcFs | undefined, pid: number): number[] {
   return [0, ...others.map(Number)];
 }
 
-function keepOnly(descriptor: number, address: SocketAddress): boolean {
-  let isWanted = false;
+function judge(
+  descriptor: number,
+  address: SocketAddress,
+  told: string | undefined,
+): 'wanted' | 'foreign' | 'other' {
+  const isMeant =
+    checkListeningSocket(descriptor, address) === undefined ||
+    (told !== undefined && isShutDownOn(descriptor, address, told));
+  if (!isMeant) return 'other';
+  return isOfOurNamespace(descriptor) ? 'wanted' : 'foreign';
+}
+
+/** Accepted connections have the address, too, which is why the inode must be the very one. */
+function isShutDownOn(descriptor: number, address: SocketAddress, told: string): boolean {
+  return address.kind === 'tcp' && isToldOn(descriptor, address.bytes, told);
+}
+
+function isToldOn(descriptor: number, bytes: Buffer, told: string): boolean {
+  if (socketOption(descriptor, 'type') !== SOCK_STREAM || inodeOf(descriptor) !== told) return false;
+  return checkTcp(localAddress(descriptor), bytes) === undefined;
+}
+
+/** Whether the process has the TCP socket with this inode, bound to the address, whether or not it listens any more. */
+export function hasBoundSocket(proc: ProcFs, pid: number, told: string, bytes: Buffer): boolean {
+  const lender = new DescriptorLender(pid);
   try {
-    isWanted = checkListeningSocket(descriptor, address) === undefined;
-    return isWanted;
+    return proc.list(`${pid}/fd`).some((name) => {
+      if (proc.readLink(`${pid}/fd/${name}`) !== `socket:[${told}]`) return false;
+      const descriptor = lender.borrow(Number(name));
+      if (descriptor < 0) return false;
+      const isBound = isToldOn(descriptor, bytes, told) && isOfOurNamespace(descriptor);
+      libc.close(descriptor);
+      return isBound;
+    });
   } finally {
-    if (!isWanted) libc.close(descriptor);
+    lender.close();
   }
 }
 

@@ -17,6 +17,7 @@ export function examplePool(changes: Partial<PoolSummary> = {}): PoolSummary {
     backoff: 0,
     queue: { length: 0, backlog: 1024 },
     socketFile: 'ours',
+    unreachable: null,
     operation: { kind: 'reload', sinceMs: 3000, step: 'slot 2 of 4' },
     lastReload: { result: 'reloaded', agoMs: 60_000, message: '', words: [] },
     command: ['spawn-fcgi', '-s', '/run/php.sock', '--', '/usr/bin/php-cgi'],

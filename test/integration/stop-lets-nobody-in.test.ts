@@ -3,7 +3,8 @@ import { chmodSync, copyFileSync, existsSync, statSync, writeFileSync } from 'no
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { SocketDoor, unbar } from '../../src/sys/socket-door.ts';
+import { resetOptions } from '../../src/sys/listener-options.ts';
+import { SocketDoor } from '../../src/sys/socket-door.ts';
 import { asEffectiveUser } from '../helpers/as-user.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
@@ -149,7 +150,7 @@ describe.for(['root', 'nobody'] as const)('a TCP socket that %s bars', (who) => 
       atEnd(() => void server.close());
       expect(await waiting.outcome).toBe('served\n');
       expect(late.isConnected).toBe(false);
-      unbar(socket.descriptor);
+      resetOptions(socket.descriptor);
       // Its handshake is tried again, a second later.
       expect(await late.outcome).toBe('served\n');
     },

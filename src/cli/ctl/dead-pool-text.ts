@@ -61,6 +61,7 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): object {
     backoff: null,
     queue: null,
     socketFile: null,
+    unreachable: null,
     operation: null,
     lastReload: null,
     command: null,

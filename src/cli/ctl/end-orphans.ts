@@ -24,7 +24,7 @@ import { SocketDoor } from '../../sys/socket-door.ts';
 import { isOrphanOn, sessionsHolding } from '../../sys/socket-holders.ts';
 import { checkListeningSocket, takeSocketOf } from '../../sys/take-socket.ts';
 import { adoptedSessions } from '../../sys/worker-sessions.ts';
-import { findOrphans } from '../find-orphans.ts';
+import { findOrphans, socketsShutDown } from '../find-orphans.ts';
 import { holdSocket } from '../inherit-socket.ts';
 import { describeEntry, type DeadPool } from './pools.ts';
 import { ctlStatus } from './statuses.ts';
@@ -96,6 +96,7 @@ function takeSocket(
     pool.orphans.flatMap(({ pids }) => pids),
     address,
     pool.state,
+    socketsShutDown(pool.state, address, proc),
   );
   if ('errno' in taken) {
     const pids = pool.orphans.map(({ pid }) => pid).join(' ');

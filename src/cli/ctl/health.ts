@@ -11,13 +11,13 @@ export interface Health {
 
 type Facts = Pick<
   PoolSummary,
-  'phase' | 'serving' | 'idle' | 'busy' | 'backoff' | 'wanted' | 'queue' | 'socketFile'
+  'phase' | 'serving' | 'idle' | 'busy' | 'backoff' | 'wanted' | 'queue' | 'socketFile' | 'unreachable'
 >;
 
 export function judgeHealth(pool: Facts): Health {
   const { phase, serving, idle, busy } = pool;
   if (phase !== 'serving') return { kind: 'not-serving', text: phase };
-  const loss = describeLoss(pool);
+  const loss = describeLoss(pool) ?? pool.unreachable ?? undefined;
   if (loss !== undefined) return { kind: 'not-serving', text: `not serving: ${loss}` };
   if (idle + busy === 0) return { kind: 'not-serving', text: describeAbsence(pool) };
   if (serving === 'no') return { kind: 'not-serving', text: 'not serving: no worker accepts' };

@@ -1,0 +1,50 @@
+// Whether clients reach the pool, for those who ask: spawn-fcgictl ping and status, and whoever wants new workers. Nothing is
+// looked at while nobody asks.
+import { acceptQueue } from '../sys/accept-queue.ts';
+import { statAt } from '../sys/file-at.ts';
+import { describeReach, obstacleOf, reachOf, Visit, type Goal } from '../sys/reach.ts';
+import type { PreparedPool } from './prepare-pool.ts';
+
+const lookMs = 10;
+const anybodyMayWrite = 0o222;
+
+export class ReachCheck {
+  readonly #goal: Goal;
+
+  constructor({ socket, clientPath }: Pick<PreparedPool, 'socket' | 'clientPath'>) {
+    this.#goal = { socket, path: clientPath };
+  }
+
+  /** Why nobody can, as far as that shows without a connection; the end of a sentence. */
+  obstacle(): string | undefined {
+    if (this.isFileClosed) return 'its socket file lets nobody connect (no write permission)';
+    const obstacle = obstacleOf(this.#goal);
+    return obstacle && describeReach(obstacle);
+  }
+
+  /** The same with a connection, at once; half a second where nothing comes back. */
+  problem(): string | undefined {
+    return this.obstacle() ?? describeReach(reachOf(this.#goal));
+  }
+
+  /** The same without keeping anything else waiting. Where others wait in the queue nobody is added to them. */
+  ask(done: (problem: string | undefined) => void): void {
+    const obstacle = this.obstacle();
+    if (obstacle !== undefined || (acceptQueue(this.#goal.socket)?.length ?? 0) > 0) return done(obstacle);
+    const visit = new Visit(this.#goal);
+    const look = (): void => {
+      const result = visit.look();
+      if (!result) return void setTimeout(look, lookMs);
+      visit.end();
+      done(describeReach(result));
+    };
+    look();
+  }
+
+  /** Its owner, a worker's user mostly, may have taken everybody's right to connect. */
+  get isFileClosed(): boolean {
+    const { file } = this.#goal.socket;
+    const facts = file && statAt(file.at.directory, file.at.name);
+    return facts !== undefined && facts.identity === file?.identity && (facts.mode & anybodyMayWrite) === 0;
+  }
+}

@@ -1,0 +1,43 @@
+// Asks the kernel which TCP socket would get a connection: its own look-up, of our network namespace, that a first
+// segment goes through, not a list to compare.
+import { askSockDiag } from './sock-diag.ts';
+import { AF_INET6 } from './socket-facts.ts';
+
+const IPPROTO_TCP = 6;
+const requestBytes = 56;
+/** In struct inet_diag_req_v2: the socket's ID, and in it both ports, both addresses, interface and cookie. */
+const idAt = 8;
+/** In struct inet_diag_msg. */
+const inodeAt = 68;
+/** A port that nobody has: the one who asks is not there yet. */
+const noPort = 0;
+
+/**
+ * The inode of the listening socket that a client of that address would reach; undefined: none, or the kernel does not
+ * tell (no tcp_diag). Both are addresses of one family as of bind(2).
+ */
+export function listenerFor(address: Buffer, client: Buffer): string | undefined {
+  try {
+    const answer = askSockDiag(encodeRequest(address, client));
+    return typeof answer === 'number' ? undefined : String(answer.readUInt32LE(inodeAt));
+  } catch {
+    return undefined;
+  }
+}
+
+function encodeRequest(address: Buffer, client: Buffer): Buffer {
+  const request = Buffer.alloc(requestBytes);
+  const family = address.readUInt16LE(0);
+  request.writeUInt8(family, 0);
+  request.writeUInt8(IPPROTO_TCP, 1);
+  request.writeUInt32LE(0xffff_ffff, 4);
+  const [from, to] = family === AF_INET6 ? [8, 24] : [4, 8];
+  request.writeUInt16BE(address.readUInt16BE(2), idAt);
+  request.writeUInt16BE(noPort, idAt + 2);
+  address.copy(request, idAt + 4, from, to);
+  client.copy(request, idAt + 20, from, to);
+  // A link-local address has its interface.
+  if (family === AF_INET6) request.writeUInt32LE(address.readUInt32LE(24), idAt + 36);
+  request.fill(0xff, idAt + 40, idAt + 48);
+  return request;
+}
