@@ -8,11 +8,11 @@ import type { Config } from '../core/config.ts';
 import { findAccounts, findGroupNames, webServerUsers } from '../sys/accounts.ts';
 import { readVariable, type Caller } from '../sys/caller.ts';
 import { isStdinListening } from '../sys/given-socket.ts';
-import { explainAddress, suspectSocket } from './address-hints.ts';
-import { explainMisplaced, suspectMisplaced } from './misplaced-options.ts';
-import type { RawOptions } from './options.ts';
-import type { StartRequest } from './read-command-line.ts';
-import { suspectTyping } from './typing-hints.ts';
+import { explainAddress, suspectSocket } from '../command-line/address-hints.ts';
+import { explainMisplaced, suspectMisplaced } from '../command-line/misplaced-options.ts';
+import type { RawOptions } from '../command-line/options.ts';
+import type { StartRequest } from '../command-line/read-command-line.ts';
+import { suspectTyping } from '../command-line/typing-hints.ts';
 
 /** Hints whether or not the start succeeds. */
 export function suspectCommandLine(request: StartRequest, args: readonly string[]): string[] {

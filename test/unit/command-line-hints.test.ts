@@ -1,9 +1,9 @@
 // What in a command line is hardly meant as it stands, and what it says about that.
 import { describe, expect, test } from 'vitest';
-import { explainAddress, optionsFor, suspectSocket } from '../../src/cli/address-hints.ts';
-import { explainMisplaced, suspectMisplaced } from '../../src/cli/misplaced-options.ts';
-import { readCommandLine, type StartRequest } from '../../src/cli/read-command-line.ts';
-import { suspectTyping } from '../../src/cli/typing-hints.ts';
+import { explainAddress, optionsFor, suspectSocket } from '../../src/command-line/address-hints.ts';
+import { explainMisplaced, suspectMisplaced } from '../../src/command-line/misplaced-options.ts';
+import { readCommandLine, type StartRequest } from '../../src/command-line/read-command-line.ts';
+import { suspectTyping } from '../../src/command-line/typing-hints.ts';
 import { SpawnFcgiError } from '../../src/core/errors.ts';
 
 function request(line: string, posixlyCorrect = false): StartRequest {

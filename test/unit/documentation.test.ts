@@ -1,10 +1,10 @@
 // The reference pages and -h say what the program does: every option, every exit status, every default.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { specs } from '../../src/cli/options.ts';
+import { specs } from '../../src/command-line/options.ts';
 import { parseArguments } from '../../src/cli/ctl/program.ts';
 import { ctlStatus } from '../../src/cli/ctl/statuses.ts';
-import { usageText } from '../../src/cli/usage.ts';
+import { usageText } from '../../src/command-line/usage.ts';
 import { statusOfError, statusOfReload } from '../../src/control/protocol.ts';
 import { defaults } from '../../src/core/config.ts';
 import { exitStatus } from '../../src/core/errors.ts';

@@ -1,8 +1,8 @@
 // The command line as getopt would read it: clusters, permutation, `--`, and the lines for what is wrong.
 import { describe, expect, test } from 'vitest';
 import { SpawnFcgiError } from '../../src/core/errors.ts';
-import { supervisorOptions, type RawOptions } from '../../src/cli/options.ts';
-import { readCommandLine } from '../../src/cli/read-command-line.ts';
+import { supervisorOptions, type RawOptions } from '../../src/command-line/options.ts';
+import { readCommandLine } from '../../src/command-line/read-command-line.ts';
 
 /** Arguments are written as one line; `''` is an empty one. */
 const words = (line: string): string[] =>

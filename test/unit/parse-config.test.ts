@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../../src/core/config.ts';
 import { SpawnFcgiError } from '../../src/core/errors.ts';
-import { readCommandLine } from '../../src/cli/read-command-line.ts';
-import { parseConfig } from '../../src/cli/parse-config.ts';
+import { readCommandLine } from '../../src/command-line/read-command-line.ts';
+import { parseConfig } from '../../src/command-line/parse-config.ts';
 
 type Line = string | readonly string[];
 
