@@ -4,6 +4,7 @@ import { writeSync } from 'node:fs';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { describeFailure } from '../core/failure-text.ts';
 import { printable, printableLines } from '../core/printable.ts';
+import { splitAtStrayBytes, valueOfStrayByte } from '../core/stray-byte.ts';
 import { writeWithin } from '../sys/bounded-write.ts';
 import { libc } from '../sys/libc.ts';
 
@@ -16,7 +17,8 @@ export function printedErrors(): readonly string[] {
 
 /** Prints 1.6's form of a line: `spawn-fcgi: TEXT`. What others have named cannot move a terminal. */
 export function printError(text: string): void {
-  const shown = printableLines(text);
+  const parts = splitAtStrayBytes(text).map((part, index) => (index % 2 === 0 ? printableLines(part) : part));
+  const shown = parts.join('');
   errors.push(shown);
   write(2, `spawn-fcgi: ${shown}\n`);
 }
@@ -61,7 +63,14 @@ const stuck = new Set<number>();
  * read must not keep a pool from running.
  */
 function write(descriptor: number, text: string): void {
-  const bytes = Buffer.from(text);
+  const bytes = encode(text);
   const sent = writeWithin(descriptor, bytes, stuck.has(descriptor) ? 0 : patienceMs);
   if (sent < bytes.length) stuck.add(descriptor);
+}
+
+function encode(text: string): Buffer {
+  const parts = splitAtStrayBytes(text);
+  return Buffer.concat(
+    parts.map((part, index) => (index % 2 === 0 ? Buffer.from(part) : Buffer.of(valueOfStrayByte(part)))),
+  );
 }

@@ -78,7 +78,8 @@ async function run(
     printText(usageText);
     return exit(caller, exitStatus.refused);
   }
-  const request = readCommandLine(args, readVariable(caller.environment, 'POSIXLY_CORRECT') !== undefined);
+  const posixlyCorrect = readVariable(caller.environment, 'POSIXLY_CORRECT') !== undefined;
+  const request = readCommandLine(args, posixlyCorrect, caller.encodeAll);
   if (request.kind !== 'start') return show(request, caller);
   const { foreground, supervise } = request.options;
   attempt.isBackground = foreground !== true && supervise !== false;

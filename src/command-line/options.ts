@@ -1,7 +1,7 @@
 // The options that there are: names, letters, and what they become. Values are judged
 // in parse-config.
 import { SpawnFcgiError } from '../core/errors.ts';
-import type { OptionSpec } from '../sys/getopt.ts';
+import type { OptionSyntax } from './getopt.ts';
 
 /** What was given, unjudged; the last of a repeated option wins. */
 export interface RawOptions {
@@ -62,7 +62,7 @@ export const supervisorOptions: readonly (readonly [keyof RawOptions, string])[]
 ];
 
 /** Every option, for the parser and for the test that the documents name it. */
-export const specs: readonly (OptionSpec & { readonly key: keyof RawOptions | 'version' | 'help' })[] = [
+export const specs: readonly (OptionSyntax & { readonly key: keyof RawOptions | 'version' | 'help' })[] = [
   { key: 'command', short: 'f', long: 'command', takesValue: true },
   { key: 'chdir', short: 'd', long: 'chdir', takesValue: true },
   { key: 'address', short: 'a', long: 'address', takesValue: true },
@@ -97,7 +97,7 @@ export const specs: readonly (OptionSpec & { readonly key: keyof RawOptions | 'v
 export type OptionKey = keyof RawOptions;
 
 /** How people write an option: `-d`, or `--settle` without a letter. */
-export function flagOf({ short, long }: Pick<OptionSpec, 'short' | 'long'>): string {
+export function flagOf({ short, long }: Pick<OptionSyntax, 'short' | 'long'>): string {
   return short === undefined ? `--${long}` : `-${short}`;
 }
 

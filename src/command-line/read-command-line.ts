@@ -1,7 +1,7 @@
 // The command line as getopt_long reads it: raw strings out, one-line errors. Also
 // where the options stood, for hints.
 import { SpawnFcgiError } from '../core/errors.ts';
-import { getopt } from '../sys/getopt.ts';
+import { getopt, type ParsedArguments } from './getopt.ts';
 import { explainMistake } from './mistake-hints.ts';
 import { flagOf, specs, type OptionKey, type RawOptions } from './options.ts';
 
@@ -27,68 +27,61 @@ export interface StartRequest {
   readonly program: readonly string[];
   /** In the order in which they count. */
   readonly given: readonly GivenOption[];
-  /** Undefined where no option can stand behind the program's name. */
+  /** Undefined where no option stands behind the program's name. */
   readonly placement: Placement | undefined;
 }
 
 export type Request = { readonly kind: 'version' } | { readonly kind: 'help' } | StartRequest;
+
+/** The bytes of some of our arguments, in their order. */
+type EncodeAll = (some: readonly string[]) => readonly Uint8Array[];
+
+type Parsed = ParsedArguments<(typeof specs)[number]>;
 
 /**
  * Reads the arguments after the command's name, in order: -v and -h act where they
  * stand, the last of a repeated option wins. `posixlyCorrect` stops at the first
  * operand, as getopt(3) does. Throws a SpawnFcgiError with getopt's line.
  */
-export function readCommandLine(args: readonly string[], posixlyCorrect: boolean): Request {
+export function readCommandLine(
+  args: readonly string[],
+  posixlyCorrect: boolean,
+  encodeAll: EncodeAll = encodeUtf8,
+): Request {
+  const bytesAt = (index: number): Uint8Array => encodeAll(args)[index] ?? new Uint8Array();
+  const parsed = getopt(args, specs, { posixlyCorrect, bytesAt });
   const raw: Record<string, string | boolean> = {};
   const given: GivenOption[] = [];
-  const found = getopt(args, specs, posixlyCorrect);
-  for (;;) {
-    const step = found.next();
-    if (step.done) {
-      const program = step.value;
-      return { kind: 'start', options: raw, program, given, placement: place(args, given, program) };
-    }
-    if (step.value.kind === 'mistake') {
-      const { text } = step.value;
-      throw new SpawnFcgiError(text, { hints: explainMistake(text, args, placeMistake(args, given)) });
-    }
-    const { spec, value } = step.value;
-    const key = specs.find((candidate) => candidate === spec)?.key ?? 'help';
+  for (const { option, value } of parsed.found) {
+    const { key } = option;
     if (key === 'version' || key === 'help') return { kind: key };
-    raw[key] = value ?? spec.long !== 'no-supervise';
-    given.push({ key, flag: flagOf(spec), value });
+    raw[key] = value ?? option.long !== 'no-supervise';
+    given.push({ key, flag: flagOf(option), value });
   }
+  const placement = place(args, parsed, given);
+  if (parsed.mistake) {
+    const { text } = parsed.mistake;
+    throw new SpawnFcgiError(text, { hints: explainMistake(text, args, placement) });
+  }
+  return { kind: 'start', options: raw, program: parsed.operands, given, placement };
 }
 
-/** The usual `-- PROGRAM` needs no second look. */
+/** Where something of ours stands behind the program's name, be it a mistake. */
 function place(
   args: readonly string[],
+  { found, firstOperand = args.length, mistake }: Parsed,
   given: readonly GivenOption[],
-  program: readonly string[],
 ): Placement | undefined {
-  if (program.length === 0 || given.length === 0 || args.at(-program.length - 1) === '--') return undefined;
-  const { count, ...placement } = split(args, given);
-  return count < given.length ? placement : undefined;
-}
-
-/** Undefined for a mistake before the program's name. */
-function placeMistake(args: readonly string[], given: readonly GivenOption[]): Placement | undefined {
-  const { count, ...placement } = split(args, given);
-  return count <= given.length ? placement : undefined;
-}
-
-/** getopt itself says where the program's name is, by stopping there: what it has found until then came before. */
-function split(args: readonly string[], given: readonly GivenOption[]): Placement & { count: number } {
-  const found = getopt(args, specs, true);
-  let count = 0;
-  let step = found.next();
-  for (; !step.done; step = found.next()) count++;
-  const from = step.value;
+  const count = found.filter(({ at }) => at < firstOperand).length;
+  if (count === found.length && (mistake?.at ?? 0) < firstOperand) return undefined;
   return {
-    count,
     early: given.slice(0, count),
     late: given.slice(count),
-    before: args.slice(0, args.length - from.length),
-    from,
+    before: args.slice(0, firstOperand),
+    from: args.slice(firstOperand),
   };
+}
+
+function encodeUtf8(some: readonly string[]): Uint8Array[] {
+  return some.map((argument) => Buffer.from(argument));
 }

@@ -54,9 +54,6 @@ export const libc = {
   fcntl: declare<[number, number, 'int', number], number>('int fcntl(int, int, ...)'),
   flock: declare<[number, number], number>('int flock(int, int)'),
   getgrnam: declare<[string], unknown>('void *getgrnam(const char *)'),
-  getoptLong: declare<[number, Buffer, string, Buffer, Buffer], number>(
-    'int getopt_long(int, void *, const char *, const void *, void *)',
-  ),
   getpwnam: declare<[string], unknown>('void *getpwnam(const char *)'),
   getpwuid: declare<[number], unknown>('void *getpwuid(uint)'),
   getresgid: declare<[Buffer, Buffer, Buffer], number>('int getresgid(void *, void *, void *)'),
@@ -226,7 +223,6 @@ export function cString(text: string | Buffer): Buffer {
  */
 export class StringVector {
   readonly pointers: Buffer;
-  readonly #base: bigint;
   /** Keeps the strings from being collected while `pointers` refers to them. */
   readonly strings: Buffer;
 
@@ -235,39 +231,12 @@ export class StringVector {
     this.strings = Buffer.concat([...encoded, Buffer.of(0)]);
     this.pointers = Buffer.alloc(8 * (entries.length + 1));
     const base = native().koffi.address(this.strings);
-    this.#base = base;
     let offset = 0;
     encoded.forEach((entry, index) => {
       this.pointers.writeBigUInt64LE(base + BigInt(offset), index * 8);
       offset += entry.length;
     });
   }
-
-  /** The strings in the order that the pointers have now. */
-  entries(count: number): string[] {
-    return Array.from({ length: count }, (_unused, index) => {
-      const start = Number(this.pointers.readBigUInt64LE(index * 8) - this.#base);
-      return this.strings.toString('utf8', start, this.strings.indexOf(0, start));
-    });
-  }
-}
-
-/** The address of a variable of the C library, such as optind. */
-export function librarySymbol(name: string): bigint {
-  return native().library.symbol(name) as bigint;
-}
-
-export function decodeInt(address: bigint): number {
-  return native().koffi.decode(address, 'int') as number;
-}
-
-export function writeInt(address: bigint, value: number): void {
-  native().koffi.encode(address, 'int', value);
-}
-
-/** The string behind a `char *` variable; undefined for NULL. */
-export function decodePointer(address: bigint): string | undefined {
-  return (native().koffi.decode(address, 'str') as string | null) ?? undefined;
 }
 
 /** The address of a Buffer's memory, for structures that contain pointers. */

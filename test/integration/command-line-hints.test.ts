@@ -6,7 +6,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { atEnd } from '../helpers/cleanup.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
-import { oursPath, startPool } from '../helpers/command-under-test.ts';
+import { oursPath, referencePath, startPool } from '../helpers/command-under-test.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { needCommands, needRoot } from '../helpers/requirements.ts';
 import { runCommand } from '../helpers/run-command.ts';
@@ -99,6 +99,20 @@ test.for(refusals)('$name is refused as ever, and told', async ({ args, line, hi
   expect(withoutHints(result.stderr).replaceAll('\r', '')).toBe(`spawn-fcgi: ${line}`);
   expect(hintsOf(result.stderr).join('\n')).toContain(hint);
 });
+
+test.for([String.raw`-\303\251`, String.raw`-S\377`, String.raw`-\342\202\254`])(
+  'a letter of %s is quoted by the byte that 1.6 quotes',
+  (letters, ctx) => {
+    needCommands(ctx, referencePath);
+    const [own, old] = [oursPath, referencePath].map((command) => {
+      const script = `exec "$0" "$(printf '${letters.replace('-', String.raw`\055`)}')"`;
+      const { stderr } = spawnSync('/bin/sh', ['-c', script, command]);
+      return /spawn-fcgi: (.*)\n/.exec(stderr.toString('latin1'))?.[1];
+    });
+    expect(own).toMatch(/^invalid option -- '[\xa0-\xff]'$/);
+    expect(own).toBe(old);
+  },
+);
 
 test('-u with a group behind a colon is told as two options', async (ctx) => {
   needRoot(ctx);

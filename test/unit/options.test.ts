@@ -186,7 +186,6 @@ describe('a mistake', () => {
     ['-n80 app', "invalid option -- '8'"],
     ['-p 80 app -5', "invalid option -- '5'"],
     ['-p 80 app -.5', "invalid option -- '.'"],
-    ['-é', "invalid option -- 'é'"],
     ['--bogus', "unrecognized option '--bogus'"],
     ['--foreground=1', "option '--foreground' doesn't allow an argument"],
     ['--no-supervise=x', "option '--no-supervise' doesn't allow an argument"],
@@ -206,6 +205,28 @@ describe('a mistake', () => {
     const error = refusalOf(line);
     expect(error.message).toBe(message);
     expect(error.exitCode).toBe(255);
+  });
+
+  test.each([
+    ['é', '-é', '2dc3a9', '\udcc3'],
+    ['€', '-n€', '2d6ee282ac', '\udce2'],
+    ['no character', '-\ufffd', '2dff', '\udcff'],
+    ['a control character of eight-bit terminals', '-n\ufffd', '2d6e9b', '\x9b'],
+  ])('in a letter that is %s quotes its first byte, as 1.6 does', (_name, argument, hex, byte) => {
+    const bytes = [Buffer.from('-S'), Buffer.from(hex, 'hex')];
+    expect(() => readCommandLine(['-S', argument], false, () => bytes)).toThrow(
+      expect.objectContaining({ message: `invalid option -- '${byte}'` }),
+    );
+  });
+
+  test.each([
+    ['--por=80', "unrecognized option '--por=80'"],
+    ['--port --por', undefined],
+    ['-n --por', "unrecognized option '--por'"],
+    ['--foregr=1', "unrecognized option '--foregr=1'"],
+  ])('is a beginning of a name, whatever else is wrong with it: %s', (line, message) => {
+    if (message === undefined) expect(read(line).options).toStrictEqual({ port: '--por' });
+    else expect(refusalOf(line).message).toBe(message);
   });
 
   test.each([
