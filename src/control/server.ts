@@ -1,7 +1,9 @@
 // The supervisor's side of the control socket (docs/control-protocol.md): reads one
 // request a connection, asks the pool, answers without ever waiting for the client.
 // Who may connect is a matter of the socket file's permissions.
-import type { Server, Socket } from 'node:net';
+import { closeSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { SignalledListener } from '../sys/signalled-listener.ts';
 import { LineReader } from './line-reader.ts';
 import {
   formatProgress,
@@ -38,32 +40,43 @@ const maxConnections = 1024;
 const maxWaiting = 64;
 
 export class ControlServer {
-  readonly #server: Server;
+  readonly #listener: SignalledListener;
   readonly #actions: ControlActions;
   readonly #clients = new Set<Socket>();
 
   /** Serves the listening socket, which it owns from now on. */
   constructor(descriptor: number, actions: ControlActions) {
     this.#actions = actions;
-    // Loaded only now: no start waits for it.
-    const { createServer } = process.getBuiltinModule('node:net');
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#welcome(socket));
-    this.#server.maxConnections = maxConnections;
-    // An accept that fails (EMFILE) is the client's trouble, not the pool's.
-    this.#server.on('error', () => undefined);
-    this.#server.listen({ fd: descriptor });
+    this.#listener = new SignalledListener(descriptor, (connection) => this.#take(connection));
   }
 
   /** Takes no more connections; the descriptor is closed. */
   close(): void {
-    this.#server.close();
+    this.#listener.close();
+  }
+
+  #take(connection: number): void {
+    // Loaded only now: no start waits for it.
+    const net = process.getBuiltinModule('node:net');
+    if (this.#clients.size >= maxConnections) return closeSync(connection);
+    let socket: Socket;
+    try {
+      socket = new net.Socket({ fd: connection, allowHalfOpen: true });
+    } catch {
+      // No memory for it: the client's trouble, not the pool's.
+      return closeSync(connection);
+    }
+    this.#welcome(socket);
   }
 
   #welcome(socket: Socket): void {
     this.#clients.add(socket);
     const reader = new LineReader(limits.requestBytes);
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => this.#clients.delete(socket));
+    socket.on('close', () => {
+      this.#clients.delete(socket);
+      this.#listener.retry();
+    });
     const timer = setTimeout(
       () => this.#refuse(socket, 'malformed', 'no request within 10 s'),
       requestTimeoutMs,

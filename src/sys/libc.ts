@@ -35,6 +35,7 @@ type Ptr = Buffer | null;
 
 /** Signatures as in the manual pages; a Buffer stands for a pointer to a structure. */
 export const libc = {
+  accept4: declare<[number, null, null, number], number>('int accept4(int, void *, void *, int)'),
   accessAt: declare<[number, string, number, number], number>('int faccessat(int, const char *, int, int)'),
   bind: declare<[number, Buffer, number], number>('int bind(int, const void *, uint32_t)'),
   capget: declare<[Buffer, Buffer], number>('int capget(void *, void *)'),

@@ -1,0 +1,82 @@
+// A supervisor without descriptors, as any process of its user can bring about by prlimit(2): clients of the control
+// socket wait without costing anything, and the pool goes on.
+import { connect, type Socket } from 'node:net';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test, type TestContext } from 'vitest';
+import { atEnd } from '../helpers/cleanup.ts';
+import { injectFault } from '../helpers/inject-fault.ts';
+import { needCommands } from '../helpers/requirements.ts';
+import { runCommand } from '../helpers/run-command.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { ctl } from './fake-supervisor.ts';
+import {
+  endPool,
+  expectNothingLeft,
+  makePlace,
+  onlyWorker,
+  start,
+  waitForEvents,
+  type Place,
+} from './place.ts';
+
+/** Fewer than any supervisor has open. */
+const FEW = 8;
+
+test('a client that cannot be accepted is tried again ever more rarely, and served when it can be', async (ctx) => {
+  const place = makePlace();
+  const pool = await start(place);
+  const fault = await injectFault(ctx, pool.pid, 'accept,accept4', 'EMFILE');
+  const answer = ping(place);
+  const times = await waitFor('five attempts', () => {
+    const failures = fault.failuresMs();
+    return failures.length >= 5 && failures;
+  });
+  const [first = 0, , , , fifth = 0] = times;
+  expect(fifth - first).toBeGreaterThan(500);
+  await fault.stop();
+  expect(await answer).toMatch(/^\{"v":1,"ok":true,/);
+  await endPool(place, pool);
+  await expectNothingLeft(place);
+});
+
+test('a soft limit on open files that somebody has lowered is raised again for a client', async (ctx) => {
+  const place = makePlace();
+  const pool = await start(place);
+  await limitFiles(ctx, pool.pid, `${FEW}:`);
+  expect(await ctl(place.stateDir, ['ping', place.socket])).toMatchObject({ status: 0 });
+  await endPool(place, pool);
+  await expectNothingLeft(place);
+});
+
+test('a pool whose supervisor may open no file any more keeps its workers, and stops', async (ctx) => {
+  const place = makePlace();
+  const pool = await start(place, ['--stop-timeout', '2s']);
+  const first = await onlyWorker(pool);
+  await limitFiles(ctx, pool.pid, `${FEW}:${FEW}`);
+  process.kill(first, 'SIGKILL');
+  await onlyWorker(pool, [first]);
+  await waitForEvents(place, 'worker-ended');
+  await endPool(place, pool);
+  await expectNothingLeft(place);
+});
+
+/** As a worker without `-u` could do it. */
+async function limitFiles(ctx: TestContext, pid: number, limit: string): Promise<void> {
+  needCommands(ctx, 'prlimit');
+  const result = await runCommand('prlimit', ['--pid', String(pid), `--nofile=${limit}`]);
+  expect(result).toMatchObject({ status: 0, stderr: '' });
+}
+
+/** The first bytes of the answer. */
+function ping({ stateDir }: Place): Promise<string> {
+  const name = readdirSync(stateDir).find((entry) => entry.endsWith('.ctl')) ?? '';
+  const socket: Socket = connect(join(stateDir, name));
+  atEnd(() => void socket.destroy());
+  socket.write('{"v":1,"command":"ping"}\n');
+  return new Promise((resolve, reject) => {
+    socket.once('data', (bytes: Buffer) => resolve(bytes.toString('utf8')));
+    socket.once('error', reject);
+    socket.once('close', () => reject(new Error('closed without an answer')));
+  });
+}
