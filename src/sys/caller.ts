@@ -21,7 +21,8 @@ export interface Caller {
 }
 
 /** Variables of the front's own; they never reach a worker. */
-const ownVariable = /^SPAWN_FCGI_(?:FRONT|INTERRUPTED|LINES|ENVIRON_\d+|NOFILE|MODE|NODE_OPTIONS|STAND_IN|WATCHED)=/;
+const ownVariable =
+  /^SPAWN_FCGI_(?:FRONT|INTERRUPTED|LINES|ENVIRON_\d+|NOFILE|MODE|NODE_OPTIONS|STAND_IN|WATCHED)=/;
 
 export function readCaller(): Caller {
   const front = readFront();
