@@ -1,4 +1,5 @@
 // The lines of a handover after its request, for both supervisors.
+import { readStartTime } from '../sys/boot-clock.ts';
 
 /** A worker of the new supervisor, which the old one ends if the new one dies. */
 export interface TakerWorker {
@@ -34,7 +35,9 @@ export function parseTakerLine(line: string): TakerLine | undefined {
     case 'started': {
       const { pid, startTime } = fields;
       const isWorker = Number.isInteger(pid) && Number(pid) > 1 && typeof startTime === 'string';
-      return isWorker ? { handover: 'started', pid: Number(pid), startTime } : undefined;
+      return isWorker
+        ? { handover: 'started', pid: Number(pid), startTime: readStartTime(startTime) }
+        : undefined;
     }
     case 'trying': {
       const { socket } = fields;

@@ -2,6 +2,7 @@
 // sockets and files, tells it of each worker, and takes over when all are up.
 import { SpawnFcgiError } from '../core/errors.ts';
 import { protocolVersion } from '../control/protocol.ts';
+import { writeStartTime } from '../sys/boot-clock.ts';
 import { ControlConnection } from '../sys/control-connection.ts';
 import { pause } from '../sys/clock.ts';
 import { libc } from '../sys/libc.ts';
@@ -82,7 +83,7 @@ export class PoolGiver {
 
   /** Tells of a worker, for the case that we die. */
   noteWorker(pid: number, startTime: string): void {
-    this.#tell({ handover: 'started', pid, startTime });
+    this.#tell({ handover: 'started', pid, startTime: writeStartTime(startTime) });
   }
 
   /** Tells of the socket of a worker before that starts, for the same case. */

@@ -8,7 +8,7 @@ export interface PoolState {
   readonly name: string;
   readonly address: string;
   readonly pid: number;
-  /** Clock ticks since boot, as in /proc/PID/stat. */
+  /** Clock ticks since boot, as in /proc/PID/stat; in the file by the boot clock of the initial time namespace. */
   readonly startTime: string;
   /**
    * Inodes of the listening socket, and of the one of a worker on trial: they tell workers that nobody
@@ -36,6 +36,12 @@ export interface WorkerRecord {
   readonly slot: number;
   readonly pid: number;
   readonly startTime: string;
+}
+
+/** The same state with every start time put differently. */
+export function withStartTimes(state: PoolState, put: (startTime: string) => string): PoolState {
+  const workers = state.workers.map((worker) => ({ ...worker, startTime: put(worker.startTime) }));
+  return { ...state, startTime: put(state.startTime), workers };
 }
 
 /** A state as one line of a state file: its number is at both ends, which tells one that was written by half. */

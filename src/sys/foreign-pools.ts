@@ -13,7 +13,8 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { addressOfId, parseAddress } from '../core/pool-id.ts';
-import { parsePoolState, type PoolState } from '../core/pool-state.ts';
+import type { PoolState } from '../core/pool-state.ts';
+import { readPoolState } from './boot-clock.ts';
 import { describeState, identityOf, listPools, readState, type PoolEntry } from './pool-directory.ts';
 import {
   allPids,
@@ -115,7 +116,7 @@ function readPool(
 ): PoolEntry | undefined {
   const { at, path, uid } = directory;
   try {
-    const state = parsePoolState(readState(join(at, `${id}.state`), { owner: uid, mostBytes }) ?? '');
+    const state = readPoolState(readState(join(at, `${id}.state`), { owner: uid, mostBytes }) ?? '');
     if (!state || (supervisor !== undefined && state.pid !== supervisor)) return undefined;
     const entry = {
       address: addressOfId(id),

@@ -15,7 +15,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { addressOfId } from '../core/pool-id.ts';
-import { parsePoolState, type PoolState } from '../core/pool-state.ts';
+import type { PoolState } from '../core/pool-state.ts';
+import { readPoolState } from './boot-clock.ts';
 import { isHeldByTables } from './lock-tables.ts';
 import { isRunning } from './process-look.ts';
 
@@ -105,7 +106,7 @@ function readEntry(base: string, id: string): PoolEntry | undefined {
       const isAlive = size > 0 && isHeldByTables(join(base, `${id}.lock`), controlPath);
       return isAlive ? { ...entry, state: undefined } : undefined;
     }
-    const state = parsePoolState(text);
+    const state = readPoolState(text);
     return state && { ...entry, ...describeState(base, id, state) };
   } catch {
     return undefined;

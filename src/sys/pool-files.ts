@@ -5,7 +5,7 @@ import { constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { addressOfId, maxSocketPath, poolId, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState } from '../core/pool-state.ts';
-import { parsePoolState } from '../core/pool-state.ts';
+import { readPoolState } from './boot-clock.ts';
 import { fileType, O_PATH, removeIfSame, statAt, statDescriptor, withUmask, type NameAt } from './file-at.ts';
 import { attempt, E, libc } from './libc.ts';
 import { describeOpenFailure, openAt, openParent } from './open-parent.ts';
@@ -311,7 +311,7 @@ function readStateFile(path: string): PoolState | undefined {
     const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const text = statDescriptor(descriptor).uid === process.getuid?.() ? readAll(descriptor) : '';
     libc.close(descriptor);
-    return parsePoolState(text);
+    return readPoolState(text);
   } catch {
     return undefined;
   }

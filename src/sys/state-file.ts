@@ -1,7 +1,8 @@
 // A pool's state file, written through its descriptor alone: a new text goes beside the last whole one, never over it,
 // so that whoever reads, or takes over after a kill, finds a whole one. Its room is asked for in advance.
 import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
-import { findPoolState, formatPoolState, parsePoolState, type PoolState } from '../core/pool-state.ts';
+import { findPoolState, formatPoolState, type PoolState } from '../core/pool-state.ts';
+import { bootOffset, readPoolState, writePoolState } from './boot-clock.ts';
 import { attempt, E, libc } from './libc.ts';
 
 const FALLOC_FL_KEEP_SIZE = 1;
@@ -23,6 +24,8 @@ export class StateFile {
 
   constructor(descriptor: number) {
     this.#descriptor = descriptor;
+    // A chroot may have no /proc.
+    bootOffset();
   }
 
   /** Asks for room for two texts; why there is none, or undefined. Not every file system can reserve. */
@@ -34,7 +37,7 @@ export class StateFile {
   }
 
   read(): PoolState | undefined {
-    return parsePoolState(readAll(this.#descriptor).toString());
+    return readPoolState(readAll(this.#descriptor).toString());
   }
 
   /** Another supervisor has written meanwhile. */
@@ -55,7 +58,7 @@ export class StateFile {
     this.#last ??= findPoolState(readAll(this.#descriptor).toString('latin1'));
     const sequence = (this.#last?.sequence ?? 0) + 1;
     // What was there before may end in the middle of a line.
-    const text = Buffer.from(`\n${formatPoolState(state, sequence)}\n`);
+    const text = Buffer.from(`\n${formatPoolState(writePoolState(state), sequence)}\n`);
     this.#room = Math.max(this.#room, roomFor(state.workers.length, text.length));
     const place = Buffer.alloc(this.#room, newline);
     text.copy(place);
