@@ -52,7 +52,7 @@ interface Silence {
 
 interface Looking {
   readonly timeoutMs: number;
-  readonly owner: number | undefined;
+  readonly owner: AskOptions['owner'];
   readonly signal: AbortSignal;
 }
 

@@ -10,6 +10,8 @@ export type Outcome =
   /** No control socket, or nobody listens on it. */
   | { readonly kind: 'absent' }
   | { readonly kind: 'not-permitted' }
+  /** Another process than the pool's supervisor listens there; undefined: who does is not known. */
+  | { readonly kind: 'impostor'; readonly pid: number | undefined }
   | { readonly kind: 'timed-out'; readonly afterMs: number }
   | { readonly kind: 'other-version'; readonly version: number }
   /** The connection ended without a result. */
@@ -18,6 +20,12 @@ export type Outcome =
   | { readonly kind: 'malformed' }
   | { readonly kind: 'failed'; readonly message: string };
 
+/** Of a pool in a directory of another user, who can put anything there: the socket must be his, no link, and this process's. */
+export interface SocketOwner {
+  readonly uid: number;
+  readonly pid: number;
+}
+
 export interface AskOptions {
   /** For all of it, the connection included; undefined: as long as it takes. */
   readonly timeoutMs?: number | undefined;
@@ -25,8 +33,7 @@ export interface AskOptions {
   /** After the result waits this long for the server's end of the connection, too. */
   readonly lingerMs?: number;
   readonly signal?: AbortSignal;
-  /** Whom the socket must belong to; then it must be no link either. */
-  readonly owner?: number | undefined;
+  readonly owner?: SocketOwner | undefined;
 }
 
 /** The kernel's answer when the queue of the socket is full. */
@@ -73,7 +80,7 @@ class Conversation {
   #connect(): void {
     let socket: NamedSocket;
     try {
-      socket = nameSocket(this.#path, this.#options.owner);
+      socket = nameSocket(this.#path, this.#options.owner?.uid);
     } catch (error) {
       return this.#end(explain(error));
     }
@@ -81,7 +88,7 @@ class Conversation {
     this.#connection = connection;
     connection.once('connect', () => {
       socket.release();
-      connection.write(formatRequest(this.#request));
+      this.#greet(connection).catch((error: unknown) => this.#end(explain(error)));
     });
     connection.on('data', (chunk) => this.#read(chunk));
     connection.once('error', (error) => {
@@ -90,6 +97,17 @@ class Conversation {
       else this.#end(explain(error));
     });
     connection.once('end', () => this.#end({ kind: 'closed' }));
+  }
+
+  async #greet(connection: Socket): Promise<void> {
+    const { owner } = this.#options;
+    if (owner) {
+      // With libc, which nobody else waits for.
+      const { peerOf } = await import('../sys/peer-process.ts');
+      const pid = peerOf(connection);
+      if (pid !== owner.pid) return this.#end({ kind: 'impostor', pid });
+    }
+    connection.write(formatRequest(this.#request));
   }
 
   #read(chunk: Buffer): void {

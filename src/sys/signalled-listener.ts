@@ -2,6 +2,7 @@
 // again and again while accept fails for want of descriptors, which any process of our uid can bring about (prlimit(2)),
 // and takes a processor for it. Here an accept that fails rests.
 import { attempt, E, libc } from './libc.ts';
+import { controlBacklog } from './unix-socket.ts';
 import { getFileLimit, setFileLimit } from './resource-limit.ts';
 
 const F_GETFL = 3;
@@ -32,6 +33,8 @@ export class SignalledListener {
     this.#descriptor = descriptor;
     this.#take = take;
     process.on(signal, this.#acceptAll);
+    // Whoever connects is told that it is us who listens, and not a supervisor that has given the socket away (SO_PEERCRED).
+    attempt(() => libc.listen(descriptor, controlBacklog));
     this.#fcntl(F_SETSIG, SIGURG);
     // The whole process: whichever thread, the handler runs in the loop.
     this.#fcntl(F_SETOWN, process.pid);

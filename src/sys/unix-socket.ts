@@ -4,7 +4,7 @@ import { check, libc } from './libc.ts';
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
-const controlBacklog = 64;
+export const controlBacklog = 64;
 
 /** sockaddr_un as SUN_LEN measures it: without the final NUL, so that 107 bytes fit. */
 export function unixAddress(path: string): Buffer {

@@ -52,7 +52,7 @@ export async function pingPool(
 /** Another user's supervisor may see its socket where we do not. */
 function probeTargetOf(pool: Pool): ProbeTarget {
   const { address, pid } = pool.state;
-  const owner = ownerOf(pool);
+  const owner = ownerOf(pool)?.uid;
   const isElsewhere = owner !== undefined && address.startsWith('/');
   return { address: isElsewhere ? `/proc/${pid}/root${address}` : address, owner };
 }

@@ -20,6 +20,10 @@ function describeFailure(failure: Failure, pid: number): [text: string, status: 
       return [`no control socket; signals to PID ${pid} still work`, ctlStatus.noSuchPool];
     case 'not-permitted':
       return ['not permitted to use its control socket', ctlStatus.notPermitted];
+    case 'impostor': {
+      const who = failure.pid === undefined ? 'another process' : `PID ${failure.pid}`;
+      return [`${who} listens on its control socket, and not its supervisor`, ctlStatus.notPermitted];
+    }
     case 'timed-out':
       return [`no answer within ${formatTime(failure.afterMs)}`, ctlStatus.noAnswer];
     case 'closed':

@@ -1,5 +1,6 @@
 // Pools as spawn-fcgictl knows them: living ones and those that a killed supervisor left, which of several is meant, and
 // what they are called in a message.
+import type { SocketOwner } from '../../control/client.ts';
 import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
 import type { PoolEntry } from '../../sys/pool-directory.ts';
 import { printable } from '../../core/printable.ts';
@@ -17,9 +18,9 @@ export function isDeadPool(pool: Pool): pool is DeadPool {
   return pool.orphans !== undefined;
 }
 
-/** Whom the control socket must belong to, where another user could put something else there. */
-export function ownerOf({ isForeign, uid }: Pool): number | undefined {
-  return isForeign ? uid : undefined;
+/** Whose the control socket must be, where another user could put something else there. */
+export function ownerOf({ isForeign, uid, state }: Pool): SocketOwner | undefined {
+  return isForeign ? { uid, pid: state.pid } : undefined;
 }
 
 export function isReadable(entry: PoolEntry): entry is Pool {

@@ -1,0 +1,76 @@
+// What another user has written into a state directory of his does not make root's spawn-fcgictl act on a pool that is
+// not his.
+import { chownSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { expect, test, type TestContext } from 'vitest';
+import { atEnd } from '../helpers/cleanup.ts';
+import { isAlive } from '../helpers/processes.ts';
+import { needRoot } from '../helpers/requirements.ts';
+import { ctl } from './fake-supervisor.ts';
+import { endPool, expectNothingLeft, makePlace, NOBODY, onlyWorker, start, type Place } from './place.ts';
+
+const commands = [['status'], ['ping'], ['reload'], ['restart'], ['scale', '2'], ['stop']] as const;
+
+/** A pool of nobody's, and the path of its control socket. */
+async function startAsNobody(ctx: TestContext): Promise<{ place: Place; control: string; pid: number }> {
+  needRoot(ctx);
+  const place = makePlace();
+  mkdirSync(place.stateDir, { mode: 0o700 });
+  for (const path of [place.dir, place.runDir, place.stateDir]) chownSync(path, NOBODY, NOBODY);
+  const { pid } = await start(place, [], undefined, { uid: NOBODY, gid: NOBODY });
+  return { place, control: controlOf(place), pid };
+}
+
+function controlOf({ stateDir }: Place): string {
+  return join(stateDir, readdirSync(stateDir).find((name) => name.endsWith('.ctl')) ?? '');
+}
+
+async function askEverything(
+  { stateDir, socket }: Place,
+  refused: { status: number; stderr: string },
+): Promise<void> {
+  for (const [command, ...more] of commands) {
+    const result = await ctl(stateDir, [command, socket, ...more]);
+    expect(result).toMatchObject({ status: refused.status, stdout: '' });
+    expect(result.stderr).toContain(refused.stderr);
+    expect(result.stderr.match(/\n/g)).toHaveLength(1);
+  }
+}
+
+test("a control name that leads to root's own pool is not followed", async (ctx) => {
+  const { place, control, pid } = await startAsNobody(ctx);
+  const own = makePlace();
+  const pool = await start(own);
+  const worker = await onlyWorker(pool);
+  rmSync(control);
+  symlinkSync(controlOf(own), control);
+  await askEverything(place, { status: 5, stderr: 'not permitted to use its control socket' });
+  expect(isAlive(worker)).toBe(true);
+  await endPool(own, pool);
+  await expectNothingLeft(own);
+  process.kill(pid, 'SIGTERM');
+});
+
+test('a control socket on which another process than the supervisor listens is refused by its PID', async (ctx) => {
+  const { place, control, pid } = await startAsNobody(ctx);
+  renameSync(control, `${control}.old`);
+  const server = createServer((socket) => socket.end('{"v":1,"ok":true,"status":0,"message":"done"}\n'));
+  server.listen(control);
+  await once(server, 'listening');
+  atEnd(() => void server.close());
+  chownSync(control, NOBODY, NOBODY);
+  const stderr = `PID ${process.pid} listens on its control socket, and not its supervisor`;
+  await askEverything(place, { status: 5, stderr });
+  renameSync(`${control}.old`, control);
+  expect(await ctl(place.stateDir, ['ping', place.socket])).toMatchObject({ status: 0 });
+  process.kill(pid, 'SIGTERM');
+});
+
+test('a supervisor that took the pool over is known by its own PID', async (ctx) => {
+  const { place } = await startAsNobody(ctx);
+  await start(place, ['--replace'], undefined, { uid: NOBODY, gid: NOBODY });
+  expect(await ctl(place.stateDir, ['ping', place.socket])).toMatchObject({ status: 0 });
+  expect(await ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0, stdout: 'stopped\n' });
+});
