@@ -13,7 +13,7 @@ export interface Holder {
 
 /** The first process found that has the listening socket open, as far as we may see; undefined otherwise. */
 export function findHolder(proc: ProcFs, address: BoundAddress): Holder | undefined {
-  const inodes = address.kind === 'tcp' ? listeningInodes(proc, address) : socketInodes(proc, address.path);
+  const inodes = address.kind === 'tcp' ? listeningInodes(proc, address) : inodesAt(proc, address.path);
   if (inodes.size === 0) return undefined;
   for (const pid of proc.pids()) {
     for (const fd of proc.list(`${pid}/fd`)) {
@@ -92,10 +92,28 @@ export function socketsListeningOn(proc: ProcFs, address: BoundAddress, told: To
 }
 
 /**
+ * Whoever listens at the path now, whatever name the socket was bound by: another one of the same name may have lost its
+ * file, and where the kernel tells neither nobody is named for the other.
+ */
+function inodesAt(proc: ProcFs, path: string): Set<string> {
+  const there = statAt(AT_FDCWD, path)?.identity;
+  if (there === undefined) return new Set();
+  const sockets = listeningUnixSockets(proc).map(({ inode, name }) => ({
+    inode,
+    match: matchBoundFile(inode, there),
+    isNamed: isSamePath(name, path),
+  }));
+  const same = sockets.filter(({ match }) => match === 'same');
+  const alike = sockets.filter(({ match, isNamed }) => match !== 'other' && isNamed);
+  const found = same.length > 0 || alike.length !== 1 ? same : alike;
+  return new Set(found.map(({ inode }) => inode));
+}
+
+/**
  * By the file that a socket was bound to, since a path has many names (links, mounts, a chroot); where devices are
  * numbered in another way (overlay, btrfs), by the directory that the socket's name leads to.
  */
-function socketInodes(proc: ProcFs, path: string, told: Told = { sockets: [] }): Set<string> {
+function socketInodes(proc: ProcFs, path: string, told: Told): Set<string> {
   const there = statAt(AT_FDCWD, path)?.identity;
   const found = new Set<string>();
   for (const { inode, name } of listeningUnixSockets(proc)) {

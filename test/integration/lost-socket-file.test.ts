@@ -13,6 +13,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { bindUnix } from '../../src/sys/unix-socket.ts';
@@ -133,6 +134,20 @@ describe('a plain start', () => {
     expect(hintsOf(refused.stderr).at(-1)).toContain(`${place.socket} is held by PID ${process.pid} (`);
     expect(await onlyWorker(pool)).toBe(worker);
     expect((await statusOf(place)).operation).toBeNull();
+  });
+
+  test('names who has put a socket of another name there, and not the pool that lost its own', async () => {
+    const place = await makeEchoPlace();
+    const pool = await start(place);
+    const elsewhere = join(place.runDir, 'elsewhere');
+    const server = createServer().listen(elsewhere);
+    await once(server, 'listening');
+    atEnd(() => void server.close());
+    renameSync(elsewhere, place.socket);
+    const refused = await run(place);
+    expect(refused.status).toBe(255);
+    expect(hintsOf(refused.stderr).at(-1)).toContain(`${place.socket} is held by PID ${process.pid} `);
+    await endPool(place, pool);
   });
 
   test.for([['-n'], ['--no-supervise']])(
