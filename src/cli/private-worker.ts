@@ -54,17 +54,25 @@ export class PrivateWorker {
       output?.end();
       throw error;
     }
-    options.onSocket(socket.inode);
-    const result = options.spawnOn(generation, socket.descriptor, output?.writeEnd);
-    if ('pid' in result) {
-      output?.follow();
-      return new PrivateWorker(options, socket, output, result.pid);
+    const giveBack = (): void => {
+      output?.end();
+      options.onSocket(undefined);
+      libc.close(socket.descriptor);
+      if (socket.connection !== undefined) libc.close(socket.connection);
+    };
+    try {
+      options.onSocket(socket.inode);
+      const result = options.spawnOn(generation, socket.descriptor, output?.writeEnd);
+      if ('pid' in result) {
+        output?.follow();
+        return new PrivateWorker(options, socket, output, result.pid);
+      }
+      giveBack();
+      return result;
+    } catch (error) {
+      giveBack();
+      throw error;
     }
-    output?.end();
-    options.onSocket(undefined);
-    libc.close(socket.descriptor);
-    if (socket.connection !== undefined) libc.close(socket.connection);
-    return result;
   }
 
   get ageMs(): number {

@@ -5,7 +5,7 @@ import { adjustSocketFile, type Adjustment, type SocketFile } from '../sys/socke
 import type { PidFile } from '../sys/pid-file.ts';
 import type { CreatedFile } from '../sys/pool-files.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
-import type { Made, UndoGuard } from '../sys/undo-guard.ts';
+import { removeUntold, type Made, type UndoGuard } from '../sys/undo-guard.ts';
 
 interface Step {
   /** Returns false when we may not. */
@@ -19,6 +19,8 @@ export class StartJournal {
   /** It has had its last word, and is about to end. */
   #dismissed: UndoGuard | undefined;
   #adjustment: (() => boolean) | undefined;
+  /** Where a socket file was being made, and nobody could say what became of it. */
+  #binding: string | undefined;
 
   /** From now on the guard learns of every step, and of those before. */
   setGuard(guard: UndoGuard): void {
@@ -42,6 +44,7 @@ export class StartJournal {
   }
 
   #note(made: Made, undo: () => boolean): void {
+    this.#binding = undefined;
     this.#steps.push({ undo });
     this.#noted.push(made);
     this.#guard?.note(made);
@@ -49,6 +52,7 @@ export class StartJournal {
 
   /** A socket file is about to be made there, and `made` will follow; undefined: it was not. */
   binding(path: string | undefined): void {
+    this.#binding = path;
     this.#guard?.noteBinding(path);
   }
 
@@ -86,7 +90,10 @@ export class StartJournal {
 
   /** The start failed: everything that was made goes, in reverse. */
   undo(): void {
-    const failures = this.#steps.toReversed().filter((step) => !succeeds(step.undo));
+    const binding = this.#binding;
+    const untold: Step[] = binding === undefined ? [] : [{ undo: () => removeUntold(binding) }];
+    const failures = [...this.#steps, ...untold].toReversed().filter((step) => !succeeds(step.undo));
+    this.#binding = undefined;
     this.#steps.length = 0;
     if (failures.length > 0) this.#guard?.undo();
     else this.#guard?.keep(false);

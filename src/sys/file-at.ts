@@ -1,6 +1,7 @@
 // Files by directory descriptor and name, never following a link: stat, compare,
 // remove. Works after chroot, where the path no longer does.
-import { attempt, check, libc } from './libc.ts';
+import { errnoOf } from '../core/errors.ts';
+import { attempt, check, E, libc } from './libc.ts';
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
@@ -30,6 +31,17 @@ const statBuffer = Buffer.alloc(256);
 export function statAt(directory: number, name: string): FileFacts | undefined {
   const result = attempt(() => libc.statx(directory, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC, statBuffer));
   return result < 0 ? undefined : readFacts();
+}
+
+/** The same, but what may not be looked at is no proof that nothing is there: throws a SyscallError then. */
+export function statIfThere({ directory, name }: Pick<NameAt, 'directory' | 'name'>): FileFacts | undefined {
+  try {
+    check('statx', () => libc.statx(directory, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC, statBuffer));
+    return readFacts();
+  } catch (error) {
+    if ([E.NOENT, E.NOTDIR].some((number) => number === errnoOf(error))) return undefined;
+    throw error;
+  }
 }
 
 /** statx(2) of an open descriptor, O_PATH ones included. */
@@ -73,8 +85,11 @@ export interface NameAt {
  * nothing of ours is left under the name; false: we may not.
  */
 export function removeIfSame(at: NameAt, identity: string): boolean {
-  const facts = statAt(at.directory, at.name);
-  if (!facts || facts.identity !== identity) return true;
+  try {
+    if (statIfThere(at)?.identity !== identity) return true;
+  } catch {
+    return false;
+  }
   return attempt(() => libc.unlinkat(at.directory, at.name, 0)) === 0;
 }
 

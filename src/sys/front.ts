@@ -8,6 +8,7 @@ const statusDescriptor = 4;
 const SYS_pidfd_open = 434;
 const POLLIN = 0x001;
 const FIONREAD = 0x541b;
+const F_DUPFD = 0;
 
 /** The command's process, held so that its end can be seen also when /proc hides it after the drop of privileges. */
 export class Front {
@@ -94,10 +95,18 @@ export function letFrontGo(): void {
 
 const mostTries = 10;
 
-/** Lets go of the caller's standard streams; one that the kernel does not let go (dup(2), EBUSY) stays. */
+/**
+ * Lets go of the caller's standard streams, for which he may wait. Where the kernel does not put another in their place
+ * (dup(2), EBUSY) they are closed first.
+ */
 export function leaveStreams(nowhere: number): void {
   for (const stream of [0, 1, 2]) {
-    for (let tries = 1; attempt(() => libc.dup2(nowhere, stream)) < 0 && tries < mostTries; tries++) continue;
+    let tries = 1;
+    while (attempt(() => libc.dup2(nowhere, stream)) < 0 && tries < mostTries) tries++;
+    if (tries < mostTries) continue;
+    libc.close(stream);
+    // The lowest that is free.
+    attempt(() => libc.fcntl(nowhere, F_DUPFD, 'int', stream));
   }
 }
 

@@ -11,6 +11,7 @@ import {
   O_PATH,
   removeIfSame,
   statAt,
+  statIfThere,
   statDescriptor,
   withUmask,
   type FileFacts,
@@ -193,7 +194,8 @@ function bindFile(at: NameAt, descriptor: number, owner: SocketOwner, witness: B
     witness.bound(undefined);
     throw error;
   }
-  const facts = statAt(at.directory, at.name);
+  // What may not be looked at stays to be told of.
+  const facts = statIfThere(at);
   if (!facts || !isFreshSocket(facts)) {
     witness.bound(undefined);
     throw refuseReplaced(at);

@@ -1,6 +1,5 @@
 // The end of what a process prints: a pipe that is read all the time, so that it never holds the process up, and of
 // which only the last bytes are kept. node:net is loaded on first use only. For a process that ends before we do: a later writer would get SIGPIPE.
-import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { O_CLOEXEC } from './file-at.ts';
 import { attempt, check, libc } from './libc.ts';
@@ -16,6 +15,7 @@ export class OutputTail {
   readonly #keptBytes: number;
   #kept = Buffer.alloc(0);
   #stream: Socket | undefined;
+  #isFollowed = false;
 
   constructor(keptBytes: number) {
     const ends = Buffer.alloc(8);
@@ -29,9 +29,15 @@ export class OutputTail {
 
   /** The process has its end: ours of it goes, and what comes is read. */
   follow(): void {
-    closeSync(this.writeEnd);
+    libc.close(this.writeEnd);
+    this.#isFollowed = true;
     const net = process.getBuiltinModule('node:net');
-    this.#stream = new net.Socket({ fd: this.#readEnd, readable: true, writable: false });
+    try {
+      this.#stream = new net.Socket({ fd: this.#readEnd, readable: true, writable: false });
+    } catch {
+      // As much as a pipe holds is read at its end.
+      return;
+    }
     this.#stream.on('data', (chunk) => this.#keep(chunk));
     // What cannot be read was not said.
     this.#stream.on('error', () => undefined);
@@ -41,8 +47,9 @@ export class OutputTail {
   end(): Buffer {
     const stream = this.#stream;
     if (!stream) {
-      closeSync(this.writeEnd);
-      closeSync(this.#readEnd);
+      if (this.#isFollowed) this.#drain();
+      else libc.close(this.writeEnd);
+      libc.close(this.#readEnd);
       return this.#kept;
     }
     if (!stream.destroyed) this.#drain();

@@ -37,6 +37,8 @@ export class PidFile {
   readonly wasCreated: boolean;
   readonly #descriptor: number;
   #content = '';
+  /** What we last began to write: a failure may have left it there. */
+  #tried = '';
   /** What was there before our first text. */
   #before: Buffer | undefined;
 
@@ -160,6 +162,7 @@ export class PidFile {
   /** Replaces the content. Readers see the old text, nothing, or the new text, never a mixture. */
   write(text: string): void {
     let before: Buffer | undefined;
+    this.#tried = text.trim();
     try {
       before = this.#readAll();
       this.#before ??= before;
@@ -224,7 +227,7 @@ export class PidFile {
   undo(): boolean {
     // A pool on another address may have found it, and be up already.
     const text = this.#readText();
-    const isOurs = text === '' || text === this.#content.trim();
+    const isOurs = text === '' || text === this.#content.trim() || text === this.#tried;
     return this.wasCreated && isOurs ? removeUnheld(this.at, this.identity, this.#descriptor) : true;
   }
 

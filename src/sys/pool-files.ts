@@ -3,11 +3,12 @@
 // and for the next start, never a proof.
 import { constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { errnoOf } from '../core/errors.ts';
 import { addressOfId, maxSocketPath, poolId, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState } from '../core/pool-state.ts';
 import { readPoolState } from './boot-clock.ts';
 import { fileType, O_PATH, removeIfSame, statAt, statDescriptor, withUmask, type NameAt } from './file-at.ts';
-import { attempt, E, libc } from './libc.ts';
+import { attempt, check, E, libc } from './libc.ts';
 import { describeOpenFailure, openAt, openParent } from './open-parent.ts';
 import { UnsafeLinkError } from './path-walk.ts';
 import { isSamePath, removeStray } from './socket-file.ts';
@@ -127,10 +128,7 @@ export class PoolFiles {
     const paths = PoolFiles.paths(base, address);
     for (;;) {
       const lock = openHeld(paths.lock);
-      if (attempt(() => libc.flock(lock.descriptor, LOCK_EX_NB)) === -E.AGAIN) {
-        closeHeld(lock);
-        return undefined;
-      }
+      if (!takeLock(lock)) return undefined;
       // The holder before us may have removed the file between our open and our lock.
       if (statAt(lock.at.directory, lock.at.name)?.identity === lock.identity) {
         return new PoolFiles(lock, openState(paths.state, lock), paths.id);
@@ -279,6 +277,18 @@ function openHeld(path: string): HeldFile {
     throw new Error(`${path} is not a regular file of ours`);
   }
   return { wasCreated, descriptor, at, identity: facts.identity };
+}
+
+/** False: another process has it. A lock that cannot be had at all proves nothing, and is thrown. */
+function takeLock(lock: HeldFile): boolean {
+  try {
+    check('flock', () => libc.flock(lock.descriptor, LOCK_EX_NB));
+    return true;
+  } catch (error) {
+    closeHeld(lock);
+    if (errnoOf(error) === E.AGAIN) return false;
+    throw error;
+  }
 }
 
 function hold(path: string, descriptor: number): HeldFile {

@@ -4,8 +4,9 @@
 // command and the supervisor, SIGKILL included.
 import { openSync, readFileSync } from 'node:fs';
 import { forkLimit, isForkError, SpawnFcgiError } from '../core/errors.ts';
+import { everyStep } from '../core/every-step.ts';
 import { writeWithin } from './bounded-write.ts';
-import { O_CLOEXEC, fileType, removeIfSame, statAt, type NameAt } from './file-at.ts';
+import { O_CLOEXEC, fileType, removeIfSame, statIfThere, type NameAt } from './file-at.ts';
 import { openParent } from './open-parent.ts';
 import { check, libc } from './libc.ts';
 import { isLive } from './listen-socket.ts';
@@ -176,28 +177,32 @@ export function undoStart(): void {
     .map((line) => JSON.parse(line) as Made | Binding | StartedWorker | Inherited);
   const proc = ProcFs.open();
   if (proc) {
-    const untold = list.flatMap((one) => ('socket' in one ? findUntold(one.socket, proc) : []));
-    endSessions([...list.filter((one) => 'pid' in one), ...untold], proc);
+    const others = list.flatMap((one) => ('socket' in one ? findUntold(one.socket, proc) : []));
+    endSessions([...list.filter((one) => 'pid' in one), ...others], proc);
   }
   const last = list.at(-1);
-  if (last && 'binding' in last && last.binding !== null) removeUntold(last.binding);
-  for (const made of list.toReversed()) if ('path' in made) remove(made);
+  const untold = last && 'binding' in last && last.binding !== null ? last.binding : undefined;
+  everyStep(
+    () => undefined,
+    () => untold !== undefined && removeUntold(untold),
+    ...list.toReversed().map((made) => () => 'path' in made && remove(made)),
+  );
 }
 
 /**
  * Nothing was at the path, and no other start can have come in between, since we hold the lock: a socket of
  * our own user there, without a listener, is the one that nobody could tell of any more.
  */
-function removeUntold(path: string): void {
+export function removeUntold(path: string): boolean {
   const at = openIfThere(path);
-  if (!at) return;
-  const facts = statAt(at.directory, at.name);
+  if (!at) return true;
+  const facts = statIfThere(at);
   const isOurs =
     facts !== undefined &&
     (facts.mode & fileType.mask) === fileType.socket &&
     facts.uid === process.getuid?.() &&
     facts.links === 1;
-  if (isOurs && !isLive(path)) removeIfSame(at, facts.identity);
+  return !isOurs || isLive(path) || removeIfSame(at, facts.identity);
 }
 
 function remove({ path, identity, isPidFile, isLog }: Made): void {

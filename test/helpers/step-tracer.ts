@@ -45,7 +45,8 @@ const quietMs = 150;
 /** The tracers' own; all else are names. */
 const words = new Set(['ready', 'killed', 'held', 'failed']);
 
-function isAboutCalls({ action }: Intervention): boolean {
+/** Of all that a process makes for purposes of its own, not of its steps. */
+export function isAboutCalls({ action }: Intervention): boolean {
   return action === 'once' || action === 'always' || action === 'list';
 }
 

@@ -85,6 +85,7 @@ const supervisorsOptions = new Set([
   '--settle',
   '--worker-pid-file',
   '--ready',
+  '--ready-timeout',
   '--log',
   '--log-format',
   '--state-dir',
@@ -111,7 +112,7 @@ function respawnOf(setting: Setting): FaultyOperation {
     setting,
     kind: 'change',
     async begin(at) {
-      const { place, pool, oldWorkers } = await startOld(setting);
+      const { place, pool, oldWorkers } = await startOld(setting, at);
       const tracer = await StepTracer.attach(pool.pid, at);
       const [first = 0] = oldWorkers;
       process.kill(first, 'SIGKILL');
@@ -139,7 +140,7 @@ function commandOf(
     setting,
     kind,
     async begin(at) {
-      const { place, oldWorkers } = await startOld(setting);
+      const { place, oldWorkers } = await startOld(setting, at);
       return { place, oldWorkers, ...(await beginCommand(place, command, at)) };
     },
   };
@@ -153,7 +154,7 @@ function stopOfKilled(setting: Setting): FaultyOperation {
     setting,
     kind: 'stop',
     async begin(at) {
-      const { place, pool, oldWorkers } = await startOld(setting);
+      const { place, pool, oldWorkers } = await startOld(setting, at);
       process.kill(pool.pid, 'SIGKILL');
       await waitFor('the end of the supervisor', () => !isAlive(pool.pid));
       return { place, oldWorkers, ...(await beginCommand(place, 'stop', at)) };

@@ -1,6 +1,6 @@
 // The operations of a pool whose steps are looked at one by one (killed-at-steps.ts), in each of the settings.
 import { isAlive } from '../helpers/processes.ts';
-import { startHeld, StepTracer, type Intervention } from '../helpers/step-tracer.ts';
+import { isAboutCalls, startHeld, StepTracer, type Intervention } from '../helpers/step-tracer.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { ctl } from './fake-supervisor.ts';
 import { startIn, type PoolPlace, type Setting } from './killed-settings.ts';
@@ -87,7 +87,7 @@ function asked(
     further: [],
     victims: ['supervisor', ...victims],
     async begin(at) {
-      const { place, pool, oldWorkers } = await startOld(setting);
+      const { place, pool, oldWorkers } = await startOld(setting, at);
       const tracer = await StepTracer.attach(pool.pid, at);
       const ended = ctl(place.stateDir, [command, place.poolName, ...args], place.caller).then(
         ({ status, stdout, stderr }) => ({
@@ -112,7 +112,7 @@ function handover(setting: Setting): Operation {
     ...replacing,
     victims: victimsOf(setting, ['supervisor', 'old supervisor', 'command', 'new worker', 'old worker']),
     async begin(at) {
-      const { place, pool, oldWorkers } = await startOld(setting);
+      const { place, pool, oldWorkers } = await startOld(setting, at);
       const next = await hold(place, replacing.further, true);
       return { place, oldWorkers, oldSupervisor: pool.pid, ...next, tracer: await trace(next, at) };
     },
@@ -126,7 +126,7 @@ function handoverOfGiver(setting: Setting): Operation {
     ...replacing,
     victims: ['supervisor'],
     async begin(at) {
-      const { place, pool, oldWorkers } = await startOld(setting);
+      const { place, pool, oldWorkers } = await startOld(setting, at);
       const next = await hold(place, replacing.further, true);
       const tracer = await StepTracer.attach(pool.pid, at);
       process.kill(next.supervisor, 'SIGCONT');
@@ -144,7 +144,7 @@ export function adoptionOf(setting: Setting): Operation {
     further: [],
     victims: victimsOf(setting, ['supervisor', 'command', 'new worker', 'old worker']),
     async begin(at) {
-      const { place, pool, oldWorkers } = await startOld(setting);
+      const { place, pool, oldWorkers } = await startOld(setting, at);
       process.kill(pool.pid, 'SIGKILL');
       await waitFor('the end of the supervisor', () => !isAlive(pool.pid));
       const next = await hold(place, [], true);
@@ -153,10 +153,17 @@ export function adoptionOf(setting: Setting): Operation {
   };
 }
 
-export async function startOld(setting: Setting) {
+export async function startOld(setting: Setting, at: Intervention | undefined) {
   const place = await setting.makePlace();
   const pool = await startIn(place);
-  return { place, pool, oldWorkers: await fullPool(pool, 2) };
+  const oldWorkers = await fullPool(pool, 2);
+  // What comes right after a start is not the operation's.
+  if (at && isAboutCalls(at)) await waitFor('the control socket', () => answers(place));
+  return { place, pool, oldWorkers };
+}
+
+async function answers(place: PoolPlace): Promise<boolean> {
+  return (await ctl(place.stateDir, ['ping', place.poolName], place.caller)).status === 0;
 }
 
 type Held = Pick<Attempt, 'supervisor' | 'command' | 'ended'>;

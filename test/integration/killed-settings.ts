@@ -49,7 +49,7 @@ export const settings: readonly Setting[] = [
   setting('a Unix socket and the caller as user', {}),
   setting('-u nobody in directories of root', { options: dropped, hasWorkerPidFiles: true }),
   setting('TCP, -u nobody and --ready probe', {
-    options: [...dropped, '--ready', 'probe'],
+    options: [...dropped, '--ready', 'probe', '--ready-timeout', '15s'],
     actions: ['record'],
     isTcp: true,
     hasWorkerPidFiles: true,
@@ -58,7 +58,7 @@ export const settings: readonly Setting[] = [
   setting('-c -S and -u nobody', { options: dropped, chroot: 'socket outside', hasWorkerPidFiles: true }),
   setting('-n --supervise and -u nobody', { options: dropped, staysInForeground: true }),
   setting('TCP and --ready notify', {
-    options: ['--ready', 'notify'],
+    options: ['--ready', 'notify', '--ready-timeout', '15s'],
     actions: ['ready', 'serve'],
     isTcp: true,
   }),
