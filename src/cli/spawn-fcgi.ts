@@ -14,9 +14,9 @@ import { adjustArgument, adjustSocket, undoArgument, undoStart } from '../sys/un
 import { explainRefusal, suspectCommandLine, suspectSurroundings } from './explain-refusal.ts';
 import { keepSyslogInReach, reportFailure } from './failure-report.ts';
 import { explainFileLimit } from './file-limit.ts';
-import { requireUtf8 } from '../command-line/options.ts';
 import { parseConfig } from '../command-line/parse-config.ts';
 import { readCommandLine, type Request, type StartRequest } from '../command-line/read-command-line.ts';
+import { requireUtf8 } from '../command-line/require-utf8.ts';
 import { takeLogDescriptor } from './open-event-log.ts';
 import { preparePool } from './prepare-pool.ts';
 import { printBlindly, printError, printFailure, printHint, printText } from './print.ts';
@@ -24,7 +24,7 @@ import { checkProgram, runInPlace } from './run-exec.ts';
 import { runSupervised } from './run-supervised.ts';
 import { runUnsupervised } from './run-unsupervised.ts';
 import { StartJournal } from './start-journal.ts';
-import { usageText, versionText } from '../command-line/usage.ts';
+import { describeUsage, versionText } from '../command-line/usage.ts';
 import { Interruption } from './watch-interruption.ts';
 
 // The guard of a start runs us without the front; users cannot.
@@ -75,7 +75,7 @@ async function run(
   attempt: Attempt,
 ): Promise<void> {
   if (args.length === 0) {
-    printText(usageText);
+    printText(describeUsage());
     return exit(caller, exitStatus.refused);
   }
   const posixlyCorrect = readVariable(caller.environment, 'POSIXLY_CORRECT') !== undefined;
@@ -116,7 +116,7 @@ async function carryOut(
 }
 
 function show(request: Exclude<Request, StartRequest>, caller: Caller): void {
-  printText(request.kind === 'version' ? versionText : usageText);
+  printText(request.kind === 'version' ? versionText : describeUsage());
   exit(caller, exitStatus.ok);
 }
 

@@ -1,6 +1,5 @@
 // Raw options to a validated Config: 1.6's checks with its messages, and the
 // stricter ones for numbers. Looks at nothing but its arguments.
-import { basename } from 'node:path';
 import {
   defaults,
   type Config,
@@ -11,9 +10,9 @@ import {
 } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { maxSocketPath } from '../core/pool-id.ts';
-import { programWord } from '../core/program-word.ts';
+import { baseName, programWord } from '../core/program-word.ts';
 import { parseTime, parseWhole } from '../core/quantity.ts';
-import { supervisorOptions, type RawOptions } from './options.ts';
+import { flagOf, rootOptions, supervisorOptions, type RawOptions } from './options.ts';
 
 /** Builds the configuration; `isRoot` decides whether root's options count (1.6 ignores them otherwise). */
 export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot: boolean): Config {
@@ -27,7 +26,7 @@ export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot
     program,
     model: chooseModel(raw, workers),
     argv0,
-    name: basename(argv0),
+    name: baseName(argv0),
     listen,
     backlog: parseNumber('-b', raw.backlog, -1, 2 ** 31 - 1) ?? defaults.backlog,
     socketMode: parseMode(raw.socketMode),
@@ -61,23 +60,14 @@ export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot
   };
 }
 
-const rootOptions: readonly (readonly [keyof RawOptions, string])[] = [
-  ['chroot', '-c'],
-  ['socketBeforeChroot', '-S'],
-  ['user', '-u'],
-  ['group', '-g'],
-  ['socketUser', '-U'],
-  ['socketGroup', '-G'],
-];
-
 function withoutRootOptions(raw: RawOptions): RawOptions {
   const rest = { ...raw };
-  for (const [key] of rootOptions) delete rest[key];
+  for (const { key } of rootOptions) delete rest[key];
   return rest;
 }
 
 function describeIgnored(raw: RawOptions): string[] {
-  const given = rootOptions.filter(([key]) => raw[key] !== undefined).map(([, flag]) => flag);
+  const given = rootOptions.filter(({ key }) => raw[key] !== undefined).map(flagOf);
   return given.length === 0
     ? []
     : [`${given.join(', ')} ignored: only root can use ${given.length === 1 ? 'it' : 'them'}`];
@@ -119,7 +109,7 @@ function parseListen(raw: RawOptions, port: number): ListenAddress {
 }
 
 function chooseModel(raw: RawOptions, workers: number): Model {
-  const needed = supervisorOptions.filter(([key]) => raw[key] !== undefined).map(([, flag]) => flag);
+  const needed = supervisorOptions.filter(({ key }) => raw[key] !== undefined).map(flagOf);
   if (raw.supervise === false) {
     if (needed.length > 0) {
       throw new SpawnFcgiError(
@@ -135,11 +125,11 @@ function chooseModel(raw: RawOptions, workers: number): Model {
 /** As written: scripts compare it with the path that they have. */
 function nameOf(program: Program): string {
   const word = programWord(program);
-  return basename(word) === '' ? 'spawn-fcgi' : word;
+  return baseName(word) === '' ? 'spawn-fcgi' : word;
 }
 
 function parseName(text: string | undefined): string | undefined {
-  if (text === undefined || basename(text) !== '') return text;
+  if (text === undefined || baseName(text) !== '') return text;
   throw new SpawnFcgiError(`invalid name for --name: '${text}'`);
 }
 

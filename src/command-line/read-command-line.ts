@@ -55,7 +55,7 @@ export function readCommandLine(
   for (const { option, value } of parsed.found) {
     const { key } = option;
     if (key === 'version' || key === 'help') return { kind: key };
-    raw[key] = value ?? option.long !== 'no-supervise';
+    raw[key] = value ?? option.sets;
     given.push({ key, flag: flagOf(option), value });
   }
   const placement = place(args, parsed, given);

@@ -21,3 +21,8 @@ function shellWord(command: string): string {
       single ?? double?.replaceAll(/\\([$`"\\])/g, '$1') ?? escaped ?? '',
   );
 }
+
+/** What is behind the last slash but one at the end, as basename(1) has it; empty for the root directory. */
+export function baseName(path: string): string {
+  return /([^/]*)\/*$/.exec(path)?.[1] ?? '';
+}

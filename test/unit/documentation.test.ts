@@ -1,13 +1,14 @@
 // The reference pages and -h say what the program does: every option, every exit status, every default.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { specs } from '../../src/command-line/options.ts';
+import { options, rootOptions, specs } from '../../src/command-line/options.ts';
 import { parseArguments } from '../../src/cli/ctl/program.ts';
 import { ctlStatus } from '../../src/cli/ctl/statuses.ts';
-import { usageText } from '../../src/command-line/usage.ts';
+import { describeUsage } from '../../src/command-line/usage.ts';
 import { statusOfError, statusOfReload } from '../../src/control/protocol.ts';
 import { defaults } from '../../src/core/config.ts';
 import { exitStatus } from '../../src/core/errors.ts';
+import { readPages } from '../helpers/pages.ts';
 
 type Page = 'options' | 'spawn-fcgictl';
 
@@ -23,7 +24,7 @@ test.each(specs.filter((spec) => spec.short !== undefined))(
   'the page of options and -h name -$short',
   ({ short }) => {
     expect(tableUnder('options', 'Options').some((row) => row[1]?.includes(`\`-${short}`))).toBe(true);
-    expect(usageText).toMatch(new RegExp(`(?:^| )-[${short}][,\\s]`, 'm'));
+    expect(describeUsage()).toMatch(new RegExp(`(?:^| )-[${short}][,\\s]`, 'm'));
   },
 );
 
@@ -31,9 +32,23 @@ test.each(specs.filter((spec) => spec.long !== undefined))(
   'the page of options and -h name --$long',
   ({ long }) => {
     expect(tableUnder('options', 'Options').some((row) => row[2]?.includes(`\`--${long}`))).toBe(true);
-    expect(usageText).toContain(`--${long}`);
+    expect(describeUsage()).toContain(`--${long}`);
   },
 );
+
+test.each(readPages())('what `npm run pages` writes is what stands in $path', ({ is, shouldBe }) => {
+  expect(is).toBe(shouldBe);
+});
+
+test('-h lists the options that only root can use under a heading of their own', () => {
+  const inSection = options.filter(({ section }) => section === 'root').map(({ long }) => long);
+  expect(rootOptions.map(({ long }) => long)).toEqual(inSection);
+});
+
+test('no text of an option asks for a default that it has not', () => {
+  const asking = options.filter((row) => `${row.help}${row.details}`.includes('{default}'));
+  expect(asking.filter((row) => row.default === undefined)).toEqual([]);
+});
 
 test('the page of options has a row for every exit status', () => {
   const statuses = tableUnder('options', 'Exit statuses').map((row) => row[1]);
@@ -41,20 +56,24 @@ test('the page of options has a row for every exit status', () => {
 });
 
 test('-h fits a terminal, and says where events go, what signals and statuses mean, and who manages pools', () => {
-  expect(usageText.split('\n').filter((line) => line.length > 80)).toEqual([]);
-  const [, signals = '', statuses = ''] = usageText.split(/^Signals to the supervisor:|^Exit status:/m);
+  expect(
+    describeUsage()
+      .split('\n')
+      .filter((line) => line.length > 80),
+  ).toEqual([]);
+  const [, signals = '', statuses = ''] = describeUsage().split(/^Signals to the supervisor:|^Exit status:/m);
   for (const signal of ['TERM', 'INT', 'QUIT', 'HUP', 'USR1', 'TTIN', 'TTOU'])
     expect(signals).toContain(signal);
   for (const status of Object.values(exitStatus)) expect(statuses).toMatch(new RegExp(`^ +${status} `, 'm'));
-  expect(usageText).toMatch(/--log <file>[^-]*-,\s[^]*syslog[^]*stderr/);
-  expect(usageText).toContain('spawn-fcgictl');
+  expect(describeUsage()).toMatch(/--log <file>[^-]*-,\s[^]*syslog[^]*stderr/);
+  expect(describeUsage()).toContain('spawn-fcgictl');
 });
 
 test('-h states the defaults that the program has', () => {
-  expect(usageText).toContain(`backlog of the socket (default: ${defaults.backlog})`);
-  expect(usageText).toContain(`(default: ${defaults.stopTimeoutMs / 1000}s)`);
-  expect(usageText).toContain(`first delay of the backoff (default: ${defaults.restartDelayMs}ms)`);
-  expect(usageText).toContain(
+  expect(describeUsage()).toContain(`backlog of the socket (default: ${defaults.backlog})`);
+  expect(describeUsage()).toContain(`(default: ${defaults.stopTimeoutMs / 1000}s)`);
+  expect(describeUsage()).toContain(`first delay of the backoff (default: ${defaults.restartDelayMs}ms)`);
+  expect(describeUsage()).toContain(
     `longest delay of the backoff (default: ${defaults.restartMaxDelayMs / 1000}s)`,
   );
 });

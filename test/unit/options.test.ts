@@ -79,9 +79,9 @@ describe('every option', () => {
     expect(read(`${line} app`.trim())).toStrictEqual({ options, program: ['app'] });
   });
 
-  test.each(supervisorOptions)('%s that needs a supervisor is called %s', (key, flag) => {
-    if (key === 'replace') expect(read(flag).options).toStrictEqual({ replace: true });
-    else expect(read(`${flag} x`).options).toStrictEqual({ [key]: 'x' });
+  test.each(supervisorOptions)('$key that needs a supervisor is called --$long', ({ key, long }) => {
+    if (key === 'replace') expect(read(`--${long}`).options).toStrictEqual({ replace: true });
+    else expect(read(`--${long} x`).options).toStrictEqual({ [key]: 'x' });
   });
 });
 

@@ -199,7 +199,7 @@ describe('who supervises', () => {
   test.each([
     ['--no-supervise --log x', '--log'],
     ['--no-supervise -n --name x', '--name'],
-    ['--start-limit 1/1 --no-supervise --state-dir x', '--state-dir, --start-limit'],
+    ['--start-limit 1/1 --no-supervise --state-dir x', '--start-limit, --state-dir'],
   ])('nobody and an option that needs one exclude each other: %s', (options, named) => {
     expect(refusalOf(`-p 1 ${options} app`).message).toBe(
       `--no-supervise and ${named} exclude each other: only a supervisor can do that`,

@@ -1,0 +1,31 @@
+// What is known of an option: one row of the table of options, from which the parser, -h, the lists of options that need
+// root or a supervisor, and the tables of the pages are made.
+
+export interface OptionRow {
+  /** The name of its value in RawOptions. */
+  readonly key: string;
+  readonly short?: string;
+  readonly alsoShort?: string;
+  readonly long: string;
+  /** Its argument as -h writes it, such as `<time>`; an option without one is a switch. */
+  readonly argument?: string;
+  /** The argument as pages write it, where that is not the same in capitals. */
+  readonly metavar?: string;
+  /** What a switch sets, if not true. */
+  readonly sets?: false;
+  /** For -h, on one line; `{default}` stands for the default. */
+  readonly help: string;
+  /** For docs/options.md, in Markdown, where it has more to say than -h; `{default}` as in `help`. */
+  readonly details?: string;
+  readonly section: Section;
+  /** Ignored with a hint for anybody else. */
+  readonly needsRoot?: true;
+  /** Only a supervisor can honour it: excluded by --no-supervise, and -n with it is a supervisor. */
+  readonly needsSupervisor?: true;
+  /** The first version that has it; 1.6 is lighttpd's. */
+  readonly since: '1.6' | '2.0';
+  readonly default?: string;
+}
+
+/** Where -h lists it. */
+export type Section = 'general' | 'root' | 'model' | 'supervision';
