@@ -73,7 +73,8 @@ function place(
   given: readonly GivenOption[],
 ): Placement | undefined {
   const count = found.filter(({ at }) => at < firstOperand).length;
-  if (count === found.length && (mistake?.at ?? 0) < firstOperand) return undefined;
+  const isMistakeBehind = mistake !== undefined && mistake.at >= firstOperand;
+  if (count === found.length && !isMistakeBehind) return undefined;
   return {
     early: given.slice(0, count),
     late: given.slice(count),

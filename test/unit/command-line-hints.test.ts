@@ -40,6 +40,10 @@ describe('an option behind the name of the program', () => {
     expect(suspectMisplaced(request(line))).toStrictEqual([]);
   });
 
+  test.each(['app', 'app x', '-p 9000 app', '-p 9000 -- app -n', '-- app'])('is not there: %s', (line) => {
+    expect(request(line).placement).toBeUndefined();
+  });
+
   test("is the program's own with POSIXLY_CORRECT", () => {
     expect(suspectMisplaced(request('-p 9000 php-cgi -d x=1', true))).toStrictEqual([]);
   });
