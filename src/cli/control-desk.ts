@@ -11,7 +11,7 @@ import { PoolActions } from './control-actions.ts';
 import { describePool, summarizePool, type StatusSource } from './pool-status.ts';
 import { Handover } from './hand-over.ts';
 import type { PoolRecords } from './pool-records.ts';
-import type { PreparedPool } from './prepare-pool.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 import type { ReachCheck } from './reach-check.ts';
 import type { SocketRenewal } from './socket-renewal.ts';
 import { ControlServer } from '../control/server.ts';

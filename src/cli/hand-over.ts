@@ -9,7 +9,7 @@ import { sendWithDescriptors } from '../sys/descriptor-passing.ts';
 import { sessionsHolding } from '../sys/socket-holders.ts';
 import { parseTakerLine, type TakerLine, type TakerWorker } from './handover-lines.ts';
 import type { PoolRecords } from './pool-records.ts';
-import type { PreparedPool } from './prepare-pool.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 
 export interface HandoverOptions {
   readonly prepared: PreparedPool;

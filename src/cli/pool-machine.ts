@@ -14,7 +14,7 @@ import { StopGuardProcess } from '../sys/stop-guard.ts';
 import { readinessOf } from '../sys/waiting.ts';
 import { adoptedSessions, workerSessions } from '../sys/worker-sessions.ts';
 import type { PoolRecords } from './pool-records.ts';
-import type { PreparedPool } from './prepare-pool.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 import { ReadyNotices } from './ready-notices.ts';
 import type { PrivateWorkerOptions } from './private-worker.ts';
 import { SecondRun } from './second-run.ts';

@@ -9,7 +9,7 @@ import type { PidFile } from '../sys/pid-file.ts';
 import { SocketDoor } from '../sys/socket-door.ts';
 import type { WorkerRecords } from '../supervisor/interfaces.ts';
 import type { PoolGiver } from './pool-giver.ts';
-import type { PreparedPool } from './prepare-pool.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 
 export class PoolRecords implements WorkerRecords {
   readonly door: SocketDoor;

@@ -12,7 +12,7 @@ import type { SessionScan } from '../sys/session-scan.ts';
 import { standingOf } from '../sys/socket-file.ts';
 import { readinessOfAny } from '../sys/waiting.ts';
 import type { ReachCheck } from './reach-check.ts';
-import type { PreparedPool } from './prepare-pool.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 
 export interface StatusSource {
   readonly config: Config;

@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import type { Config } from '../core/config.ts';
 import { errnoOf, SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
-import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
+import type { WorkerRecord } from '../core/pool-state.ts';
 import { workerPidPath } from '../core/worker-pid-path.ts';
 import { readVariable, type Caller } from '../sys/caller.ts';
 import { pause } from '../sys/clock.ts';
@@ -24,11 +24,10 @@ import {
 import type { SocketAddress } from '../sys/socket-address.ts';
 import { removeIfSame } from '../sys/file-at.ts';
 import { PidFile } from '../sys/pid-file.ts';
-import type { CreatedFile, PoolFiles } from '../sys/pool-files.ts';
+import type { CreatedFile } from '../sys/pool-files.ts';
 import { WorkerOomScore } from '../sys/oom-score.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 import { UndoGuard } from '../sys/undo-guard.ts';
-import type { EventLog } from '../supervisor/interfaces.ts';
 import { isInUse, withBindHints } from './bind-hints.ts';
 import { claimAddress, type Claim } from './claim-address.ts';
 import { requireDistinctFiles } from './distinct-files.ts';
@@ -36,51 +35,12 @@ import { requireFiles } from './file-limit.ts';
 import { nameAddress, resolveListenAddress } from './listen-address.ts';
 import { findSocket, holdSocket, refuseInUse, refuseUnreachable } from './inherit-socket.ts';
 import { describeLogProblem, openEventLog } from './open-event-log.ts';
-import type { PoolGiver } from './pool-giver.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 import { printHint } from './print.ts';
 import { mayBindAgain } from './socket-renewal.ts';
 import type { StartJournal } from './start-journal.ts';
 import type { Interruption } from './watch-interruption.ts';
 import { describeShutOut } from './web-server-hint.ts';
-
-/** What a start has in hand when only the workers are missing. */
-export interface PreparedPool {
-  readonly socket: ListenSocket;
-  readonly address: string;
-  readonly identity: Identity;
-  readonly files: PoolFiles | undefined;
-  readonly pidFile: PidFile | undefined;
-  readonly workerPidFiles: readonly PidFile[];
-  /** --worker-pid-file, absolute. */
-  readonly workerPidPattern: string | undefined;
-  readonly log: EventLog | undefined;
-  /** To print once the pool is up. */
-  readonly laterHints: readonly string[];
-  /** Binds the same address once more, as at the start, in the place of that socket; undefined where a supervisor cannot. */
-  readonly bindAgain: ((old: number) => ListenSocket) | undefined;
-  /** Where clients find a Unix socket, from where we are; undefined: there is no such path any more. */
-  readonly clientPath: string | undefined;
-  /** Of a Unix socket's file. */
-  readonly socketMode: number;
-  /** /dev/null, read and write, opened before any chroot. */
-  readonly nowhere: number;
-  readonly proc: ProcFs | undefined;
-  /** With `--ready probe`: a connection to the pool that asks when the first worker accepts it, if there was room for one. */
-  readonly readyProbe: number | 'queue-full' | undefined;
-  /** Undefined where workers keep ours. */
-  readonly oomScore: WorkerOomScore | undefined;
-  /** -d as an absolute path, inside the chroot. */
-  readonly directory: string | undefined;
-  /** The supervisor that gives its pool to us, and what it last said of itself. */
-  readonly giver: PoolGiver | undefined;
-  readonly giverState: PoolState | undefined;
-  /** Workers of a supervisor that was killed: they serve until ours are up. */
-  readonly orphans: readonly WorkerRecord[];
-  /** The socket was another supervisor's, and its workers still accept on it. */
-  readonly isTakingOver: boolean;
-  /** As the caller typed it, for people. */
-  readonly commandLine: readonly string[];
-}
 
 export interface Start {
   readonly config: Config;

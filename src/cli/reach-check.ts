@@ -3,7 +3,7 @@
 import { acceptQueue } from '../sys/accept-queue.ts';
 import { statAt } from '../sys/file-at.ts';
 import { describeReach, obstacleOf, reachOf, Visit, type Goal } from '../sys/reach.ts';
-import type { PreparedPool } from './prepare-pool.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 
 const lookMs = 10;
 const anybodyMayWrite = 0o222;

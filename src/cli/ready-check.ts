@@ -6,7 +6,7 @@ import type { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/clock.ts';
 import { connectIfRoom } from '../sys/private-socket.ts';
 import { askWorker } from './ask-worker.ts';
-import type { PreparedPool } from './prepare-pool.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 import type { StartVerdict } from './start-verdict.ts';
 import type { TrialWorkers } from './trial-worker.ts';
 

@@ -8,7 +8,7 @@ import { asUser, type Identity } from '../sys/identity.ts';
 import { check, libc } from '../sys/libc.ts';
 import { findChdirError, findExecError } from '../sys/program-check.ts';
 import { commandLineOf, executedPath, workerEnvironment } from '../sys/spawn-worker.ts';
-import type { PreparedPool } from './prepare-pool.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 import { printHint } from './print.ts';
 import { explainExec } from './start-failure.ts';
 

@@ -21,7 +21,7 @@ import { PoolLog } from './pool-log.ts';
 import { PoolMachine, signalName } from './pool-machine.ts';
 import { PoolRecords } from './pool-records.ts';
 import { describeFirstEnd, explainStartFailure, statusOf } from './start-failure.ts';
-import type { PreparedPool } from './prepare-pool.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 import { ReachCheck } from './reach-check.ts';
 import { ReadyCheck } from './ready-check.ts';
 import { reportFailure } from './failure-report.ts';

@@ -12,7 +12,7 @@ import { SessionFreezer } from '../sys/session-freeze.ts';
 import { commandLineOf, ProcessTemplate, workerEnvironment } from '../sys/spawn-worker.ts';
 import { servesConnections } from '../sys/waiting.ts';
 import { workerSessions } from '../sys/worker-sessions.ts';
-import type { PreparedPool } from './prepare-pool.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 import { printError, printFailure, printHint, printLine } from './print.ts';
 import { describeFirstEnd, explainStartFailure } from './start-failure.ts';
 import type { StartJournal } from './start-journal.ts';

@@ -8,7 +8,7 @@ import { resetOptions } from '../sys/listener-options.ts';
 import { socketOption } from '../sys/socket-facts.ts';
 import { adjustSocketFile, standingOf, type Standing } from '../sys/socket-file.ts';
 import type { PoolRecords } from './pool-records.ts';
-import type { PreparedPool } from './prepare-pool.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 import type { ReachCheck } from './reach-check.ts';
 
 export interface RenewalOptions {

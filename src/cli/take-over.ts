@@ -9,7 +9,7 @@ import type { SessionFreezer } from '../sys/session-freeze.ts';
 import { sessionsHolding } from '../sys/socket-holders.ts';
 import type { PoolGiver } from './pool-giver.ts';
 import type { PoolRecords } from './pool-records.ts';
-import type { PreparedPool } from './prepare-pool.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 import type { StartVerdict } from './start-verdict.ts';
 
 export interface TakeOverOptions {
