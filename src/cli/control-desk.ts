@@ -59,7 +59,8 @@ export class ControlDesk {
       reach,
       signalName,
       describeErrno,
-      command: prepared.commandLine,
+      // As the caller typed it, for people.
+      command: ['spawn-fcgi', ...process.argv.slice(2)],
       upAtMs: systemClock.nowMs(),
       nowMs: () => systemClock.nowMs(),
     };

@@ -15,7 +15,11 @@ const amplePerWorker = 4;
 const ampleFiles = 1024;
 
 /** Refuses a pool that could start, perhaps, but not look after itself. */
-export function requireFiles({ workers, workerPidFile }: Pick<Config, 'workers' | 'workerPidFile'>): void {
+export function requireFiles({
+  config: { workers, workerPidFile },
+}: {
+  readonly config: Pick<Config, 'workers' | 'workerPidFile'>;
+}): void {
   const { soft } = getFileLimit();
   if (soft >= BigInt(ampleFiles + workers * amplePerWorker)) return;
   const needed = neededFiles + (workerPidFile === undefined ? 0 : workers * filesOfPidFile);

@@ -1,10 +1,9 @@
-// The listening socket of a pool that is taken over: from the supervisor that gives it,
-// or from a worker of one that was killed. Mode, owner and backlog of the new command
+// Sources of the listening socket of a pool that is taken over: the supervisor that gives it,
+// or a worker of one that was killed. Mode, owner and backlog of the new command
 // are applied when everything else has succeeded.
 import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import { fileType, statAt } from '../sys/file-at.ts';
-import type { Identity } from '../sys/identity.ts';
 import { libc } from '../sys/libc.ts';
 import { resetOptions } from '../sys/listener-options.ts';
 import { listenAgain, openSocketDirectory, type ListenSocket } from '../sys/listen-socket.ts';
@@ -20,62 +19,54 @@ import {
   type Search,
   type TakenSocket,
 } from '../sys/take-socket.ts';
-import type { Claim } from './claim-address.ts';
 import { printHint } from './print.ts';
-
-/** What was found; undefined: nobody has the socket, or nobody could reach it, and it is bound anew. */
-export type Inheritance =
-  | { readonly descriptor: number; readonly from: 'supervisor' | 'workers' }
-  | { readonly hint: string }
-  | undefined;
-
-/** Asks while we still are privileged; the path is looked at from where the socket will be bound. */
-export function findSocket(
-  claim: Claim,
-  target: SocketAddress,
-  proc: ProcFs | undefined,
-  identity: Identity,
-): Inheritance {
-  if (claim.giver) return takeOffer(claim.giver.connection.offer.listening, target);
-  return claim.orphans.length === 0 ? undefined : takeFromOrphans(claim, target, proc, identity);
-}
+import type { Found, Sought } from './socket-source.ts';
 
 /** A socket whose file is gone is of no use to anybody: bound anew, while the old workers end. */
-function takeOffer(descriptor: number, target: SocketAddress): Inheritance {
+export function fromGiver(sought: Sought): Found {
+  const { claim, target } = sought;
+  if (!claim.giver) return undefined;
+  const descriptor = claim.giver.connection.offer.listening;
   // The whole pool is elsewhere: ours would be another.
   if (target.kind === 'tcp' && !isOfOurNamespace(descriptor))
     throw new SpawnFcgiError('cannot take over the pool: it listens in another network namespace');
   const isListening = target.kind === 'unix' || socketOption(descriptor, 'isListening') === 1;
   const isMeant = !isListening || checkListeningSocket(descriptor, target) === undefined;
-  return isMeant ? { descriptor, from: 'supervisor' } : undefined;
+  return isMeant ? hold(descriptor, sought) : undefined;
 }
 
-function takeFromOrphans(
-  { orphans, workerUid, socketInode }: Claim,
-  target: SocketAddress,
-  proc: ProcFs | undefined,
-  identity: Identity,
-): Inheritance {
+/** Asks while we still are privileged; the path is looked at from where the socket will be bound. */
+export function fromOrphans(sought: Sought): Found {
+  if (sought.claim.orphans.length === 0) return undefined;
+  const taken = takeFromOrphans(sought);
+  return taken === undefined ? undefined : hold(taken, sought);
+}
+
+/** Undefined: nobody has it any more. */
+function takeFromOrphans({ claim, target, bound, proc, identity }: Sought): number | undefined {
+  const { orphans, workerUid, socketInode } = claim;
   const uidAfterDrop = identity.uid || (process.getuid?.() ?? 0);
   const pids = orphans.map(({ pid }) => pid).join(' ');
   // We could take the socket, but not end those who accept on it.
   if (uidAfterDrop !== 0 && uidAfterDrop !== workerUid) {
-    return {
-      hint: `workers of another user (uid ${workerUid}) still serve there: PID ${pids}; end them first: kill ${pids}`,
-    };
+    throw refuseInUse(
+      bound,
+      `workers of another user (uid ${workerUid}) still serve there: PID ${pids}; end them first: kill ${pids}`,
+    );
   }
   let refusal: number | undefined;
   for (const { pid, startTime } of orphans) {
     if (!proc?.isAlive({ pid, startTime })) continue;
     const taken = takeFromSession(proc, pid, target, { told: socketInode, onForeign: refuseForeign });
-    if (taken && 'descriptor' in taken) return { descriptor: taken.descriptor, from: 'workers' };
+    if (taken && 'descriptor' in taken) return taken.descriptor;
     if (taken) refusal = taken.errno;
   }
   if (refusal === undefined) return undefined;
   const why = libc.strerror(refusal);
-  return {
-    hint: `workers of a pool whose supervisor was killed still serve, and their socket may not be taken (pidfd_getfd: ${why}): PID ${pids}; end them first: kill ${pids}`,
-  };
+  throw refuseInUse(
+    bound,
+    `workers of a pool whose supervisor was killed still serve, and their socket may not be taken (pidfd_getfd: ${why}): PID ${pids}; end them first: kill ${pids}`,
+  );
 }
 
 /** From the leader, else from who has it for a leader that has closed it. */
@@ -100,6 +91,21 @@ function refuseForeign(pid: number): void {
   );
 }
 
+/** Mode and owner become what a socket that is bound now would get. */
+function hold(descriptor: number, { config, target, bound, address, owner, journal }: Sought): Found {
+  const socket = holdSocket(descriptor, target);
+  const problem = refuseUnreachable(socket, target, config.backlog);
+  if (problem !== undefined) {
+    printHint(`nobody could reach the pool on ${address}: ${problem}; it is bound anew`);
+    return { former: socket };
+  }
+  if (socket.file && bound.kind === 'unix') {
+    const [uid, gid] = [owner.uid || (process.getuid?.() ?? 0), owner.gid || (process.getgid?.() ?? 0)];
+    journal.adjust(bound.path, socket.file, { uid, gid, mode: owner.mode });
+  }
+  return { socket, isTakingOver: true, former: undefined };
+}
+
 /**
  * The socket as a pool has it, without what a worker may have set on it; a Unix one with its file, which must be the one
  * at the path.
@@ -111,11 +117,7 @@ export function holdSocket(descriptor: number, target: SocketAddress): ListenSoc
 }
 
 /** Why nobody would reach the workers on a socket that was taken, though all that can be was set right; undefined: they would. */
-export function refuseUnreachable(
-  socket: ListenSocket,
-  target: SocketAddress,
-  backlog: number,
-): string | undefined {
+function refuseUnreachable(socket: ListenSocket, target: SocketAddress, backlog: number): string | undefined {
   if (socketOption(socket.descriptor, 'isListening') !== 1) listenAgain(socket.descriptor, backlog);
   return describeReach(reachOf({ socket, path: target.kind === 'unix' ? target.path : undefined }));
 }
@@ -131,7 +133,7 @@ function holdFile(descriptor: number, path: string): SocketFile | undefined {
 }
 
 /** 1.6's words for an address that is taken. */
-export function refuseInUse(address: BoundAddress, hint: string): SpawnFcgiError {
+function refuseInUse(address: BoundAddress, hint: string): SpawnFcgiError {
   const line =
     address.kind === 'unix' ? "socket is already in use, can't spawn" : 'bind failed: Address already in use';
   return new SpawnFcgiError(line, { hints: [`${formatAddress(address)}: ${hint}`] });

@@ -1,13 +1,16 @@
-// Chooses where the supervisor's events go, before privileges are dropped.
+// A step of a start: chooses where the supervisor's events go, before privileges are dropped.
 import { existsSync } from 'node:fs';
 import type { Config } from '../core/config.ts';
 import { descriptorOfLog } from '../core/log-target.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
 import type { Caller } from '../sys/caller.ts';
+import type { LogOptions } from '../sys/event-lines.ts';
 import { fileLog, syslogLog } from '../sys/event-log.ts';
-import type { Identity } from '../sys/identity.ts';
 import { streamLog, takeDescriptor } from '../sys/stream-log.ts';
-import type { StartJournal } from './start-journal.ts';
+import type { Users } from './resolve-users.ts';
+import type { Foreseen } from './socket-owner.ts';
+import type { Given } from './start-given.ts';
+import type { Step } from './start-plan.ts';
 
 /** The descriptor that --log names instead of a file; see takeDescriptor for when. */
 export function takeLogDescriptor({ logFile }: Config, { front }: Pick<Caller, 'front'>): number | undefined {
@@ -17,25 +20,44 @@ export function takeLogDescriptor({ logFile }: Config, { front }: Pick<Caller, '
     : takeDescriptor(descriptor, logFile, front);
 }
 
-/** --log, else stderr in the foreground and syslog in the background; undefined without a supervisor. */
-export function openEventLog(
-  config: Config,
-  identity: Identity,
-  logDescriptor: number | undefined,
-  journal: StartJournal,
-): EventLog | undefined {
-  if (config.model === 'exec' || config.model === 'unsupervised') return undefined;
-  const options = { format: config.logFormat, name: config.name };
-  const { logFile } = config;
-  if (logFile !== undefined) {
-    if (logDescriptor !== undefined) return streamLog(logDescriptor, options);
-    return fileLog(logFile, identity, options, (file, undo) => journal.madeLog(file, undo));
-  }
-  return config.model === 'foreground' ? streamLog(2, options) : syslogLog(options);
+/** Where events go that no --log asks for. */
+export interface DefaultLog {
+  readonly open: (options: LogOptions) => EventLog;
+  /** What is in the way, for people; looked up before chroot hides it. */
+  readonly describeProblem: () => string[];
 }
 
-/** What to tell about the log once the pool is up; looked up before chroot hides it. */
-export function describeLogProblem(config: Config): string[] {
-  if (config.model !== 'background' || config.logFile !== undefined || existsSync('/dev/log')) return [];
-  return ['/dev/log is missing, so events of this pool are lost: --log FILE keeps them'];
+/** Of a supervisor in the foreground. */
+export const stderrLog: DefaultLog = {
+  open: (options) => streamLog(2, options),
+  describeProblem: () => [],
+};
+
+/** Of one in the background. */
+export const syslog: DefaultLog = {
+  open: syslogLog,
+  describeProblem: () =>
+    existsSync('/dev/log')
+      ? []
+      : ['/dev/log is missing, so events of this pool are lost: --log FILE keeps them'],
+};
+
+export interface Logged extends Foreseen {
+  readonly log: EventLog;
+}
+
+export function openEventLog(
+  byDefault: DefaultLog,
+): Step<Pick<Given, 'config' | 'logDescriptor' | 'journal'> & Users, Logged> {
+  return ({ config, logDescriptor, journal, identity }) => {
+    const options = { format: config.logFormat, name: config.name };
+    const { logFile } = config;
+    if (logFile === undefined)
+      return { log: byDefault.open(options), laterHints: byDefault.describeProblem() };
+    const log =
+      logDescriptor === undefined
+        ? fileLog(logFile, identity, options, (file, undo) => journal.madeLog(file, undo))
+        : streamLog(logDescriptor, options);
+    return { log, laterHints: [] };
+  };
 }

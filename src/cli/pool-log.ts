@@ -7,8 +7,7 @@ import { PlannedExits } from '../supervisor/planned-exits.ts';
 const endings: ReadonlySet<PoolEvent['event']> = new Set(['stopping', 'handed-over', 'start-limit-reached']);
 
 export interface PoolLogOptions {
-  /** Undefined: nobody wants one. */
-  readonly log: EventLog | undefined;
+  readonly log: EventLog;
   readonly tell: (text: string) => void;
   /** Hears of each, also of those that are only counted. */
   readonly onEvent: () => void;
@@ -32,14 +31,14 @@ export class PoolLog implements EventLog {
   }
 
   #say(event: PoolEvent): void {
-    this.#options.log?.write(event);
+    this.#options.log.write(event);
     this.#options.tell(describeEvent(event));
   }
 
   /** Never throws: a log that cannot be opened anew stays the old one. */
   reopen(): void {
     try {
-      this.#options.log?.reopen();
+      this.#options.log.reopen();
       this.write({ event: 'logs-reopened' });
     } catch (error) {
       const message = `logs not reopened, the old file stays in use: ${(error as Error).message}`;

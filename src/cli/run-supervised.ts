@@ -40,13 +40,11 @@ const lastReapMs = 20;
 
 /** Runs the pool; ends the process by itself when the pool has ended. */
 export function runSupervised(
-  config: Config,
-  caller: Caller,
   prepared: PreparedPool,
-  journal: StartJournal,
   front: Front | undefined,
   interruption: string | undefined,
 ): void {
+  const { config, caller, journal } = prepared;
   new SupervisedRun(config, caller, prepared, journal, front).start(interruption);
 }
 

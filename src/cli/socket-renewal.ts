@@ -1,9 +1,8 @@
 // A pool that no client can reach serves nobody: its socket file was removed or replaced, or a worker has spoiled the
 // socket that all share. Before its workers are replaced that is set right, or the socket is bound anew where the
 // supervisor still may: old workers finish on the old one, new ones start on the new.
-import type { Config } from '../core/config.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
-import { listenAgain, renewSocket, type SocketOwner } from '../sys/listen-socket.ts';
+import { listenAgain, renewSocket } from '../sys/listen-socket.ts';
 import { resetOptions } from '../sys/listener-options.ts';
 import { socketOption } from '../sys/socket-facts.ts';
 import { adjustSocketFile, standingOf, type Standing } from '../sys/socket-file.ts';
@@ -54,9 +53,9 @@ export class SocketRenewal {
   /** What can be set right without another socket. */
   #restore(): void {
     const { prepared, backlog, reach, log } = this.#options;
-    const { socket, socketMode } = prepared;
+    const { socket, owner } = prepared;
     const told = restoreSocket(socket.descriptor, backlog);
-    if (reach.isFileClosed && socket.file && adjustSocketFile(socket.file, { mode: socketMode }))
+    if (reach.isFileClosed && socket.file && adjustSocketFile(socket.file, { mode: owner.mode }))
       told.push('mode of its file');
     if (told.length > 0)
       log.write({
@@ -86,17 +85,4 @@ export function restoreSocket(descriptor: number, backlog: number): string[] {
   const isListening = socketOption(descriptor, 'isListening') === 1;
   const names = resetOptions(descriptor);
   return !isListening && listenAgain(descriptor, backlog) ? [...names, 'shutdown(2)'] : names;
-}
-
-/**
- * Whether the address still leads where it led, after chroot and -d, and a file would get the owner that it had. (What the
- * directory, or the kernel of a port, then allows is another question.)
- */
-export function mayBindAgain(config: Config, owner: SocketOwner): boolean {
-  const { listen, chroot, socketBeforeChroot, directory } = config;
-  if (listen.kind === 'tcp') return true;
-  if (socketBeforeChroot && chroot !== undefined) return false;
-  if (!listen.path.startsWith('/') && directory !== undefined) return false;
-  const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
-  return uid === 0 || ((owner.uid || uid) === uid && (owner.gid || gid) === gid);
 }

@@ -18,11 +18,12 @@ import { parseConfig } from '../command-line/parse-config.ts';
 import { readCommandLine, type Request, type StartRequest } from '../command-line/read-command-line.ts';
 import { requireUtf8 } from '../command-line/require-utf8.ts';
 import { takeLogDescriptor } from './open-event-log.ts';
-import { preparePool } from './prepare-pool.ts';
+import { backgroundPlan, foregroundPlan, inPlacePlan, unsupervisedPlan } from './model-plans.ts';
 import { printBlindly, printError, printFailure, printHint, printText } from './print.ts';
-import { checkProgram, runInPlace } from './run-exec.ts';
+import { runInPlace } from './run-exec.ts';
 import { runSupervised } from './run-supervised.ts';
 import { runUnsupervised } from './run-unsupervised.ts';
+import type { Given } from './start-given.ts';
 import { StartJournal } from './start-journal.ts';
 import { describeUsage, versionText } from '../command-line/usage.ts';
 import { Interruption } from './watch-interruption.ts';
@@ -84,13 +85,13 @@ async function run(
   const { foreground, supervise } = request.options;
   attempt.isBackground = foreground !== true && supervise !== false;
   try {
-    await carryOut(request, args, caller, journal, attempt);
+    await prepare(request, args, caller, journal, attempt);
   } catch (error) {
     throw explainRefusal(error, request, args, caller);
   }
 }
 
-async function carryOut(
+async function prepare(
   request: StartRequest,
   args: readonly string[],
   caller: Caller,
@@ -128,39 +129,55 @@ async function start(config: Config, caller: Caller, journal: StartJournal): Pro
   }
   const proc = ProcFs.open();
   const front = proc && caller.front !== undefined ? new Front(proc, caller.front) : undefined;
-  const interruption = new Interruption({
-    front,
-    meansOrphans: config.model === 'foreground',
-    earlier: caller.interruptedBy,
-    interrupted(reason) {
-      journal.undo();
-      printError(reason);
-      if (config.model === 'background') reportFailure(config.name);
-      // A supervisor in the foreground was asked to stop, and stops.
-      exit(caller, config.model === 'foreground' ? exitStatus.ok : exitStatus.failed);
-    },
-  });
+  const interruption = watchInterruption(config, caller, journal, front);
   // From now on killall finds this process, and its signals find handlers.
   if (!isInPlaceBundle && (config.model === 'background' || config.model === 'foreground'))
     takeProgramsName(config, caller);
   keepSyslogInReach(config);
-  const beforeDrop = config.model === 'exec' ? checkProgram : () => undefined;
-  const prepared = await preparePool({
-    config,
-    caller,
-    journal,
-    proc,
-    logDescriptor,
-    interruption,
-    beforeDrop: (identity) => beforeDrop(config, identity),
-  });
-  // Signals that were kept until here end the start, before the program that would never hear of them.
-  if (config.model === 'exec' && caller.interruptedBy !== undefined) await nextTurn();
-  if (isInPlaceBundle || config.model === 'exec') runInPlace(config, caller, prepared);
-  else if (config.model === 'unsupervised') runUnsupervised(config, caller, prepared, journal, front);
-  else runSupervised(config, caller, prepared, journal, front, interruption.reason);
+  await carryOut({ config, caller, journal, proc, logDescriptor, interruption }, front);
   // Last, so that no signal finds its default action; handlers wait for this tick to end.
   interruption.stop();
+}
+
+function watchInterruption(
+  { model, name }: Config,
+  caller: Caller,
+  journal: StartJournal,
+  front: Front | undefined,
+): Interruption {
+  return new Interruption({
+    front,
+    meansOrphans: model === 'foreground',
+    earlier: caller.interruptedBy,
+    interrupted(reason) {
+      journal.undo();
+      printError(reason);
+      if (model === 'background') reportFailure(name);
+      // A supervisor in the foreground was asked to stop, and stops.
+      exit(caller, model === 'foreground' ? exitStatus.ok : exitStatus.failed);
+    },
+  });
+}
+
+/** The steps of the model, and then its workers. */
+async function carryOut(
+  given: Given & { readonly interruption: Interruption },
+  front: Front | undefined,
+): Promise<void> {
+  const { config, interruption } = given;
+  if (isInPlaceBundle || config.model === 'exec') await becomeProgram(given);
+  else if (config.model === 'unsupervised') runUnsupervised(await unsupervisedPlan(config).run(given), front);
+  else {
+    const plan = config.model === 'background' ? backgroundPlan(config) : foregroundPlan(config);
+    runSupervised(await plan.run(given), front, interruption.reason);
+  }
+}
+
+async function becomeProgram(given: Given): Promise<never> {
+  const made = await inPlacePlan(given.config).run(given);
+  // Signals that were kept until here end the start, before the program that would never hear of them.
+  if (given.caller.interruptedBy !== undefined) await nextTurn();
+  return runInPlace(made);
 }
 
 /** In the bytes that the program itself is given: Node replaced what is not UTF-8. */

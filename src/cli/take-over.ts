@@ -46,11 +46,11 @@ export class TakeOver {
   begin(): void {
     const { prepared, records, freezer } = this.#options;
     const { giver, orphans } = prepared;
-    if (giver) records.awaitFiles(giver);
+    if (giver) records.awaitFiles(giver.connection);
     // A supervisor that died while it looked at a worker may have left it stopped.
     for (const { pid } of orphans) freezer.thaw(pid);
     records.adopted(orphans);
-    if (giver) this.#heed(giver);
+    if (giver) this.#heed(giver.connection);
   }
 
   /** Our workers are up: the old supervisor must let go. False: the start was abandoned. */
@@ -59,7 +59,7 @@ export class TakeOver {
     if (!giver) return true;
     this.#hasAskedForFiles = true;
     try {
-      const taken = giver.takeFiles(this.#options.records.fileIdentities);
+      const taken = giver.connection.takeFiles(this.#options.records.fileIdentities);
       if (taken.answer === 'stopping') this.#abandon('the pool was told to stop');
       else if (taken.answer === 'back') this.#abandonTakenBack();
       else if (taken.answer === 'yours') this.#isReloadPending = taken.pending.reload;
@@ -73,19 +73,20 @@ export class TakeOver {
   /** The start has succeeded. False: the old supervisor has taken everything back. */
   finish(): boolean {
     const { prepared, records, log } = this.#options;
-    const { giver, giverState } = prepared;
-    if (!giver || !giverState) return true;
-    if (giver.look() === 'back') return this.#abandonTakenBack();
-    const old = prepared.files?.state.read()?.workers ?? giverState.workers;
+    const { giver } = prepared;
+    if (!giver) return true;
+    const { connection, state } = giver;
+    if (connection.look() === 'back') return this.#abandonTakenBack();
+    const old = prepared.files?.state.read()?.workers ?? state.workers;
     records.takeFiles('serving');
     this.#options.leaveWorkers();
     // It may have taken all back between our look and our word; then it writes the files once more when we are gone.
-    if (!giver.finish()) {
+    if (!connection.finish()) {
       records.silence();
       return this.#abandonTakenBack();
     }
-    log.write({ event: 'taken-over', from: giverState.pid, workerPids: old.map(({ pid }) => pid) });
-    this.#watched = { giver: giverState, workers: old };
+    log.write({ event: 'taken-over', from: state.pid, workerPids: old.map(({ pid }) => pid) });
+    this.#watched = { giver: state, workers: old };
     this.#watch();
     return true;
   }
