@@ -17,7 +17,10 @@ export async function askStanding(controlPath: string): Promise<Standing | undef
     const line = await receive(connection);
     const answer = line === undefined ? undefined : parseAnswer(line);
     if (answer?.kind !== 'result' || !answer.result.ok) return undefined;
-    return answer.result.pool?.socketFile ?? undefined;
+    const { pool } = answer.result;
+    // One that is where it was, in a directory that was moved away, leads nobody to it.
+    const isLost = pool?.socketFile === 'ours' && typeof pool.unreachable === 'string';
+    return isLost ? 'replaced' : (pool?.socketFile ?? undefined);
   } catch {
     return undefined;
   } finally {

@@ -3,12 +3,15 @@
 // are applied when everything else has succeeded.
 import { SpawnFcgiError } from '../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
+import type { WorkerRecord } from '../core/pool-state.ts';
 import { fileType, statAt } from '../sys/file-at.ts';
 import { libc } from '../sys/libc.ts';
 import { resetOptions } from '../sys/listener-options.ts';
 import { listenAgain, openSocketDirectory, type ListenSocket } from '../sys/listen-socket.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
-import { describeReach, isOfOurNamespace, reachOf } from '../sys/reach.ts';
+import { isNonBlocking, setNonBlocking } from '../sys/non-blocking.ts';
+import { blocksInAccept } from '../sys/waiting.ts';
+import { describeReach, isOfOtherNamespace, reachOf } from '../sys/reach.ts';
 import { socketOption } from '../sys/socket-facts.ts';
 import { inodeOf, isBoundTo, type SocketFile } from '../sys/socket-file.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
@@ -28,7 +31,7 @@ export function fromGiver(sought: Sought): Found {
   if (!claim.giver) return undefined;
   const descriptor = claim.giver.connection.offer.listening;
   // The whole pool is elsewhere: ours would be another.
-  if (target.kind === 'tcp' && !isOfOurNamespace(descriptor))
+  if (target.kind === 'tcp' && isOfOtherNamespace(descriptor))
     throw new SpawnFcgiError('cannot take over the pool: it listens in another network namespace');
   const isListening = target.kind === 'unix' || socketOption(descriptor, 'isListening') === 1;
   const isMeant = !isListening || checkListeningSocket(descriptor, target) === undefined;
@@ -92,8 +95,11 @@ function refuseForeign(pid: number): void {
 }
 
 /** Mode and owner become what a socket that is bound now would get. */
-function hold(descriptor: number, { config, target, bound, address, owner, journal }: Sought): Found {
+function hold(descriptor: number, sought: Sought): Found {
+  const { config, target, bound, address, owner, journal, claim, proc } = sought;
   const socket = holdSocket(descriptor, target);
+  // First: whoever is asked by a connection does not wait any more.
+  calmSocket(socket, claim.orphans, proc);
   const problem = refuseUnreachable(socket, target, config.backlog);
   if (problem !== undefined) {
     printHint(`nobody could reach the pool on ${address}: ${problem}; it is bound anew`);
@@ -120,6 +126,16 @@ export function holdSocket(descriptor: number, target: SocketAddress): ListenSoc
 function refuseUnreachable(socket: ListenSocket, target: SocketAddress, backlog: number): string | undefined {
   if (socketOption(socket.descriptor, 'isListening') !== 1) listenAgain(socket.descriptor, backlog);
   return describeReach(reachOf({ socket, path: target.kind === 'unix' ? target.path : undefined }));
+}
+
+/** O_NONBLOCK ends programs that know nothing of it: where one of the old workers is such a program, a worker has set it. */
+function calmSocket(
+  socket: ListenSocket,
+  orphans: readonly WorkerRecord[],
+  proc: ProcFs | undefined,
+): void {
+  if (!proc || !isNonBlocking(socket.descriptor)) return;
+  if (orphans.some(({ pid }) => blocksInAccept(proc, pid, socket))) setNonBlocking(socket.descriptor, false);
 }
 
 /** Asked again of what is held: in a directory of others it may have been exchanged since it was checked. */

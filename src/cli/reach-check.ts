@@ -2,7 +2,7 @@
 // looked at while nobody asks.
 import { acceptQueue } from '../sys/accept-queue.ts';
 import { statAt } from '../sys/file-at.ts';
-import { describeReach, obstacleOf, reachOf, Visit, type Goal } from '../sys/reach.ts';
+import { describeReach, obstacleOf, reachOf, Visit, type Goal, type Reach } from '../sys/reach.ts';
 import type { PreparedPool } from './prepared-pool.ts';
 
 const lookMs = 10;
@@ -17,17 +17,20 @@ export class ReachCheck {
 
   /** Why nobody can, as far as that shows without a connection; the end of a sentence. */
   obstacle(): string | undefined {
-    if (this.isFileClosed) return 'its socket file lets nobody connect (no write permission)';
-    const obstacle = obstacleOf(this.#goal);
+    const obstacle = this.#obstacle();
     return obstacle && describeReach(obstacle);
   }
 
-  /** The same with a connection, at once; half a second where nothing comes back. */
-  problem(): string | undefined {
-    return this.obstacle() ?? describeReach(reachOf(this.#goal));
+  /** With a connection, at once; half a second where nothing comes back. */
+  reach(): Reach {
+    return this.#obstacle() ?? reachOf(this.#goal);
   }
 
-  /** The same without keeping anything else waiting. Where others wait in the queue nobody is added to them. */
+  #obstacle(): Reach | undefined {
+    return this.isFileClosed ? { kind: 'file-closed' } : obstacleOf(this.#goal);
+  }
+
+  /** The same as a sentence's end, without keeping anything else waiting. Where others wait in the queue nobody is added to them. */
   ask(done: (problem: string | undefined) => void): void {
     const obstacle = this.obstacle();
     if (obstacle !== undefined || (acceptQueue(this.#goal.socket)?.length ?? 0) > 0) return done(obstacle);

@@ -4,6 +4,7 @@
 import type { EventLog } from '../supervisor/interfaces.ts';
 import { listenAgain, renewSocket } from '../sys/listen-socket.ts';
 import { resetOptions } from '../sys/listener-options.ts';
+import { describeReach } from '../sys/reach.ts';
 import { socketOption } from '../sys/socket-facts.ts';
 import { adjustSocketFile, standingOf, type Standing } from '../sys/socket-file.ts';
 import type { PoolRecords } from './pool-records.ts';
@@ -42,9 +43,11 @@ export class SocketRenewal {
 
   #renewSpoiled(): string | undefined {
     this.#restore();
-    const problem = this.#options.reach.problem();
+    const reach = this.#options.reach.reach();
+    const problem = describeReach(reach);
     if (problem === undefined) return undefined;
-    const failure = this.#bind('unreachable');
+    const isSomebodyElse = reach.kind === 'elsewhere' && !this.#options.prepared.socket.file;
+    const failure = isSomebodyElse ? 'another process listens there beside it' : this.#bind('unreachable');
     return failure === undefined
       ? undefined
       : `nobody can connect: ${problem}, and ${failure}; start the pool again as it was started, with --replace`;

@@ -82,7 +82,7 @@ const options: readonly ListenerOption[] = [
   // Others of the same user could take a part of the connections.
   { name: 'SO_REUSEPORT', of: 'tcp', level: SOL_SOCKET, number: 15 },
   // The next start could not bind for a minute.
-  { name: 'SO_REUSEADDR', of: 'tcp', level: SOL_SOCKET, number: SO_REUSEADDR, normal: 1 },
+  { name: 'SO_REUSEADDR', of: 'tcp', level: SOL_SOCKET, number: SO_REUSEADDR },
   { name: 'IP_TTL', of: 'tcp', level: IPPROTO_IP, number: 2, keepsOut: isBelow(fewHops) },
   { name: 'IP_MINTTL', of: 'tcp', level: IPPROTO_IP, number: 21, keepsOut: isSet },
   { name: 'IP_MTU_DISCOVER', of: 'tcp', level: IPPROTO_IP, number: 10 },
@@ -134,6 +134,8 @@ export function resetOptions(descriptor: number): string[] {
   const fresh = libc.socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fresh < 0) return [];
   try {
+    // As every socket that we bind.
+    setRawOption(fresh, SOL_SOCKET, SO_REUSEADDR, encode(1));
     const names = optionsOf(descriptor).filter((option) => resetOption(descriptor, fresh, option));
     if (domain === AF_UNIX) return names.map(({ name }) => name);
     unlockBuffers(descriptor, fresh);

@@ -29,6 +29,8 @@ export type Reach =
   /** Its address leads to another socket, or to none. */
   | { readonly kind: 'elsewhere' }
   | { readonly kind: 'options'; readonly names: readonly string[] }
+  /** The file's mode lets nobody connect. */
+  | { readonly kind: 'file-closed' }
   /** Nothing comes back: a filter, or a key, that cannot be seen. */
   | { readonly kind: 'no-answer' }
   /** The errno of what we may not do ourselves. */
@@ -56,6 +58,8 @@ export function describeReach(reach: Reach): string | undefined {
       return 'its address leads to another socket';
     case 'options':
       return `what was set on its socket keeps clients out (${reach.names.join(', ')})`;
+    case 'file-closed':
+      return 'its socket file lets nobody connect (no write permission)';
     case 'no-answer':
       return 'nothing comes back from its socket';
   }
@@ -83,7 +87,8 @@ export function isOfOurNamespace(descriptor: number): boolean {
   return socketOption(descriptor, 'domain') === AF_UNIX || listenerOf(descriptor) === inodeOf(descriptor);
 }
 
-function isOfOtherNamespace(descriptor: number): boolean {
+/** Whether it is for certain, too. */
+export function isOfOtherNamespace(descriptor: number): boolean {
   const other = namespaceOf(descriptor);
   return other !== undefined && other !== ownNamespace();
 }

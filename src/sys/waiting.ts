@@ -73,6 +73,17 @@ function processReadiness(proc: ProcFs, pid: number, listening: ListenSocket): W
   return held === 'unknown' ? 'unknown' : waits;
 }
 
+/** Whether a thread of its session is blocked in accept(2) on the socket: its program knows no other way to wait. */
+export function blocksInAccept(proc: ProcFs, leader: number, { inode }: ListenSocket): boolean {
+  return proc.family(leader).some((pid) =>
+    proc.list(`${pid}/task`).some((task) => {
+      const fields = proc.readText(`${pid}/task/${task}/syscall`)?.split(' ') ?? [];
+      const isAccept = calls.get(Number(fields[0])) === 'accept';
+      return isAccept && socketInode(proc, pid, Number(fields[1])) === inode;
+    }),
+  );
+}
+
 /** Whether a thread of this one process waits for the next connection. Ask before it is stopped: arm64 does not tell then. */
 export function processWaits(proc: ProcFs, pid: number, listening: ListenSocket): Waiting {
   let answer: Waiting = 'no';

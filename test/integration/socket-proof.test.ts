@@ -2,12 +2,15 @@
 // options, the mode of its file, another socket in its place) is seen, and set right by restart, reload, --replace and the
 // next start after a kill of the supervisor. The test acts as a worker: it borrows the socket of one.
 import { describe, expect, test, type TestContext } from 'vitest';
-import { chmodSync, copyFileSync, readFileSync, renameSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { DescriptorLender } from '../../src/sys/descriptor-lender.ts';
 import { addressOf, libc } from '../../src/sys/libc.ts';
+import { optionsInTheWay, resetOptions } from '../../src/sys/listener-options.ts';
+import { setNonBlocking } from '../../src/sys/non-blocking.ts';
 import { describeReach, reachOf } from '../../src/sys/reach.ts';
-import { setRawOption } from '../../src/sys/socket-facts.ts';
+import { rawOption, setRawOption } from '../../src/sys/socket-facts.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { freePort } from '../helpers/free-port.ts';
@@ -58,14 +61,7 @@ const shutDown: Spoiling = {
 const receiveTimeout = option('SO_RCVTIMEO', SOL_SOCKET, 20, timeOf(1));
 const fewHops = option('IP_MINTTL', 0, 21, intOf(255));
 const everywhere = [shutDown, receiveTimeout];
-const onTcp = [
-  ...everywhere,
-  fewHops,
-  option('SO_LINGER', SOL_SOCKET, 13, Buffer.concat([intOf(1), intOf(0)])),
-  option('SO_RCVLOWAT', SOL_SOCKET, 18, intOf(1 << 20)),
-  option('SO_MAX_PACING_RATE', SOL_SOCKET, 47, intOf(1)),
-  option('IP_TTL', 0, 2, intOf(1)),
-];
+const onTcp = [...everywhere, fewHops];
 const onUnix: Spoiling[] = [
   ...everywhere,
   {
@@ -238,6 +234,64 @@ describe.for(unhealable)('$how', (spoiling) => {
   });
 });
 
+test('a Unix socket that was shut down in a directory of root is left to --replace by a supervisor that may not bind there', async (ctx) => {
+  needRoot(ctx);
+  const place = await makeEchoPlace();
+  const { worker } = await startSpoiled(place, shutDown, asNobody);
+  const result = await ctl(place.stateDir, ['restart', place.name]);
+  expect(result.status).toBe(1);
+  expect(result.stderr).toMatch(
+    /^spawn-fcgictl: nobody can connect: its socket was shut down, .*with --replace\n$/,
+  );
+  const next = await start(place, [...asNobody, '--replace'], [], place);
+  expect(hintsOf(next.stderr)).toContainEqual(
+    expect.stringMatching(/its socket was shut down; it is bound anew$/),
+  );
+  await waitFor('the end of the old worker', () => !isAlive(worker));
+  expect((await askEcho(place.target)).pid).toBe(await onlyWorker(next));
+});
+
+test('a restart whose new workers shut a Unix socket down is no success', async () => {
+  const place = await makeEchoPlace();
+  const trigger = join(place.dir, 'trigger');
+  const app = `${place.app}-shuts-down`;
+  copyFileSync(compileC(shuttingDown), app);
+  const pool = await start({ ...place, app }, [], [trigger]);
+  writeFileSync(trigger, '');
+  const result = await ctl(place.stateDir, ['restart', place.name]);
+  expect(result.status).toBe(1);
+  expect(result.stderr).toMatch(
+    /^spawn-fcgictl: restarted: .*, but nobody can connect: its socket was shut down; .*--replace\n$/,
+  );
+  await endPool(place, pool);
+});
+
+/** Its first argument is the place's report. */
+const shuttingDown = `
+#include <sys/socket.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+  if (argc > 2 && access(argv[2], F_OK) == 0) shutdown(0, SHUT_RDWR);
+  for (;;) {
+    int connection = accept(0, 0, 0);
+    if (connection >= 0) close(connection);
+    else usleep(1000);
+  }
+}`;
+
+test('O_NONBLOCK, set on the socket of a program that blocks in accept, is gone with the next start after a kill', async () => {
+  const place = await makeEchoPlace();
+  const pool = await start(place, [], []);
+  const worker = await onlyWorker(pool);
+  await waitFor('the worker in accept', () => ping(place).then(({ status }) => status === 0));
+  spoil(worker, place, { how: '', said: /./, spoil: (descriptor) => setNonBlocking(descriptor, true) });
+  await killSupervisor(pool);
+  const next = await start(place, [], []);
+  const fresh = await onlyWorker(next);
+  expect(readFileSync(`/proc/${fresh}/fdinfo/0`, 'latin1')).toMatch(/^flags:\t0?2$/m);
+  await endPool(place, next);
+});
+
 /** Of those that only root may bind. */
 async function onLowPort(ctx: TestContext): Promise<EchoPlace> {
   const first = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'latin1'));
@@ -302,6 +356,64 @@ function hasDescriptor(pid: number, number: number): boolean {
   return descriptor >= 0;
 }
 
+/** What a worker of any user may set: those that keep clients out, or their answers, and those that do other harm. */
+const others = ['SO_SNDTIMEO', 'SO_LINGER', 'SO_RCVLOWAT', 'SO_DONTROUTE', 'SO_MAX_PACING_RATE', 'IP_TTL'];
+const settings: readonly (readonly [name: string, level: number, number: number, value: Buffer])[] = [
+  ['SO_RCVTIMEO', SOL_SOCKET, 20, timeOf(1)],
+  ['SO_SNDTIMEO', SOL_SOCKET, 21, timeOf(1)],
+  ['SO_LINGER', SOL_SOCKET, 13, Buffer.concat([intOf(1), intOf(0)])],
+  ['SO_RCVLOWAT', SOL_SOCKET, 18, intOf(1 << 20)],
+  ['SO_DONTROUTE', SOL_SOCKET, 5, intOf(1)],
+  ['SO_MAX_PACING_RATE', SOL_SOCKET, 47, intOf(1)],
+  ['SO_REUSEPORT', SOL_SOCKET, 15, intOf(1)],
+  ['SO_REUSEADDR', SOL_SOCKET, 2, intOf(0)],
+  ['IP_TTL', 0, 2, intOf(1)],
+  ['IP_MINTTL', 0, 21, intOf(255)],
+  ['IP_MTU_DISCOVER', 0, 10, intOf(3)],
+  ['IP_RECVERR', 0, 11, intOf(1)],
+  ['TCP_DEFER_ACCEPT', 6, 9, intOf(30)],
+  ['TCP_CORK', 6, 3, intOf(1)],
+  ['TCP_LINGER2', 6, 8, intOf(-1)],
+  ['TCP_USER_TIMEOUT', 6, 18, intOf(1)],
+  ['TCP_TX_DELAY', 6, 37, intOf(900_000)],
+  ['TCP_WINDOW_CLAMP', 6, 10, intOf(1)],
+  ['TCP_MAXSEG', 6, 2, intOf(88)],
+];
+const settingsOfSix: typeof settings = [
+  ['IPV6_UNICAST_HOPS', 41, 16, intOf(1)],
+  ['IPV6_MINHOPCOUNT', 41, 73, intOf(255)],
+  ['IPV6_MTU_DISCOVER', 41, 23, intOf(3)],
+  ['IPV6_RECVERR', 41, 25, intOf(1)],
+];
+
+test.for([
+  ['127.0.0.1', settings],
+  ['::1', [...settings, ...settingsOfSix]],
+] as const)(
+  'whatever a worker may set on a socket of %s is seen if it keeps clients out, and taken back',
+  async ([host, all]) => {
+    const socket = await listenSomewhere('tcp', 16, host);
+    const asNew = all.map(([, level, number, { length }]) =>
+      rawOption(socket.descriptor, level, number, length),
+    );
+    for (const [name, level, number, value] of all)
+      expect([name, setRawOption(socket.descriptor, level, number, value)]).toEqual([name, true]);
+    for (const size of [7, 8]) setRawOption(socket.descriptor, SOL_SOCKET, size, intOf(1));
+    expect(optionsInTheWay(socket.descriptor)).toEqual(expect.arrayContaining(others));
+    expect(resetOptions(socket.descriptor)).toHaveLength(all.length);
+    expect(optionsInTheWay(socket.descriptor)).toEqual([]);
+    const after = all.map(([, level, number, { length }]) =>
+      rawOption(socket.descriptor, level, number, length),
+    );
+    const exact = (index: number): boolean => all[index]?.[0] !== 'TCP_WINDOW_CLAMP';
+    expect(after.filter((_value, index) => exact(index))).toEqual(
+      asNew.filter((_value, index) => exact(index)),
+    );
+    expect(resetOptions(socket.descriptor)).toEqual([]);
+    expect(reachOf({ socket, path: undefined })).toEqual({ kind: 'reachable' });
+  },
+);
+
 test.for(transports)('ping on %s costs no request of those who come meanwhile', async (transport) => {
   const place = await makeEchoPlace(transport);
   const pool = await start(place, ['-F', '3'], [], place);
@@ -314,16 +426,19 @@ test.for(transports)('ping on %s costs no request of those who come meanwhile', 
   await expectNothingLeft(place);
 });
 
-test('a socket file in a directory that was moved away leads nobody to the pool', async () => {
+test('a socket file in a directory that was moved away leads nobody to the pool, and the next start takes it over', async () => {
   const place = await makeEchoPlace();
   const pool = await start(place, [], []);
   renameSync(place.runDir, `${place.runDir}.moved`);
   const red = await ping(place);
   expect(red).toMatchObject({ status: 1 });
   expect(red.stdout).toMatch(/its address leads to another socket/);
-  renameSync(`${place.runDir}.moved`, place.runDir);
+  mkdirSync(place.runDir);
+  const next = await start(place, [], []);
+  await waitFor('the end of the old pool', () => !isAlive(pool.pid));
+  expect((await askEcho(place.target)).pid).toBe(await onlyWorker(next));
   expect((await ping(place)).status).toBe(0);
-  await endPool(place, pool);
+  await endPool(place, next);
 });
 
 describe.for(['unix', 'tcp'] as const)('a %s socket', (kind) => {

@@ -45,8 +45,12 @@ function formatHeading(pool: PoolStatus | MeasuredPool): string {
 }
 
 function adviseOnLoss(pool: MeasuredPool): string[] {
-  if (describeLoss(pool) === undefined) return [];
-  return ['  nobody can connect: start it again with its command, which takes the pool over'];
+  const { socketFile, unreachable } = pool;
+  if (describeLoss({ socketFile }) !== undefined)
+    return ['  nobody can connect: start it again with its command, which takes the pool over'];
+  return unreachable === null || unreachable === undefined
+    ? []
+    : ['  nobody can connect: spawn-fcgictl restart sets it right, or says why it cannot'];
 }
 
 /** The operation under way, else the last reload if it failed. */
