@@ -32,7 +32,9 @@ export function fromGiver(sought: Sought): Found {
   const descriptor = claim.giver.connection.offer.listening;
   // The whole pool is elsewhere: ours would be another.
   if (target.kind === 'tcp' && isOfOtherNamespace(descriptor))
-    throw new SpawnFcgiError('cannot take over the pool: it listens in another network namespace');
+    throw new SpawnFcgiError(
+      `cannot take over the pool on ${formatAddress(target)}: it listens in another network namespace`,
+    );
   const isListening = target.kind === 'unix' || socketOption(descriptor, 'isListening') === 1;
   const isMeant = !isListening || checkListeningSocket(descriptor, target) === undefined;
   return isMeant ? hold(descriptor, sought) : undefined;

@@ -253,7 +253,6 @@ function isPoolSummary(value: unknown): value is PoolSummary {
     isOneOf(phases, value['phase']) &&
     isNullOr(value['socketFile'], (file) => isOneOf(socketFiles, file)) &&
     isNullOr(value['queue'], (queue) => isObject(queue) && hasCounts(queue, 'length', 'backlog')) &&
-    // One that was started before an upgrade does not say.
     isNullOr(value['unreachable'], isText) &&
     isNullOr(value['operation'], isOperation) &&
     isNullOr(value['lastReload'], isLastReload) &&

@@ -12,15 +12,18 @@ import { setNonBlocking } from '../../src/sys/non-blocking.ts';
 import { describeReach, reachOf } from '../../src/sys/reach.ts';
 import { rawOption, setRawOption } from '../../src/sys/socket-facts.ts';
 import { atEnd } from '../helpers/cleanup.ts';
+import { oursPath } from '../helpers/command-under-test.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { listenSomewhere } from '../helpers/lone-worker.ts';
 import { isAlive } from '../helpers/processes.ts';
-import { needRoot } from '../helpers/requirements.ts';
+import { needCommands, needRoot } from '../helpers/requirements.ts';
+import { runCommand } from '../helpers/run-command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { killSupervisor, makeEchoPlace, statusOf, transports, type EchoPlace } from './echo-pool.ts';
 import { ctl } from './fake-supervisor.ts';
 import {
+  commandLine,
   endPool,
   events,
   expectNothingLeft,
@@ -31,6 +34,7 @@ import {
   start,
   visit,
   waitForEvents,
+  withoutHints,
 } from './place.ts';
 import { askEcho, startRequests } from './request-load.ts';
 
@@ -346,6 +350,24 @@ test('a socket of another network namespace is not taken from a worker, but the 
   const status = await ctl(place.stateDir, ['ping', `127.0.0.1:${port}`]);
   expect(status).toMatchObject({ status: 0 });
   await endPool(place, { pid: Number(/PID: (\d+)/.exec(result.stdout)?.[1]) });
+});
+
+test('--replace from another network namespace than the pool is in is refused, and the pool stays', async (ctx) => {
+  needRoot(ctx);
+  needCommands(ctx, 'unshare', 'ip');
+  const place = await makeEchoPlace('TCP');
+  const inside = ['ip link set lo up && exec "$@"', 'sh', oursPath, ...commandLine(place, [], [], place)];
+  const first = await runCommand('unshare', ['--net', '/bin/sh', '-c', ...inside], { cwd: place.dir });
+  const pid = Number(/PID: (\d+)/.exec(first.stdout)?.[1]);
+  const worker = await onlyWorker({ pid });
+  const refused = await run(place, ['--replace'], [], place);
+  expect(refused.status).toBe(255);
+  expect(withoutHints(refused.stderr)).toBe(
+    `spawn-fcgi: cannot take over the pool on ${place.name}: it listens in another network namespace`,
+  );
+  expect(await onlyWorker({ pid })).toBe(worker);
+  expect((await ping(place)).status).toBe(0);
+  await endPool(place, { pid });
 });
 
 function hasDescriptor(pid: number, number: number): boolean {

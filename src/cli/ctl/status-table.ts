@@ -48,7 +48,7 @@ function adviseOnLoss(pool: MeasuredPool): string[] {
   const { socketFile, unreachable } = pool;
   if (describeLoss({ socketFile }) !== undefined)
     return ['  nobody can connect: start it again with its command, which takes the pool over'];
-  return unreachable === null || unreachable === undefined
+  return unreachable === null
     ? []
     : ['  nobody can connect: spawn-fcgictl restart sets it right, or says why it cannot'];
 }
