@@ -21,8 +21,7 @@ say() {
     (PATH=/usr/bin:/bin:${PATH-}; logger -p daemon.err -t "$self[$$]" -- "$1") 2>/dev/null
 }
 
-# Node's own words for these are a dump of its stack, or it hangs. Sets file_limit by the way, and is_scarce where
-# nothing says that there are processes left in plenty.
+# Node's own words for these are a dump of its stack, or it hangs. Sets file_limit by the way.
 refuse_limits() {
   # A shell ends where it cannot fork. Nor is there a process for syslog.
   few='too few processes are left'
@@ -37,13 +36,11 @@ refuse_limits() {
       "raise the limit on open files, now $1, before the start: ulimit -n 1024 (systemd: LimitNOFILE=1024)"
   require_kb -v 'address space' "$2" 900000
   require_kb -d 'data segment' "$3" 100000
-  has_many_processes 2>/dev/null && is_scarce= || is_scarce=yes
   # Root is above this one; who else has a small one may have come to its end.
   if [ "${4:-unlimited}" != unlimited ] && [ "$4" -le 1024 ]; then
     few="too few processes are left to this user, whose limit is $4 (ulimit -u): spawn-fcgi needs 6 beside the workers"
-    is_scarce=yes
     refuse_few_processes 5
-  elif [ -n "$is_scarce" ]; then
+  elif ! has_many_processes 2>/dev/null; then
     [ "$mode" = background ] && needed='8 beside the workers' || needed=5
     few="$few: $self needs $needed"
     refuse_few_processes "${needed%% *}" "$way"
@@ -56,13 +53,10 @@ require_kb() {
       "the program alone is limited by -- /bin/sh -c 'ulimit $1 $3; exec PROGRAM'"
 }
 
-# Whether a hundred more may be started here, as far as the machine and the cgroups tell; costs no process.
+# Whether a hundred more may be started here, as far as the machine and the cgroups tell; costs no process. (A shell
+# cannot read kernel.pid_max, which has one read(2) for all of it; its least default is 32768.)
 has_many_processes() {
-  read -r _ _ _ tasks _ </proc/loadavg || return
-  tasks=${tasks#*/}
-  for limit in pid_max threads-max; do
-    read -r most <"/proc/sys/kernel/$limit" && [ "$((most - tasks))" -ge 100 ] || return
-  done
+  read -r _ _ _ tasks _ </proc/loadavg && [ "${tasks#*/}" -lt 30000 ] || return
   while IFS=: read -r _ controllers group; do
     case ,$controllers, in
       ,,) root=/sys/fs/cgroup ;;
@@ -82,8 +76,8 @@ has_many_processes() {
 
 # As many at once as this command and Node are going to start: shells that wait for each other.
 refuse_few_processes() {
-  way=$2
-  trap 'mode=; refuse "$few" ${way:+"$way"}' EXIT
+  hint=$2
+  trap 'mode=; refuse "$few" ${hint:+"$hint"}' EXIT
   nest_shells "$1" 2>/dev/null || exit
   trap - EXIT
 }

@@ -1,7 +1,11 @@
 // System calls of the supervisor that fail: whatever else there is to do is done all the same.
 import { expect, test } from 'vitest';
 import { injectFault } from '../helpers/inject-fault.ts';
+import { readOpenFiles } from '../helpers/processes.ts';
+import { needTracing } from '../helpers/requirements.ts';
+import { startHeld, StepTracer } from '../helpers/step-tracer.ts';
 import {
+  commandLine,
   endPool,
   expectNothingLeft,
   makePlace,
@@ -32,5 +36,27 @@ test('a worker that cannot be started because its limits cannot be set is tried 
   await fault.stop();
   await onlyWorker(pool, [first]);
   await endPool(place, pool);
+  await expectNothingLeft(place);
+});
+
+test.for([
+  ['leave the streams (dup2 EBUSY)', 'dup2', 16],
+  ['ask whether the command has read (FIONREAD ENOTTY)', 'ioctl status', 25],
+] as const)('a start that cannot %s ends, and nobody waits for it', async ([, name, errno], ctx) => {
+  needTracing(ctx);
+  const place = makePlace();
+  const { command, pid } = await startHeld(place.dir, commandLine(place, ['-P', place.pidFile]));
+  const tracer = await StepTracer.attach(pid, { action: 'always', name, nth: 1, errno });
+  process.kill(pid, 'SIGCONT');
+  // Its streams are closed by then.
+  expect(await command.ended).toMatchObject({ status: 0 });
+  expect(tracer.hasArrived).toBe(true);
+  await tracer.end();
+  expect(readOpenFiles(pid).filter(({ fd }) => fd < 3)).toMatchObject([
+    { fd: 0, target: '/dev/null' },
+    { fd: 1, target: '/dev/null' },
+    { fd: 2, target: '/dev/null' },
+  ]);
+  await endPool(place, { pid });
   await expectNothingLeft(place);
 });

@@ -59,16 +59,25 @@ test('spawn-fcgictl and -n say the same', async (ctx) => {
   expectRefusal(await runWithin(group, place, oursPath, ['-n', '-s', place.socket, place.app]), 'spawn-fcgi');
 });
 
-test('a Node that does not come to life where processes are scarce is ended, and so is who watched it', async (ctx) => {
-  const group = needProcessGroup(ctx);
+test('a Node that does not come to life is ended, and so is who watched it', async () => {
   const place = makePlace();
-  const command = makeCommand(place, 'exec sleep 1000');
-  group.setLimit(50);
-  const { status, stderr, timedOut } = await runWithin(group, place, command, commandLine(place, []));
+  const command = makeCommand(place, 'exec /bin/sleep 1000');
+  // The 30 seconds are over at once.
+  writeFileSync(join(place.dir, 'sleep'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+  const env = { ...process.env, PATH: `${place.dir}:${process.env['PATH']}` };
+  const { status, stderr, timedOut } = await runCommand(command, commandLine(place, []), { env });
   expect({ status, timedOut }).toEqual({ status: 1, timedOut: false });
   expect(stderr).toMatch(
-    /^spawn-fcgi: Node\.js did not start within 10 s, and was ended: too few processes are left/,
+    /^spawn-fcgi: Node\.js did not start within 30 s, and was ended\nspawn-fcgi: hint: too few processes/,
   );
+  await expectNothingLeft(place);
+});
+
+test('a Node that ends before it comes to life is told from one that was ended', async () => {
+  const place = makePlace();
+  const result = await runCommand(makeCommand(place, 'kill -ABRT $$'), commandLine(place, []));
+  expect(result).toMatchObject({ status: 1, timedOut: false });
+  expect(result.stderr).toBe('spawn-fcgi: the supervisor was ended by SIGABRT before it could say why\n');
   await expectNothingLeft(place);
 });
 
