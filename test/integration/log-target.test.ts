@@ -200,3 +200,19 @@ async function upOf(command: ForegroundPool): Promise<number> {
 function linksOf(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`).map((name) => readlinkSync(`/proc/${pid}/fd/${name}`));
 }
+
+test('a new file of --log that cannot be given to the user of -u is refused in one line, and not left', async (ctx) => {
+  needRoot(ctx);
+  needCommands(ctx, 'setpriv');
+  const place = makePlace();
+  const args = ['--bounding-set=-chown', '--inh-caps=-chown', oursPath, '-u', 'nobody', '-g', 'nogroup'];
+  const { status, stderr } = await runCommand('setpriv', [...args, ...own(place, place.log)], {
+    cwd: place.dir,
+  });
+  expect(status).toBe(255);
+  expect(withoutHints(stderr)).toBe(
+    `spawn-fcgi: opening log file '${place.log}' failed: it cannot be given to uid 65534: Operation not permitted`,
+  );
+  expect(stderr).toContain('CAP_CHOWN');
+  expect(existsSync(place.log)).toBe(false);
+});
