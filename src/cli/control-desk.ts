@@ -1,6 +1,6 @@
 // Opens the control socket once the pool is up (its code is loaded only then: nobody
 // waits for it), and answers those who still wait when the pool has ended.
-import type { Config } from '../core/config.ts';
+import type { Feature } from '../core/feature.ts';
 import type { ControlClient } from '../control/server.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
@@ -9,6 +9,7 @@ import { duplicate } from '../sys/descriptor-passing.ts';
 import type { SessionFreezer } from '../sys/session-freeze.ts';
 import { PoolActions } from './control-actions.ts';
 import { describePool, summarizePool, type StatusSource } from './pool-status.ts';
+import type { FeatureList } from './feature-list.ts';
 import { Handover } from './hand-over.ts';
 import type { PoolRecords } from './pool-records.ts';
 import type { PreparedPool } from './prepared-pool.ts';
@@ -17,7 +18,6 @@ import type { SocketRenewal } from './socket-renewal.ts';
 import { ControlServer } from '../control/server.ts';
 
 export interface DeskOptions {
-  readonly config: Config;
   readonly prepared: PreparedPool;
   readonly supervisor: Supervisor;
   readonly freezer: SessionFreezer;
@@ -25,11 +25,9 @@ export interface DeskOptions {
   readonly log: EventLog;
   readonly renewal: SocketRenewal;
   readonly reach: ReachCheck;
-  readonly stop: (reason: string) => void;
   readonly signalName: (signal: number) => string | undefined;
   readonly describeErrno: (errno: number) => string;
-  /** Somebody asks for something. */
-  readonly onRequest: () => void;
+  readonly features: Pick<FeatureList, 'happened'>;
 }
 
 const longestHandoverMs = 600_000;
@@ -37,7 +35,7 @@ const answerMs = 5000;
 /** How long the last answers may take to leave us. */
 const farewellMs = 50;
 
-export class ControlDesk {
+export class ControlDesk implements Feature {
   readonly #options: DeskOptions;
   #actions: PoolActions | undefined;
   #server: ControlServer | undefined;
@@ -47,9 +45,9 @@ export class ControlDesk {
     this.#options = options;
   }
 
-  open(): void {
-    const { config, prepared, supervisor, freezer, renewal, reach, stop, signalName, describeErrno } =
-      this.#options;
+  serving(): void {
+    const { prepared, supervisor, freezer, renewal, reach, signalName, describeErrno } = this.#options;
+    const { config } = prepared;
     if (prepared.files?.control === undefined) return;
     const source: StatusSource = {
       config,
@@ -71,7 +69,7 @@ export class ControlDesk {
       summary: () => summarizePool(source),
       renewSocket: () => renewal.renew(),
       askReach: (done) => reach.ask(done),
-      stop,
+      stop: (reason) => supervisor.stop(reason),
       handOver: (fields, client) => this.#handOver(fields, client),
       nowMs: () => systemClock.nowMs(),
       signalName,
@@ -92,14 +90,15 @@ export class ControlDesk {
     if (descriptor === undefined || !actions) return;
     this.#server = new ControlServer(duplicate(descriptor), {
       carryOut: (request, client) => {
-        this.#options.onRequest();
+        this.#options.features.happened();
         actions.carryOut(request, client);
       },
     });
   }
 
   #handOver(fields: Readonly<Record<string, unknown>>, client: ControlClient): void {
-    const { config, prepared, supervisor, records, log } = this.#options;
+    const { prepared, supervisor, records, log } = this.#options;
+    const { config } = prepared;
     const wished = Number(fields['patienceMs']) || config.readyTimeoutMs;
     this.#handover = Handover.begin(
       {
@@ -117,12 +116,12 @@ export class ControlDesk {
     );
   }
 
-  tell(text: string): void {
+  said(text: string): void {
     this.#actions?.tell(text);
   }
 
   /** The pool has ended: those who wait are told, then `done`. */
-  close(done: () => void): void {
+  farewell(done: () => void): void {
     if (!this.#server) return done();
     this.#server.close();
     const isWaitedFor = this.#actions?.stopped() ?? false;

@@ -1,20 +1,21 @@
 // What the pool says of itself, to its log and to who waits at the control socket.
 import { describeEvent, type PoolEvent } from '../core/event-text.ts';
+import type { Feature } from '../core/feature.ts';
 import type { Clock, EventLog } from '../supervisor/interfaces.ts';
 import { PlannedExits } from '../supervisor/planned-exits.ts';
+import type { FeatureList } from './feature-list.ts';
+import type { PreparedPool } from './prepared-pool.ts';
 
 /** Nothing is planned any more behind these. */
 const endings: ReadonlySet<PoolEvent['event']> = new Set(['stopping', 'handed-over', 'start-limit-reached']);
 
 export interface PoolLogOptions {
-  readonly log: EventLog;
-  readonly tell: (text: string) => void;
-  /** Hears of each, also of those that are only counted. */
-  readonly onEvent: () => void;
+  readonly prepared: Pick<PreparedPool, 'log' | 'address' | 'config'>;
+  readonly features: Pick<FeatureList, 'happened' | 'said'>;
   readonly clock: Clock;
 }
 
-export class PoolLog implements EventLog {
+export class PoolLog implements EventLog, Feature {
   readonly #options: PoolLogOptions;
   readonly #planned: PlannedExits;
 
@@ -23,22 +24,31 @@ export class PoolLog implements EventLog {
     this.#planned = new PlannedExits(options.clock, (event) => this.#say(event));
   }
 
+  serving(): void {
+    const { address, config } = this.#options.prepared;
+    this.write({ event: 'pool-up', address, workers: config.workers });
+  }
+
+  release(wasUp: boolean): void {
+    if (wasUp) this.write({ event: 'stopped' });
+  }
+
   write(event: PoolEvent): void {
-    this.#options.onEvent();
+    this.#options.features.happened();
     if (event.event === 'worker-ended' && event.class === 'planned') return this.#planned.note(event);
     if (endings.has(event.event)) this.#planned.flush();
     this.#say(event);
   }
 
   #say(event: PoolEvent): void {
-    this.#options.log.write(event);
-    this.#options.tell(describeEvent(event));
+    this.#options.prepared.log.write(event);
+    this.#options.features.said(describeEvent(event));
   }
 
   /** Never throws: a log that cannot be opened anew stays the old one. */
   reopen(): void {
     try {
-      this.#options.log.reopen();
+      this.#options.prepared.log.reopen();
       this.write({ event: 'logs-reopened' });
     } catch (error) {
       const message = `logs not reopened, the old file stays in use: ${(error as Error).message}`;

@@ -1,10 +1,8 @@
 // The machine that the supervisor of one pool works on, put together: processes, sockets, clock, log.
 import { constants } from 'node:os';
-import type { Config } from '../core/config.ts';
 import type { WorkerExit } from '../core/worker-exit.ts';
 import type { EventLog, Readiness, SharedSocket, Spawner, WorkerRecords } from '../supervisor/interfaces.ts';
 import type { Machine, PoolSettings } from '../supervisor/supervisor.ts';
-import type { Caller } from '../sys/caller.ts';
 import { systemClock } from '../sys/clock.ts';
 import { attempt, E, libc } from '../sys/libc.ts';
 import { Releases } from '../sys/release.ts';
@@ -13,21 +11,18 @@ import { commandLineOf, workerEnvironment } from '../sys/spawn-worker.ts';
 import { StopGuardProcess } from '../sys/stop-guard.ts';
 import { readinessOf } from '../sys/waiting.ts';
 import { adoptedSessions, workerSessions } from '../sys/worker-sessions.ts';
+import type { FeatureList } from './feature-list.ts';
 import type { PoolRecords } from './pool-records.ts';
 import type { PreparedPool } from './prepared-pool.ts';
-import { ReadyNotices } from './ready-notices.ts';
 import type { PrivateWorkerOptions } from './private-worker.ts';
 import { SecondRun } from './second-run.ts';
 import { SocketState } from './socket-state.ts';
-import type { StartJournal } from './start-journal.ts';
 import { TrialWorkers } from './trial-worker.ts';
 
 export interface MachineParts {
-  readonly config: Config;
-  readonly caller: Caller;
   readonly prepared: PreparedPool;
-  readonly journal: StartJournal;
-  readonly records: PoolRecords;
+  readonly features: FeatureList;
+  readonly records: Pick<PoolRecords, 'door' | 'tryingOn'>;
   readonly freezer: SessionFreezer;
   readonly log: EventLog;
 }
@@ -47,15 +42,13 @@ export class PoolMachine implements Machine {
   readonly settings: PoolSettings;
   readonly signalName = signalName;
   readonly #parts: MachineParts;
-  readonly #notices: ReadyNotices | undefined;
 
   constructor(parts: MachineParts) {
-    const { config, prepared, records, freezer, log } = parts;
-    const { proc, socket } = prepared;
+    const { prepared, features, records, freezer, log } = parts;
+    const { config, proc, socket } = prepared;
     this.#parts = parts;
-    this.#notices = config.ready === 'notify' ? new ReadyNotices(proc) : undefined;
     this.log = log;
-    this.records = records;
+    this.records = features;
     this.sessions = workerSessions(proc, freezer);
     this.adoptedSessions = adoptedSessions(proc, freezer);
     this.sharedSocket = new SocketState(socket, config.backlog, () => records.door.isShut);
@@ -63,11 +56,15 @@ export class PoolMachine implements Machine {
       log.write({ event: 'warning', message }),
     );
     this.readiness = {
-      evidenceOf: (pid) => this.#notices?.evidenceOf(pid) ?? readinessOf(proc, pid, socket),
+      evidenceOf: (pid) => features.evidenceOf(pid) ?? readinessOf(proc, pid, socket),
       hasEnded: (pid) => proc?.stat(pid)?.state === 'Z',
     };
     const releases = this.#createReleases();
-    this.spawner = this.#notices ? noticed(releases, this.#notices) : releases;
+    this.spawner = {
+      spawn: (generation) => features.start(() => releases.spawn(generation)),
+      pathOf: (generation) => releases.pathOf(generation),
+      keepOnly: (generations) => releases.keepOnly(generations),
+    };
     const beside = this.#besideThePool(releases);
     this.trials = this.#createTrials(releases, beside);
     this.secondRun = new SecondRun(beside);
@@ -78,7 +75,7 @@ export class PoolMachine implements Machine {
       stopMethod: config.stopMethod,
       settleMs: config.settleMs,
       readyTimeoutMs: config.readyTimeoutMs,
-      isNotified: this.#notices !== undefined,
+      isNotified: config.ready === 'notify',
       isTriedFirst: true,
       isTakingOver: prepared.isTakingOver,
     };
@@ -95,20 +92,20 @@ export class PoolMachine implements Machine {
 
   /** Whether it was a worker beside the pool or the guard of a stop, which are no workers of the pool. */
   childEnded(pid: number, exit: WorkerExit): boolean {
-    this.#notices?.ended(pid);
+    this.#parts.features.reaped(pid);
     return (
       this.trials.childEnded(pid, exit) || this.secondRun.childEnded(pid) || this.stopGuard.childEnded(pid)
     );
   }
 
   #createReleases(): Releases {
-    const { config, caller, prepared, journal } = this.#parts;
-    const { socket, nowhere, directory, proc } = prepared;
+    const { prepared, features } = this.#parts;
+    const { config, caller, journal, socket, nowhere, directory, proc } = prepared;
     const [stdout, stderr] = config.model === 'background' ? [nowhere, nowhere] : [1, 2];
     return new Releases({
       command: commandLineOf(config.program, caller),
       directory,
-      environment: this.#environment(),
+      environment: features.equip(workerEnvironment(caller.environment, config.phpChildren)),
       streams: { stdin: socket.descriptor, stdout, stderr },
       fileLimit: caller.fileLimit,
       oomScore: prepared.oomScore,
@@ -116,34 +113,23 @@ export class PoolMachine implements Machine {
     });
   }
 
-  #environment(): Buffer[] {
-    const { config, caller } = this.#parts;
-    const environment = workerEnvironment(caller.environment, config.phpChildren);
-    if (!this.#notices) return environment;
-    const others = environment.filter((entry) => !entry.toString('latin1').startsWith('NOTIFY_SOCKET='));
-    return [...others, this.#notices.variable];
-  }
-
   #besideThePool(releases: Releases): PrivateWorkerOptions {
-    const { config, prepared, records } = this.#parts;
-    const { proc, socket } = prepared;
+    const { prepared, features, records } = this.#parts;
+    const { config, proc, socket } = prepared;
     return {
-      spawnOn: (...where) => {
-        const spawn = (): ReturnType<Releases['spawnOn']> => releases.spawnOn(...where);
-        return this.#notices?.awaiting(spawn) ?? spawn();
-      },
+      spawnOn: (...where) => features.start(() => releases.spawnOn(...where)),
       poolSocket: socket,
       sessions: this.sessions,
       membersOf: this.membersOf,
       evidenceOn: (pid, own) =>
-        this.#notices?.evidenceOf(pid) ?? readinessOf(proc, pid, { ...own, file: undefined }),
+        features.evidenceOf(pid) ?? readinessOf(proc, pid, { ...own, file: undefined }),
       isOutputDiscarded: config.model === 'background',
       onSocket: (inode) => records.tryingOn(inode),
     };
   }
 
   #createTrials(releases: Releases, beside: PrivateWorkerOptions): TrialWorkers {
-    const { ready, restart, settleMs, readyTimeoutMs } = this.#parts.config;
+    const { ready, restart, settleMs, readyTimeoutMs } = this.#parts.prepared.config;
     return new TrialWorkers({
       ...beside,
       pathOf: (generation) => releases.pathOf(generation),
@@ -156,15 +142,6 @@ export class PoolMachine implements Machine {
       warn: (message) => this.log.write({ event: 'warning', message }),
     });
   }
-}
-
-/** Workers that say themselves when they are ready are listened to from their first moment. */
-function noticed(releases: Releases, notices: ReadyNotices): Spawner {
-  return {
-    spawn: (generation) => notices.awaiting(() => releases.spawn(generation)),
-    pathOf: (generation) => releases.pathOf(generation),
-    keepOnly: (generations) => releases.keepOnly(generations),
-  };
 }
 
 export function signalName(number: number): string | undefined {

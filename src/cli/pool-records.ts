@@ -1,32 +1,24 @@
 // What the pool tells others in files: its PID, its workers' PIDs, its state.
-import type { Config } from '../core/config.ts';
-import { noProcess } from '../core/no-process.ts';
+import type { Feature } from '../core/feature.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { everyStep } from '../core/every-step.ts';
 import { removeIfSame } from '../sys/file-at.ts';
 import { libc } from '../sys/libc.ts';
-import type { PidFile } from '../sys/pid-file.ts';
 import { SocketDoor } from '../sys/socket-door.ts';
-import type { WorkerRecords } from '../supervisor/interfaces.ts';
 import type { PoolGiver } from './pool-giver.ts';
+import { PoolPidFiles } from './pool-pid-files.ts';
 import type { PreparedPool } from './prepared-pool.ts';
 
-export class PoolRecords implements WorkerRecords {
+export class PoolRecords implements Feature {
   readonly door: SocketDoor;
-  readonly #config: Config;
   readonly #prepared: PreparedPool;
   readonly #startTime: string;
   readonly #pidNamespace: string | undefined;
   readonly #pidFilePath: string | undefined;
   /** Every live worker, by PID. */
   readonly #workers = new Map<number, WorkerRecord>();
-  /** Whom each slot's PID file names. */
-  readonly #named = new Map<number, number>();
+  readonly #pidFiles: PoolPidFiles;
   readonly #warn: (message: string) => void;
-  /** PID files whose last write failed. */
-  readonly #unwritable = new Set<PidFile>();
-  /** Slots whose worker ended, and whose PID file names it still. */
-  readonly #outdated = new Set<number>();
   #phase: PoolState['phase'] = 'starting';
   #isWriteDue = false;
   /** Nothing is written: the files are, or may be, another supervisor's. */
@@ -39,21 +31,21 @@ export class PoolRecords implements WorkerRecords {
   #giver: PoolGiver | undefined;
 
   /** `warn` hears of files that cannot be written: none of that may reach the supervisor. */
-  constructor(config: Config, prepared: PreparedPool, warn: (message: string) => void) {
-    this.#config = config;
+  constructor(prepared: PreparedPool, warn: (message: string) => void) {
     this.#prepared = prepared;
     this.door = new SocketDoor(prepared.socket, prepared.proc?.descriptor);
     this.#warn = warn;
+    this.#pidFiles = new PoolPidFiles({ prepared, isSilent: () => this.#isSilent, warn });
     this.#socket = prepared.socket.inode;
     this.#formerSocket = prepared.socket.formerInode;
     this.#startTime = prepared.proc?.stat(process.pid)?.startTime ?? '';
     this.#pidNamespace = prepared.proc?.pidNamespace;
-    this.#pidFilePath = config.pidFile === undefined ? undefined : prepared.pidFile?.absolutePath;
+    this.#pidFilePath = prepared.config.pidFile === undefined ? undefined : prepared.pidFile?.absolutePath;
   }
 
   started(slot: number, pid: number, role: 'member' | 'candidate'): void {
     this.#workers.set(pid, { slot, pid, startTime: '' });
-    if (role === 'member') this.#name(slot, pid);
+    if (role === 'member') this.#pidFiles.name(slot, pid);
     if (this.#giver) this.#giver.noteWorker(pid, this.#startTimeOf(pid));
     this.#writeSoon();
   }
@@ -74,8 +66,7 @@ export class PoolRecords implements WorkerRecords {
 
   /** Device and inode of every PID file that is ours to write. */
   get fileIdentities(): string[] {
-    const { pidFile, workerPidFiles } = this.#prepared;
-    return [...(pidFile ? [pidFile] : []), ...workerPidFiles].map(({ identity }) => identity);
+    return this.#pidFiles.all.map(({ identity }) => identity);
   }
 
   /** The socket of a worker on trial, before there is one; undefined: there is none any more. */
@@ -87,15 +78,12 @@ export class PoolRecords implements WorkerRecords {
   }
 
   promoted(slot: number, pid: number): void {
-    this.#name(slot, pid);
+    this.#pidFiles.name(slot, pid);
   }
 
   ended(slot: number, pid: number): void {
     this.#workers.delete(pid);
-    if (this.#named.get(slot) === pid) {
-      this.#named.delete(slot);
-      this.#outdated.add(slot);
-    }
+    this.#pidFiles.ended(slot, pid);
     this.#writeSoon();
   }
 
@@ -110,8 +98,23 @@ export class PoolRecords implements WorkerRecords {
     this.#writeSoon();
   }
 
+  beginning(): void {
+    this.#setPhase('starting');
+  }
+
+  up(): void {
+    this.#setPhase('serving');
+  }
+
+  /** Nobody new is let in, but in a start that is undone, where others may serve on. */
+  stopping(wasUp: boolean): void {
+    this.#setPhase('stopping');
+    // One that is, or may be, another supervisor's is left alone.
+    if (wasUp && !this.#isSilent) this.door.shut();
+  }
+
   /** Written at once: the next start on the address looks for "stopping". */
-  setPhase(phase: PoolState['phase']): void {
+  #setPhase(phase: PoolState['phase']): void {
     this.#phase = phase;
     this.#write();
   }
@@ -132,8 +135,7 @@ export class PoolRecords implements WorkerRecords {
   takeBack(): void {
     this.#isSilent = false;
     this.#prepared.files?.state.forget();
-    this.#writeFile(this.#prepared.pidFile, String(process.pid));
-    for (const [slot, pid] of this.#named) this.#writePidFile(slot, String(pid));
+    this.#pidFiles.writeAll();
     this.#write();
   }
 
@@ -148,22 +150,14 @@ export class PoolRecords implements WorkerRecords {
    */
   handOver(taken: readonly string[]): void {
     this.#isSilent = true;
-    const { pidFile, workerPidFiles, files } = this.#prepared;
-    for (const file of pidFile ? [pidFile, ...workerPidFiles] : workerPidFiles) {
-      if (!taken.includes(file.identity)) file.release();
-    }
-    files?.abandon();
-  }
-
-  /** The pool stops: nobody new is let in. A socket that is, or may be, another supervisor's is left alone. */
-  shutDoor(): void {
-    if (!this.#isSilent) this.door.shut();
+    for (const file of this.#pidFiles.all) if (!taken.includes(file.identity)) file.release();
+    this.#prepared.files?.abandon();
   }
 
   /** At a clean end: socket file, PID files, state and lock are removed as far as we may. */
   release(): void {
     if (this.#isSilent) return;
-    const { socket, pidFile, workerPidFiles, files } = this.#prepared;
+    const { socket, files } = this.#prepared;
     const { file } = socket;
     everyStep(
       ({ message }) => this.#warn(`not everything was given back: ${message}`),
@@ -171,7 +165,7 @@ export class PoolRecords implements WorkerRecords {
       // Before the lock is free: the start that waits for it binds at once.
       () => libc.close(socket.descriptor),
       () => this.door.leave(),
-      ...(pidFile ? [pidFile, ...workerPidFiles] : workerPidFiles).map((one) => () => one.release()),
+      ...this.#pidFiles.all.map((one) => () => one.release()),
       () => files?.release(),
     );
   }
@@ -179,28 +173,6 @@ export class PoolRecords implements WorkerRecords {
   /** After a failed start: no worker is left to name. PID files are the journal's. */
   undo(): void {
     if (!this.#isSilent) this.#prepared.files?.state.write(this.#state(this.#prepared.orphans));
-  }
-
-  #name(slot: number, pid: number): void {
-    this.#named.set(slot, pid);
-    this.#outdated.delete(slot);
-    this.#writePidFile(slot, String(pid));
-  }
-
-  #writePidFile(slot: number, text: string): void {
-    this.#writeFile(this.#prepared.workerPidFiles[slot], text);
-  }
-
-  #writeFile(file: PidFile | undefined, text: string): void {
-    if (!file || this.#isSilent) return;
-    try {
-      file.write(text);
-      this.#unwritable.delete(file);
-    } catch (error) {
-      if (this.#unwritable.has(file)) return;
-      this.#unwritable.add(file);
-      this.#warn(`PID file '${file.absolutePath}' is not true any more: ${(error as Error).message}`);
-    }
   }
 
   /**
@@ -212,8 +184,7 @@ export class PoolRecords implements WorkerRecords {
     this.#isWriteDue = true;
     setImmediate(() => {
       this.#isWriteDue = false;
-      for (const slot of this.#outdated) this.#writePidFile(slot, String(noProcess));
-      this.#outdated.clear();
+      this.#pidFiles.nameNobody();
       this.#write();
     });
   }
@@ -236,10 +207,11 @@ export class PoolRecords implements WorkerRecords {
   }
 
   #state(workers: readonly WorkerRecord[]): PoolState {
+    const { config } = this.#prepared;
     return {
       version: 1,
       phase: this.#phase,
-      name: this.#config.name,
+      name: config.name,
       address: this.#prepared.address,
       pid: process.pid,
       startTime: this.#startTime,
@@ -248,8 +220,8 @@ export class PoolRecords implements WorkerRecords {
       pidNamespace: this.#pidNamespace,
       workerUid: this.#prepared.identity.uid || (process.getuid?.() ?? 0),
       control: this.#prepared.files?.controlName,
-      stopTimeoutMs: this.#config.stopTimeoutMs,
-      stopMethod: this.#config.stopMethod,
+      stopTimeoutMs: config.stopTimeoutMs,
+      stopMethod: config.stopMethod,
       pidFile: this.#pidFilePath,
       workerPidFile: this.#prepared.workerPidPattern,
       workers,

@@ -1,33 +1,31 @@
 // `--ready notify`: which workers have said READY=1. Listens only while somebody is
 // starting; at all other times the kernel drops what workers send.
-import type { Evidence, Spawner } from '../supervisor/interfaces.ts';
+import type { Feature } from '../core/feature.ts';
 import { NotifySocket } from '../sys/notify-socket.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 
-export class ReadyNotices {
+export class ReadyNotices implements Feature {
+  readonly variables: Readonly<Record<string, string>>;
   readonly #socket: NotifySocket;
   readonly #awaited = new Set<number>();
   readonly #ready = new Set<number>();
 
   constructor(proc: ProcFs | undefined) {
     this.#socket = new NotifySocket(proc);
+    this.variables = { NOTIFY_SOCKET: this.#socket.address };
   }
 
-  /** `NAME=value` for the workers. */
-  get variable(): Buffer {
-    return Buffer.from(`NOTIFY_SOCKET=${this.#socket.address}`);
-  }
-
-  /** Starts a worker by `spawn`, and listens before it can say anything. */
-  awaiting<T extends ReturnType<Spawner['spawn']>>(spawn: () => T): T {
+  /** Listens before it can say anything. */
+  starting(): void {
     this.#socket.unmute();
-    const result = spawn();
-    if ('pid' in result) this.#awaited.add(result.pid);
-    this.#restIfNobodyStarts();
-    return result;
   }
 
-  evidenceOf(pid: number): Evidence {
+  begun(pid: number | undefined): void {
+    if (pid !== undefined) this.#awaited.add(pid);
+    this.#restIfNobodyStarts();
+  }
+
+  evidenceOf(pid: number): 'yes' | 'no' {
     for (const { session, ready } of this.#socket.receive()) {
       if (ready && session !== undefined && this.#awaited.delete(session)) this.#ready.add(session);
     }
@@ -35,7 +33,7 @@ export class ReadyNotices {
     return this.#ready.has(pid) ? 'yes' : 'no';
   }
 
-  ended(pid: number): void {
+  reaped(pid: number): void {
     this.#ready.delete(pid);
     if (this.#awaited.delete(pid)) this.#restIfNobodyStarts();
   }

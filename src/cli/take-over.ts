@@ -1,6 +1,7 @@
 // The new supervisor's part of a takeover (docs/handover.md): waits until its own workers
 // are up, takes the files from the old supervisor, and sees to it that the old workers end.
 import { exitStatus } from '../core/errors.ts';
+import type { Feature } from '../core/feature.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
@@ -26,20 +27,16 @@ export interface TakeOverOptions {
 const lookMs = 200;
 const lookDuringStartMs = 50;
 
-export class TakeOver {
+export class TakeOver implements Feature {
   readonly #options: TakeOverOptions;
   #hasAskedForFiles = false;
+  /** HUP came to the old supervisor while it gave the pool to us. */
   #isReloadPending = false;
   /** An old supervisor that has handed over, and its workers, until it is gone. */
   #watched: { readonly giver: PoolState; readonly workers: readonly WorkerRecord[] } | undefined;
 
   constructor(options: TakeOverOptions) {
     this.#options = options;
-  }
-
-  /** HUP came to the old supervisor while it gave the pool to us. */
-  get isReloadPending(): boolean {
-    return this.#isReloadPending;
   }
 
   /** Before our first worker starts. */
@@ -105,8 +102,17 @@ export class TakeOver {
     return true;
   }
 
+  serving(): void {
+    this.endOrphans();
+    if (this.#isReloadPending) this.#options.supervisor.reload();
+  }
+
+  stopping(): void {
+    this.#lookAtGiver();
+  }
+
   /** The old supervisor ends its workers; should it die over that, we do. */
-  lookAtGiver(): void {
+  #lookAtGiver(): void {
     const { proc } = this.#options.prepared;
     if (!this.#watched || proc?.isAlive(this.#watched.giver)) return;
     const left = this.#watched.workers.filter((worker) => proc?.isAlive(worker));
@@ -129,7 +135,7 @@ export class TakeOver {
   }
 
   #watch(): void {
-    this.lookAtGiver();
+    this.#lookAtGiver();
     if (this.#watched) systemClock.after(lookMs, () => this.#watch());
   }
 

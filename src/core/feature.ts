@@ -1,0 +1,54 @@
+// The plug: what a capability of a pool may have a say in. Types only. A feature leaves out what it has no say in, and
+// who composes a pool (src/cli/run-supervised.ts) knows of it by a line in its list and nothing else.
+
+/** A process of the pool's program, in the pool or beside it (a trial, a second run). */
+interface ProcessFeature {
+  /** Variables of each of them, in the place of what the caller has by these names. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** One is about to be started. */
+  starting?(): void;
+  /** It was; undefined: it could not be. */
+  begun?(pid: number | undefined): void;
+  /** Whether it has said itself that it is ready; undefined: it is looked at from outside. */
+  evidenceOf?(pid: number): 'yes' | 'no' | undefined;
+  /** A child of ours is gone, whatever it was. */
+  reaped?(pid: number): void;
+}
+
+/** Workers of the pool. Nothing that fails here may reach the supervisor. */
+interface WorkerFeature {
+  /** In a slot; a candidate is none of the pool's until it is promoted. */
+  started?(slot: number, pid: number, role: 'member' | 'candidate'): void;
+  promoted?(slot: number, pid: number): void;
+  ended?(slot: number, pid: number): void;
+  /** A worker of another supervisor is gone. */
+  adoptedEnded?(pid: number): void;
+}
+
+/** The life of the pool. What fails is told and keeps no other feature from its turn. */
+interface LifeFeature {
+  /** The first workers are about to start. */
+  beginning?(): void;
+  /** The start has succeeded; the command waits for its line still. */
+  up?(): void;
+  /** Nobody waits for the start any more: what takes time may begin. */
+  serving?(): void;
+  /** `wasUp`: else it is a start that is undone. */
+  stopping?(wasUp: boolean): void;
+  /** The start has failed, and no worker is left. */
+  undo?(): void;
+  /** Every process is gone: what is ours is given back. */
+  release?(wasUp: boolean): void;
+  /** The last thing: whoever waits for the end hears of it. Calls `done`, at once or later. */
+  farewell?(done: () => void): void;
+}
+
+/** What is told to people and programs. */
+interface EventFeature {
+  /** Something happened, also what the log only counts; or somebody asked for something. */
+  happened?(): void;
+  /** The log has another line. */
+  said?(text: string): void;
+}
+
+export interface Feature extends ProcessFeature, WorkerFeature, LifeFeature, EventFeature {}
