@@ -131,11 +131,7 @@ function refuseUnreachable(socket: ListenSocket, target: SocketAddress, backlog:
 }
 
 /** O_NONBLOCK ends programs that know nothing of it: where one of the old workers is such a program, a worker has set it. */
-function calmSocket(
-  socket: ListenSocket,
-  orphans: readonly WorkerRecord[],
-  proc: ProcFs | undefined,
-): void {
+function calmSocket(socket: ListenSocket, orphans: readonly WorkerRecord[], proc: ProcFs | undefined): void {
   if (!proc || !isNonBlocking(socket.descriptor)) return;
   if (orphans.some(({ pid }) => blocksInAccept(proc, pid, socket))) setNonBlocking(socket.descriptor, false);
 }
