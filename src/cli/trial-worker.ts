@@ -3,6 +3,7 @@
 // answer. A release that cannot run is found out without a single real request. In a
 // takeover with `--ready probe` the same: on the pool's socket old workers would answer.
 import { describeChildEnd } from '../core/event-text.ts';
+import { everyStep } from '../core/every-step.ts';
 import { describeLeft, type LeftProcess } from '../core/left-process.ts';
 import type { WorkerExit } from '../core/worker-exit.ts';
 import type { TrialRefusal, Trials } from '../supervisor/interfaces.ts';
@@ -85,8 +86,8 @@ export class TrialWorkers implements Trials {
     if (this.#hasEndedAfterAll(pid)) return true;
     const trial = this.#trial;
     if (trial?.worker.pid !== pid) return false;
-    trial.worker.endLeftovers();
     const words = this.#forget(trial);
+    this.#takeSteps(() => trial.worker.endLeftovers());
     const how = describeChildEnd(exit, this.#options.signalName);
     const reason = `a worker of the new release (PID ${pid}) ${how} on trial`;
     const refusal = trial.verdict ? trial.verdict.refusal : { reason, isLate: false };
@@ -188,7 +189,13 @@ export class TrialWorkers implements Trials {
   #forget(trial: Trial): string[] {
     this.#trial = undefined;
     clearTimeout(trial.timer);
-    trial.stopAsking();
-    return trial.worker.forget();
+    let words: string[] = [];
+    this.#takeSteps(trial.stopAsking, () => (words = trial.worker.forget()));
+    return words;
+  }
+
+  /** Whoever waits for the verdict gets it, whatever fails on the way. */
+  #takeSteps(...steps: readonly (() => void)[]): void {
+    everyStep(({ message }) => this.#options.warn(`a trial: ${message}`), ...steps);
   }
 }

@@ -90,7 +90,14 @@ export function removeIfSame(at: NameAt, identity: string): boolean {
   } catch {
     return false;
   }
-  return attempt(() => libc.unlinkat(at.directory, at.name, 0)) === 0;
+  const remove = (): number => attempt(() => libc.unlinkat(at.directory, at.name, 0));
+  const result = remove();
+  // What a file system cannot do at one moment (EIO, ENOMEM) it may do at the next.
+  return result === 0 || (!isForGood(result) && remove() === 0);
+}
+
+function isForGood(result: number): boolean {
+  return [-E.PERM, -E.ACCES, -E.ROFS].includes(result);
 }
 
 /** A text to write over a longer one: readers find it, and only newlines after it, at every moment. */

@@ -177,6 +177,8 @@ export class PoolFiles {
       this.#control = { wasCreated: true, descriptor, at, identity };
       return { created: this.#control };
     } catch (error) {
+      // Bound, but it does not listen: the lock says that the name is ours.
+      attempt(() => libc.unlinkat(at.directory, name, 0));
       libc.close(at.directory);
       return { problem: `no control socket in ${base}: ${(error as Error).message}` };
     }

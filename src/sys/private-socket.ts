@@ -1,10 +1,15 @@
 // Sockets for asking a worker: one that nobody else can reach, for a worker beside the
 // pool, and connections to a listening socket of ours, whatever its path is by now.
-import { mkdtempSync, rmdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { SyscallError } from '../core/errors.ts';
 import { statDescriptor, withUmask } from './file-at.ts';
 import { attempt, check, E, libc } from './libc.ts';
 import { unixAddress } from './unix-socket.ts';
+
+/** Of the directories in which a private socket has its name for a moment; what stays there is swept by the next one. */
+const directoryPrefix = 'spawn-fcgi-trial-';
+/** Younger ones may be in use, by a process that cannot be seen from here (a container that shares /tmp). */
+const leftoverAgeMs = 10_000;
 
 const AF_UNIX = 1;
 const AF_INET = 2;
@@ -53,7 +58,8 @@ function listenOnLoopback(descriptor: number, family: number, connects: boolean)
 
 /** In a directory of our own for the moment that it takes, then unlinked. Named for who would leave it, if killed there. */
 function listenUnseen(descriptor: number, connects: boolean): number | undefined {
-  const directory = withUmask(0o077, () => mkdtempSync(`/tmp/spawn-fcgi-trial-${process.pid}-`));
+  sweepLeftovers();
+  const directory = withUmask(0o077, () => mkdtempSync(`/tmp/${directoryPrefix}${process.pid}-`));
   const path = `${directory}/socket`;
   try {
     const address = unixAddress(path);
@@ -61,16 +67,38 @@ function listenUnseen(descriptor: number, connects: boolean): number | undefined
     check('listen', () => libc.listen(descriptor, backlog));
     return connects ? connectTo(descriptor) : undefined;
   } finally {
-    removeQuietly(() => unlinkSync(path));
-    removeQuietly(() => rmdirSync(directory));
+    removeDirectory(directory);
   }
 }
 
-function removeQuietly(remove: () => void): void {
+/** What a call that failed, or a kill, has left of ours: nobody is in there for longer than some microseconds. */
+function sweepLeftovers(): void {
+  quietly(() => {
+    for (const name of readdirSync('/tmp')) {
+      if (!name.startsWith(directoryPrefix)) continue;
+      const facts = lstatSync(`/tmp/${name}`);
+      const isLeft =
+        Date.now() - facts.mtimeMs > leftoverAgeMs || name.startsWith(`${directoryPrefix}${process.pid}-`);
+      const isOurs = facts.uid === process.getuid?.() && facts.isDirectory();
+      if (isOurs && isLeft) removeDirectory(`/tmp/${name}`);
+    }
+  });
+}
+
+/** Each step twice: what a file system cannot do at one moment (EIO) it may do at the next. */
+function removeDirectory(directory: string): void {
+  for (const step of [() => unlinkSync(`${directory}/socket`), () => rmdirSync(directory)]) {
+    if (!quietly(step)) quietly(step);
+  }
+}
+
+/** Whether it went well. */
+function quietly(step: () => void): boolean {
   try {
-    remove();
+    step();
+    return true;
   } catch {
-    // It was not made.
+    return false;
   }
 }
 

@@ -1,9 +1,12 @@
 // System calls of the supervisor that fail: whatever else there is to do is done all the same.
+import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { injectFault } from '../helpers/inject-fault.ts';
 import { readOpenFiles } from '../helpers/processes.ts';
 import { needTracing } from '../helpers/requirements.ts';
 import { startHeld, StepTracer } from '../helpers/step-tracer.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { ctl } from './fake-supervisor.ts';
 import {
   commandLine,
   endPool,
@@ -22,6 +25,15 @@ test('a stop in which every close fails ends, and leaves nothing', async (ctx) =
   await injectFault(ctx, pool.pid, 'close', 'EIO');
   process.kill(pool.pid, 'SIGTERM');
   expect(await pool.ended).toMatchObject({ status: 0 });
+  await expectNothingLeft(place);
+});
+
+test.for([1, 2, 3, 4])('a stop whose removal number %i fails once leaves nothing', async (number, ctx) => {
+  const place = makePlace();
+  const pool = await start(place, ['-P', place.pidFile]);
+  const fault = await injectFault(ctx, pool.pid, 'unlink,unlinkat', `EIO:when=${number}`);
+  await endPool(place, pool);
+  expect(fault.failuresMs()).toHaveLength(1);
   await expectNothingLeft(place);
 });
 
@@ -60,3 +72,31 @@ test.for([
   await endPool(place, { pid });
   await expectNothingLeft(place);
 });
+
+test.for([
+  ['unlink,unlinkat', 'EIO:when=1'],
+  ['rmdir,unlinkat', 'EIO:when=1'],
+  ['rmdir,unlinkat', 'EIO'],
+  ['prlimit64', 'EPERM'],
+] as const)(
+  'a trial during which %s fails with %s leaves no directory and no descriptor',
+  async ([calls, error], ctx) => {
+    const place = makePlace();
+    const pool = await start(place, ['--settle', '50ms', '--min-uptime', '50ms']);
+    // What is opened once, as libraries are, is open by then.
+    expect(await ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
+    const before = readOpenFiles(pool.pid).length;
+    const fault = await injectFault(ctx, pool.pid, calls, error);
+    await ctl(place.stateDir, ['reload', place.socket]);
+    await fault.stop();
+    expect(fault.failuresMs()).not.toEqual([]);
+    // What could not be removed then is removed by the next trial.
+    expect(await ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
+    expect(readdirSync('/tmp').filter((name) => name.startsWith(`spawn-fcgi-trial-${pool.pid}-`))).toEqual(
+      [],
+    );
+    await waitFor('the descriptors', () => readOpenFiles(pool.pid).length <= before);
+    await endPool(place, pool);
+    await expectNothingLeft(place);
+  },
+);
