@@ -107,7 +107,9 @@ async function judge(operation: FaultyOperation, fault: NamedFault, files: strin
       await check('leaves something', () => expectNothing(attempt, fault));
     // It is true again with the next worker of the slot.
     const place = fault.name.includes('worker-') ? { ...attempt.place, workerPidFiles: [] } : attempt.place;
-    await check('the next start', () => heal(place, operation, files));
+    // Without a control socket one file less stays where it could not be removed.
+    const left = fault.name.includes('.ctl') ? undefined : files;
+    await check('the next start', () => heal(place, operation, left));
     if (isAbort(end)) return { outcome: 'the runtime aborts', problems };
     return { outcome: hasFailed ? (end.status === 0 ? 'done' : 'refused') : 'not reached', problems };
   } finally {
