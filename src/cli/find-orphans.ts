@@ -6,7 +6,7 @@ import { pause } from '../sys/clock.ts';
 import { isListeningInode, socketsListeningOn } from '../sys/port-holder.ts';
 import type { ProcFs } from '../sys/proc-fs.ts';
 import { parseIp } from '../sys/socket-address.ts';
-import { isOrphanOn, sessionsHolding } from '../sys/socket-holders.ts';
+import { isOrphanOn, isStrayOn, sessionsHolding, straysHolding } from '../sys/socket-holders.ts';
 import { hasBoundSocket } from '../sys/take-socket.ts';
 
 const pollMs = 5;
@@ -26,26 +26,39 @@ export async function findOrphansThatStay(
   }
 }
 
-/** Those that the state names, and those that were started in the moment in which their supervisor was killed. */
+/**
+ * Those that the state names; those that were started in the moment in which their supervisor was killed; those of a
+ * supervisor before that one, which was killed while it drained; and those that have left their worker's session.
+ */
 export function findOrphans(state: PoolState, address: BoundAddress, proc: ProcFs): WorkerRecord[] {
   // Its PIDs are no PIDs of ours.
   if (isElsewhere(state, proc)) return [];
   const { workers, sockets, startTime, workerUid } = state;
   // The socket of a worker on trial is none of the address.
-  const inodes = new Set([
-    ...socketsListeningOn(proc, address, state),
-    ...socketsShutDown(state, address, proc),
-    ...sockets.slice(1),
-  ]);
-  const isOrphan = ({ pid }: { pid: number }): boolean => isOrphanOn(proc, pid, workerUid, inodes);
+  const listening = socketsListeningOn(proc, address, state);
+  const inodes = new Set([...listening, ...socketsShutDown(state, address, proc), ...sockets.slice(1)]);
+  const isOrphan = ({ pid, session = pid }: WorkerRecord): boolean =>
+    session === pid
+      ? isOrphanOn(proc, pid, workerUid, inodes)
+      : isStrayOn(proc, { pid, session }, workerUid, inodes);
   const told = workers.filter((worker) => proc.isAlive(worker) && isOrphan(worker));
   const known = new Set(told.map(({ pid }) => pid));
-  const untold = sockets
-    .flatMap((inode) => sessionsHolding(proc, inode, known))
-    // The number may be another socket's since a reboot.
-    .filter((worker) => Number(worker.startTime) >= Number(startTime) && isOrphan(worker))
-    .map((worker) => ({ ...worker, slot: 0 }));
-  return [...told, ...untold];
+  // The number may be another socket's since a reboot.
+  const isOfPool = (inode: string, since: string): boolean =>
+    listening.has(inode) || Number(since) >= Number(startTime);
+  const untold = sockets.flatMap((inode) =>
+    sessionsHolding(proc, inode, known)
+      .map((worker) => ({ ...worker, slot: 0 }))
+      .filter((worker) => isOfPool(inode, worker.startTime) && isOrphan(worker)),
+  );
+  const found = [...told, ...untold];
+  const strays = straysHolding(proc, {
+    inodes: new Set(sockets.filter((inode) => listening.has(inode))),
+    uid: workerUid,
+    since: startTime,
+    known: new Set(found.map(({ pid, session = pid }) => session)),
+  });
+  return [...found, ...strays.map((stray) => ({ ...stray, slot: 0 }))];
 }
 
 /**

@@ -80,7 +80,7 @@ export class Handover {
 
   #offer(files: readonly number[]): void {
     const { prepared, supervisor, log, patienceMs } = this.#options;
-    supervisor.setHandingOver(true);
+    supervisor.setHandingOver(true, this.#takerPid);
     log.write({ event: 'handover-started', to: this.#takerPid });
     this.#client.onLine = (line) => this.#take(line);
     const { socket } = this.#client;

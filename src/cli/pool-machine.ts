@@ -1,13 +1,24 @@
 // The machine that the supervisor of one pool works on, put together: processes, sockets, clock, log.
 import { constants } from 'node:os';
 import type { WorkerExit } from '../core/worker-exit.ts';
-import type { EventLog, Readiness, SharedSocket, Spawner, WorkerRecords } from '../supervisor/interfaces.ts';
+import type {
+  EventLog,
+  HolderLook,
+  Readiness,
+  SharedSocket,
+  SocketHolders,
+  Spawner,
+  WorkerRecords,
+} from '../supervisor/interfaces.ts';
 import type { Machine, PoolSettings } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/clock.ts';
+import { Descendants } from '../sys/descendants.ts';
+import { SessionLeftovers } from '../sys/leftovers.ts';
 import { attempt, E, libc } from '../sys/libc.ts';
 import { Releases } from '../sys/release.ts';
 import type { SessionFreezer } from '../sys/session-freeze.ts';
 import { commandLineOf, workerEnvironment } from '../sys/spawn-worker.ts';
+import { StrayHolders } from '../sys/stray-holders.ts';
 import { StopGuardProcess } from '../sys/stop-guard.ts';
 import { readinessOf } from '../sys/waiting.ts';
 import { adoptedSessions, workerSessions } from '../sys/worker-sessions.ts';
@@ -32,6 +43,7 @@ export class PoolMachine implements Machine {
   readonly spawner: Spawner;
   readonly sessions: ReturnType<typeof workerSessions>;
   readonly adoptedSessions: ReturnType<typeof adoptedSessions>;
+  readonly socketHolders: SocketHolders;
   readonly readiness: Readiness;
   readonly trials: TrialWorkers;
   readonly secondRun: SecondRun;
@@ -42,15 +54,22 @@ export class PoolMachine implements Machine {
   readonly settings: PoolSettings;
   readonly signalName = signalName;
   readonly #parts: MachineParts;
+  readonly #descendants: Descendants | undefined;
 
   constructor(parts: MachineParts) {
     const { prepared, features, records, freezer, log } = parts;
-    const { config, proc, socket } = prepared;
+    const { config, journal, proc, socket } = prepared;
     this.#parts = parts;
     this.log = log;
     this.records = features;
-    this.sessions = workerSessions(proc, freezer);
-    this.adoptedSessions = adoptedSessions(proc, freezer);
+    this.#descendants = proc && new Descendants(proc, journal.guardPid);
+    const left = proc && new SessionLeftovers(proc, this.#descendants, socket.inode);
+    this.sessions = workerSessions(proc, freezer, left);
+    this.adoptedSessions = adoptedSessions(proc, freezer, left);
+    this.socketHolders =
+      proc && this.#descendants
+        ? new StrayHolders(proc, this.#descendants, socket.inode, (session) => left?.has(session) === true)
+        : { amongOrphans: nobody, amongAll: nobody, spare: () => undefined };
     this.sharedSocket = new SocketState(socket, config.backlog, () => records.door.isShut);
     this.stopGuard = new StopGuardProcess(proc, prepared.nowhere, (message) =>
       log.write({ event: 'warning', message }),
@@ -93,6 +112,7 @@ export class PoolMachine implements Machine {
   /** Whether it was a worker beside the pool or the guard of a stop, which are no workers of the pool. */
   childEnded(pid: number, exit: WorkerExit): boolean {
     this.#parts.features.reaped(pid);
+    this.#descendants?.childEnded(pid);
     return (
       this.trials.childEnded(pid, exit) || this.secondRun.childEnded(pid) || this.stopGuard.childEnded(pid)
     );
@@ -109,7 +129,10 @@ export class PoolMachine implements Machine {
       streams: { stdin: socket.descriptor, stdout, stderr },
       fileLimit: caller.fileLimit,
       oomScore: prepared.oomScore,
-      onSpawn: (pid) => journal.started(pid, proc),
+      onSpawn: (pid) => {
+        this.#descendants?.workerStarted(pid);
+        journal.started(pid, proc);
+      },
     });
   }
 
@@ -142,6 +165,11 @@ export class PoolMachine implements Machine {
       warn: (message) => this.log.write({ event: 'warning', message }),
     });
   }
+}
+
+/** Where nobody can look. */
+function nobody(): HolderLook {
+  return { holders: [], isCertain: true };
 }
 
 export function signalName(number: number): string | undefined {

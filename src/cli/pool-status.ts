@@ -1,7 +1,7 @@
 // What `spawn-fcgictl status` shows, put together from the supervisor's facts and
 // one look at the machine.
 import manifest from '../../package.json' with { type: 'json' };
-import type { PoolStatus, PoolSummary, WorkerStatus } from '../control/protocol.ts';
+import type { PoolStatus, PoolSummary, SocketHolderStatus, WorkerStatus } from '../control/protocol.ts';
 import { livePid } from '../core/slot-state.ts';
 import type { Config } from '../core/config.ts';
 import { describeEnd } from '../supervisor/end-report.ts';
@@ -30,7 +30,7 @@ export interface StatusSource {
 /** The whole status; `busy` and `idle` count running workers, and who may not be looked into counts as busy. */
 export function describePool(source: StatusSource): PoolStatus {
   const workers = describeWorkers(source);
-  return { ...summarize(source, workers), workers };
+  return { ...summarize(source, workers), socketHolders: describeHolders(source), workers };
 }
 
 /** The same without the workers. */
@@ -126,6 +126,14 @@ function describeWorkers(source: StatusSource): WorkerStatus[] {
   ];
   const further = others.map((worker) => describeWorker(source, scan, { ...worker, nextTryMs: null }));
   return [...slots, ...further].map((worker) => ({ ...worker, restarts: facts.slot(worker.slot).restarts }));
+}
+
+function describeHolders({ supervisor }: StatusSource): SocketHolderStatus[] {
+  return supervisor.socketHolders.map(({ pid, name, worker }) => ({
+    pid,
+    name,
+    slot: worker === undefined ? null : (supervisor.facts.get(worker)?.slot ?? null),
+  }));
 }
 
 interface Place {

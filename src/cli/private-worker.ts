@@ -12,7 +12,7 @@ import type { Releases } from '../sys/release.ts';
 export interface PrivateWorkerOptions {
   readonly spawnOn: Releases['spawnOn'];
   readonly poolSocket: ListenSocket;
-  readonly sessions: Pick<Sessions, 'signalWorkers' | 'signalLeftovers' | 'leftovers'>;
+  readonly sessions: Pick<Sessions, 'signalWorkers' | 'isOver' | 'signalLeftovers' | 'leftovers'>;
   readonly membersOf: (leader: number) => readonly number[];
   readonly evidenceOn: (pid: number, socket: Pick<ListenSocket, 'descriptor' | 'inode'>) => Evidence;
   /** What workers print is discarded: this one's is read. Where somebody sees it, it is not taken away from them. */
@@ -27,6 +27,7 @@ export class PrivateWorker {
   readonly #options: PrivateWorkerOptions;
   readonly #socket: PrivateSocket;
   readonly #output: OutputTail | undefined;
+  #isOver: boolean | undefined;
 
   private constructor(
     options: PrivateWorkerOptions,
@@ -103,13 +104,15 @@ export class PrivateWorker {
     return this.#options.membersOf(this.pid);
   }
 
-  /** It has ended; what it left of its session must not stay. */
+  /** It has ended just now, or is looked at again; what it left of its session must not stay. */
   endLeftovers(): void {
-    this.#options.sessions.signalLeftovers([this.pid], 'SIGKILL');
+    const { sessions } = this.#options;
+    this.#isOver ??= sessions.isOver(this.pid);
+    if (!this.#isOver) sessions.signalLeftovers([this.pid], 'SIGKILL');
   }
 
   get hasLeftovers(): boolean {
-    return this.#options.sessions.leftovers([this.pid]).length > 0;
+    return this.#options.sessions.leftovers([this.pid]).members.length > 0;
   }
 
   /** Gives everything back; the result is what it said last. */

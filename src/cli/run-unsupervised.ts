@@ -4,7 +4,9 @@ import { defaults } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
 import type { WorkerEnd } from '../core/pool.ts';
 import type { Sessions } from '../supervisor/interfaces.ts';
+import { Descendants } from '../sys/descendants.ts';
 import { tellFront, type Front } from '../sys/front.ts';
+import { SessionLeftovers } from '../sys/leftovers.ts';
 import { adoptOrphans } from '../sys/process-self.ts';
 import { reapRest, watchChildren } from '../sys/reaper.ts';
 import { SessionFreezer } from '../sys/session-freeze.ts';
@@ -19,6 +21,8 @@ import { watchSignals } from './watch-signals.ts';
 interface Child {
   readonly pid: number;
   state: 'young' | 'up' | WorkerEnd;
+  /** It has ended, and left nothing. */
+  isOver?: boolean;
 }
 
 const lookMs = 2;
@@ -34,6 +38,7 @@ class UnsupervisedRun {
   readonly #start: UnsupervisedStart;
   readonly #front: Front | undefined;
   readonly #template: ProcessTemplate;
+  readonly #descendants: Descendants | undefined;
   readonly #sessions: Sessions;
   #startedMs = 0;
   #children: readonly Child[] = [];
@@ -41,7 +46,7 @@ class UnsupervisedRun {
   #isInterrupted = false;
 
   constructor(start: UnsupervisedStart, front: Front | undefined) {
-    const { config, caller, socket, nowhere, proc } = start;
+    const { config, caller, socket, nowhere, proc, journal } = start;
     this.#start = start;
     this.#front = front;
     this.#template = new ProcessTemplate(
@@ -50,7 +55,9 @@ class UnsupervisedRun {
       { stdin: socket.descriptor, stdout: nowhere, stderr: nowhere },
       caller.fileLimit,
     );
-    this.#sessions = workerSessions(proc, new SessionFreezer(proc, socket));
+    this.#descendants = proc && new Descendants(proc, journal.guardPid);
+    const left = proc && new SessionLeftovers(proc, this.#descendants, socket.inode);
+    this.#sessions = workerSessions(proc, new SessionFreezer(proc, socket), left);
   }
 
   begin(): void {
@@ -68,8 +75,11 @@ class UnsupervisedRun {
     adoptOrphans();
     this.#children = Array.from({ length: config.workers }, () => this.#spawn());
     this.#reap = watchChildren((pid, exit) => {
+      this.#descendants?.childEnded(pid);
       const child = this.#children.find((candidate) => candidate.pid === pid);
-      if (child) child.state = exit;
+      if (!child) return;
+      child.state = exit;
+      child.isOver = this.#sessions.isOver(pid);
     });
     setTimeout(() => this.#look(), 1);
   }
@@ -120,9 +130,10 @@ class UnsupervisedRun {
       alive.map(({ pid }) => pid),
       'SIGKILL',
     );
-    const dead = started.filter((child) => !isAlive(child)).map(({ pid }) => pid);
-    const left = dead.length > 0 ? this.#sessions.signalLeftovers(dead, 'SIGKILL') : [];
-    if ((alive.length === 0 && left.length === 0) || performance.now() >= deadlineMs) return done();
+    const dead = started.filter((child) => !isAlive(child) && child.isOver === false).map(({ pid }) => pid);
+    const { members, isCertain } = this.#sessions.signalLeftovers(dead, 'SIGKILL');
+    const isEmpty = alive.length === 0 && members.length === 0 && isCertain;
+    if (isEmpty || performance.now() >= deadlineMs) return done();
     setTimeout(() => this.#end(children, done, deadlineMs), lookMs);
   }
 

@@ -22,6 +22,10 @@ export class StartJournal {
   /** Where a socket file was being made, and nobody could say what became of it. */
   #binding: string | undefined;
 
+  get guardPid(): number | undefined {
+    return this.#guard?.pid;
+  }
+
   /** From now on the guard learns of every step, and of those before. */
   setGuard(guard: UndoGuard): void {
     this.#guard = guard;

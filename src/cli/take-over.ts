@@ -45,7 +45,7 @@ export class TakeOver implements Feature {
     const { giver, orphans } = prepared;
     if (giver) records.awaitFiles(giver.connection);
     // A supervisor that died while it looked at a worker may have left it stopped.
-    for (const { pid } of orphans) freezer.thaw(pid);
+    for (const { pid, session = pid } of orphans) freezer.thaw(session);
     records.adopted(orphans);
     if (giver) this.#heed(giver.connection);
   }

@@ -113,7 +113,17 @@ export interface PoolSummary {
   readonly stopTimeoutMs: number;
 }
 
+/** A process that has left the session of its worker and holds the listening socket. */
+export interface SocketHolderStatus {
+  readonly pid: number;
+  readonly name: string;
+  /** Of the live worker that it descends from; null: that has ended, or its own parent has. */
+  readonly slot: number | null;
+}
+
 export interface PoolStatus extends PoolSummary {
+  /** Missing from an older supervisor. */
+  readonly socketHolders?: readonly SocketHolderStatus[];
   readonly workers: readonly WorkerStatus[];
 }
 
@@ -235,7 +245,10 @@ function isResult(fields: Fields): fields is Fields & ControlResult {
 }
 
 function isPool(value: unknown): value is PoolSummary | PoolStatus {
-  return isPoolSummary(value) && (!('workers' in value) || isListOf(value.workers, isWorkerStatus));
+  if (!isPoolSummary(value)) return false;
+  if (!('workers' in value)) return true;
+  const areHolders = !('socketHolders' in value) || isListOf(value.socketHolders, isSocketHolder);
+  return areHolders && isListOf(value.workers, isWorkerStatus);
 }
 
 /** Whether the answer has the workers, as that to `status` must. */
@@ -272,6 +285,12 @@ function isLastReload(value: unknown): boolean {
     hasTimes(value, 'agoMs') &&
     isText(value['message']) &&
     isListOf(value['words'], isText)
+  );
+}
+
+function isSocketHolder(value: unknown): value is SocketHolderStatus {
+  return (
+    isObject(value) && hasCounts(value, 'pid') && isText(value['name']) && isNullOr(value['slot'], isCount)
   );
 }
 

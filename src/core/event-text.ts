@@ -40,6 +40,14 @@ export type PoolEvent =
       readonly error: string;
       readonly delayMs: number | undefined;
     }
+  /** A process that has left the session of its worker holds the listening socket. */
+  | {
+      readonly event: 'socket-held';
+      readonly holder: number;
+      readonly name: string;
+      /** Of the worker that it descends from, while that lives. */
+      readonly slot?: number | undefined;
+    }
   | { readonly event: 'session-left'; readonly session: number; readonly pids: readonly number[] }
   | { readonly event: 'stopping'; readonly reason: string }
   | { readonly event: 'killed'; readonly reason: string; readonly pids: readonly number[] }
@@ -107,6 +115,7 @@ export function severityOf(event: PoolEvent): Severity {
     case 'worker-ended':
       return event.class === 'planned' ? 'info' : 'warning';
     case 'session-left':
+    case 'socket-held':
     case 'socket-renewed':
     case 'killed':
     case 'request-cut':
@@ -145,6 +154,8 @@ function describe(event: PoolEvent): string {
       return `worker ${event.slot}: exec of '${event.path}' failed: ${event.error}; ${describeNext(event.delayMs)}`;
     case 'spawn-failed':
       return `worker ${event.slot}: ${describeSpawnFailure(event.errno, event.error)}; ${describeNext(event.delayMs)}`;
+    case 'socket-held':
+      return describeHolder(event);
     case 'session-left':
       return `ending ${plural(event.pids.length, 'process', 'processes')} left of worker PID ${event.session}: ${event.pids.join(' ')}`;
     case 'stopping':
@@ -190,6 +201,11 @@ function describe(event: PoolEvent): string {
     case 'warning':
       return event.message;
   }
+}
+
+function describeHolder({ holder, name, slot }: Extract<PoolEvent, { event: 'socket-held' }>): string {
+  const whose = slot === undefined ? 'its worker' : `worker ${slot}`;
+  return `PID ${holder} (${name}) has left the session of ${whose} and keeps the listening socket: it answers requests, too, until the pool stops or its generation is replaced`;
 }
 
 /** From outside a connection that is kept open between requests looks like one in the middle of a request. */

@@ -36,6 +36,8 @@ export interface WorkerRecord {
   readonly slot: number;
   readonly pid: number;
   readonly startTime: string;
+  /** Where that is not its own: it has left that of its worker, and keeps the listening socket. */
+  readonly session?: number | undefined;
 }
 
 /** The same state with every start time put differently. */
@@ -120,7 +122,8 @@ function isWorkerRecord(value: unknown): value is WorkerRecord {
     Number.isInteger(record.slot) &&
     isPid(record.pid) &&
     record.pid > 1 &&
-    typeof record.startTime === 'string'
+    typeof record.startTime === 'string' &&
+    (record.session === undefined || isPid(record.session))
   );
 }
 

@@ -21,9 +21,19 @@ export interface Spawner {
 
 export interface SessionMember {
   readonly pid: number;
-  readonly session: number;
+  /** The worker that it was left by. */
+  readonly leader: number;
   /** The kernel did not let us signal it: it runs as somebody else by a set-user-ID bit. */
   readonly isRefused?: boolean;
+}
+
+/** What a look at the sessions of dead workers has shown. */
+export interface Leftovers {
+  readonly members: readonly SessionMember[];
+  /** Those of them that were signalled just now. */
+  readonly signalled: readonly SessionMember[];
+  /** False: somebody may be there who was not seen. */
+  readonly isCertain: boolean;
 }
 
 type EndSignal = 'SIGTERM' | 'SIGKILL';
@@ -58,17 +68,25 @@ export interface Sessions {
    * else with KILL; `kill`; `kill-waiting` only those that are seen to wait for the next connection.
    */
   endIdle(leaders: readonly number[], how: EndOfIdle): ReadonlyMap<number, IdleVerdict>;
-  /** Signals what is left of the sessions of these dead workers, and names it. */
-  signalLeftovers(leaders: readonly number[], signal: EndSignal): SessionMember[];
-  leftovers(leaders: readonly number[]): SessionMember[];
-  /** Whether the process group of a dead worker still has members: a quick first look. */
-  hasGroup(leader: number): boolean;
+  /**
+   * Whether nothing can be left of a dead worker: the kernel gives its number to no process before that. To be asked
+   * right after its end, before the others are asked about it.
+   */
+  isOver(leader: number): boolean;
+  /**
+   * Signals what is left of the sessions of these dead workers. TERM goes to nobody twice, nor to what one who had it has
+   * started since: he may need that to end. A look that shows nobody, and is certain, is the last one that is needed.
+   */
+  signalLeftovers(leaders: readonly number[], signal: EndSignal): Leftovers;
+  leftovers(leaders: readonly number[]): Leftovers;
 }
 
 /** A worker that another supervisor started; the start time (clock ticks since boot) proves that it still is that one. */
 export interface AdoptedWorker {
   /** The slot that it had there. */
   readonly slot?: number;
+  /** Whose processes end with it, where that is not its own: it has left its worker's, and need not be the leader. */
+  readonly session?: number | undefined;
   readonly pid: number;
   readonly startTime: string;
 }
@@ -79,12 +97,37 @@ export interface AdoptedSessions extends Sessions {
   isAlive(leader: number): boolean;
 }
 
+/** Has left the session of its worker, and holds the listening socket: it answers requests, too. */
+export interface SocketHolder extends AdoptedWorker {
+  readonly session: number;
+  /** Its program, as the kernel names it. */
+  readonly name: string;
+  /** The live worker that it descends from, where there is one. */
+  readonly worker?: number | undefined;
+}
+
+export interface HolderLook {
+  readonly holders: readonly SocketHolder[];
+  /** False: somebody may be there who was not seen. */
+  readonly isCertain: boolean;
+}
+
+/** Finds who descends from our workers and holds the socket outside their sessions, one for each session. */
+export interface SocketHolders {
+  /** Those that are nobody's child but ours, which is what is left when there is no worker. */
+  amongOrphans(): HolderLook;
+  /** Those that have a worker above them as well. */
+  amongAll(): HolderLook;
+  /** This process has the socket by right, with what is below it. */
+  spare(pid: number): void;
+}
+
 /** What a stop has to end. */
 export interface DoomedSessions {
   /** Leaders that are our unreaped children. */
   readonly own: readonly number[];
   readonly adopted: readonly AdoptedWorker[];
-  /** Leaders that have ended, and may have left members. */
+  /** Leaders that have ended, and have left members. */
   readonly ended: readonly number[];
 }
 
@@ -94,6 +137,8 @@ export interface StopGuard {
   begin(sessions: DoomedSessions, heir: AdoptedWorker | undefined): void;
   /** More workers of another supervisor. */
   add(workers: readonly AdoptedWorker[]): void;
+  /** One of them has ended; `isOver`: it has left nobody, and its number may be anybody's. */
+  ended(leader: number, isOver: boolean): void;
   /** Nobody is left to be ended. */
   end(): void;
 }

@@ -35,9 +35,9 @@ export class LeftBehind {
   }
 
   /** A process of a session whose leader has ended. */
-  noteMember({ pid, session }: SessionMember, why: WhyLeft): void {
+  noteMember({ pid, leader }: SessionMember, why: WhyLeft): void {
     const isThere = (): boolean =>
-      this.#machine.sessions.leftovers([session]).some((member) => member.pid === pid);
+      this.#machine.sessions.leftovers([leader]).members.some((member) => member.pid === pid);
     this.#byPid.set(pid, { why, isThere, isLeader: false });
   }
 

@@ -1,10 +1,7 @@
-// Ends what a dead worker left of its session: TERM, and KILL after the stop
-// timeout. Looks at once where the process group still has members, else once
-// within a second for members with groups of their own.
+// Ends what a dead worker left of its session: TERM, and KILL after the stop timeout.
 import { describeRefused } from '../core/event-text.ts';
 import type { Clock, EventLog, SessionMember, Sessions } from './interfaces.ts';
 
-const lazyLookMs = 1000;
 const firstPollMs = 20;
 const longestPollMs = 500;
 
@@ -14,13 +11,10 @@ export class SessionSweep {
   readonly #log: EventLog;
   readonly #stopTimeoutMs: number;
   readonly #onRefused: (member: SessionMember) => void;
-  /** Sessions not looked at yet. */
-  #waiting: number[] = [];
   /** Sessions whose members got TERM, with the time of their KILL. */
-  #ending = new Map<number, number>();
+  readonly #ending = new Map<number, number>();
   /** Sessions that got KILL and were reported. */
   readonly #killed = new Set<number>();
-  #lazyLook: (() => void) | undefined;
   #poll: (() => void) | undefined;
 
   /** `onRefused` hears of members that may not be signalled, as soon as that is known. */
@@ -40,36 +34,25 @@ export class SessionSweep {
 
   /** Sessions of dead workers that may still have members. */
   get pending(): number[] {
-    return [...this.#waiting, ...this.#ending.keys()];
+    return [...this.#ending.keys()];
   }
 
-  add(leader: number): void {
-    this.#waiting.push(leader);
-    if (this.#sessions.hasGroup(leader)) this.#look();
-    else this.#lazyLook ??= this.#clock.after(lazyLookMs, () => this.#look());
+  /** A worker has ended just now. */
+  add(leader: number, sessions: Pick<Sessions, 'isOver'> = this.#sessions): void {
+    if (sessions.isOver(leader)) return;
+    const { members, signalled, isCertain } = this.#sessions.signalLeftovers([leader], 'SIGTERM');
+    for (const member of signalled) if (member.isRefused) this.#onRefused(member);
+    const pids = signalled.map(({ pid }) => pid);
+    if (pids.length > 0) this.#log.write({ event: 'session-left', session: leader, pids });
+    if (members.length === 0 && isCertain) return;
+    this.#ending.set(leader, this.#clock.nowMs() + this.#stopTimeoutMs);
+    this.#pollIn(firstPollMs);
   }
 
   /** Takes over for a stop: the caller ends the pending sessions itself. */
   cancel(): void {
-    this.#lazyLook?.();
     this.#poll?.();
-    this.#lazyLook = this.#poll = undefined;
-  }
-
-  #look(): void {
-    this.#lazyLook?.();
-    this.#lazyLook = undefined;
-    const looked = this.#waiting;
-    this.#waiting = [];
-    const reached = this.#sessions.signalLeftovers(looked, 'SIGTERM');
-    for (const member of reached) if (member.isRefused) this.#onRefused(member);
-    const killAtMs = this.#clock.nowMs() + this.#stopTimeoutMs;
-    for (const session of new Set(reached.map((member) => member.session))) {
-      this.#ending.set(session, killAtMs);
-      const pids = reached.filter((member) => member.session === session).map((member) => member.pid);
-      this.#log.write({ event: 'session-left', session, pids });
-    }
-    if (this.#ending.size > 0) this.#pollIn(firstPollMs);
+    this.#poll = undefined;
   }
 
   #pollIn(delayMs: number): void {
@@ -80,10 +63,13 @@ export class SessionSweep {
   }
 
   #check(nextMs: number): void {
-    const left = new Set(this.#sessions.leftovers([...this.#ending.keys()]).map((member) => member.session));
+    const { members, isCertain } = this.#sessions.signalLeftovers(this.pending, 'SIGTERM');
+    const left = new Set(members.map(({ leader }) => leader));
     for (const [session, killAtMs] of this.#ending) {
-      if (!left.has(session)) this.#forget(session);
-      else if (this.#clock.nowMs() >= killAtMs) this.#kill(session);
+      const isLate = this.#clock.nowMs() >= killAtMs;
+      // Who cannot be seen for so long is not looked for any more: a running pool looks at nobody in vain.
+      if (!left.has(session) && (isCertain || isLate)) this.#forget(session);
+      else if (isLate) this.#kill(session);
     }
     if (this.#ending.size > 0) this.#pollIn(nextMs);
   }
@@ -95,9 +81,9 @@ export class SessionSweep {
 
   /** Again at every look: a fork may have escaped the last one. */
   #kill(session: number): void {
-    const reached = this.#sessions.signalLeftovers([session], 'SIGKILL');
-    const pids = reached.filter(({ isRefused }) => !isRefused).map(({ pid }) => pid);
-    const refused = reached.filter(({ isRefused }) => isRefused).map(({ pid }) => pid);
+    const { signalled } = this.#sessions.signalLeftovers([session], 'SIGKILL');
+    const pids = signalled.filter(({ isRefused }) => !isRefused).map(({ pid }) => pid);
+    const refused = signalled.filter(({ isRefused }) => isRefused).map(({ pid }) => pid);
     if (pids.length > 0 && !this.#killed.has(session)) {
       this.#killed.add(session);
       this.#log.write({ event: 'killed', reason: '--stop-timeout', pids });

@@ -11,6 +11,7 @@ import type { SlotEvent } from '../core/slot-state.ts';
 import type { WorkerExit } from '../core/worker-exit.ts';
 import { AdoptedWorkers } from './adopted-workers.ts';
 import { describeReloadFailure, endEvent } from './end-report.ts';
+import { EndedSessions } from './ended-sessions.ts';
 import type { Deadline } from './ending.ts';
 import { GracefulEnd } from './graceful-end.ts';
 import { LeftBehind } from './left-behind.ts';
@@ -23,12 +24,15 @@ import type {
   SessionMember,
   Sessions,
   SharedSocket,
+  SocketHolder,
+  SocketHolders,
   Spawner,
   StopGuard,
   Trials,
   WorkerRecords,
 } from './interfaces.ts';
 import { SessionSweep } from './session-sweep.ts';
+import { Strays } from './strays.ts';
 import { workersToWatch } from './up-rules.ts';
 import { UpWatch } from './up-watch.ts';
 import { WorkerFacts } from './worker-facts.ts';
@@ -38,6 +42,7 @@ export interface Machine {
   readonly spawner: Spawner;
   readonly sessions: Sessions;
   readonly adoptedSessions: AdoptedSessions;
+  readonly socketHolders: SocketHolders;
   readonly readiness: Readiness;
   readonly trials: Trials;
   readonly sharedSocket: SharedSocket;
@@ -129,13 +134,14 @@ export class Supervisor {
   readonly #sweep: SessionSweep;
   readonly #gracefulEnd: GracefulEnd;
   readonly #adopted: AdoptedWorkers;
+  readonly #strays: Strays;
   readonly #facts: WorkerFacts;
   readonly #left: LeftBehind;
   readonly #retries = new Map<number, () => void>();
   /** Slots whose next worker the log waits for. */
   readonly #delayed = new Set<number>();
-  /** Sessions of workers that ended while the pool was stopping. */
-  readonly #endedSessions: number[] = [];
+  /** Of workers that ended while the pool was stopping. */
+  readonly #ended: EndedSessions;
   #status: number = exitStatus.ok;
   #isStartDecided = false;
   #isStopping = false;
@@ -161,6 +167,7 @@ export class Supervisor {
     this.#pool = new Pool(settings.workers, settings.restart, { probes: settings.isTriedFirst });
     this.#facts = new WorkerFacts();
     this.#left = new LeftBehind(machine, (pid) => this.#facts.get(pid) !== undefined);
+    this.#ended = new EndedSessions(sessions);
     this.#sweep = new SessionSweep(clock, sessions, log, settings.stopTimeoutMs, (member) =>
       this.#left.noteMember(member, 'refused'),
     );
@@ -190,6 +197,11 @@ export class Supervisor {
       },
       (pid) => this.#forgetAdopted(pid),
     );
+    this.#strays = new Strays({
+      holders: machine.socketHolders,
+      log,
+      slotOf: (pid) => this.#facts.get(pid)?.slot,
+    });
     this.#upWatch = new UpWatch(
       clock,
       machine.readiness,
@@ -235,6 +247,11 @@ export class Supervisor {
     return pids.length === 0 ? undefined : describeUnendable(pids);
   }
 
+  /** Who holds the listening socket outside the sessions of workers. */
+  get socketHolders(): readonly SocketHolder[] {
+    return this.#strays.amongAll().holders;
+  }
+
   get operationSinceMs(): number | undefined {
     return this.#operation?.sinceMs ?? this.#handingOverSinceMs;
   }
@@ -272,8 +289,7 @@ export class Supervisor {
     else if (this.#pool.retirees.has(pid)) this.#carryOut(this.#pool.retireeEnded(pid), worker);
     else if (this.#isIn(slot, pid))
       this.#feed(slot, { kind: 'ended', exit, atMs, random: this.#machine.random() }, 0, worker);
-    if (this.#isStopping) this.#endedSessions.push(pid);
-    else this.#sweep.add(pid);
+    this.#seeToSession(pid, this.#machine.sessions);
     // One that outlived the operation may have been the last of its release.
     if (worker.generation !== this.#pool.generation && !this.#pool.operation) this.#letGoOfReleases();
   }
@@ -320,7 +336,10 @@ export class Supervisor {
     this.#carryOut(this.#pool.scale(Math.max(1, workers)));
   }
 
-  setHandingOver(isHandingOver: boolean): void {
+  /** `taker`: the supervisor that takes the pool over. */
+  setHandingOver(isHandingOver: boolean, taker = 0): void {
+    // A worker may have started it, by a deploy script for example: it would be one of those that have left then.
+    if (isHandingOver && taker > 0) this.#machine.socketHolders.spare(taker);
     this.#handingOverSinceMs = isHandingOver ? this.#machine.clock.nowMs() : undefined;
     this.#carryOut(this.#pool.setHandingOver(isHandingOver));
   }
@@ -333,9 +352,21 @@ export class Supervisor {
   }
 
   #forgetAdopted(pid: number): void {
-    this.#machine.records.adoptedEnded(pid);
-    if (this.#isStopping) this.#endedSessions.push(pid);
-    else this.#sweep.add(pid);
+    const { records, adoptedSessions } = this.#machine;
+    records.adoptedEnded(pid);
+    this.#seeToSession(pid, adoptedSessions);
+  }
+
+  /** A worker has ended just now: what it has left ends, too. */
+  #seeToSession(pid: number, sessions: Sessions): void {
+    if (!this.#isStopping) {
+      this.#sweep.add(pid, sessions);
+      // Who lost his parent just now can be told from here on.
+      this.#takeSteps(() => this.#strays.amongOrphans());
+      return;
+    }
+    const isOver = this.#ended.add(pid, sessions);
+    this.#takeSteps(() => this.#machine.stopGuard.ended(pid, isOver));
   }
 
   /** Another supervisor, the heir, has the pool now: our workers end, and nothing else. */
@@ -349,24 +380,34 @@ export class Supervisor {
   #beginStop(heir?: AdoptedWorker): void {
     this.#isStopping = true;
     const { clock, stopGuard } = this.#machine;
-    this.#endedSessions.push(...this.#sweep.pending);
+    this.#ended.takeOver(this.#sweep.pending);
     const own = this.#facts.livePids();
     this.#takeSteps(
-      () => stopGuard.begin({ own, adopted: this.#adopted.workers, ended: this.#endedSessions }, heir),
+      () => stopGuard.begin({ own, adopted: this.#adopted.workers, ended: this.#ended.leaders }, heir),
       () => this.#outcome.stopping(),
       () => this.#cancelRetries(),
       () => this.#machine.trials.cancel(),
       () => this.#sweep.cancel(),
-      () => this.#machine.sessions.signalLeftovers(this.#endedSessions, 'SIGTERM'),
+      () => this.#ended.signal('SIGTERM'),
     );
     this.#cancelDeadline ??= clock.after(this.#settings.stopTimeoutMs, () => this.#kill('--stop-timeout'));
     const told = this.#nextListeners.splice(0);
     this.#takeSteps(
+      () => this.#endStrays(),
       () => this.#gracefulEnd.hurry(this.#deadline()),
       () => this.#adopted.hurry(this.#deadline()),
       () => this.#endOperation({ kind: 'stopped' }),
       ...told.map((listener) => () => listener({ kind: 'stopped' })),
     );
+  }
+
+  /** Those that are nobody's child any more; the result: a look has shown that there are no others. */
+  #endStrays(): boolean {
+    const { holders, isCertain } = this.#strays.amongOrphans();
+    const known = new Set(this.#adopted.pids);
+    this.endAdopted(holders.filter(({ pid }) => !known.has(pid)));
+    if (this.#isKilling && holders.length > 0) this.#adopted.kill();
+    return isCertain;
   }
 
   #cancelRetries(): void {
@@ -401,7 +442,7 @@ export class Supervisor {
       ...this.#machine.sessions.signalWorkers(this.#facts.livePids(), 'SIGKILL'),
       ...this.#adopted.kill(),
     ];
-    const left = this.#machine.sessions.signalLeftovers(this.#endedSessions, 'SIGKILL');
+    const left = this.#ended.signal('SIGKILL').signalled;
     const reached = left.filter(({ isRefused }) => !isRefused).map(({ pid }) => pid);
     const refused = left.filter(({ isRefused }) => isRefused).map(({ pid }) => pid);
     const pids = [...workers.filter((pid) => !refusing.includes(pid)), ...reached];
@@ -452,7 +493,12 @@ export class Supervisor {
   #carryOut(orders: readonly PoolOrder[], ended?: EndedWorker): void {
     const doomed = orders.filter((order) => order.kind === 'terminate').map((order) => order.pid);
     if (doomed.length > 0 && !this.#isKilling) this.#gracefulEnd.end(doomed, this.#deadline());
-    if (orders.some((order) => order.kind === 'reset-socket')) this.#machine.sharedSocket.reset();
+    if (orders.some((order) => order.kind === 'reset-socket'))
+      this.#takeSteps(
+        () => this.#machine.sharedSocket.reset(),
+        // No worker is left that one of them could be of, but the old ones.
+        () => this.#endStrays(),
+      );
     // The respawn goes first: reports may have to wait for a slow log.
     const failures = orders.flatMap((order) => (order.kind === 'spawn' ? this.#spawn(order.slot) : []));
     for (const order of orders) {
@@ -536,6 +582,7 @@ export class Supervisor {
 
   #try({ slot, generation, step }: Extract<PoolOrder, { kind: 'try' }>): void {
     const { clock, records } = this.#machine;
+    this.#takeSteps(() => this.#strays.beforeNewGeneration());
     const result = this.#spawnOf(generation);
     const atMs = clock.nowMs();
     if ('errno' in result) {
@@ -587,6 +634,10 @@ export class Supervisor {
     const { log, clock, spawner } = this.#machine;
     const message = failure ? describeReloadFailure(failure, spawner.pathOf(generation), this.#machine) : '';
     const words = failure?.kind === 'no-answer' ? this.#trialWords : [];
+    this.#takeSteps(() => {
+      const old = this.#strays.afterNewGeneration();
+      if (result === 'reloaded') this.endAdopted(old);
+    });
     const left = this.#left.all([...this.#pool.retirees.keys()]);
     // Old and new workers are in service, as after any reload that was done in part.
     const outcome = result === 'reloaded' && left.length > 0 ? 'partly' : result;
@@ -683,20 +734,25 @@ export class Supervisor {
 
   /** Workers are gone; their children may take until the deadline. */
   #awaitEmptySessions(done: () => void): void {
-    const { clock, sessions, stopGuard } = this.#machine;
+    const { clock, stopGuard } = this.#machine;
     const look = (): void => {
       // A look that fails has shown nothing.
       let members: readonly SessionMember[] | undefined;
+      let isCertain = false;
       this.#takeSteps(() => {
-        members = sessions.leftovers(this.#endedSessions).filter(({ pid }) => !this.#left.has(pid));
+        // Again at every look: a fork may have escaped the last one.
+        const seen = this.#ended.signal(this.#isKilling ? 'SIGKILL' : 'SIGTERM');
+        isCertain = this.#endStrays() && seen.isCertain;
+        members = seen.members.filter(({ pid }) => !this.#left.has(pid));
       });
-      const isOver = this.#adopted.pids.length === 0 && members?.length === 0;
+      const isOver = this.#adopted.pids.length === 0 && members?.length === 0 && isCertain;
       if (!isOver && clock.nowMs() < this.#giveUpAtMs) {
         clock.after(leftoverPollMs, look);
         return;
       }
       for (const pid of this.#adopted.pids) this.#left.noteAdopted(pid, 'stuck');
       for (const member of members ?? []) this.#left.noteMember(member, 'stuck');
+      if (!isCertain) this.#warn(unseen);
       this.#cancelDeadline?.();
       this.#takeSteps(
         () => this.#tellLeft(),
@@ -705,12 +761,7 @@ export class Supervisor {
       done();
     };
     // Next tick: the caller still has to note the session of the worker that just ended.
-    clock.after(0, () => {
-      this.#takeSteps(() => {
-        if (!this.#isKilling) sessions.signalLeftovers(this.#endedSessions, 'SIGTERM');
-      });
-      look();
-    });
+    clock.after(0, look);
   }
 }
 
@@ -718,6 +769,8 @@ export class Supervisor {
 function whatIs(left: readonly LeftProcess[]): { readonly left?: readonly LeftProcess[] } {
   return left.length > 0 ? { left } : {};
 }
+
+const unseen = 'it cannot be seen whether workers have left processes behind';
 
 /** What is known of a worker at its end; PID 0 could not be executed. */
 interface EndedWorker {

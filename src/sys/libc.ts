@@ -40,6 +40,7 @@ export const libc = {
   bind: declare<[number, Buffer, number], number>('int bind(int, const void *, uint32_t)'),
   capget: declare<[Buffer, Buffer], number>('int capget(void *, void *)'),
   chroot: declare<[string], number>('int chroot(const char *)'),
+  clockGettime: declare<[number, Buffer], number>('int clock_gettime(int, void *)'),
   close: declare<[number], number>('int close(int)'),
   closeRange: declare<[number, number, number], number>('int close_range(uint, uint, int)'),
   connect: declare<[number, Buffer, number], number>('int connect(int, const void *, uint32_t)'),

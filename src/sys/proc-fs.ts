@@ -1,7 +1,7 @@
 // /proc by a directory descriptor opened at start, so that it works after chroot
 // and costs three calls a file. Reads facts about processes; signals nobody.
 import { constants, openSync, readFileSync, readlinkSync } from 'node:fs';
-import { attempt, libc } from './libc.ts';
+import { attempt, E, libc } from './libc.ts';
 import { O_CLOEXEC, O_PATH } from './file-at.ts';
 
 /** What /proc/PID/stat says of a process that matters here. */
@@ -20,13 +20,25 @@ export interface ProcessStat {
 }
 
 const SYS_getdents64 = process.arch === 'arm64' ? 61 : 217;
+const F_SETOWN = 8;
+/** Somebody ended meanwhile, or is not ours to look into: that is an answer. */
+const answers: ReadonlySet<number> = new Set([E.NOENT, E.SRCH, E.ACCES, E.PERM, E.NOTDIR]);
 
 export class ProcFs {
   readonly #root: number;
   readonly #buffer = Buffer.allocUnsafeSlow(65_536);
+  /** Given up for a moment when there is no other descriptor left to look by. */
+  #reserve: number;
+  #failures = 0;
 
   private constructor(root: number) {
     this.#root = root;
+    this.#reserve = this.#openReserve();
+  }
+
+  /** How often something could not be seen for want of a descriptor or memory. A look in which it grew is none. */
+  get failures(): number {
+    return this.#failures;
   }
 
   /** Opens /proc; undefined where it is not mounted, or is another PID namespace's and its numbers lie. */
@@ -51,7 +63,7 @@ export class ProcFs {
 
   /** The file's bytes (at most 64 KiB, valid until the next read); undefined when it cannot be read. */
   read(path: string): Buffer | undefined {
-    const descriptor = attempt(() => libc.openat(this.#root, path, constants.O_RDONLY | O_CLOEXEC, 0));
+    const descriptor = this.#open(path);
     if (descriptor < 0) return undefined;
     let length = 0;
     for (;;) {
@@ -62,7 +74,7 @@ export class ProcFs {
       // A short file is one read; only a nearly full page may have more.
       if (count < 1024) break;
     }
-    libc.close(descriptor);
+    this.#close(descriptor);
     return this.#buffer.subarray(0, length);
   }
 
@@ -72,7 +84,7 @@ export class ProcFs {
 
   /** A file of any size; undefined when it cannot be read. */
   readWhole(path: string): string | undefined {
-    const descriptor = attempt(() => libc.openat(this.#root, path, constants.O_RDONLY | O_CLOEXEC, 0));
+    const descriptor = this.#open(path);
     if (descriptor < 0) return undefined;
     try {
       return readFileSync(descriptor, 'latin1');
@@ -80,7 +92,7 @@ export class ProcFs {
       // Its process has ended meanwhile (ESRCH).
       return undefined;
     } finally {
-      libc.close(descriptor);
+      this.#close(descriptor);
     }
   }
 
@@ -108,8 +120,7 @@ export class ProcFs {
 
   /** The same, but undefined when it cannot be read. */
   names(path: string): string[] | undefined {
-    const flags = constants.O_RDONLY | constants.O_DIRECTORY | O_CLOEXEC;
-    const descriptor = attempt(() => libc.openat(this.#root, path, flags, 0));
+    const descriptor = this.#open(path, constants.O_DIRECTORY);
     if (descriptor < 0) return undefined;
     const names: string[] = [];
     for (;;) {
@@ -127,8 +138,42 @@ export class ProcFs {
       if (count <= 0) break;
       collectNames(this.#buffer.subarray(0, count), names);
     }
-    libc.close(descriptor);
+    this.#close(descriptor);
     return names;
+  }
+
+  /** Below /proc; minus errno when it cannot be opened. */
+  #open(path: string, flags = 0): number {
+    const open = (): number =>
+      attempt(() => libc.openat(this.#root, path, constants.O_RDONLY | O_CLOEXEC | flags, 0));
+    let descriptor = open();
+    if ((descriptor === -E.MFILE || descriptor === -E.NFILE) && this.#reserve >= 0) {
+      libc.close(this.#reserve);
+      this.#reserve = -1;
+      descriptor = open();
+    }
+    if (descriptor < 0 && !answers.has(-descriptor)) this.#failures++;
+    return descriptor;
+  }
+
+  #close(descriptor: number): void {
+    libc.close(descriptor);
+    if (this.#reserve < 0) this.#reserve = this.#openReserve();
+  }
+
+  #openReserve(): number {
+    return attempt(() =>
+      libc.openat(this.#root, '.', constants.O_RDONLY | constants.O_DIRECTORY | O_CLOEXEC, 0),
+    );
+  }
+
+  /**
+   * Whether a process, a process group or a session has this number; one call that needs no descriptor of its own
+   * (fcntl(2): F_SETOWN fails with ESRCH for a number that is nobody's). True where it cannot be known.
+   */
+  isNumberInUse(number: number): boolean {
+    const result = attempt(() => libc.fcntl(this.#reserve, F_SETOWN, 'int', number));
+    return result !== -E.SRCH;
   }
 
   stat(pid: number): ProcessStat | undefined {
@@ -166,16 +211,22 @@ export class ProcFs {
   /** The process and its descendants of the same session, by the children lists of its threads. */
   family(pid: number): number[] {
     const found = [pid];
-    for (const parent of found) {
-      for (const task of this.list(`${parent}/task`)) {
-        if (!/^\d+$/.test(task)) continue;
-        const children = this.readText(`${parent}/task/${task}/children`) ?? '';
-        for (const child of children.split(' ').filter(Boolean).map(Number)) {
-          if (this.stat(child)?.session === pid) found.push(child);
-        }
-      }
-    }
+    for (const parent of found)
+      for (const child of this.childrenOf(parent)) if (this.stat(child)?.session === pid) found.push(child);
     return found;
+  }
+
+  /** Children of all threads of the process, zombies included. Empty where the kernel keeps no such lists. */
+  childrenOf(pid: number): number[] {
+    return this.list(`${pid}/task`).flatMap((task) => this.childrenOfThread(pid, task) ?? []);
+  }
+
+  /** Those that one thread has started, and those that became the process's, in the order in which it got them. */
+  childrenOfThread(pid: number, task: string): number[] | undefined {
+    const path = `${pid}/task/${task}/children`;
+    const text = this.readText(path);
+    const whole = text && text.length >= this.#buffer.length ? this.readWhole(path) : text;
+    return whole?.split(' ').filter(Boolean).map(Number);
   }
 }
 

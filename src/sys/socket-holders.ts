@@ -2,7 +2,7 @@
 // moment in which their supervisor died or daemons that left their session; and whether
 // those that one names are what it says.
 import type { AdoptedWorker } from '../supervisor/interfaces.ts';
-import type { ProcFs } from './proc-fs.ts';
+import { isRunning, type ProcessStat, type ProcFs } from './proc-fs.ts';
 
 /**
  * Leaders of sessions that hold the socket as descriptor 0, as workers do, but those in
@@ -27,6 +27,52 @@ export function isOrphanOn(proc: ProcFs, pid: number, uid: number, inodes: Reado
   return sessionHolds(proc, pid, inodes) && holds(proc, stat.parent, inodes) !== true;
 }
 
+interface StraysOf {
+  readonly inodes: ReadonlySet<string>;
+  readonly uid: number;
+  /** When the pool was started, in ticks since boot: who is older may have the socket by right. */
+  readonly since: string;
+  /** Sessions that are seen to already. */
+  readonly known: ReadonlySet<number>;
+}
+
+/**
+ * Who has left the session of a worker that lost its supervisor, one for each session: holds the socket, runs as the
+ * workers do, is younger than the pool, and descends from nobody else who holds it.
+ */
+export function straysHolding(proc: ProcFs, { inodes, uid, since, known }: StraysOf): AdoptedWorker[] {
+  if (inodes.size === 0) return [];
+  const own = proc.stat(process.pid)?.session;
+  const isCandidate = ({ pid, session, startTime }: ProcessStat): boolean =>
+    session !== own &&
+    Number(startTime) >= Number(since) &&
+    uidOf(proc, pid) === uid &&
+    holds(proc, pid, inodes) === true;
+  const isOfWorkers = ({ parent }: ProcessStat): boolean => {
+    const above = parent > 1 ? proc.stat(parent) : undefined;
+    if (!above || known.has(above.session) || holds(proc, parent, inodes) !== true) return true;
+    return isCandidate(above) && isOfWorkers(above);
+  };
+  const bySession = new Map<number, AdoptedWorker>();
+  for (const pid of proc.pids()) {
+    const stat = proc.stat(pid);
+    if (!stat || !isRunning(stat) || known.has(stat.session) || bySession.has(stat.session)) continue;
+    if (!isCandidate(stat) || !isOfWorkers(stat)) continue;
+    bySession.set(stat.session, { pid, startTime: stat.startTime, session: stat.session });
+  }
+  return [...bySession.values()];
+}
+
+/** The same of one that a state names, which has been proven to be that one by its start time. */
+export function isStrayOn(
+  proc: ProcFs,
+  { pid, session }: { readonly pid: number; readonly session: number },
+  uid: number,
+  inodes: ReadonlySet<string>,
+): boolean {
+  return proc.stat(pid)?.session === session && uidOf(proc, pid) === uid && holds(proc, pid, inodes) === true;
+}
+
 /** A wrapper may have left the socket to its children. All processes are looked at only for such a one. */
 function sessionHolds(proc: ProcFs, leader: number, inodes: ReadonlySet<string>): boolean {
   return (
@@ -48,7 +94,7 @@ function uidOf(proc: ProcFs, pid: number): number | undefined {
 }
 
 /** Undefined: we may not look, or the first thread has ended and took the list with it. */
-function holds(proc: ProcFs, pid: number, inodes: ReadonlySet<string>): boolean | undefined {
+export function holds(proc: ProcFs, pid: number, inodes: ReadonlySet<string>): boolean | undefined {
   const names = proc.list(`${pid}/fd`);
   if (names.length === 0) return undefined;
   return names.some((name) => {

@@ -7,6 +7,7 @@ import type { AdoptedWorker, DoomedSessions, StopGuard } from '../supervisor/int
 import { writeWithin } from './bounded-write.ts';
 import { O_CLOEXEC } from './file-at.ts';
 import { killGroupOnDeath } from './kill-on-death.ts';
+import { nowTick } from './leftovers.ts';
 import { attempt, libc } from './libc.ts';
 import type { ProcFs } from './proc-fs.ts';
 import { awaitChild } from './reaper.ts';
@@ -15,25 +16,29 @@ import { ProcessTemplate } from './spawn-worker.ts';
 const done = 'done';
 /** What a pipe holds at least before somebody reads (pipe(7), where its user has very many of them). */
 const leastPipe = 4096;
-/** No process has started at this time: the leader of such a session must be gone. */
-const leaderIsGone = '0';
 /** It does nothing else than to wait for its word. */
 const patienceMs = 500;
 
 /**
- * Reads `PID:START` of each worker, and `heir PID:START` of the supervisor that sees to them should we die. Who was
- * killed together with us may take a moment to die, and is looked at again.
- * A session is a worker's if its leader has that start time; without a leader, if it has members as old as that:
- * the number is given to no new process before the last one is gone. Groups of leaders first, since looking
- * through /proc takes a while; then whoever is left, until nobody is: a fork may escape a look.
+ * Reads `PID:START` of each worker, `left PID:TICK` and `gone PID` of one that has ended since and has left somebody, or
+ * nobody, `stray PID:START:SESSION` of who ends with a session that need not be his own, and `heir PID:START` of the supervisor that sees to them should we die. Who was killed together with us may
+ * take a moment to die, and is looked at again.
+ * A session is a worker's if its leader has that start time. Without a leader, if it has members that started while the
+ * number was the worker's: before its end, or before ours, who would have told of it. Once one was seen, for as long
+ * as there are any: the number is given to no new process before the last one is gone.
+ * Groups of leaders first, since looking through /proc takes a while; then whoever is left, until nobody is: a fork
+ * may escape a look.
  */
 const script = `trap '' HUP INT QUIT TERM
 cd /proc || exit 1
-workers= heir=
+workers= strays= heir= gone= ends=
 while IFS= read -r line; do
   case $line in
     ${done}) exit 0 ;;
     'heir '*) heir=\${line#heir } ;;
+    'stray '*) strays="$strays \${line#stray }" ;;
+    'gone '*) gone="$gone $line " ;;
+    'left '*) ends="$ends \${line#left } " ;;
     *) workers="$workers $line" ;;
   esac
 done
@@ -54,25 +59,44 @@ if lives; then
   sleep 0.3 || sleep 1
   if lives; then exit 0; fi
 fi
-ours=
+ours= seen=
+now=$(look self && echo "$start")
 for worker in $workers; do
-  if look "\${worker%:*}"; then
-    [ "$start" = "\${worker#*:}" ] || continue
-    kill -9 "-\${worker%:*}"
-  fi
-  ours="$ours $worker"
+  leader=\${worker%:*} until=$now
+  case $gone in *" $leader "*) continue ;; esac
+  case $ends in
+    *" $leader:"*)
+      look "$leader" && continue
+      until=\${ends##*" $leader:"} until=\${until%% *}
+      ;;
+    *)
+      if look "$leader"; then
+        [ "$start" = "\${worker#*:}" ] || continue
+        kill -9 "-$leader"
+        seen="$seen $leader "
+      fi
+      ;;
+  esac
+  ours="$ours $worker:$until "
+done
+for stray in $strays; do
+  pid=\${stray%%:*} stray=\${stray#*:}
+  look "$pid" && [ "$start:$session" = "$stray" ] || continue
+  ours="$ours $session:0:$now " seen="$seen $session "
 done
 looks=0
 while [ "$looks" -lt 200 ]; do
-  left=
+  left= still=
   for pid in [0-9]*; do
     look "$pid" && runs || continue
     case $ours in *" $session:"*) ;; *) continue ;; esac
-    since=\${ours##*" $session:"}
-    [ "$start" -ge "\${since%% *}" ] && kill -9 "$pid" && left=yes
+    since=\${ours##*" $session:"} since=\${since%% *}
+    [ "$start" -ge "\${since%:*}" ] || continue
+    case $seen in *" $session "*) ;; *) [ "$start" -le "\${since#*:}" ] || continue ;; esac
+    kill -9 "$pid" && left=yes still="$still $session "
   done
   [ -n "$left" ] || exit 0
-  looks=$((looks + 1))
+  seen=$still looks=$((looks + 1))
   sleep 0.01 || sleep 1
 done`;
 
@@ -82,7 +106,10 @@ export class StopGuardProcess implements StopGuard {
   readonly #warn: (message: string) => void;
   #shell: { readonly pid: number; readonly pipe: number } | undefined;
   #heir: AdoptedWorker | undefined;
+  #hasBegun = false;
   readonly #guarded: AdoptedWorker[] = [];
+  /** When leaders ended that have left somebody. */
+  readonly #endTicks = new Map<number, number>();
 
   /** `nowhere`: a descriptor of /dev/null. */
   constructor(proc: ProcFs | undefined, nowhere: number, warn: (message: string) => void) {
@@ -94,10 +121,22 @@ export class StopGuardProcess implements StopGuard {
   begin({ own, adopted, ended }: DoomedSessions, heir: AdoptedWorker | undefined): void {
     this.#heir = heir;
     this.#guard([
-      ...own.map((pid) => ({ pid, startTime: this.#proc?.stat(pid)?.startTime ?? leaderIsGone })),
+      ...own.map((pid) => ({ pid, startTime: this.#proc?.stat(pid)?.startTime ?? '0' })),
       ...adopted,
-      ...ended.map((pid) => ({ pid, startTime: leaderIsGone })),
+      ...ended.map((pid) => ({ pid, startTime: '0' })),
     ]);
+    for (const pid of ended) this.ended(pid, false);
+  }
+
+  ended(leader: number, isOver: boolean): void {
+    if (isOver) {
+      this.#guarded.splice(0, Infinity, ...this.#guarded.filter(({ pid }) => pid !== leader));
+      this.#tell(`gone ${leader}\n`);
+      return;
+    }
+    const tick = nowTick();
+    this.#endTicks.set(leader, tick);
+    this.#tell(`left ${leader}:${tick}\n`);
   }
 
   add(workers: readonly AdoptedWorker[]): void {
@@ -154,11 +193,12 @@ export class StopGuardProcess implements StopGuard {
 
   #guard(workers: readonly AdoptedWorker[]): void {
     if (workers.length === 0) return;
-    const isFirst = this.#guarded.length === 0;
+    const isFirst = !this.#hasBegun;
+    this.#hasBegun = true;
     this.#guarded.push(...workers);
-    const lines = workers.map((worker) => `${nameOf(worker)}\n`).join('');
+    const lines = workers.map((worker) => `${lineOf(worker)}\n`).join('');
     let problem: string | undefined;
-    if (isFirst) problem = this.#start(this.#heir ? `heir ${nameOf(this.#heir)}\n${lines}` : lines);
+    if (isFirst) problem = this.#start(this.#heir ? `heir ${lineOf(this.#heir)}\n${lines}` : lines);
     else this.#tell(lines);
     if (!this.#shell) this.#guardByKernel(workers, problem);
   }
@@ -179,7 +219,9 @@ export class StopGuardProcess implements StopGuard {
     const proven = workers.filter(
       ({ pid, startTime }) => (proc.stat(pid)?.startTime ?? startTime) === startTime,
     );
-    const members = proc.sessionMembers(new Set(proven.map(({ pid }) => pid)));
+    const members = proc
+      .sessionMembers(new Set(proven.map(({ pid, session = pid }) => session)))
+      .filter(({ session, startTime }) => Number(startTime) <= (this.#endTicks.get(session) ?? Infinity));
     return [...new Set(members.map(({ group }) => group))];
   }
 
@@ -199,6 +241,7 @@ function seesOwnProc(): boolean {
   }
 }
 
-function nameOf({ pid, startTime }: AdoptedWorker): string {
-  return `${pid}:${startTime}`;
+function lineOf({ pid, startTime, session }: AdoptedWorker): string {
+  const isStray = session !== undefined && session !== pid;
+  return isStray ? `stray ${pid}:${startTime}:${session}` : `${pid}:${startTime}`;
 }

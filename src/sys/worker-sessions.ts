@@ -1,22 +1,25 @@
-// Signals to whole sessions, and what is left of them. A group is signalled only
-// while its leader is our own unreaped child; any other PID only right after its
-// session was read.
+// Signals to whole sessions of live workers. A group is signalled only while its leader is our own unreaped child; any
+// other PID only right after its session was read. What is left of dead ones: leftovers.ts.
 import { constants } from 'node:os';
-import type { AdoptedSessions, Request, Sessions } from '../supervisor/interfaces.ts';
+import type { AdoptedSessions, Leftovers, Request, Sessions } from '../supervisor/interfaces.ts';
 import { finishesOnTerm } from './known-programs.ts';
+import { nowTick, type SessionLeftovers } from './leftovers.ts';
 import { attempt, E, libc } from './libc.ts';
 import type { ProcessStat, ProcFs } from './proc-fs.ts';
 import type { SessionFreezer } from './session-freeze.ts';
+import { sessionOf } from './session-scan.ts';
 import { mindsTerm } from './term-disposition.ts';
 
+const nobody: Leftovers = { members: [], signalled: [], isCertain: true };
+
 /** Sessions by /proc; without /proc only the leaders' process groups are reached. */
-export function workerSessions(proc: ProcFs | undefined, freezer: SessionFreezer): Sessions {
+export function workerSessions(
+  proc: ProcFs | undefined,
+  freezer: SessionFreezer,
+  left: SessionLeftovers | undefined,
+): Sessions {
   const membersOf = (leaders: readonly number[]): ProcessStat[] =>
     proc?.sessionMembers(new Set(leaders)) ?? [];
-
-  /** A number that names a live process again is no longer the session of the worker that ended. */
-  const leftovers = (leaders: readonly number[]): ProcessStat[] =>
-    membersOf(leaders.filter((leader) => proc?.stat(leader) === undefined));
 
   const signalWorkers: Sessions['signalWorkers'] = (leaders, signal) => {
     const number = numberOf(signal);
@@ -47,51 +50,87 @@ export function workerSessions(proc: ProcFs | undefined, freezer: SessionFreezer
       const scan = freezer.scan(leaders);
       return new Map(leaders.map((leader) => [leader, freezer.endIfIdle(leader, true, how, scan)]));
     },
-    signalLeftovers(leaders, signal) {
-      const number = numberOf(signal);
-      const reached = leftovers(leaders).filter(({ pid, session }) => proc?.stat(pid)?.session === session);
-      return reached.map(({ pid, session }) => {
-        const isRefused = attempt(() => libc.kill(pid, number)) === -E.PERM;
-        // One that was stopped gets its TERM only when it goes on.
-        libc.kill(pid, constants.signals.SIGCONT);
-        return isRefused ? { pid, session, isRefused } : { pid, session };
-      });
-    },
-    leftovers: (leaders) => leftovers(leaders).map(({ pid, session }) => ({ pid, session })),
-    hasGroup: (leader) => libc.kill(-leader, 0) === 0,
+    isOver: (leader) => left?.childEnded(leader) ?? true,
+    signalLeftovers: (leaders, signal) => left?.signal(leaders, signal) ?? nobody,
+    leftovers: (leaders) => left?.look(leaders) ?? nobody,
   };
 }
 
+interface Adopted {
+  readonly startTime: string;
+  readonly session: number;
+  readonly isBelow: boolean;
+  /** When it was last seen alive. */
+  aliveTick: number;
+}
+
 /**
- * Sessions of workers that are not our children: their numbers may be somebody else's by
- * now, so each call proves them by their start time, and no group is signalled.
+ * Sessions of workers that are not our children, and of processes that have left those of workers: their numbers may be
+ * somebody else's by now, so each call proves them by their start time, and no group is signalled. While such a process
+ * is in its session, the session is the one that was meant.
  */
-export function adoptedSessions(proc: ProcFs | undefined, freezer: SessionFreezer): AdoptedSessions {
-  const startTimes = new Map<number, string>();
-  const isAlive = (pid: number): boolean =>
-    proc !== undefined && startTimes.has(pid) && proc.isAlive({ pid, startTime: startTimes.get(pid) });
-  const own = workerSessions(proc, freezer);
+export function adoptedSessions(
+  proc: ProcFs | undefined,
+  freezer: SessionFreezer,
+  left: SessionLeftovers | undefined,
+): AdoptedSessions {
+  const adopted = new Map<number, Adopted>();
+  const isAlive = (pid: number): boolean => {
+    const known = adopted.get(pid);
+    const tick = nowTick();
+    if (!known || !proc?.isAlive({ pid, startTime: known.startTime })) return false;
+    if (sessionOf(proc, pid) !== known.session) return false;
+    known.aliveTick = tick;
+    return true;
+  };
+  const live = (pids: readonly number[]): { pid: number; session: number }[] =>
+    pids.filter(isAlive).map((pid) => ({ pid, session: adopted.get(pid)?.session ?? pid }));
+  const sessionsOf = (pids: readonly number[]): number[] => live(pids).map(({ session }) => session);
+  const own = workerSessions(proc, freezer, left);
   return {
     ...own,
-    adopt: ({ pid, startTime }) => void startTimes.set(pid, startTime),
+    adopt({ pid, startTime, session = pid }) {
+      const isBelow = left?.isBelow(pid) === true;
+      adopted.set(pid, { startTime, session, isBelow, aliveTick: 0 });
+    },
     isAlive,
-    signalWorkers(leaders, signal) {
-      const live = new Set(leaders.filter(isAlive));
-      for (const { pid, session } of proc?.sessionMembers(live) ?? []) {
+    isOver(pid) {
+      const { session = pid, aliveTick = 0, isBelow = false } = adopted.get(pid) ?? {};
+      // One that was given up is asked for later, too.
+      if (!isAlive(pid)) adopted.delete(pid);
+      return left?.strangerEnded(pid, session, aliveTick, isBelow) ?? true;
+    },
+    signalWorkers(pids, signal) {
+      const meant = live(pids);
+      for (const { pid, session } of proc?.sessionMembers(new Set(meant.map((one) => one.session))) ?? []) {
         if (proc?.stat(pid)?.session !== session) continue;
         libc.kill(pid, numberOf(signal));
         libc.kill(pid, constants.signals.SIGCONT);
       }
-      return [...live].filter(refusesSignals);
+      return meant.map(({ pid }) => pid).filter(refusesSignals);
     },
-    askHandlers: (leaders) => (proc ? askHandlers(proc, leaders.filter(isAlive)) : []),
-    finishesOnTerm: (leader) => isAlive(leader) && own.finishesOnTerm(leader),
-    isAnyBusy: (leaders) => isAnyBusy(freezer, leaders.filter(isAlive)),
-    requestsOf: (leaders) => requestsOf(freezer, leaders.filter(isAlive)),
-    endIdle(leaders, how) {
-      const live = leaders.filter(isAlive);
-      const scan = freezer.scan(live);
-      return new Map(live.map((leader) => [leader, freezer.endIfIdle(leader, false, how, scan)]));
+    askHandlers(pids) {
+      const meant = live(pids);
+      const asked = proc
+        ? askHandlers(
+            proc,
+            meant.map(({ session }) => session),
+          )
+        : [];
+      return meant.filter(({ session }) => asked.includes(session)).map(({ pid }) => pid);
+    },
+    finishesOnTerm: (pid) => isAlive(pid) && own.finishesOnTerm(pid),
+    isAnyBusy: (pids) => isAnyBusy(freezer, sessionsOf(pids)),
+    requestsOf(pids) {
+      const requests = requestsOf(freezer, sessionsOf(pids));
+      return new Map(live(pids).map(({ pid, session }) => [pid, requests.get(session) ?? []]));
+    },
+    endIdle(pids, how) {
+      const meant = live(pids);
+      const scan = freezer.scan(meant.map(({ session }) => session));
+      return new Map(
+        meant.map(({ pid, session }) => [pid, freezer.endIfIdle(session, false, how, scan)] as const),
+      );
     },
   };
 }

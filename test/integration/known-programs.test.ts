@@ -76,7 +76,7 @@ describe.for(programs)('$name', (program) => {
 
     const request = holdRequest(socket, script);
     const release = await waitFor('the program to work on it', () => request.inFlight());
-    workerSessions(proc, new SessionFreezer(proc, socket)).signalWorkers([worker], 'SIGTERM');
+    workerSessions(proc, new SessionFreezer(proc, socket), undefined).signalWorkers([worker], 'SIGTERM');
     release();
     expect(await request.isAnswered).toBe(program.isKnown);
     await waitForExit(worker);

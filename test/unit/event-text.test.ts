@@ -123,6 +123,16 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
   ],
   [execFailed, 'err', "worker 0: exec of '/srv/app' failed: No such file or directory; restarting in 100 ms"],
   [
+    { event: 'socket-held', holder: 300, name: 'app' },
+    'warning',
+    'PID 300 (app) has left the session of its worker and keeps the listening socket: it answers requests, too, until the pool stops or its generation is replaced',
+  ],
+  [
+    { event: 'socket-held', holder: 300, name: 'app', slot: 2 },
+    'warning',
+    'PID 300 (app) has left the session of worker 2 and keeps the listening socket: it answers requests, too, until the pool stops or its generation is replaced',
+  ],
+  [
     { event: 'session-left', session: 300, pids: [301] },
     'warning',
     'ending 1 process left of worker PID 300: 301',

@@ -12,6 +12,8 @@ import type {
   Sessions,
   SessionMember,
   SharedSocket,
+  SocketHolder,
+  SocketHolders,
   StopGuard,
   TrialRefusal,
   Trials,
@@ -79,8 +81,6 @@ interface Habits {
   readonly isStuck?: boolean;
   /** Runs as another user: no signal may be sent to it. */
   readonly isForeign?: boolean;
-  /** Has left the process group of its session's leader. */
-  readonly hasOwnGroup?: boolean;
 }
 
 interface FakeProcess extends Habits {
@@ -148,6 +148,9 @@ export class FakeMachine implements Machine {
       if (all.length > 0) this.journal.push(`guard ${all.join(' ')}${heir ? ` unless ${heir.pid}` : ''}`);
     },
     add: (workers) => void this.journal.push(`guard also ${workers.map(({ pid }) => pid).join(' ')}`),
+    ended: (leader, isOver) => {
+      if (!isOver) this.journal.push(`guard knows that ${leader} has left somebody`);
+    },
     end: () => void this.journal.push('guard ends'),
   };
   /** Connections in the queue of a socket that lets nobody new in. */
@@ -205,23 +208,35 @@ export class FakeMachine implements Machine {
       }
       return leaders.filter((leader) => this.#processes.get(leader)?.isForeign);
     },
+    isOver: (leader) => ![...this.#processes.values()].some(({ session }) => session === leader),
     signalLeftovers: (leaders, signal) => {
-      const left = this.#leftovers(leaders);
+      const left = this.isBlind ? [] : this.#leftovers(leaders);
+      const due = left.filter(({ pid }) => signal === 'SIGKILL' || !this.#told.has(pid));
       const foreign = new Map(this.#processes);
       this.#note(
-        left.map(({ pid }) => pid),
+        due.map(({ pid }) => pid),
         signal,
       );
-      for (const { pid } of left) this.#deliver(pid, signal);
-      return left.map((member) => {
+      for (const { pid } of due) {
+        this.#told.add(pid);
+        this.#deliver(pid, signal);
+      }
+      const signalled = due.map((member) => {
         const { isForeign = false } = foreign.get(member.pid) ?? {};
         return isForeign ? { ...member, isRefused: true } : member;
       });
+      return { members: this.isBlind ? [] : this.#leftovers(leaders), signalled, isCertain: !this.isBlind };
     },
-    leftovers: (leaders) => this.#leftovers(leaders),
-    hasGroup: (leader) =>
-      [...this.#processes.values()].some(({ session, hasOwnGroup }) => session === leader && !hasOwnGroup),
+    leftovers: (leaders) => ({
+      members: this.isBlind ? [] : this.#leftovers(leaders),
+      signalled: [],
+      isCertain: !this.isBlind,
+    }),
   };
+  /** Leftovers that had their TERM. */
+  readonly #told = new Set<number>();
+  /** No look at leftovers shows anything. */
+  isBlind = false;
 
   readonly adoptedSessions: AdoptedSessions = {
     ...this.sessions,
@@ -232,6 +247,16 @@ export class FakeMachine implements Machine {
   readonly maySignal = (pid: number): boolean => !this.#processes.get(pid)?.isForeign;
   readonly membersOf = (leader: number): number[] =>
     [...this.#processes].filter(([, { session }]) => session === leader).map(([pid]) => pid);
+  /** Who holds the socket outside the sessions of workers. */
+  holders: SocketHolder[] = [];
+  readonly socketHolders: SocketHolders = {
+    amongOrphans: () => ({
+      holders: this.holders.filter(({ worker }) => worker === undefined),
+      isCertain: true,
+    }),
+    amongAll: () => ({ holders: this.holders, isCertain: true }),
+    spare: (pid) => void (this.holders = this.holders.filter((holder) => holder.pid !== pid)),
+  };
 
   readonly random = (): number => this.randomNumber;
   readonly describeErrno = (errno: number): string => `error text ${errno}`;
@@ -326,7 +351,7 @@ export class FakeMachine implements Machine {
   #leftovers(leaders: readonly number[]): SessionMember[] {
     return [...this.#processes]
       .filter(([, { session }]) => leaders.includes(session) && !this.#processes.has(session))
-      .map(([pid, { session }]) => ({ pid, session }));
+      .map(([pid, { session }]) => ({ pid, leader: session }));
   }
 
   #note(pids: readonly number[], signal: string): void {

@@ -397,11 +397,11 @@ describe('what a dead worker left of its session', () => {
   test('is ended by a stop as well, and the pool waits for it', () => {
     const pool = startFakePool();
     const worker = workerOf(pool);
-    const child = pool.machine.fork(worker, { hasOwnGroup: true, ignoresTerm: true });
+    const child = pool.machine.fork(worker, { ignoresTerm: true });
     pool.machine.end(worker, segfault);
-    pool.machine.takeJournal();
-    pool.supervisor.stop('SIGTERM');
     expect(pool.machine.takeJournal()).toContain(`SIGTERM ${child}`);
+    pool.supervisor.stop('SIGTERM');
+    expect(pool.machine.takeJournal()).toContain(`guard 103 ${worker}`);
     settle(pool);
     pool.clock.advance(8000);
     expect(pool.outcomes).toStrictEqual(['up']);
@@ -600,7 +600,39 @@ describe('a stop', () => {
     pool.supervisor.stop('SIGTERM');
     pool.machine.takeJournal();
     settle(pool);
-    expect(pool.machine.takeJournal()).toStrictEqual(['record 0 ended']);
+    expect(pool.machine.takeJournal()).toStrictEqual([
+      'record 0 ended',
+      'guard knows that 101 has left somebody',
+      'SIGKILL 102',
+    ]);
+  });
+
+  test('is not over before a look has shown that nobody is left', () => {
+    const pool = startFakePool();
+    pool.machine.fork(workerOf(pool));
+    pool.machine.isBlind = true;
+    pool.supervisor.stop('SIGTERM');
+    settle(pool);
+    pool.clock.advance(5000);
+    expect(pool.outcomes).toStrictEqual(['up']);
+    pool.machine.isBlind = false;
+    pool.clock.advance(100);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+    expect(pool.clock.pending).toBe(0);
+  });
+
+  test('that never sees who is left ends after its deadline, and says so', () => {
+    const pool = startFakePool();
+    pool.machine.fork(workerOf(pool));
+    pool.machine.isBlind = true;
+    pool.supervisor.stop('SIGTERM');
+    settle(pool);
+    pool.clock.advance(11_020);
+    expect(pool.outcomes).toStrictEqual(['up', 'stopped 0']);
+    expect(pool.machine.events.at(-1)).toMatchObject({
+      message: 'it cannot be seen whether workers have left processes behind',
+    });
+    expect(pool.clock.pending).toBe(0);
   });
 
   test('during the start ends the workers and is neither up nor failed', () => {
@@ -611,12 +643,8 @@ describe('a stop', () => {
     pool.clock.advance(3);
     pool.machine.takeJournal();
     pool.supervisor.stop('SIGINT');
-    // What 103 may have left of its session is part of it.
-    expect(pool.machine.takeJournal()).toStrictEqual([
-      'log stopping',
-      'guard 101 102 103',
-      'SIGTERM 101 102',
-    ]);
+    // 103 has left nothing.
+    expect(pool.machine.takeJournal()).toStrictEqual(['log stopping', 'guard 101 102', 'SIGTERM 101 102']);
     settle(pool);
     expect(pool.outcomes).toStrictEqual(['stopped 0']);
     pool.clock.advance(60_000);
@@ -789,7 +817,7 @@ describe('an idle pool arms no timer', () => {
   test('once leftovers that ignored TERM were killed', () => {
     const pool = startFakePool();
     const worker = workerOf(pool);
-    pool.machine.fork(worker, { ignoresTerm: true, hasOwnGroup: true });
+    pool.machine.fork(worker, { ignoresTerm: true });
     pool.machine.end(worker, segfault);
     pool.clock.advance(1000 + 9000 + 1000);
     expect(pool.machine.processCount).toBe(1);

@@ -67,6 +67,8 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): object {
     command: null,
     pidFile: state.pidFile ?? null,
     stopTimeoutMs: state.stopTimeoutMs,
+    // Among the orphans.
+    socketHolders: [],
     workers: measured.map(({ slot, pid, pids, uptimeMs, rssBytes, cpuPercent }) => ({
       slot,
       pid,

@@ -13,6 +13,6 @@ export function findOrphansOf({ uid, isForeign, state }: Pool): Orphan[] {
   if (!proc || !address || (isForeign && state.workerUid !== uid)) return [];
   return findOrphans(state, address, proc).map((worker) => ({
     ...worker,
-    pids: proc.sessionMembers(new Set([worker.pid])).map(({ pid }) => pid),
+    pids: proc.sessionMembers(new Set([worker.session ?? worker.pid])).map(({ pid }) => pid),
   }));
 }

@@ -7,11 +7,13 @@ import { parseAddress, type BoundAddress } from '../../core/pool-id.ts';
 import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
 import { workerPidPath } from '../../core/worker-pid-path.ts';
 import { AdoptedWorkers } from '../../supervisor/adopted-workers.ts';
+import { EndedSessions } from '../../supervisor/ended-sessions.ts';
 import type { AdoptedSessions, EventLog } from '../../supervisor/interfaces.ts';
 import { acceptQueue } from '../../sys/accept-queue.ts';
 import { systemClock } from '../../sys/clock.ts';
 import { fileType, removeIfSame, statAt } from '../../sys/file-at.ts';
 import { resolveIdentity, setGroups, setUser } from '../../sys/identity.ts';
+import { SessionLeftovers } from '../../sys/leftovers.ts';
 import { libc } from '../../sys/libc.ts';
 import type { ListenSocket } from '../../sys/listen-socket.ts';
 import { openParent } from '../../sys/open-parent.ts';
@@ -21,7 +23,6 @@ import { ProcFs } from '../../sys/proc-fs.ts';
 import { SessionFreezer } from '../../sys/session-freeze.ts';
 import { parseIp, type SocketAddress } from '../../sys/socket-address.ts';
 import { SocketDoor } from '../../sys/socket-door.ts';
-import { isOrphanOn, sessionsHolding } from '../../sys/socket-holders.ts';
 import { checkListeningSocket, takeSocketOf } from '../../sys/take-socket.ts';
 import { adoptedSessions } from '../../sys/worker-sessions.ts';
 import { findOrphans, socketsShutDown } from '../find-orphans.ts';
@@ -54,8 +55,7 @@ export async function endOrphans(pool: DeadPool, options: EndOptions): Promise<s
     const state = files.state.read();
     if (state?.pid !== pool.state.pid || state.startTime !== pool.state.startTime || proc.isAlive(state))
       throw refuse(pool, 'it was started again meanwhile', ctlStatus.noAnswer);
-    const named = findOrphans(state, address, proc);
-    const orphans = [...named, ...findOthers(state, socket, proc, named)];
+    const orphans = findOrphans(state, address, proc);
     const door = new SocketDoor(socket, proc.descriptor);
     // Stays shut when we fail: whoever is left was told to end, and the next start opens it.
     door.shut();
@@ -66,18 +66,6 @@ export async function endOrphans(pool: DeadPool, options: EndOptions): Promise<s
     files.giveUp();
     throw error;
   }
-}
-
-/** Whom no state names, as a start finds them: of a supervisor before that one, which was killed while it drained. */
-function findOthers(
-  { workerUid }: PoolState,
-  { inode }: ListenSocket,
-  proc: ProcFs,
-  named: readonly WorkerRecord[],
-): WorkerRecord[] {
-  return sessionsHolding(proc, inode, new Set(named.map(({ pid }) => pid)))
-    .filter(({ pid }) => isOrphanOn(proc, pid, workerUid, new Set([inode])))
-    .map((worker) => ({ ...worker, slot: 0 }));
 }
 
 function toSocketAddress(address: BoundAddress): SocketAddress | undefined {
@@ -155,7 +143,8 @@ class Ending {
     this.#state = state;
     this.#entrance = entrance;
     this.#freezer = new SessionFreezer(proc, entrance.socket);
-    this.#sessions = adoptedSessions(proc, this.#freezer);
+    const left = new SessionLeftovers(proc, undefined, entrance.socket.inode);
+    this.#sessions = adoptedSessions(proc, this.#freezer, left);
     this.#options = options;
     this.#endAtMs = systemClock.nowMs() + state.stopTimeoutMs;
   }
@@ -166,8 +155,8 @@ class Ending {
     const { tell, timeoutMs } = this.#options;
     const log: EventLog = { write: (event) => tell(describeEvent(event)), reopen: () => undefined };
     // A supervisor that died while it looked at a worker may have left it stopped.
-    for (const { pid } of orphans) this.#freezer.thaw(pid);
-    const ended: number[] = [];
+    for (const { pid, session = pid } of orphans) this.#freezer.thaw(session);
+    const ended = new EndedSessions(this.#sessions);
     const refused = new Set<number>();
     const workers = new AdoptedWorkers(
       {
@@ -178,7 +167,7 @@ class Ending {
         queued: () => this.#queued(),
         onLeft: (pid, why) => void (why === 'refused' && refused.add(pid)),
       },
-      (pid) => ended.push(pid),
+      (pid) => ended.add(pid),
     );
     workers.end(orphans, {
       termAtMs: this.#endAtMs - Math.min(lastTermMs, stopTimeoutMs / 2),
@@ -187,21 +176,16 @@ class Ending {
     });
     const limitMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : systemClock.nowMs() + timeoutMs;
     const interruption = watchInterruption();
-    let isAsked = false;
-    for (let left = this.#leftOf(orphans, ended); left.length > 0; left = this.#leftOf(orphans, ended)) {
+    for (;;) {
       const nowMs = systemClock.nowMs();
+      // What a worker leaves of its session has until the same deadline.
+      const look = ended.signal(nowMs < this.#endAtMs ? 'SIGTERM' : 'SIGKILL');
+      const left = [...workers.pids, ...look.members.map(({ pid }) => pid)];
+      if (left.length === 0 && look.isCertain) return;
       if (interruption.signal) throw describeLeft(left, `interrupted by ${interruption.signal}`, 1);
       if (nowMs >= limitMs) throw describeLeft(left, 'not ended within --timeout', ctlStatus.noAnswer);
       if (left.every((pid) => refused.has(pid))) throw describeLeft(left, 'Operation not permitted', 1);
       if (nowMs >= this.#endAtMs + afterKillMs) throw describeLeft(left, 'not even ended by KILL', 1);
-      // What a worker leaves of its session has until the same deadline.
-      const sessions = ended.splice(0);
-      this.#ended.push(...sessions);
-      if (sessions.length > 0) this.#sessions.signalLeftovers(sessions, 'SIGTERM');
-      if (nowMs >= this.#endAtMs && !isAsked) {
-        isAsked = true;
-        this.#sessions.signalLeftovers(this.#ended, 'SIGKILL');
-      }
       await new Promise((resolve) => setTimeout(resolve, lookMs));
     }
   }
@@ -210,14 +194,6 @@ class Ending {
   #queued(): number | undefined {
     const { socket, door } = this.#entrance;
     return door.isShut ? acceptQueue(socket)?.length : undefined;
-  }
-
-  /** Whose leader has ended, and who was told so. */
-  readonly #ended: number[] = [];
-
-  #leftOf(orphans: readonly WorkerRecord[], ended: readonly number[]): number[] {
-    const living = orphans.map(({ pid }) => pid).filter((pid) => this.#sessions.isAlive(pid));
-    return [...living, ...this.#sessions.leftovers([...this.#ended, ...ended]).map(({ pid }) => pid)];
   }
 }
 

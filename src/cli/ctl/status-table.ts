@@ -1,5 +1,5 @@
 // The table of `spawn-fcgictl status`: a heading line a pool, a row a worker. Pure.
-import type { PoolStatus, WorkerStatus } from '../../control/protocol.ts';
+import type { PoolStatus, SocketHolderStatus, WorkerStatus } from '../../control/protocol.ts';
 import { describeLoss, judgeHealth } from './health.ts';
 import { printable } from '../../core/printable.ts';
 import { cutEnd, cutStart, widthOf } from './printable.ts';
@@ -24,6 +24,7 @@ export function formatPool(pool: MeasuredPool): string {
     ...adviseOnLoss(pool),
     ...describeReload(pool),
     ...formatTable(workerColumns, pool.workers),
+    ...(pool.socketHolders ?? []).map(describeHolder),
   ];
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
@@ -65,6 +66,11 @@ function describeReload({ operation, lastReload }: MeasuredPool): string[] {
     `  last reload ${lastReload.result} ${formatDuration(lastReload.agoMs)} ago${reason}`,
     ...lastReload.words.map((word) => `    ${printable(word)}`),
   ];
+}
+
+function describeHolder({ pid, name, slot }: SocketHolderStatus): string {
+  const whose = slot === null ? 'its worker' : `worker ${slot}`;
+  return `  PID ${pid} (${printable(name)}) has left the session of ${whose} and holds the socket`;
 }
 
 interface Column<Row> {

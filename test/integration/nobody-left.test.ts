@@ -1,0 +1,114 @@
+// "Stopped" is said when a look has shown that nobody is left, not when nobody was seen.
+import { chmodSync, copyFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { atEnd } from '../helpers/cleanup.ts';
+import { oursPath, startPool, type Pool } from '../helpers/command-under-test.ts';
+import { compileC, fixture } from '../helpers/compile-c.ts';
+import { allStats, isAlive, readOpenFiles, signalProcess } from '../helpers/processes.ts';
+import { needRoot } from '../helpers/requirements.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { events, expectNoProcess, expectNothingLeft, makePlace, waitForPids, type Place } from './place.ts';
+
+const program = compileC(fixture('leaving-worker.c'));
+
+async function startLeaving(
+  place: Place,
+  options: readonly string[],
+  actions: readonly string[],
+  { command = oursPath, front = [] }: { command?: string; front?: readonly string[] } = {},
+): Promise<Pool> {
+  const app = join(place.dir, 'leaving');
+  copyFileSync(program, app);
+  const pids = join(place.dir, 'pids');
+  writeFileSync(pids, '');
+  chmodSync(pids, 0o666);
+  const own = ['--state-dir', place.stateDir, '--log', place.log, '--log-format', 'json'];
+  atEnd(() => killRunaways(app));
+  const all = ['-s', place.socket, ...own, ...options, '--', app, `pids=${pids}`, ...actions];
+  return startPool([...front, ...all], { cwd: place.dir, command });
+}
+
+/** One look may miss them. */
+async function killRunaways(app: string): Promise<void> {
+  const isOver = (): boolean => {
+    const left = allStats().filter(({ comm, state }) => comm === 'leaving' && state !== 'Z');
+    for (const { pid, startTime } of left) signalProcess(pid, startTime, 'SIGKILL');
+    return !hasListener(app.replace(/leaving$/, 'run/app.sock')) && left.length === 0;
+  };
+  await waitFor('the end of runaways', isOver);
+}
+
+/** By the kernel's list, whoever has it: a look at processes may miss the one. */
+function hasListener(path: string): boolean {
+  return readFileSync('/proc/net/unix', 'utf8').includes(path);
+}
+
+async function endOf({ pid }: Pool): Promise<void> {
+  process.kill(pid, 'SIGTERM');
+  await waitFor('the end of the supervisor', () => !isAlive(pid), { timeoutMs: 20_000 });
+}
+
+describe.for(['0', '300', '2000'])('a child that forks and ends every %s us, in ever new groups', (pause) => {
+  test.for(['', 'nobody'])('is gone when the pool is said to be stopped (-u "%s")', async (user, ctx) => {
+    if (user !== '') needRoot(ctx);
+    const place = makePlace();
+    const options = [...(user === '' ? [] : ['-u', user]), '--stop-timeout', '500ms'];
+    const pool = await startLeaving(place, options, [`runaway=${pause}`]);
+    await waitForPids(join(place.dir, 'pids'));
+    await endOf(pool);
+    expect(hasListener(place.socket)).toBe(false);
+    expect(events(place).at(-1)?.event).toBe('stopped');
+    await expectNoProcess(place);
+  });
+});
+
+test('a child that has left its worker, and forks and ends for ever, is gone when the pool is said to be stopped', async () => {
+  const place = makePlace();
+  const pool = await startLeaving(place, ['--stop-timeout', '500ms'], ['own-session', 'runaway=300']);
+  await waitForPids(join(place.dir, 'pids'));
+  await endOf(pool);
+  expect(hasListener(place.socket)).toBe(false);
+  await expectNothingLeft(place);
+});
+
+test('a child that forks and ends for ever is ended when its worker was killed, too', async () => {
+  const place = makePlace();
+  const pool = await startLeaving(place, ['--stop-timeout', '200ms', '--min-uptime', '1ms'], ['runaway=300']);
+  await waitForPids(join(place.dir, 'pids'));
+  const [worker] = await waitFor('the worker', () => {
+    const leaders = allStats().filter(({ parent, pid, session }) => parent === pool.pid && session === pid);
+    return leaders.length > 0 && leaders;
+  });
+  process.kill(worker?.pid ?? 0, 'SIGKILL');
+  const sessionOf = (): number[] =>
+    allStats().flatMap(({ session, pid }) => (session === worker?.pid ? [pid] : []));
+  await waitFor('KILL of what it left', () => events(place, 'killed').length > 0);
+  await waitFor('the end of its session', () => sessionOf().length === 0);
+  await endOf(pool);
+  await expectNothingLeft(place);
+});
+
+test('a supervisor without a free descriptor finds children of workers all the same', async () => {
+  const place = makePlace();
+  const limited = { command: 'sh', front: ['-c', 'ulimit -n 64; exec "$@"', 'sh', oursPath] };
+  const pool = await startLeaving(place, ['--stop-timeout', '300ms'], ['ignore-term', 'group'], limited);
+  const [child = 0] = await waitForPids(join(place.dir, 'pids'));
+  const clients = connectUntilFull(place);
+  await waitFor('the last descriptor', () => readOpenFiles(pool.pid).length >= 63);
+  await endOf(pool);
+  expect(isAlive(child)).toBe(false);
+  for (const client of clients) client.destroy();
+  await expectNothingLeft(place);
+});
+
+/** Control connections, more than there are descriptors for. */
+function connectUntilFull({ stateDir }: Place): Socket[] {
+  const control = readdirSync(stateDir).find((name) => name.endsWith('.ctl')) ?? '';
+  const clients = Array.from({ length: 70 }, () =>
+    connect(join(stateDir, control)).on('error', () => undefined),
+  );
+  atEnd(() => clients.forEach((client) => client.destroy()));
+  return clients;
+}
