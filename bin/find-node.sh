@@ -21,7 +21,8 @@ say() {
     (PATH=/usr/bin:/bin:${PATH-}; logger -p daemon.err -t "$self[$$]" -- "$1") 2>/dev/null
 }
 
-# Node's own words for these are a dump of its stack, or it hangs. Sets file_limit by the way.
+# Node's own words for these are a dump of its stack, or it hangs. Sets file_limit by the way, and is_scarce where
+# nothing says that there are processes left in plenty.
 refuse_limits() {
   # A shell ends where it cannot fork. Nor is there a process for syslog.
   few='too few processes are left'
@@ -36,11 +37,15 @@ refuse_limits() {
       "raise the limit on open files, now $1, before the start: ulimit -n 1024 (systemd: LimitNOFILE=1024)"
   require_kb -v 'address space' "$2" 900000
   require_kb -d 'data segment' "$3" 100000
+  trap 'mode=; refuse "$few" "$way"' EXIT
+  has_many_processes 2>/dev/null && is_scarce= || is_scarce=yes
+  trap - EXIT
   # Root is above this one; who else has a small one may have come to its end.
   if [ "${4:-unlimited}" != unlimited ] && [ "$4" -le 1024 ]; then
+    is_scarce=yes
     few="too few processes are left to this user, whose limit is $4 (ulimit -u): spawn-fcgi needs 6 beside the workers"
     refuse_few_processes 5
-  elif ! has_many_processes 2>/dev/null; then
+  elif [ -n "$is_scarce" ]; then
     [ "$mode" = background ] && needed='8 beside the workers' || needed=5
     few="$few: $self needs $needed"
     refuse_few_processes "${needed%% *}" "$way"
@@ -53,10 +58,15 @@ require_kb() {
       "the program alone is limited by -- /bin/sh -c 'ulimit $1 $3; exec PROGRAM'"
 }
 
-# Whether a hundred more may be started here, as far as the machine and the cgroups tell; costs no process. (A shell
-# cannot read kernel.pid_max, which has one read(2) for all of it; its least default is 32768.)
+# Whether a hundred more may be started here, as far as the machine and the cgroups tell. A number of ours that is above
+# all of them shows that there is room; else somebody reads kernel.pid_max, which a shell cannot (it has one read(2) for
+# all of it). That costs a process, mostly in containers.
 has_many_processes() {
-  read -r _ _ _ tasks _ </proc/loadavg && [ "${tasks#*/}" -lt 30000 ] || return
+  read -r _ _ _ tasks _ </proc/loadavg || return
+  tasks=${tasks#*/}
+  if [ "$$" -lt "$((tasks + 100))" ]; then
+    most=$(PATH=/usr/bin:/bin cat /proc/sys/kernel/pid_max) && [ "$((most - tasks))" -ge 100 ] || return
+  fi
   while IFS=: read -r _ controllers group; do
     case ,$controllers, in
       ,,) root=/sys/fs/cgroup ;;
