@@ -21,10 +21,13 @@ export class EndedSessions {
   }
 
   /** A worker has ended just now; whether it has left nobody. */
-  add(leader: number, sessions: Pick<Sessions, 'isOver'> = this.#sessions): boolean {
-    const isOver = sessions.isOver(leader);
-    if (!isOver) this.#leaders = [...this.#leaders, leader];
-    return isOver;
+  add(leader: number, sessions: Pick<Sessions, 'isOver' | 'leftovers'> = this.#sessions): boolean {
+    if (sessions.isOver(leader)) return true;
+    // The number may be somebody else's already.
+    const { members, isCertain } = sessions.leftovers([leader]);
+    if (isCertain && members.length === 0) return true;
+    this.#leaders = [...this.#leaders, leader];
+    return false;
   }
 
   signal(signal: 'SIGTERM' | 'SIGKILL'): Leftovers {

@@ -30,8 +30,8 @@ async function startUneven(place: Place): Promise<Uneven> {
   const actions = [`once=${join(place.dir, 'slow')}`, 'ignore=15', 'hang'];
   const options = ['-F', '2', '--stop-signal', 'TERM', '--stop-timeout', '1s'];
   const { pid } = await start(place, options, actions);
-  const [slow = 0] = (await fullPool({ pid }, 2)).filter((worker) => ignoresTerm(worker));
-  const [quick = 0] = workersOf({ pid }).filter((worker) => worker !== slow);
+  const slow = (await fullPool({ pid }, 2)).find((worker) => ignoresTerm(worker)) ?? 0;
+  const quick = workersOf({ pid }).find((worker) => worker !== slow) ?? 0;
   return { pid, quick, slow };
 }
 

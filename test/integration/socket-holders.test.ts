@@ -136,7 +136,7 @@ describe.for(ways)('who has left by "%s"', (way) => {
 
 test('who is left alone with the socket by a kill -9 of all others is found by status, and by the next start', async () => {
   const [old, holder] = await startLeaving('daemon');
-  const [worker = 0] = (await fullPool(old, 2)).filter((pid) => pid !== holder);
+  const worker = (await fullPool(old, 2)).find((pid) => pid !== holder) ?? 0;
   await killSupervisor(old);
   process.kill(worker, 'SIGKILL');
   await expectGone(worker);
