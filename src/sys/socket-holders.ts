@@ -2,6 +2,7 @@
 // moment in which their supervisor died or daemons that left their session; and whether
 // those that one names are what it says.
 import type { AdoptedWorker } from '../supervisor/interfaces.ts';
+import { statAt } from './file-at.ts';
 import { isRunning, type ProcessStat, type ProcFs } from './proc-fs.ts';
 
 /**
@@ -38,7 +39,7 @@ interface StraysOf {
 
 /**
  * Who has left the session of a worker that lost its supervisor, one for each session: holds the socket, runs as the
- * workers do, is younger than the pool, and descends from nobody else who holds it.
+ * workers do, is younger than the pool, no supervisor of another one, and descends from nobody else who holds it.
  */
 export function straysHolding(proc: ProcFs, { inodes, uid, since, known }: StraysOf): AdoptedWorker[] {
   if (inodes.size === 0) return [];
@@ -47,7 +48,8 @@ export function straysHolding(proc: ProcFs, { inodes, uid, since, known }: Stray
     session !== own &&
     Number(startTime) >= Number(since) &&
     uidOf(proc, pid) === uid &&
-    holds(proc, pid, inodes) === true;
+    holds(proc, pid, inodes) === true &&
+    !mayBeSupervisor(proc, pid, uid);
   const isOfWorkers = ({ parent }: ProcessStat): boolean => {
     const above = parent > 1 ? proc.stat(parent) : undefined;
     if (!above || known.has(above.session) || holds(proc, parent, inodes) !== true) return true;
@@ -61,6 +63,17 @@ export function straysHolding(proc: ProcFs, { inodes, uid, since, known }: Stray
     bySession.set(stat.session, { pid, startTime: stat.startTime, session: stat.session });
   }
   return [...bySession.values()];
+}
+
+/**
+ * Whether it may have the socket by right, as the supervisor of a pool that lives, whose workers it has then, too: it lets
+ * nobody of its user look into it, or has a state file open.
+ */
+function mayBeSupervisor(proc: ProcFs, pid: number, uid: number): boolean {
+  if (statAt(proc.descriptor, String(pid))?.uid !== uid) return true;
+  return proc
+    .list(`${pid}/fd`)
+    .some((name) => proc.readLink(`${pid}/fd/${name}`)?.endsWith('.state') === true);
 }
 
 /** The same of one that a state names, which has been proven to be that one by its start time. */
