@@ -11,7 +11,9 @@ import {
 import { describeFailedReload, plural } from '../core/event-text.ts';
 import { describeLeft } from '../core/left-process.ts';
 import type { ControlActions, ControlClient } from '../control/server.ts';
-import type { Machine, OperationEnd, Supervisor } from '../supervisor/supervisor.ts';
+import type { Machine } from '../supervisor/interfaces.ts';
+import type { OperationEnd } from '../supervisor/outcome.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
 import { describeShortfall, ScaleWatch } from './scale-watch.ts';
 
 export interface ControlledPool extends Pick<Machine, 'describeErrno' | 'signalName'> {

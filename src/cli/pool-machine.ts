@@ -4,13 +4,14 @@ import type { WorkerExit } from '../core/worker-exit.ts';
 import type {
   EventLog,
   HolderLook,
+  Machine,
   Readiness,
   SharedSocket,
   SocketHolders,
   Spawner,
   WorkerRecords,
 } from '../supervisor/interfaces.ts';
-import type { Machine, PoolSettings } from '../supervisor/supervisor.ts';
+import type { PoolSettings } from '../supervisor/settings.ts';
 import { systemClock } from '../sys/clock.ts';
 import { Descendants } from '../sys/descendants.ts';
 import { SessionLeftovers } from '../sys/leftovers.ts';

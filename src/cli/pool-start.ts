@@ -4,7 +4,7 @@ import { exitStatus } from '../core/errors.ts';
 import { everyStep } from '../core/every-step.ts';
 import { describeFailure } from '../core/failure-text.ts';
 import { describeLeft } from '../core/left-process.ts';
-import type { WorkerEnd } from '../core/pool.ts';
+import type { WorkerEnd } from '../core/worker-exit.ts';
 import type { EventLog } from '../supervisor/interfaces.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { leaveStreams, tellFrontSuccess, tellFrontUp, type Front } from '../sys/front.ts';

@@ -2,7 +2,8 @@
 // and follows signals.
 import type { Feature } from '../core/feature.ts';
 import { everyStep } from '../core/every-step.ts';
-import { Supervisor, type Outcome } from '../supervisor/supervisor.ts';
+import type { Outcome } from '../supervisor/outcome.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/clock.ts';
 import { tellFront, type Front } from '../sys/front.ts';
 import { libc } from '../sys/libc.ts';

@@ -2,7 +2,7 @@
 // by side, prints one line each, and leaves nothing of itself behind.
 import { defaults } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
-import type { WorkerEnd } from '../core/pool.ts';
+import type { WorkerEnd } from '../core/worker-exit.ts';
 import type { Sessions } from '../supervisor/interfaces.ts';
 import { Descendants } from '../sys/descendants.ts';
 import { tellFront, type Front } from '../sys/front.ts';

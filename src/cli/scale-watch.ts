@@ -1,6 +1,6 @@
 // Whether the workers that a `scale` has added are up: looked at while their client waits,
 // and only then. Changes nothing.
-import type { WorkerEnd } from '../core/pool.ts';
+import type { WorkerEnd } from '../core/worker-exit.ts';
 import { describeEnd } from '../supervisor/end-report.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 

@@ -2,7 +2,7 @@
 // nobody can reach, with its output on a pipe. For a start whose first worker has ended by itself, and no other.
 import { quote } from '../core/quote-words.ts';
 import type { LeftProcess } from '../core/left-process.ts';
-import type { WorkerEnd } from '../core/pool.ts';
+import type { WorkerEnd } from '../core/worker-exit.ts';
 import { PrivateWorker, type PrivateWorkerOptions } from './private-worker.ts';
 
 const longestMs = 2000;

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../core/config.ts';
 import { exitStatus, isForkError } from '../core/errors.ts';
-import type { WorkerEnd } from '../core/pool.ts';
+import type { WorkerEnd } from '../core/worker-exit.ts';
 import { describeChildDeath } from '../core/worker-exit.ts';
 import { E, libc } from '../sys/libc.ts';
 import { explainExecFailure, explainShellFailure } from '../sys/program-check.ts';

@@ -3,9 +3,8 @@ import { forkLimit } from './errors.ts';
 import { printable } from './printable.ts';
 import { describeLeft, type LeftProcess } from './left-process.ts';
 import type { EndClass } from './restart-policy.ts';
-import type { WorkerEnd } from './pool.ts';
 import type { ReloadResult } from './rollout.ts';
-import type { WorkerExit } from './worker-exit.ts';
+import type { WorkerEnd, WorkerExit } from './worker-exit.ts';
 
 export type PoolEvent =
   | { readonly event: 'pool-up'; readonly address: string; readonly workers: number }

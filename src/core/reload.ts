@@ -1,6 +1,6 @@
 // One rolling reload: which slot is next, who the candidate is, what turned it
 // round. Decides by rollout.ts; the pool's slots are changed through SlotKeeper.
-import type { PoolOrder, WorkerEnd } from './pool.ts';
+import type { PoolOrder, ReloadFailure } from './orders.ts';
 import {
   decideRollout,
   isReturning,
@@ -8,6 +8,7 @@ import {
   type RolloutEvent,
   type RolloutStage,
 } from './rollout.ts';
+import type { WorkerEnd } from './worker-exit.ts';
 
 /** What a reload does with the pool's slots. */
 export interface SlotKeeper {
@@ -28,12 +29,6 @@ export interface UpWorker {
   readonly startedAtMs: number;
   readonly upAtMs: number;
 }
-
-/** Why a reload turned round. */
-export type ReloadFailure =
-  | { readonly kind: 'ended'; readonly slot: number; readonly pid: number; readonly end: WorkerEnd }
-  | { readonly kind: 'late'; readonly slot: number }
-  | { readonly kind: 'no-answer'; readonly reason: string; readonly isLate: boolean };
 
 interface Candidate {
   readonly pid: number;

@@ -1,9 +1,12 @@
-// How a worker ended, and the words for it. Facts of waitpid(2), nothing else.
+// How a worker ended, and the words for it. Facts of waitpid(2), and of a worker that there never was.
 
 /** `status` of exit(2) or the number of the signal that ended it. */
 export type WorkerExit =
   | { readonly kind: 'exited'; readonly status: number }
   | { readonly kind: 'signaled'; readonly signal: number };
+
+/** Why a worker is gone: it ended, or it could not be executed (`errno`). */
+export type WorkerEnd = WorkerExit | { readonly kind: 'not-executed'; readonly errno: number };
 
 /** Decodes waitpid(2)'s status word (the layout of <bits/waitstatus.h>). */
 export function decodeWaitStatus(word: number): WorkerExit {

@@ -1,9 +1,9 @@
 // What is said of workers that ended, or could not be started.
 import { isForkError } from '../core/errors.ts';
 import { describeChildEnd, describeSpawnFailure, type PoolEvent } from '../core/event-text.ts';
-import type { PoolOrder, WorkerEnd } from '../core/pool.ts';
-import type { ReloadFailure } from '../core/reload.ts';
-import type { Machine } from './supervisor.ts';
+import type { PoolOrder, ReloadFailure } from '../core/orders.ts';
+import type { WorkerEnd } from '../core/worker-exit.ts';
+import type { Machine } from './interfaces.ts';
 
 type Names = Pick<Machine, 'describeErrno' | 'signalName'>;
 

@@ -205,3 +205,25 @@ export interface SharedSocket {
   /** How many connections wait to be accepted once nobody new is let in; undefined before, or where that cannot be. */
   queued(): number | undefined;
 }
+
+/** All of it, for the supervisor of one pool. */
+export interface Machine {
+  readonly clock: Clock;
+  readonly spawner: Spawner;
+  readonly sessions: Sessions;
+  readonly adoptedSessions: AdoptedSessions;
+  readonly socketHolders: SocketHolders;
+  readonly readiness: Readiness;
+  readonly trials: Trials;
+  readonly sharedSocket: SharedSocket;
+  readonly stopGuard: StopGuard;
+  readonly log: EventLog;
+  readonly records: WorkerRecords;
+  readonly random: () => number;
+  readonly describeErrno: (errno: number) => string;
+  readonly signalName: (signal: number) => string | undefined;
+  /** Whether the kernel lets us signal this process; it must be known to be the one that is meant. */
+  readonly maySignal: (pid: number) => boolean;
+  /** The processes of the session of this live worker, as far as one can see. */
+  readonly membersOf: (leader: number) => readonly number[];
+}

@@ -1,8 +1,7 @@
 // What could not be ended, from the moment that somebody gave it up until it is gone after all. Whoever ends an
 // operation asks what is left of it.
 import type { LeftProcess, WhyLeft } from '../core/left-process.ts';
-import type { SessionMember } from './interfaces.ts';
-import type { Machine } from './supervisor.ts';
+import type { Machine, SessionMember } from './interfaces.ts';
 
 type Surroundings = Pick<Machine, 'sessions' | 'adoptedSessions' | 'trials' | 'maySignal' | 'membersOf'>;
 

@@ -1,117 +1,27 @@
 // The loop's heart: turns what happened (exit, timer, signal, command) into the pool's
 // events, and the pool's orders into calls of the machine. No system call here.
-import type { RestartPolicy, StopMethod } from '../core/config.ts';
 import { exitStatus, type SyscallError } from '../core/errors.ts';
 import { describeRefused } from '../core/event-text.ts';
 import { everyStep } from '../core/every-step.ts';
 import { describeLeft, describeUnendable, type LeftProcess } from '../core/left-process.ts';
-import { Pool, type PoolOrder, type PoolPhase, type WorkerEnd } from '../core/pool.ts';
-import type { ReloadResult } from '../core/rollout.ts';
+import type { PoolOrder } from '../core/orders.ts';
+import { Pool, type PoolPhase } from '../core/pool.ts';
 import type { SlotEvent } from '../core/slot-state.ts';
-import type { WorkerExit } from '../core/worker-exit.ts';
+import type { WorkerEnd, WorkerExit } from '../core/worker-exit.ts';
 import { AdoptedWorkers } from './adopted-workers.ts';
 import { describeReloadFailure, endEvent } from './end-report.ts';
 import { EndedSessions } from './ended-sessions.ts';
 import type { Deadline } from './ending.ts';
 import { GracefulEnd } from './graceful-end.ts';
+import type { AdoptedWorker, Machine, SessionMember, Sessions, SocketHolder, Spawner } from './interfaces.ts';
 import { LeftBehind } from './left-behind.ts';
-import type {
-  AdoptedSessions,
-  AdoptedWorker,
-  Clock,
-  EventLog,
-  Readiness,
-  SessionMember,
-  Sessions,
-  SharedSocket,
-  SocketHolder,
-  SocketHolders,
-  Spawner,
-  StopGuard,
-  Trials,
-  WorkerRecords,
-} from './interfaces.ts';
+import type { LastReload, OperationEnd, OperationListener, Outcome } from './outcome.ts';
 import { SessionSweep } from './session-sweep.ts';
+import type { PoolSettings } from './settings.ts';
 import { Strays } from './strays.ts';
 import { workersToWatch } from './up-rules.ts';
 import { UpWatch } from './up-watch.ts';
 import { WorkerFacts } from './worker-facts.ts';
-
-export interface Machine {
-  readonly clock: Clock;
-  readonly spawner: Spawner;
-  readonly sessions: Sessions;
-  readonly adoptedSessions: AdoptedSessions;
-  readonly socketHolders: SocketHolders;
-  readonly readiness: Readiness;
-  readonly trials: Trials;
-  readonly sharedSocket: SharedSocket;
-  readonly stopGuard: StopGuard;
-  readonly log: EventLog;
-  readonly records: WorkerRecords;
-  readonly random: () => number;
-  readonly describeErrno: (errno: number) => string;
-  readonly signalName: (signal: number) => string | undefined;
-  /** Whether the kernel lets us signal this process; it must be known to be the one that is meant. */
-  readonly maySignal: (pid: number) => boolean;
-  /** The processes of the session of this live worker, as far as one can see. */
-  readonly membersOf: (leader: number) => readonly number[];
-}
-
-export interface PoolSettings {
-  readonly workers: number;
-  readonly restart: RestartPolicy;
-  readonly stopTimeoutMs: number;
-  readonly stopMethod: StopMethod;
-  /** In a reload: life that counts as up where nobody may look, and the watch after the last step. */
-  readonly settleMs: number;
-  readonly readyTimeoutMs: number;
-  /** `--ready notify`: every worker says itself when it is up. */
-  readonly isNotified: boolean;
-  /** A reload tries one worker of the new generation beside the pool first. */
-  readonly isTriedFirst: boolean;
-  /** Old workers serve on until ours are up: living alone proves nothing, and all of ours must be up. */
-  readonly isTakingOver: boolean;
-}
-
-/** What the supervisor tells whoever runs it; each at most once. */
-export interface Outcome {
-  /** The pool begins to end, for whatever reason. */
-  stopping(): void;
-  /** The first start succeeded; `firstEnds` has the end of each slot whose first worker died all the same. */
-  up(firstEnds: readonly (WorkerEnd | undefined)[]): void;
-  startFailed(firstEnds: readonly WorkerEnd[]): void;
-  /** Every process of the pool is gone. */
-  stopped(status: number): void;
-}
-
-/** How a reload or restart ended, for who asked for it. */
-export type OperationEnd =
-  | {
-      readonly kind: 'reload';
-      readonly result: ReloadResult;
-      readonly message: string;
-      /** The one that was tried. */
-      readonly generation: number;
-      readonly serving: number;
-      readonly left?: readonly LeftProcess[];
-    }
-  | {
-      readonly kind: 'restart';
-      readonly isUp: boolean;
-      readonly generation: number;
-      readonly left?: readonly LeftProcess[];
-    }
-  | { readonly kind: 'stopped' };
-type Listener = (end: OperationEnd) => void;
-
-export interface LastReload {
-  readonly result: ReloadResult;
-  readonly atMs: number;
-  readonly message: string;
-  /** The program's own, of a trial that failed. */
-  readonly words: readonly string[];
-}
 
 /** Orders that come to nothing once the pool stops. */
 const beginnings: ReadonlySet<PoolOrder['kind']> = new Set(['reload-begun', 'probe', 'try', 'settle']);
@@ -151,10 +61,10 @@ export class Supervisor {
   #isDraining = false;
   #giveUpAtMs = Number.POSITIVE_INFINITY;
   #cancelDeadline: (() => void) | undefined;
-  #operation: { readonly sinceMs: number; readonly listeners: Listener[] } | undefined;
+  #operation: { readonly sinceMs: number; readonly listeners: OperationListener[] } | undefined;
   #handingOverSinceMs: number | undefined;
   /** Who waits for the reload that comes next. */
-  #nextListeners: Listener[] = [];
+  #nextListeners: OperationListener[] = [];
   #lastReload: LastReload | undefined;
   /** What the trial of the reload under way said, if it failed. */
   #trialWords: readonly string[] = [];
@@ -314,7 +224,7 @@ export class Supervisor {
   }
 
   /** A rolling reload; during one, one more afterwards, for everybody who asked. */
-  reload(listener?: Listener): void {
+  reload(listener?: OperationListener): void {
     if (this.#isStopping) {
       listener?.({ kind: 'stopped' });
       return;
@@ -324,7 +234,7 @@ export class Supervisor {
   }
 
   /** Old workers end, then new ones start; false when something else is under way. */
-  restart(listener?: Listener): boolean {
+  restart(listener?: OperationListener): boolean {
     if (this.#pool.operation || this.#isStopping || this.#pool.phase !== 'serving') return false;
     this.#operation = { sinceMs: this.#machine.clock.nowMs(), listeners: listener ? [listener] : [] };
     this.#carryOut(this.#pool.requestRestart());

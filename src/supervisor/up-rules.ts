@@ -3,7 +3,7 @@ import { defaults } from '../core/config.ts';
 import type { Pool } from '../core/pool.ts';
 import type { RestartMemory } from '../core/restart-policy.ts';
 import type { SlotState } from '../core/slot-state.ts';
-import type { PoolSettings } from './supervisor.ts';
+import type { PoolSettings } from './settings.ts';
 import { memberRule, seenRule, type StartingWorker } from './up-watch.ts';
 
 export function workersToWatch(

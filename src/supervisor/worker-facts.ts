@@ -1,6 +1,6 @@
 // What is known of live workers by PID, and of slots over their workers' lives:
 // for reports and status. Decides nothing.
-import type { WorkerEnd } from '../core/pool.ts';
+import type { WorkerEnd } from '../core/worker-exit.ts';
 
 export interface WorkerFact {
   readonly pid: number;

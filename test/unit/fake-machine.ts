@@ -2,13 +2,13 @@
 // and a journal of everything that the supervisor asked for, in order.
 import type { RestartPolicy, StopMethod } from '../../src/core/config.ts';
 import type { PoolEvent } from '../../src/core/event-text.ts';
-import type { WorkerEnd } from '../../src/core/pool.ts';
-import type { WorkerExit } from '../../src/core/worker-exit.ts';
+import type { WorkerEnd, WorkerExit } from '../../src/core/worker-exit.ts';
 import type {
   AdoptedSessions,
   Clock,
   Evidence,
   IdleVerdict,
+  Machine,
   Sessions,
   SessionMember,
   SharedSocket,
@@ -18,7 +18,7 @@ import type {
   TrialRefusal,
   Trials,
 } from '../../src/supervisor/interfaces.ts';
-import { Supervisor, type Machine } from '../../src/supervisor/supervisor.ts';
+import { Supervisor } from '../../src/supervisor/supervisor.ts';
 
 export const testPolicy: RestartPolicy = {
   minUptimeMs: 1000,

@@ -1,7 +1,8 @@
 // Reload, restart, scaling and handover of a pool, as orders: what is started, what is ended, in which order, and what
 // each thing that goes wrong leads to.
 import { describe, expect, test } from 'vitest';
-import { Pool, type PoolOrder } from '../../src/core/pool.ts';
+import type { PoolOrder } from '../../src/core/orders.ts';
+import { Pool } from '../../src/core/pool.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import { testPolicy } from './fake-machine.ts';
 

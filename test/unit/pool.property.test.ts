@@ -1,7 +1,8 @@
 // Whatever happens in whatever order, a pool keeps its promises: random histories, driven through Pool and a tiny machine.
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Pool, type PoolOrder } from '../../src/core/pool.ts';
+import type { PoolOrder } from '../../src/core/orders.ts';
+import { Pool } from '../../src/core/pool.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import { testPolicy } from './fake-machine.ts';
 

@@ -2,7 +2,7 @@
 // is logged, and a stop in the middle of each.
 import { describe, expect, test } from 'vitest';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
-import type { OperationEnd } from '../../src/supervisor/supervisor.ts';
+import type { OperationEnd } from '../../src/supervisor/outcome.ts';
 import { createFakePool, FakeMachine, startFakePool, type FakePool } from './fake-machine.ts';
 
 const exit0: WorkerExit = { kind: 'exited', status: 0 };
