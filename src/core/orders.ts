@@ -1,4 +1,4 @@
-// What a pool wants done: the orders that it answers facts with. The supervisor carries them out.
+// What a pool wants done: the orders that it answers facts with, and how urgent each kind is.
 import type { EndClass } from './restart-policy.ts';
 import type { ReloadResult } from './rollout.ts';
 import type { WorkerEnd } from './worker-exit.ts';
@@ -45,3 +45,41 @@ export type ReloadFailure =
   | { readonly kind: 'ended'; readonly slot: number; readonly pid: number; readonly end: WorkerEnd }
   | { readonly kind: 'late'; readonly slot: number }
   | { readonly kind: 'no-answer'; readonly reason: string; readonly isLate: boolean };
+
+export type OrderKind = PoolOrder['kind'];
+export type OrderOf<K extends OrderKind> = Extract<PoolOrder, { kind: K }>;
+
+/** `end` goes before `spawn`, `spawn` before the `rest`: a respawn must not wait for a slow log. */
+export type OrderClass = 'end' | 'spawn' | 'rest';
+
+/** `isBeginning`: it comes to nothing once the pool stops. */
+interface OrderTraits {
+  readonly class: OrderClass;
+  readonly isBeginning: boolean;
+}
+
+const end = { class: 'end', isBeginning: false } as const;
+const report = { class: 'rest', isBeginning: false } as const;
+const beginning = { class: 'rest', isBeginning: true } as const;
+
+export const orderTraits: { readonly [K in OrderKind]: OrderTraits } = {
+  terminate: end,
+  'reset-socket': end,
+  spawn: { class: 'spawn', isBeginning: true },
+  'retry-after': beginning,
+  'cancel-retry': report,
+  'report-end': report,
+  'report-up': report,
+  'start-failed': report,
+  'start-limit-reached': report,
+  stopped: report,
+  try: beginning,
+  probe: beginning,
+  promoted: report,
+  settle: beginning,
+  'reload-begun': beginning,
+  'reload-ended': report,
+  'restart-begun': report,
+  'restart-ended': report,
+  scaled: report,
+};

@@ -1,8 +1,7 @@
 // The plan of one pool: its slots, the verdict on the first start, the start limit,
-// scaling, and the one operation under way. Pure: events in, orders out, in the order
-// to carry them out.
+// scaling, and the one operation under way. Pure: events in, orders out.
 import type { RestartPolicy } from './config.ts';
-import type { PoolOrder } from './orders.ts';
+import { orderTraits, type PoolOrder } from './orders.ts';
 import { Reload, type SlotKeeper, type UpWorker } from './reload.ts';
 import { freshMemory, noteRecycling, type EndClass } from './restart-policy.ts';
 import { advance, emptySlot, livePid, type Slot, type SlotEvent, type SlotOrder } from './slot-state.ts';
@@ -101,6 +100,16 @@ export class Pool {
     return [...members, ...this.#retirees.keys(), ...(candidate === undefined ? [] : [candidate])];
   }
 
+  /** Whether the order still holds: nothing begins in a pool that stops, and a slot may be gone or filled by now. */
+  heeds(order: PoolOrder): boolean {
+    if (orderTraits[order.kind].isBeginning && this.#isEnding) return false;
+    return order.kind !== 'spawn' || this.#slots[order.slot]?.state.kind === 'exited';
+  }
+
+  get #isEnding(): boolean {
+    return this.#phase === 'stopping' || this.#phase === 'stopped';
+  }
+
   start(): PoolOrder[] {
     return this.#slots.map((_slot, index) => ({ kind: 'spawn', slot: index }));
   }
@@ -145,7 +154,7 @@ export class Pool {
 
   /** Ends every worker; no slot is filled again. */
   stop(): PoolOrder[] {
-    if (this.#phase === 'stopping' || this.#phase === 'stopped') return [];
+    if (this.#isEnding) return [];
     this.#phase = 'stopping';
     this.#withheld = [];
     this.#isReloadDue = false;
@@ -158,7 +167,7 @@ export class Pool {
 
   /** A rolling reload, now or after what is under way; ignored when stopping. */
   requestReload(): PoolOrder[] {
-    if (this.#phase === 'stopping' || this.#phase === 'stopped') return [];
+    if (this.#isEnding) return [];
     this.#isReloadDue = true;
     return this.#settle();
   }
@@ -175,7 +184,7 @@ export class Pool {
 
   /** Asks for another number of workers; during an operation it is applied at its end. */
   scale(workers: number): PoolOrder[] {
-    if (this.#phase === 'stopping' || this.#phase === 'stopped') return [];
+    if (this.#isEnding) return [];
     this.#wanted = workers;
     return this.#settle();
   }

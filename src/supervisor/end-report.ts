@@ -1,7 +1,7 @@
 // What is said of workers that ended, or could not be started.
 import { isForkError } from '../core/errors.ts';
 import { describeChildEnd, describeSpawnFailure, type PoolEvent } from '../core/event-text.ts';
-import type { PoolOrder, ReloadFailure } from '../core/orders.ts';
+import type { OrderOf, ReloadFailure } from '../core/orders.ts';
 import type { WorkerEnd } from '../core/worker-exit.ts';
 import type { Machine } from './interfaces.ts';
 
@@ -35,7 +35,7 @@ export function describeEnd(end: WorkerEnd, { describeErrno, signalName }: Names
 
 /** The event for a worker's end; times in milliseconds. */
 export function endEvent(
-  { slot, end, class: endClass, delayMs }: Extract<PoolOrder, { kind: 'report-end' }>,
+  { slot, end, class: endClass, delayMs }: OrderOf<'report-end'>,
   {
     workerPid,
     path,

@@ -4,7 +4,8 @@ import { exitStatus, type SyscallError } from '../core/errors.ts';
 import { describeRefused } from '../core/event-text.ts';
 import { everyStep } from '../core/every-step.ts';
 import { describeLeft, describeUnendable, type LeftProcess } from '../core/left-process.ts';
-import type { PoolOrder } from '../core/orders.ts';
+import { OrderQueue, type Hands } from '../core/order-queue.ts';
+import type { OrderOf, PoolOrder } from '../core/orders.ts';
 import { Pool, type PoolPhase } from '../core/pool.ts';
 import type { SlotEvent } from '../core/slot-state.ts';
 import type { WorkerEnd, WorkerExit } from '../core/worker-exit.ts';
@@ -23,9 +24,6 @@ import { workersToWatch } from './up-rules.ts';
 import { UpWatch } from './up-watch.ts';
 import { WorkerFacts } from './worker-facts.ts';
 
-/** Orders that come to nothing once the pool stops. */
-const beginnings: ReadonlySet<PoolOrder['kind']> = new Set(['reload-begun', 'probe', 'try', 'settle']);
-
 /** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
 const afterKillMs = 2000;
 const leftoverPollMs = 10;
@@ -40,6 +38,7 @@ export class Supervisor {
   readonly #settings: PoolSettings;
   readonly #outcome: Outcome;
   readonly #pool: Pool;
+  readonly #orders: OrderQueue<EndedWorker>;
   readonly #upWatch: UpWatch;
   readonly #sweep: SessionSweep;
   readonly #gracefulEnd: GracefulEnd;
@@ -75,6 +74,7 @@ export class Supervisor {
     this.#settings = settings;
     this.#outcome = outcome;
     this.#pool = new Pool(settings.workers, settings.restart, { probes: settings.isTriedFirst });
+    this.#orders = new OrderQueue(this.#pool, this.#hands());
     this.#facts = new WorkerFacts();
     this.#left = new LeftBehind(machine, (pid) => this.#facts.get(pid) !== undefined);
     this.#ended = new EndedSessions(sessions);
@@ -219,8 +219,9 @@ export class Supervisor {
     // The start limit, or a start that failed, ends the pool already: this was the first signal.
     if (this.#isStopping) return;
     this.#machine.log.write({ event: 'stopping', reason });
+    const orders = this.#pool.stop();
     this.#beginStop();
-    this.#carryOut(this.#pool.stop());
+    this.#carryOut(orders);
   }
 
   /** A rolling reload; during one, one more afterwards, for everybody who asked. */
@@ -283,8 +284,9 @@ export class Supervisor {
   drain(heir: AdoptedWorker | undefined): void {
     if (this.#isStopping) return;
     this.#isDraining = true;
+    const orders = this.#pool.stop();
     this.#beginStop(heir);
-    this.#carryOut(this.#pool.stop());
+    this.#carryOut(orders);
   }
 
   #beginStop(heir?: AdoptedWorker): void {
@@ -401,82 +403,68 @@ export class Supervisor {
   }
 
   #carryOut(orders: readonly PoolOrder[], ended?: EndedWorker): void {
-    const doomed = orders.filter((order) => order.kind === 'terminate').map((order) => order.pid);
-    if (doomed.length > 0 && !this.#isKilling) this.#gracefulEnd.end(doomed, this.#deadline());
-    if (orders.some((order) => order.kind === 'reset-socket'))
-      this.#takeSteps(
-        () => this.#machine.sharedSocket.reset(),
-        // No worker is left that one of them could be of, but the old ones.
-        () => this.#endStrays(),
-      );
-    // The respawn goes first: reports may have to wait for a slow log.
-    const failures = orders.flatMap((order) => (order.kind === 'spawn' ? this.#spawn(order.slot) : []));
-    for (const order of orders) {
-      // Whoever is told something on the way may stop the pool: then nothing begins any more.
-      if (!this.#isStopping || !beginnings.has(order.kind)) this.#carryOutOne(order, ended);
-    }
-    for (const { slot, event, errno, tried } of failures) this.#feed(slot, event, errno, tried);
+    this.#orders.carryOut(orders, ended);
   }
 
-  #carryOutOne(order: PoolOrder, ended: EndedWorker | undefined): void {
-    switch (order.kind) {
-      case 'spawn':
-      case 'terminate':
-        return;
-      case 'retry-after':
-        return this.#retryAfter(order.slot, order.delayMs);
-      case 'cancel-retry':
-        return this.#cancelRetry(order.slot);
-      case 'report-end':
-        return this.#reportEnd(order, ended);
-      case 'report-up':
-        this.#isStartDecided = true;
-        this.#machine.sharedSocket.settle();
-        return this.#outcome.up(order.firstEnds);
-      case 'start-failed':
-        return this.#failStart(order.firstEnds);
-      case 'start-limit-reached':
-        return this.#reachStartLimit();
-      case 'stopped':
-        return this.#awaitEmptySessions(() => this.#outcome.stopped(this.#status));
-      case 'try':
-        return this.#try(order);
-      case 'probe':
-        return this.#probe(order);
-      case 'reset-socket':
-        return;
-      case 'promoted':
-        return this.#promote(order.slot, order.pid);
-      case 'settle':
-        return this.#after(this.#settings.settleMs, () => this.#pool.settled(order.step));
-      case 'reload-begun':
-        return this.#beginReload(order.generation);
-      case 'reload-ended':
-        return this.#endReload(order);
-      case 'restart-begun':
-        return this.#machine.log.write({ event: 'restart-started', generation: order.generation });
-      case 'restart-ended':
-        return this.#endRestart(order);
-      case 'scaled':
-        return this.#machine.log.write({ event: 'scaled', workers: order.workers });
-    }
+  #hands(): Hands<EndedWorker> {
+    const { log } = this.#machine;
+    return {
+      terminate: (orders) => this.#terminate(orders.map(({ pid }) => pid)),
+      'reset-socket': () => this.#resetSocket(),
+      spawn: ({ slot }) => this.#spawn(slot),
+      'retry-after': ({ slot, delayMs }) => this.#retryAfter(slot, delayMs),
+      'cancel-retry': ({ slot }) => this.#cancelRetry(slot),
+      'report-end': (order, ended) => this.#reportEnd(order, ended),
+      'report-up': ({ firstEnds }) => this.#reportUp(firstEnds),
+      'start-failed': ({ firstEnds }) => this.#failStart(firstEnds),
+      'start-limit-reached': () => this.#reachStartLimit(),
+      stopped: () => this.#awaitEmptySessions(() => this.#outcome.stopped(this.#status)),
+      try: (order) => this.#try(order),
+      probe: (order) => this.#probe(order),
+      promoted: ({ slot, pid }) => this.#promote(slot, pid),
+      settle: ({ step }) => this.#after(this.#settings.settleMs, () => this.#pool.settled(step)),
+      'reload-begun': ({ generation }) => this.#beginReload(generation),
+      'reload-ended': (order) => this.#endReload(order),
+      'restart-begun': ({ generation }) => log.write({ event: 'restart-started', generation }),
+      'restart-ended': (order) => this.#endRestart(order),
+      scaled: ({ workers }) => log.write({ event: 'scaled', workers }),
+    };
   }
 
-  /** Starts the slot's worker; a failure is returned, to be told after what led to it. */
-  #spawn(slot: number): { slot: number; event: SlotEvent; errno: number; tried: EndedWorker }[] {
+  #terminate(pids: readonly number[]): void {
+    if (!this.#isKilling) this.#gracefulEnd.end(pids, this.#deadline());
+  }
+
+  #resetSocket(): void {
+    this.#takeSteps(
+      () => this.#machine.sharedSocket.reset(),
+      // No worker is left that one of them could be of, but the old ones.
+      () => this.#endStrays(),
+    );
+  }
+
+  #reportUp(firstEnds: readonly (WorkerEnd | undefined)[]): void {
+    this.#isStartDecided = true;
+    this.#machine.sharedSocket.settle();
+    this.#outcome.up(firstEnds);
+  }
+
+  /** Starts the slot's worker; a failure is told after what led to it. */
+  #spawn(slot: number): void {
     const { clock, records, random } = this.#machine;
     const generation = this.#pool.generationOf(slot);
     const result = this.#spawnOf(generation);
     const atMs = clock.nowMs();
     if ('errno' in result) {
+      const event = { kind: 'spawn-failed', atMs, random: random() } as const;
       const tried = { pid: 0, startedAtMs: atMs, generation };
-      return [{ slot, event: { kind: 'spawn-failed', atMs, random: random() }, errno: result.errno, tried }];
+      this.#orders.tellLater(() => this.#feed(slot, event, result.errno, tried));
+      return;
     }
     this.#facts.add({ pid: result.pid, slot, generation, startedAtMs: atMs });
     this.#feed(slot, { kind: 'spawned', pid: result.pid, atMs });
     this.#takeSteps(() => records.started(slot, result.pid, 'member'));
     this.#upWatch.wake();
-    return [];
   }
 
   /** Whatever fails on the way to a process is a start that failed, and tried again like any other. */
@@ -490,7 +478,7 @@ export class Supervisor {
     }
   }
 
-  #try({ slot, generation, step }: Extract<PoolOrder, { kind: 'try' }>): void {
+  #try({ slot, generation, step }: OrderOf<'try'>): void {
     const { clock, records } = this.#machine;
     this.#takeSteps(() => this.#strays.beforeNewGeneration());
     const result = this.#spawnOf(generation);
@@ -506,7 +494,7 @@ export class Supervisor {
     this.#upWatch.wake();
   }
 
-  #probe({ generation, step }: Extract<PoolOrder, { kind: 'probe' }>): void {
+  #probe({ generation, step }: OrderOf<'probe'>): void {
     this.#machine.trials.run(
       generation,
       () => this.looksWork(),
@@ -540,7 +528,7 @@ export class Supervisor {
     this.#machine.log.write({ event: 'reload-started', generation });
   }
 
-  #endReload({ result, generation, failure }: Extract<PoolOrder, { kind: 'reload-ended' }>): void {
+  #endReload({ result, generation, failure }: OrderOf<'reload-ended'>): void {
     const { log, clock, spawner } = this.#machine;
     const message = failure ? describeReloadFailure(failure, spawner.pathOf(generation), this.#machine) : '';
     const words = failure?.kind === 'no-answer' ? this.#trialWords : [];
@@ -567,7 +555,7 @@ export class Supervisor {
     this.#machine.spawner.keepOnly([...new Set([this.#pool.generation, ...this.#facts.generations()])]);
   }
 
-  #endRestart({ isUp, generation }: Extract<PoolOrder, { kind: 'restart-ended' }>): void {
+  #endRestart({ isUp, generation }: OrderOf<'restart-ended'>): void {
     const left = this.#left.all();
     this.#machine.log.write({ event: 'restart-finished', generation, isUp, ...whatIs(left) });
     this.#machine.sharedSocket.settle();
@@ -584,7 +572,6 @@ export class Supervisor {
   }
 
   #retryAfter(slot: number, delayMs: number): void {
-    if (this.#isStopping) return;
     this.#retries.get(slot)?.();
     const cancel = this.#machine.clock.after(delayMs, () => {
       this.#retries.delete(slot);
@@ -608,7 +595,7 @@ export class Supervisor {
     this.#retries.delete(slot);
   }
 
-  #reportEnd(order: Extract<PoolOrder, { kind: 'report-end' }>, ended: EndedWorker | undefined): void {
+  #reportEnd(order: OrderOf<'report-end'>, ended: EndedWorker | undefined): void {
     // The verdict on a first start is the command's to print.
     if (!this.#isStartDecided) return;
     const { clock, log, spawner } = this.#machine;

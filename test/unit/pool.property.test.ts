@@ -1,7 +1,8 @@
 // Whatever happens in whatever order, a pool keeps its promises: random histories, driven through Pool and a tiny machine.
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { PoolOrder } from '../../src/core/orders.ts';
+import { OrderQueue, type Hands } from '../../src/core/order-queue.ts';
+import type { OrderOf, PoolOrder } from '../../src/core/orders.ts';
 import { Pool } from '../../src/core/pool.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import { testPolicy } from './fake-machine.ts';
@@ -49,7 +50,7 @@ class TinyMachine {
   readonly broken: string[] = [];
   #brokenExecs = 0;
   #nextPid = 100;
-  #depth = 0;
+  readonly #orders: OrderQueue<undefined>;
   /** The latest step that a timer or a probe was asked for. */
   #step = 0;
   #openReload: { readonly generation: number; readonly lingering: ReadonlySet<number> } | undefined;
@@ -59,6 +60,7 @@ class TinyMachine {
   constructor({ workers, startLimit, probes }: Beginning) {
     const limit = startLimit === undefined ? undefined : { count: startLimit, withinMs: 5000 };
     this.pool = new Pool(workers, { ...testPolicy, startLimit: limit }, { probes });
+    this.#orders = new OrderQueue(this.pool, this.#hands());
     this.carryOut(this.pool.start());
   }
 
@@ -138,68 +140,55 @@ class TinyMachine {
     );
   }
 
-  /** As the supervisor does: ends first, then starts, and failures of starts after what led to them. */
   carryOut(orders: readonly PoolOrder[]): void {
-    this.#depth++;
-    for (const order of orders) if (order.kind === 'terminate') this.#terminate(order.pid, order.slot);
-    const failed = orders.flatMap((order) => (order.kind === 'spawn' ? this.#spawn(order.slot) : []));
-    for (const order of orders) this.#carryOutOne(order);
-    for (const slot of failed) this.#failSpawn(slot);
-    this.#depth--;
-    if (this.#depth === 0) this.#check();
+    this.#orders.carryOut(orders);
+    if (!this.#orders.isAtWork) this.#check();
   }
 
-  #carryOutOne(order: PoolOrder): void {
-    switch (order.kind) {
-      case 'spawn':
-      case 'terminate':
-      case 'report-end':
-      case 'reset-socket':
-        return;
-      case 'try':
-        return this.#try(order);
-      case 'retry-after':
-        this.retries.add(order.slot);
-        return;
-      case 'cancel-retry':
-        this.retries.delete(order.slot);
-        return;
-      case 'promoted':
-        return this.#promote(order.pid, order.slot);
-      case 'probe':
+  #hands(): Hands<undefined> {
+    const nothing = (): void => undefined;
+    return {
+      terminate: (orders) => orders.forEach(({ pid, slot }) => this.#terminate(pid, slot)),
+      spawn: ({ slot }) => this.#spawn(slot),
+      'report-end': nothing,
+      'reset-socket': nothing,
+      try: (order) => this.#try(order),
+      'retry-after': ({ slot }) => void this.retries.add(slot),
+      'cancel-retry': ({ slot }) => void this.retries.delete(slot),
+      promoted: ({ pid, slot }) => this.#promote(pid, slot),
+      probe: ({ step }) => {
         this.#noteStart('a probe');
-        this.#step = order.step;
-        return;
-      case 'settle':
-        this.#step = order.step;
-        return;
-      case 'reload-begun':
-        return this.#beginReload(order.generation);
-      case 'reload-ended':
-        return this.#endReload(order);
-      case 'restart-begun':
-        this.#noteGeneration(order.generation);
-        if (this.#openRestart || this.#openReload) this.broken.push('two operations at once');
-        this.#openRestart = true;
-        return;
-      case 'restart-ended':
-        if (!this.#openRestart) this.broken.push('ends a restart that is not');
-        this.#openRestart = false;
-        this.lastResult = undefined;
-        return;
-      case 'start-limit-reached':
+        this.#step = step;
+      },
+      settle: ({ step }) => void (this.#step = step),
+      'reload-begun': ({ generation }) => this.#beginReload(generation),
+      'reload-ended': (order) => this.#endReload(order),
+      'restart-begun': ({ generation }) => this.#beginRestart(generation),
+      'restart-ended': () => this.#endRestart(),
+      'start-limit-reached': ({ kind }) => {
         this.stopOrdered = true;
         this.retries.clear();
-        this.verdicts.push(order.kind);
-        return;
-      case 'scaled':
-        if (order.workers !== this.pool.slots.length) this.broken.push(`scaled ${order.workers}`);
-        return;
-      case 'report-up':
-      case 'start-failed':
-      case 'stopped':
-        this.verdicts.push(order.kind);
-    }
+        this.verdicts.push(kind);
+      },
+      scaled: ({ workers }) => {
+        if (workers !== this.pool.slots.length) this.broken.push(`scaled ${workers}`);
+      },
+      'report-up': ({ kind }) => void this.verdicts.push(kind),
+      'start-failed': ({ kind }) => void this.verdicts.push(kind),
+      stopped: ({ kind }) => void this.verdicts.push(kind),
+    };
+  }
+
+  #beginRestart(generation: number): void {
+    this.#noteGeneration(generation);
+    if (this.#openRestart || this.#openReload) this.broken.push('two operations at once');
+    this.#openRestart = true;
+  }
+
+  #endRestart(): void {
+    if (!this.#openRestart) this.broken.push('ends a restart that is not');
+    this.#openRestart = false;
+    this.lastResult = undefined;
   }
 
   #beginReload(generation: number): void {
@@ -210,7 +199,7 @@ class TinyMachine {
   }
 
   /** After "partly" workers of both generations are in service, else those of one only. */
-  #endReload({ result, generation }: Extract<PoolOrder, { kind: 'reload-ended' }>): void {
+  #endReload({ result, generation }: OrderOf<'reload-ended'>): void {
     if (this.#openReload?.generation !== generation) this.broken.push('ends a reload that is not');
     this.#openReload = undefined;
     this.lastResult = result;
@@ -280,14 +269,12 @@ class TinyMachine {
     return pid;
   }
 
-  /** The slot, if its worker could not be executed. */
-  #spawn(slot: number): number[] {
+  #spawn(slot: number): void {
     this.#noteStart(`spawn of slot ${slot}`);
     const generation = this.pool.generationOf(slot);
     const pid = this.#exec({ slot, generation, isTold: false, isCandidate: false });
-    if (pid === undefined) return [slot];
-    this.carryOut(this.pool.handle(slot, { kind: 'spawned', pid, atMs: this.nowMs }));
-    return [];
+    if (pid === undefined) this.#orders.tellLater(() => this.#failSpawn(slot));
+    else this.carryOut(this.pool.handle(slot, { kind: 'spawned', pid, atMs: this.nowMs }));
   }
 
   #failSpawn(slot: number): void {
@@ -300,7 +287,7 @@ class TinyMachine {
     else this.#reportOnce(orders, slot);
   }
 
-  #try({ slot, generation, step }: Extract<PoolOrder, { kind: 'try' }>): void {
+  #try({ slot, generation, step }: OrderOf<'try'>): void {
     this.#noteStart(`candidate for slot ${slot}`);
     this.#step = step;
     const pid = this.#exec({ slot, generation, isTold: false, isCandidate: true });
