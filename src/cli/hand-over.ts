@@ -176,7 +176,7 @@ export class Handover {
     const { proc, socket } = prepared;
     if (!proc || this.#takerStart === undefined) return [];
     const bornAfter = Number(this.#takerStart);
-    const known = new Set([...this.#takerWorkers.map(({ pid }) => pid), ...supervisor.facts.livePids()]);
+    const known = new Set([...this.#takerWorkers.map(({ pid }) => pid), ...supervisor.roster.pids]);
     return [socket.inode, ...this.#takerSockets]
       .flatMap((inode) => sessionsHolding(proc, inode, known))
       .filter(({ startTime }) => Number(startTime) >= bornAfter);

@@ -111,18 +111,17 @@ function describeLastReload({ supervisor, nowMs }: StatusSource): PoolStatus['la
 }
 
 function describeWorkers(source: StatusSource): WorkerStatus[] {
-  const { pool, facts } = source.supervisor;
-  const scan = source.freezer.scan(facts.livePids());
+  const { pool, facts, roster } = source.supervisor;
+  const scan = source.freezer.scan(roster.pids);
   const slots = pool.slots.map((slot, index) => {
     const pid = livePid(slot);
     const nextTryMs =
       slot.state.kind === 'backoff' ? Math.max(0, Math.round(slot.state.retryAtMs - source.nowMs())) : null;
     return describeWorker(source, scan, { slot: index, pid, state: slot.state.kind, nextTryMs });
   });
-  const candidate = pool.reload?.candidate;
   const others = [
-    ...(candidate ? [{ slot: pool.reload?.slot ?? 0, pid: candidate.pid, state: 'starting' as const }] : []),
-    ...[...pool.retirees].map(([pid, slot]) => ({ slot, pid, state: 'stopping' as const })),
+    ...roster.in('candidate').map(({ slot, pid }) => ({ slot, pid, state: 'starting' as const })),
+    ...roster.in('retiree').map(({ slot, pid }) => ({ slot, pid, state: 'stopping' as const })),
   ];
   const further = others.map((worker) => describeWorker(source, scan, { ...worker, nextTryMs: null }));
   return [...slots, ...further].map((worker) => ({ ...worker, restarts: facts.slot(worker.slot).restarts }));
@@ -132,7 +131,7 @@ function describeHolders({ supervisor }: StatusSource): SocketHolderStatus[] {
   return supervisor.socketHolders.map(({ pid, name, worker }) => ({
     pid,
     name,
-    slot: worker === undefined ? null : (supervisor.facts.get(worker)?.slot ?? null),
+    slot: worker === undefined ? null : (supervisor.roster.get(worker)?.slot ?? null),
   }));
 }
 
@@ -149,7 +148,7 @@ function describeWorker(
   { slot, pid, state, nextTryMs }: Place,
 ): WorkerStatus {
   const { supervisor, freezer, nowMs } = source;
-  const fact = pid === undefined ? undefined : supervisor.facts.get(pid);
+  const fact = pid === undefined ? undefined : supervisor.roster.get(pid);
   const { restarts, lastExit } = supervisor.facts.slot(slot);
   return {
     slot,

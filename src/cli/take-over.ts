@@ -93,7 +93,7 @@ export class TakeOver implements Feature {
     const { prepared, supervisor, log } = this.#options;
     const { orphans, proc, socket, isTakingOver, giver } = prepared;
     if (giver || orphans.length === 0) return false;
-    const known = new Set([...orphans.map(({ pid }) => pid), ...supervisor.facts.livePids()]);
+    const known = new Set([...orphans.map(({ pid }) => pid), ...supervisor.roster.pids]);
     const inode = isTakingOver ? socket.inode : socket.formerInode;
     const others = inode !== undefined && proc ? sessionsHolding(proc, inode, known) : [];
     const all = [...orphans.filter((worker) => proc?.isAlive(worker)), ...others];

@@ -1,10 +1,12 @@
 // The plan of one pool: its slots, the verdict on the first start, the start limit,
 // scaling, and the one operation under way. Pure: events in, orders out.
 import type { RestartPolicy } from './config.ts';
-import { orderTraits, type PoolOrder } from './orders.ts';
-import { Reload, type SlotKeeper, type UpWorker } from './reload.ts';
-import { freshMemory, noteRecycling, type EndClass } from './restart-policy.ts';
-import { advance, emptySlot, livePid, type Slot, type SlotEvent, type SlotOrder } from './slot-state.ts';
+import { orderTraits, type OrderOf, type PoolOrder } from './orders.ts';
+import { Reload } from './reload.ts';
+import type { EndClass } from './restart-policy.ts';
+import type { Roster } from './roster.ts';
+import type { Slot, SlotEvent, SlotOrder } from './slot-state.ts';
+import { Slots } from './slots.ts';
 import type { WorkerEnd, WorkerExit } from './worker-exit.ts';
 
 export type PoolPhase = 'starting' | 'serving' | 'stopping' | 'stopped';
@@ -18,39 +20,37 @@ interface Restart {
   verdicts: Verdict[] | undefined;
 }
 
+/** When something happened; `random` in [0, 1) feeds the jitter of a delayed restart. */
+export interface Moment {
+  readonly atMs: number;
+  readonly random: number;
+}
+
+/** What is told of a slot, not of its worker. */
+type SlotFact = Exclude<SlotEvent, { kind: 'up' | 'ended' }>;
+
 export class Pool {
   readonly #policy: RestartPolicy;
   readonly #probes: boolean;
-  readonly #slots: Slot[];
-  /** Slots that were added and have had no worker that was up. */
-  readonly #grown = new Set<number>();
-  /** Of each slot's latest worker. */
-  readonly #generations: number[];
+  readonly #slots: Slots;
   readonly #verdicts: Verdict[];
-  /** Workers without a slot that were told to end, with the slot that they had. */
-  readonly #retirees = new Map<number, number>();
   /** Restarts of slots whose first worker died wait until the start is decided. */
   #withheld: PoolOrder[] = [];
   #recentFailuresMs: number[] = [];
   #phase: PoolPhase = 'starting';
-  #generation = 1;
-  #lastGeneration = 1;
   #reload: Reload | undefined;
   #restart: Restart | undefined;
   #isHandingOver = false;
   /** Asked for while something else was under way. */
   #isReloadDue = false;
   #wanted: number;
-  /** Whether workers of the generation in service have recycled themselves. */
-  #recycles = false;
 
   constructor(workers: number, policy: RestartPolicy, options: { readonly probes?: boolean } = {}) {
     this.#policy = policy;
     this.#probes = options.probes ?? false;
     this.#wanted = workers;
-    this.#slots = Array.from({ length: workers }, () => emptySlot);
-    this.#generations = this.#slots.map(() => this.#generation);
-    this.#verdicts = this.#slots.map(() => 'pending');
+    this.#slots = new Slots(workers, policy);
+    this.#verdicts = this.#slots.all.map(() => 'pending');
   }
 
   get phase(): PoolPhase {
@@ -58,12 +58,17 @@ export class Pool {
   }
 
   get slots(): readonly Slot[] {
-    return this.#slots;
+    return this.#slots.all;
+  }
+
+  /** Every process of the pool that is there. */
+  get roster(): Roster {
+    return this.#slots.roster;
   }
 
   /** The generation in service. */
   get generation(): number {
-    return this.#generation;
+    return this.#slots.generation;
   }
 
   /** How many workers are wanted; during an operation the slots may still differ. */
@@ -85,25 +90,24 @@ export class Pool {
     return this.#isHandingOver ? 'handover' : undefined;
   }
 
-  get retirees(): ReadonlyMap<number, number> {
-    return this.#retirees;
+  generationOf(slot: number): number {
+    return this.#slots.generationOf(slot);
   }
 
-  generationOf(slot: number): number {
-    return this.#generations[slot] ?? this.#generation;
+  /** Whether the slot was added since the start and never had a worker that was up. */
+  isGrown(slot: number): boolean {
+    return this.#slots.isGrown(slot);
   }
 
   /** PIDs of all live workers, those that were told to end included. */
   livePids(): number[] {
-    const candidate = this.#reload?.candidate?.pid;
-    const members = this.#slots.map(livePid).filter((pid) => pid !== undefined);
-    return [...members, ...this.#retirees.keys(), ...(candidate === undefined ? [] : [candidate])];
+    return this.#slots.livePids();
   }
 
   /** Whether the order still holds: nothing begins in a pool that stops, and a slot may be gone or filled by now. */
   heeds(order: PoolOrder): boolean {
     if (orderTraits[order.kind].isBeginning && this.#isEnding) return false;
-    return order.kind !== 'spawn' || this.#slots[order.slot]?.state.kind === 'exited';
+    return order.kind !== 'spawn' || this.slots[order.slot]?.state.kind === 'exited';
   }
 
   get #isEnding(): boolean {
@@ -111,26 +115,62 @@ export class Pool {
   }
 
   start(): PoolOrder[] {
-    return this.#slots.map((_slot, index) => ({ kind: 'spawn', slot: index }));
+    return this.#slots.numbers.map((slot) => ({ kind: 'spawn', slot }));
+  }
+
+  /** A worker is up: seen to be, or by its age alone. */
+  up(pid: number, atMs: number, isSeen: boolean): PoolOrder[] {
+    const worker = this.roster.get(pid);
+    if (worker?.role === 'candidate') return this.#advanceReload((reload) => reload.candidateUp(atMs));
+    return worker?.role === 'member' ? this.#advance(worker.slot, { kind: 'up', atMs, isSeen }) : [];
+  }
+
+  /** A worker is gone. */
+  ended(pid: number, exit: WorkerExit, moment: Moment): PoolOrder[] {
+    const worker = this.roster.remove(pid);
+    switch (worker?.role) {
+      case 'member':
+        return this.#advance(worker.slot, { kind: 'ended', exit, ...moment }, pid);
+      case 'candidate':
+        return this.#advanceReload((reload) => reload.candidateLost(exit));
+      case 'retiree':
+        return this.#reload ? this.#advanceReload((reload) => reload.gone(pid)) : this.#settle();
+      case 'left':
+      case undefined:
+        return [];
+    }
+  }
+
+  /** A worker is there still, and nobody can end it: what waits for that goes on without. */
+  leave(pid: number, moment: Moment): PoolOrder[] {
+    const worker = this.roster.get(pid);
+    const orders = this.ended(pid, { kind: 'signaled', signal: 9 }, moment);
+    if (worker) this.roster.add({ ...worker, role: 'left' });
+    return orders;
   }
 
   /** A fact about one slot. `errno` says why, when its worker could not be started. */
-  handle(index: number, event: SlotEvent, errno = 0): PoolOrder[] {
-    const slot = this.#slots[index];
-    if (!slot) return event.kind === 'spawned' ? this.#retire(index, event.pid) : [];
-    if (this.#phase === 'stopped') return [];
-    if (event.kind === 'spawned' && this.#phase === 'stopping') return this.#endLatecomer(index, event.pid);
+  handle(slot: number, fact: SlotFact, errno = 0): PoolOrder[] {
+    if (fact.kind === 'spawned') return this.#admit(slot, fact);
+    return this.#advance(slot, fact, 0, errno);
+  }
+
+  #admit(slot: number, event: Extract<SlotEvent, { kind: 'spawned' }>): PoolOrder[] {
+    const { pid, atMs } = event;
+    this.#slots.admit(slot, pid, atMs);
+    if (!this.slots[slot]) return this.#slots.retire(slot, pid);
+    return this.#phase === 'stopping' ? this.#slots.endLatecomer(slot, pid) : this.#advance(slot, event);
+  }
+
+  #advance(index: number, event: SlotEvent, pid = 0, errno = 0): PoolOrder[] {
+    const slot = this.slots[index];
+    if (!slot || this.#phase === 'stopped') return [];
     // Starts are ordered together: the first failure may have reached the start limit.
     if (event.kind === 'spawn-failed' && this.#phase === 'stopping') return [];
     if (event.kind === 'retry-due' && this.#isWithheld(index)) return [];
-    const pid = livePid(slot) ?? 0;
-    const step = advance(slot, event, this.#policy);
-    this.#slots[index] = step.slot;
+    const step = this.#slots.advance(index, event);
     const orders = step.orders.map((order) => addressOrder(index, order));
-    if (event.kind === 'up') {
-      this.#grown.delete(index);
-      this.#judge(index, 'up');
-    }
+    if (event.kind === 'up') this.#judge(index, 'up');
     if (!step.end) return [...orders, ...this.#settle()];
 
     const end: WorkerEnd = event.kind === 'ended' ? event.exit : { kind: 'not-executed', errno };
@@ -140,15 +180,15 @@ export class Pool {
       this.#withheld.push(...orders);
       return [report, ...this.#settle()];
     }
-    if (endClass === 'planned' && wasSeen) this.#noteRecycling(this.generationOf(index));
+    if (endClass === 'planned' && wasSeen) this.#slots.noteRecycling(this.generationOf(index));
     if (this.#reload?.concerns(index) && !this.#isRecycling(slot, endClass, event)) {
-      this.#slots[index] = emptySlot;
+      this.#slots.clear(index);
       const answer = this.#advanceReload((reload) => reload.fell(index, pid, end));
       return [{ ...report, delayMs: 0 }, ...answer];
     }
     if (this.#exceedsStartLimit(endClass, event))
       return [{ ...report, delayMs: undefined }, ...this.#giveUp()];
-    this.#generations[index] = this.#reload?.generationFor(index) ?? this.#generation;
+    this.#slots.setGeneration(index, this.#reload?.generationFor(index) ?? this.generation);
     return [report, ...orders, ...this.#settle()];
   }
 
@@ -161,7 +201,7 @@ export class Pool {
     const orders = this.#reload?.abandon() ?? [];
     this.#reload = undefined;
     this.#restart = undefined;
-    orders.push(...this.#slots.flatMap((_slot, index) => this.handle(index, { kind: 'stop' })));
+    orders.push(...this.#slots.numbers.flatMap((slot) => this.#advance(slot, { kind: 'stop' })));
     return [...orders, ...this.#settle()];
   }
 
@@ -175,10 +215,10 @@ export class Pool {
   /** All workers end, then those of a new generation start; the caller checks that nothing is under way. */
   requestRestart(): PoolOrder[] {
     if (this.#phase !== 'serving' || this.operation) return [];
-    const generation = ++this.#lastGeneration;
+    const generation = this.#slots.newGeneration();
     this.#restart = { generation, verdicts: undefined };
     const orders: PoolOrder[] = [{ kind: 'restart-begun', generation }];
-    this.#slots.forEach((_slot, index) => orders.push(...this.#vacate(index)));
+    for (const slot of this.#slots.numbers) orders.push(...this.#slots.vacate(slot));
     return [...orders, ...this.#settle()];
   }
 
@@ -196,21 +236,15 @@ export class Pool {
   }
 
   /** The worker that was started for a `try` order. */
-  candidateSpawned(step: number, pid: number, atMs: number): PoolOrder[] {
-    if (this.#reload) return this.#reload.candidateSpawned(step, pid, atMs);
-    return this.#retire(0, pid);
+  tried({ slot, generation, step }: OrderOf<'try'>, pid: number, atMs: number): PoolOrder[] {
+    this.roster.add({ pid, role: 'candidate', slot, generation, startedAtMs: atMs });
+    return this.#reload?.awaits(step)
+      ? this.#reload.candidateSpawned(pid, atMs)
+      : this.#slots.retire(slot, pid);
   }
 
   candidateFailed(step: number, errno: number): PoolOrder[] {
     return this.#advanceReload((reload) => reload.candidateFailed(step, errno));
-  }
-
-  candidateUp(atMs: number): PoolOrder[] {
-    return this.#advanceReload((reload) => reload.candidateUp(atMs));
-  }
-
-  candidateEnded(exit: WorkerExit): PoolOrder[] {
-    return this.#advanceReload((reload) => reload.candidateLost(exit));
   }
 
   /** `--ready-timeout` is over for the step. */
@@ -227,12 +261,6 @@ export class Pool {
     return this.#advanceReload((reload) => reload.settled(step));
   }
 
-  /** A worker that had no slot any more is gone. */
-  retireeEnded(pid: number): PoolOrder[] {
-    if (!this.#retirees.delete(pid)) return [];
-    return this.#reload ? this.#advanceReload((reload) => reload.gone(pid)) : this.#settle();
-  }
-
   #advanceReload(step: (reload: Reload) => PoolOrder[]): PoolOrder[] {
     if (!this.#reload) return [];
     return [...this.#concludeReload(step(this.#reload)), ...this.#settle()];
@@ -244,27 +272,10 @@ export class Pool {
     if (!end || !this.#reload) return orders;
     const { from, to } = this.#reload;
     // "partly": whatever is started from now on comes from the path that still is there.
-    this.#serve(end.result === 'reloaded' || end.result === 'partly' ? to : from);
+    this.#slots.serve(end.result === 'reloaded' || end.result === 'partly' ? to : from);
     this.#reload = undefined;
-    this.#slots.forEach((slot, index) => {
-      if (livePid(slot) === undefined) this.#generations[index] = this.#generation;
-    });
+    this.#slots.alignEmpty();
     return orders;
-  }
-
-  /** What workers of another generation used to do says nothing of this one. */
-  #serve(generation: number): void {
-    if (generation !== this.#generation) this.#recycles = false;
-    this.#generation = generation;
-  }
-
-  /** What one slot's worker did tells of the others: of their workers many end before anybody looks. */
-  #noteRecycling(generation: number): void {
-    if (generation === this.#generation) this.#recycles = true;
-    this.#slots.forEach((slot, index) => {
-      if (this.#generations[index] === generation)
-        this.#slots[index] = { ...slot, memory: noteRecycling(slot.memory) };
-    });
   }
 
   /** The slot's first worker died and the start is not decided: nothing may be started there. */
@@ -275,26 +286,7 @@ export class Pool {
   /** A planned exit fails no reload where recycling is usual, or once the worker has lived for a while. */
   #isRecycling(slot: Slot, endClass: EndClass, event: SlotEvent): boolean {
     if (endClass !== 'planned' || event.kind !== 'ended' || slot.state.kind !== 'running') return false;
-    return this.#recycles || event.atMs - slot.state.startedAtMs >= this.#policy.minUptimeMs;
-  }
-
-  #endLatecomer(index: number, pid: number): PoolOrder[] {
-    this.#slots[index] = { ...(this.#slots[index] ?? emptySlot), state: { kind: 'stopping', pid } };
-    return [{ kind: 'terminate', slot: index, pid }];
-  }
-
-  #retire(slot: number, pid: number): PoolOrder[] {
-    this.#retirees.set(pid, slot);
-    return [{ kind: 'terminate', slot, pid }];
-  }
-
-  /** Empties a slot: its worker is ended gracefully, its retry is called off. */
-  #vacate(index: number): PoolOrder[] {
-    const slot = this.#slots[index] ?? emptySlot;
-    const pid = livePid(slot);
-    this.#slots[index] = emptySlot;
-    if (pid !== undefined) return this.#retire(index, pid);
-    return slot.state.kind === 'backoff' ? [{ kind: 'cancel-retry', slot: index }] : [];
+    return this.#slots.recycles || event.atMs - slot.state.startedAtMs >= this.#policy.minUptimeMs;
   }
 
   /** Records the slot's verdict on the first start; true when it was the slot's first worker that died. */
@@ -308,7 +300,7 @@ export class Pool {
   /** Decides the start, a restart and the stop once every slot has its part; then begins what waits. */
   #settle(): PoolOrder[] {
     if (this.#phase === 'starting' && !this.#verdicts.includes('pending')) return this.#decideStart();
-    if (this.#phase === 'stopping' && this.#isEmpty()) {
+    if (this.#phase === 'stopping' && this.#slots.isEmpty) {
       this.#phase = 'stopped';
       return [{ kind: 'stopped' }];
     }
@@ -317,16 +309,12 @@ export class Pool {
     return this.operation ? orders : [...orders, ...this.#beginWhatWaits()];
   }
 
-  #isEmpty(): boolean {
-    return this.#retirees.size === 0 && this.#slots.every((slot) => slot.state.kind === 'exited');
-  }
-
   #goOnRestarting(restart: Restart): PoolOrder[] {
     if (restart.verdicts === undefined) {
-      if (this.#retirees.size > 0) return [];
-      restart.verdicts = this.#slots.map(() => 'pending');
-      this.#serve(restart.generation);
-      const spawns = this.#slots.flatMap((_slot, index) => this.#fill(index, restart.generation));
+      if (this.#slots.hasRetirees) return [];
+      restart.verdicts = this.slots.map(() => 'pending');
+      this.#slots.serve(restart.generation);
+      const spawns = this.#slots.numbers.flatMap((slot) => this.#slots.fill(slot, restart.generation));
       return [{ kind: 'reset-socket' }, ...spawns];
     }
     if (restart.verdicts.includes('pending')) return [];
@@ -337,62 +325,20 @@ export class Pool {
 
   #beginWhatWaits(): PoolOrder[] {
     // A slot that is added before a reload would get a worker of the old generation only to replace it.
-    const isScaledFirst = this.#wanted < this.#slots.length || !this.#isReloadDue;
-    const orders = isScaledFirst && this.#wanted !== this.#slots.length ? this.#applyScale() : [];
+    const isScaledFirst = this.#wanted < this.#slots.count || !this.#isReloadDue;
+    const orders = isScaledFirst && this.#wanted !== this.#slots.count ? this.#applyScale() : [];
     if (!this.#isReloadDue) return orders;
     this.#isReloadDue = false;
-    const generation = ++this.#lastGeneration;
-    this.#reload = new Reload(this.#keeper, { from: this.#generation, to: generation }, this.#probes);
+    const generation = this.#slots.newGeneration();
+    this.#reload = new Reload(this.#slots, { from: this.generation, to: generation }, this.#probes);
     return [...orders, { kind: 'reload-begun', generation }, ...this.#reload.begin()];
-  }
-
-  /** Whether the slot was added since the start and never had a worker that was up. */
-  isGrown(slot: number): boolean {
-    return this.#grown.has(slot);
   }
 
   #applyScale(): PoolOrder[] {
     const orders: PoolOrder[] = [];
-    while (this.#slots.length > this.#wanted) {
-      orders.push(...this.#vacate(this.#slots.length - 1));
-      this.#slots.pop();
-      this.#generations.pop();
-      this.#grown.delete(this.#slots.length);
-    }
-    while (this.#slots.length < this.#wanted) {
-      this.#grown.add(this.#slots.length);
-      this.#slots.push(emptySlot);
-      orders.push(...this.#fill(this.#slots.length - 1, this.#generation));
-    }
+    while (this.#slots.count > this.#wanted) orders.push(...this.#slots.shrink());
+    while (this.#slots.count < this.#wanted) orders.push(...this.#slots.grow());
     return [...orders, { kind: 'scaled', workers: this.#wanted }];
-  }
-
-  #fill(slot: number, generation: number): PoolOrder[] {
-    const orders = this.#vacate(slot);
-    this.#generations[slot] = generation;
-    return [...orders, { kind: 'spawn', slot }];
-  }
-
-  readonly #keeper: SlotKeeper = (() => {
-    const slots = (): readonly Slot[] => this.#slots;
-    return {
-      get count(): number {
-        return slots().length;
-      },
-      generationOf: (slot) => this.generationOf(slot),
-      livePid: (slot) => livePid(this.#slots[slot] ?? emptySlot),
-      fill: (slot, generation) => this.#fill(slot, generation),
-      install: (slot, generation, worker) => this.#install(slot, generation, worker),
-      retire: (slot, pid) => this.#retire(slot, pid),
-    };
-  })();
-
-  #install(index: number, generation: number, worker: UpWorker): PoolOrder[] {
-    const orders = this.#vacate(index);
-    this.#grown.delete(index);
-    this.#slots[index] = { state: { kind: 'running', ...worker, isSeen: true }, memory: freshMemory };
-    this.#generations[index] = generation;
-    return [{ kind: 'promoted', slot: index, pid: worker.pid }, ...orders];
   }
 
   #decideStart(): PoolOrder[] {

@@ -1,5 +1,5 @@
 // One rolling reload: which slot is next, who the candidate is, what turned it
-// round. Decides by rollout.ts; the pool's slots are changed through SlotKeeper.
+// round. Decides by rollout.ts what is done with the pool's slots.
 import type { PoolOrder, ReloadFailure } from './orders.ts';
 import {
   decideRollout,
@@ -8,27 +8,8 @@ import {
   type RolloutEvent,
   type RolloutStage,
 } from './rollout.ts';
+import type { Slots } from './slots.ts';
 import type { WorkerEnd } from './worker-exit.ts';
-
-/** What a reload does with the pool's slots. */
-export interface SlotKeeper {
-  readonly count: number;
-  /** The generation of the slot's latest worker, whether it lives or not. */
-  generationOf(slot: number): number;
-  livePid(slot: number): number | undefined;
-  /** Gives an empty slot a worker of this generation. */
-  fill(slot: number, generation: number): PoolOrder[];
-  /** Gives the slot to a worker that is up; whoever had it is ended gracefully. */
-  install(slot: number, generation: number, worker: UpWorker): PoolOrder[];
-  /** Ends a worker that has no slot. */
-  retire(slot: number, pid: number): PoolOrder[];
-}
-
-export interface UpWorker {
-  readonly pid: number;
-  readonly startedAtMs: number;
-  readonly upAtMs: number;
-}
 
 interface Candidate {
   readonly pid: number;
@@ -38,7 +19,7 @@ interface Candidate {
 export class Reload {
   readonly from: number;
   readonly to: number;
-  readonly #slots: SlotKeeper;
+  readonly #slots: Slots;
   #stage: RolloutStage;
   #slot = -1;
   #candidate: Candidate | undefined;
@@ -48,7 +29,7 @@ export class Reload {
   /** Timers carry the step that they were armed in; those of an earlier one are late. */
   #step = 0;
 
-  constructor(slots: SlotKeeper, generations: { from: number; to: number }, probes: boolean) {
+  constructor(slots: Slots, generations: { from: number; to: number }, probes: boolean) {
     this.#slots = slots;
     this.from = generations.from;
     this.to = generations.to;
@@ -68,6 +49,10 @@ export class Reload {
     return this.#candidate;
   }
 
+  get #target(): number {
+    return isReturning(this.#stage) ? this.from : this.to;
+  }
+
   /** The generation that fills a slot whose worker ended: its own, on the way back the old one. */
   generationFor(slot: number): number {
     return isReturning(this.#stage) ? this.from : this.#slots.generationOf(slot);
@@ -80,8 +65,11 @@ export class Reload {
   }
 
   /** A worker that was started for a step that is over is not wanted any more. */
-  candidateSpawned(step: number, pid: number, startedAtMs: number): PoolOrder[] {
-    if (step !== this.#step || this.#candidate) return this.#slots.retire(this.#slot, pid);
+  awaits(step: number): boolean {
+    return step === this.#step && !this.#candidate;
+  }
+
+  candidateSpawned(pid: number, startedAtMs: number): PoolOrder[] {
     this.#candidate = { pid, startedAtMs };
     return [];
   }
@@ -92,7 +80,7 @@ export class Reload {
     this.#candidate = undefined;
     const returning = isReturning(this.#stage);
     this.#old = this.#slots.livePid(this.#slot);
-    const orders = this.#slots.install(this.#slot, this.#target(), { ...candidate, upAtMs: atMs });
+    const orders = this.#slots.install(this.#slot, this.#target, { ...candidate, upAtMs: atMs });
     if (this.#old === undefined) return [...orders, ...this.#next()];
     this.#stage = returning ? 'restoring' : 'replacing';
     return orders;
@@ -170,18 +158,13 @@ export class Reload {
     return failure?.kind === 'late' || (failure?.kind === 'no-answer' && failure.isLate);
   }
 
-  #target(): number {
-    return isReturning(this.#stage) ? this.from : this.to;
-  }
-
   /** The next slot that has not the wanted generation, empty ones first; none left: settle, or the end of the way back. */
   #next(): PoolOrder[] {
     this.#step++;
     this.#old = undefined;
     const returning = isReturning(this.#stage);
-    const target = this.#target();
-    const all = Array.from({ length: this.#slots.count }, (_unused, slot) => slot);
-    const left = all.filter((slot) => this.#slots.generationOf(slot) !== target);
+    const target = this.#target;
+    const left = this.#slots.numbers.filter((slot) => this.#slots.generationOf(slot) !== target);
     const slot = left.find((candidate) => this.#slots.livePid(candidate) === undefined) ?? left[0];
     if (slot !== undefined) {
       this.#stage = returning ? 'reverting' : 'trying';
@@ -201,8 +184,7 @@ export class Reload {
     const orders = this.abandon();
     this.#stage = 'reverting';
     const empty = this.#emptied();
-    const { count } = this.#slots;
-    const isProven = Array.from({ length: count }, (_unused, slot) => slot).some(
+    const isProven = this.#slots.numbers.some(
       (slot) => this.#slots.generationOf(slot) === this.to && !empty.includes(slot),
     );
     const filled = isProven ? empty : empty.slice(1);
@@ -211,7 +193,7 @@ export class Reload {
 
   /** Slots that the new generation left without a worker. */
   #emptied(): number[] {
-    return Array.from({ length: this.#slots.count }, (_unused, slot) => slot).filter(
+    return this.#slots.numbers.filter(
       (slot) => this.#slots.livePid(slot) === undefined && this.#slots.generationOf(slot) === this.to,
     );
   }

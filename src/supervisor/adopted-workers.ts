@@ -1,9 +1,10 @@
 // Workers of another supervisor, which was killed or gave its pool away unfinished:
 // ended gracefully, watched by PID and start time, never waited for.
 import type { WhyLeft } from '../core/left-process.ts';
+import type { AdoptedWorker, Roster } from '../core/roster.ts';
 import type { Deadline } from './ending.ts';
 import { GracefulEnd, type GracefulEndOptions } from './graceful-end.ts';
-import type { AdoptedSessions, AdoptedWorker, Clock } from './interfaces.ts';
+import type { AdoptedSessions, Clock } from './interfaces.ts';
 
 const firstLookMs = 10;
 const longestLookMs = 200;
@@ -13,6 +14,8 @@ export interface AdoptedWorkersOptions extends Pick<
   'clock' | 'log' | 'method' | 'queued' | 'onLeft'
 > {
   readonly sessions: AdoptedSessions;
+  /** Has them as long as they are there, or are waited for. */
+  readonly roster: Roster;
 }
 
 export class AdoptedWorkers {
@@ -21,34 +24,30 @@ export class AdoptedWorkers {
   readonly #gracefulEnd: GracefulEnd;
   readonly #onLeft: GracefulEndOptions['onLeft'];
   readonly #onGone: (pid: number) => void;
-  readonly #workers = new Map<number, AdoptedWorker>();
+  readonly #roster: Roster;
   #look: (() => void) | undefined;
 
   constructor(options: AdoptedWorkersOptions, onGone: (pid: number) => void) {
     this.#clock = options.clock;
     this.#sessions = options.sessions;
+    this.#roster = options.roster;
     this.#gracefulEnd = new GracefulEnd({
       ...options,
-      slotOf: (pid) => this.#workers.get(pid)?.slot,
+      slotOf: (pid) => this.#roster.adopted.find((worker) => worker.pid === pid)?.slot,
       onLeft: (pid, why) => this.#leave(pid, why),
     });
     this.#onLeft = options.onLeft;
     this.#onGone = onGone;
   }
 
-  /** Those that are still there. */
-  get workers(): readonly AdoptedWorker[] {
-    return [...this.#workers.values()];
-  }
-
   get pids(): readonly number[] {
-    return [...this.#workers.keys()];
+    return this.#roster.adopted.map(({ pid }) => pid);
   }
 
   end(workers: readonly AdoptedWorker[], deadline: Deadline): void {
     for (const worker of workers) {
       this.#sessions.adopt(worker);
-      this.#workers.set(worker.pid, worker);
+      this.#roster.adopt(worker);
     }
     this.#gracefulEnd.end(
       workers.map(({ pid }) => pid),
@@ -78,8 +77,8 @@ export class AdoptedWorkers {
   #lookIn(delayMs: number): void {
     this.#look = this.#clock.after(delayMs, () => {
       this.#look = undefined;
-      for (const pid of this.#workers.keys()) if (!this.#sessions.isAlive(pid)) this.#forget(pid);
-      if (this.#workers.size > 0) this.#lookIn(Math.min(delayMs * 2, longestLookMs));
+      for (const pid of this.pids) if (!this.#sessions.isAlive(pid)) this.#forget(pid);
+      if (this.pids.length > 0) this.#lookIn(Math.min(delayMs * 2, longestLookMs));
     });
   }
 
@@ -89,7 +88,7 @@ export class AdoptedWorkers {
   }
 
   #forget(pid: number): void {
-    this.#workers.delete(pid);
+    this.#roster.disown(pid);
     this.#gracefulEnd.leaderEnded(pid);
     this.#onGone(pid);
   }

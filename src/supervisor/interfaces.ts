@@ -1,6 +1,7 @@
 // What the supervisor needs of the machine: small interfaces that src/sys
 // implements and tests fake. cli joins them.
 import type { PoolEvent } from '../core/event-text.ts';
+import type { AdoptedWorker } from '../core/roster.ts';
 import type { LeftProcess } from '../core/left-process.ts';
 
 export interface Clock {
@@ -79,16 +80,6 @@ export interface Sessions {
    */
   signalLeftovers(leaders: readonly number[], signal: EndSignal): Leftovers;
   leftovers(leaders: readonly number[]): Leftovers;
-}
-
-/** A worker that another supervisor started; the start time (clock ticks since boot) proves that it still is that one. */
-export interface AdoptedWorker {
-  /** The slot that it had there. */
-  readonly slot?: number;
-  /** Whose processes end with it, where that is not its own: it has left its worker's, and need not be the leader. */
-  readonly session?: number | undefined;
-  readonly pid: number;
-  readonly startTime: string;
 }
 
 /** Sessions of workers that are not our children; each call proves first who they are. */

@@ -6,15 +6,15 @@ import { everyStep } from '../core/every-step.ts';
 import { describeLeft, describeUnendable, type LeftProcess } from '../core/left-process.ts';
 import { OrderQueue, type Hands } from '../core/order-queue.ts';
 import type { OrderOf, PoolOrder } from '../core/orders.ts';
-import { Pool, type PoolPhase } from '../core/pool.ts';
-import type { SlotEvent } from '../core/slot-state.ts';
+import { Pool, type Moment, type PoolPhase } from '../core/pool.ts';
+import type { AdoptedWorker, Roster } from '../core/roster.ts';
 import type { WorkerEnd, WorkerExit } from '../core/worker-exit.ts';
 import { AdoptedWorkers } from './adopted-workers.ts';
 import { describeReloadFailure, endEvent } from './end-report.ts';
 import { EndedSessions } from './ended-sessions.ts';
 import type { Deadline } from './ending.ts';
 import { GracefulEnd } from './graceful-end.ts';
-import type { AdoptedWorker, Machine, SessionMember, Sessions, SocketHolder, Spawner } from './interfaces.ts';
+import type { Machine, SessionMember, Sessions, SocketHolder, Spawner } from './interfaces.ts';
 import { LeftBehind } from './left-behind.ts';
 import type { LastReload, OperationEnd, OperationListener, Outcome } from './outcome.ts';
 import { SessionSweep } from './session-sweep.ts';
@@ -22,14 +22,13 @@ import type { PoolSettings } from './settings.ts';
 import { Strays } from './strays.ts';
 import { workersToWatch } from './up-rules.ts';
 import { UpWatch } from './up-watch.ts';
-import { WorkerFacts } from './worker-facts.ts';
+import { SlotFacts } from './slot-facts.ts';
 
 /** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
 const afterKillMs = 2000;
 const leftoverPollMs = 10;
 /** Of a failure that names no number. */
 const EIO = 5;
-const killed: WorkerExit = { kind: 'signaled', signal: 9 };
 /** From the last TERM to KILL for a worker that never was idle. */
 const lastTermMs = 1000;
 
@@ -44,7 +43,7 @@ export class Supervisor {
   readonly #gracefulEnd: GracefulEnd;
   readonly #adopted: AdoptedWorkers;
   readonly #strays: Strays;
-  readonly #facts: WorkerFacts;
+  readonly #facts = new SlotFacts();
   readonly #left: LeftBehind;
   readonly #retries = new Map<number, () => void>();
   /** Slots whose next worker the log waits for. */
@@ -75,8 +74,7 @@ export class Supervisor {
     this.#outcome = outcome;
     this.#pool = new Pool(settings.workers, settings.restart, { probes: settings.isTriedFirst });
     this.#orders = new OrderQueue(this.#pool, this.#hands());
-    this.#facts = new WorkerFacts();
-    this.#left = new LeftBehind(machine, (pid) => this.#facts.get(pid) !== undefined);
+    this.#left = new LeftBehind(machine, (pid) => this.roster.get(pid) !== undefined);
     this.#ended = new EndedSessions(sessions);
     this.#sweep = new SessionSweep(clock, sessions, log, settings.stopTimeoutMs, (member) =>
       this.#left.noteMember(member, 'refused'),
@@ -89,12 +87,8 @@ export class Supervisor {
       log,
       method,
       queued,
-      slotOf: (pid) => this.#facts.get(pid)?.slot,
-      // What waits for its end goes on without.
-      onLeft: (pid, why) => {
-        this.#left.noteWorker(pid, why);
-        this.#carryOut(this.#pool.retireeEnded(pid));
-      },
+      slotOf: (pid) => this.roster.get(pid)?.slot,
+      onLeft: (pid, why) => this.#leaveReplaced(pid, why),
     });
     this.#adopted = new AdoptedWorkers(
       {
@@ -103,6 +97,7 @@ export class Supervisor {
         log,
         method,
         queued,
+        roster: this.roster,
         onLeft: (pid, why) => this.#left.noteAdopted(pid, why),
       },
       (pid) => this.#forgetAdopted(pid),
@@ -110,13 +105,13 @@ export class Supervisor {
     this.#strays = new Strays({
       holders: machine.socketHolders,
       log,
-      slotOf: (pid) => this.#facts.get(pid)?.slot,
+      slotOf: (pid) => this.roster.get(pid)?.slot,
     });
     this.#upWatch = new UpWatch(
       clock,
       machine.readiness,
       () => workersToWatch(this.#pool, settings, this.#isStartDecided, clock.nowMs()),
-      ({ slot, pid }, atMs, isSeen) => this.#noteUp(slot, pid, atMs, isSeen),
+      ({ pid }, atMs, isSeen) => this.#noteUp(pid, atMs, isSeen),
     );
   }
 
@@ -126,20 +121,17 @@ export class Supervisor {
 
   get pool(): Pick<
     Pool,
-    | 'phase'
-    | 'isReloadDue'
-    | 'generation'
-    | 'wanted'
-    | 'slots'
-    | 'operation'
-    | 'reload'
-    | 'retirees'
-    | 'generationOf'
+    'phase' | 'isReloadDue' | 'generation' | 'wanted' | 'slots' | 'operation' | 'reload' | 'generationOf'
   > {
     return this.#pool;
   }
 
-  get facts(): WorkerFacts {
+  /** Every process of the pool that is there. */
+  get roster(): Roster {
+    return this.#pool.roster;
+  }
+
+  get facts(): SlotFacts {
     return this.#facts;
   }
 
@@ -185,28 +177,20 @@ export class Supervisor {
 
   /** A child of ours ended; strangers are ignored. */
   childEnded(pid: number, exit: WorkerExit): void {
-    const worker = this.#facts.take(pid);
+    const worker = this.roster.get(pid);
     if (!worker) return;
     const { slot } = worker;
-    const atMs = this.#machine.clock.nowMs();
+    const now = this.#now();
     this.#takeSteps(
       () => this.#machine.sharedSocket.restore(),
       () => this.#machine.records.ended(slot, pid),
       () => this.#gracefulEnd.leaderEnded(pid, exit),
     );
     // Replace first, clean up behind it afterwards: the respawn is what users wait for.
-    if (this.#pool.reload?.candidate?.pid === pid) this.#carryOut(this.#pool.candidateEnded(exit), worker);
-    else if (this.#pool.retirees.has(pid)) this.#carryOut(this.#pool.retireeEnded(pid), worker);
-    else if (this.#isIn(slot, pid))
-      this.#feed(slot, { kind: 'ended', exit, atMs, random: this.#machine.random() }, 0, worker);
+    this.#carryOut(this.#pool.ended(pid, exit, now), worker);
     this.#seeToSession(pid, this.#machine.sessions);
     // One that outlived the operation may have been the last of its release.
     if (worker.generation !== this.#pool.generation && !this.#pool.operation) this.#letGoOfReleases();
-  }
-
-  /** Whether the slot's worker is this one; one that was given up may end at any time. */
-  #isIn(slot: number, pid: number): boolean {
-    return this.#pidOf(slot) === pid;
   }
 
   /** Ends the pool; asked a second time, with KILL at once. */
@@ -293,9 +277,9 @@ export class Supervisor {
     this.#isStopping = true;
     const { clock, stopGuard } = this.#machine;
     this.#ended.takeOver(this.#sweep.pending);
-    const own = this.#facts.livePids();
+    const own = this.roster.pids;
     this.#takeSteps(
-      () => stopGuard.begin({ own, adopted: this.#adopted.workers, ended: this.#ended.leaders }, heir),
+      () => stopGuard.begin({ own, adopted: this.roster.adopted, ended: this.#ended.leaders }, heir),
       () => this.#outcome.stopping(),
       () => this.#cancelRetries(),
       () => this.#machine.trials.cancel(),
@@ -348,10 +332,10 @@ export class Supervisor {
     if (this.#isKilling) return;
     this.#isKilling = true;
     this.#giveUpAtMs = this.#machine.clock.nowMs() + afterKillMs;
-    const workers = [...this.#facts.livePids(), ...this.#adopted.pids];
+    const workers = [...this.roster.pids, ...this.#adopted.pids];
     const reportCut = [this.#gracefulEnd.beforeKill(reason), this.#adopted.beforeKill(reason)];
     const refusing = [
-      ...this.#machine.sessions.signalWorkers(this.#facts.livePids(), 'SIGKILL'),
+      ...this.#machine.sessions.signalWorkers(this.roster.pids, 'SIGKILL'),
       ...this.#adopted.kill(),
     ];
     const left = this.#ended.signal('SIGKILL').signalled;
@@ -367,24 +351,28 @@ export class Supervisor {
     for (const member of left) if (member.isRefused) this.#left.noteMember(member, 'refused');
     this.#cancelDeadline?.();
     this.#cancelDeadline = this.#machine.clock.after(afterKillMs, () =>
-      this.#leave(this.#facts.livePids(), 'stuck'),
+      this.#leave(this.roster.pids, 'stuck'),
     );
     this.#leave(refusing, 'refused');
   }
 
   /** A worker in uninterruptible sleep ends when the kernel lets it, and another's never; the stop does not wait for that. */
   #leave(pids: readonly number[], why: LeftProcess['why']): void {
-    const left = this.#facts.all().filter(({ pid }) => pids.includes(pid));
-    for (const { pid } of left)
-      if (why === 'refused' || !this.#left.has(pid)) this.#left.noteWorker(pid, why);
-    for (const { pid, slot } of left) {
+    const left = pids.filter((pid) => this.roster.get(pid) !== undefined);
+    for (const pid of left) if (why === 'refused' || !this.#left.has(pid)) this.#left.noteWorker(pid, why);
+    for (const pid of left) {
       this.#gracefulEnd.leaderEnded(pid);
-      if (this.#pool.retirees.has(pid)) this.#carryOut(this.#pool.retireeEnded(pid));
-      else if (this.#isIn(slot, pid)) this.#feed(slot, { kind: 'ended', exit: killed, ...this.#now() });
+      this.#carryOut(this.#pool.leave(pid, this.#now()));
     }
   }
 
-  #now(): { readonly atMs: number; readonly random: number } {
+  /** What waits for the end of a worker that is replaced goes on without; the end of the pool waits for its KILL. */
+  #leaveReplaced(pid: number, why: LeftProcess['why']): void {
+    this.#left.noteWorker(pid, why);
+    if (this.roster.get(pid)?.role === 'retiree') this.#carryOut(this.#pool.leave(pid, this.#now()));
+  }
+
+  #now(): Moment {
     return { atMs: this.#machine.clock.nowMs(), random: this.#machine.random() };
   }
 
@@ -392,14 +380,9 @@ export class Supervisor {
     this.#machine.log.write({ event: 'warning', message });
   }
 
-  #feed(slot: number, event: SlotEvent, errno = 0, ended?: EndedWorker): void {
-    this.#carryOut(this.#pool.handle(slot, event, errno), ended);
-  }
-
-  #noteUp(slot: number, pid: number, atMs: number, isSeen: boolean): void {
+  #noteUp(pid: number, atMs: number, isSeen: boolean): void {
     if (!this.#pool.reload) this.#machine.sharedSocket.look();
-    if (this.#pool.reload?.candidate?.pid === pid) this.#carryOut(this.#pool.candidateUp(atMs));
-    else this.#feed(slot, { kind: 'up', atMs, isSeen });
+    this.#carryOut(this.#pool.up(pid, atMs, isSeen));
   }
 
   #carryOut(orders: readonly PoolOrder[], ended?: EndedWorker): void {
@@ -451,19 +434,17 @@ export class Supervisor {
 
   /** Starts the slot's worker; a failure is told after what led to it. */
   #spawn(slot: number): void {
-    const { clock, records, random } = this.#machine;
     const generation = this.#pool.generationOf(slot);
     const result = this.#spawnOf(generation);
-    const atMs = clock.nowMs();
+    const now = this.#now();
     if ('errno' in result) {
-      const event = { kind: 'spawn-failed', atMs, random: random() } as const;
-      const tried = { pid: 0, startedAtMs: atMs, generation };
-      this.#orders.tellLater(() => this.#feed(slot, event, result.errno, tried));
+      const failed = { kind: 'spawn-failed', ...now } as const;
+      const tried = { pid: 0, startedAtMs: now.atMs, generation };
+      this.#orders.tellLater(() => this.#carryOut(this.#pool.handle(slot, failed, result.errno), tried));
       return;
     }
-    this.#facts.add({ pid: result.pid, slot, generation, startedAtMs: atMs });
-    this.#feed(slot, { kind: 'spawned', pid: result.pid, atMs });
-    this.#takeSteps(() => records.started(slot, result.pid, 'member'));
+    this.#carryOut(this.#pool.handle(slot, { kind: 'spawned', pid: result.pid, atMs: now.atMs }));
+    this.#takeSteps(() => this.#machine.records.started(slot, result.pid, 'member'));
     this.#upWatch.wake();
   }
 
@@ -478,18 +459,17 @@ export class Supervisor {
     }
   }
 
-  #try({ slot, generation, step }: OrderOf<'try'>): void {
-    const { clock, records } = this.#machine;
+  #try(order: OrderOf<'try'>): void {
+    const { slot, generation, step } = order;
     this.#takeSteps(() => this.#strays.beforeNewGeneration());
     const result = this.#spawnOf(generation);
-    const atMs = clock.nowMs();
+    const { atMs } = this.#now();
     if ('errno' in result) {
       this.#carryOut(this.#pool.candidateFailed(step, result.errno));
       return;
     }
-    this.#facts.add({ pid: result.pid, slot, generation, startedAtMs: atMs });
-    this.#takeSteps(() => records.started(slot, result.pid, 'candidate'));
-    this.#carryOut(this.#pool.candidateSpawned(step, result.pid, atMs));
+    this.#carryOut(this.#pool.tried(order, result.pid, atMs));
+    this.#takeSteps(() => this.#machine.records.started(slot, result.pid, 'candidate'));
     this.#after(this.#settings.readyTimeoutMs, () => this.#pool.late(step));
     this.#upWatch.wake();
   }
@@ -507,7 +487,7 @@ export class Supervisor {
 
   #promote(slot: number, pid: number): void {
     this.#machine.records.promoted(slot, pid);
-    const generation = this.#facts.get(pid)?.generation ?? 0;
+    const generation = this.roster.get(pid)?.generation ?? 0;
     this.#machine.log.write({ event: 'worker-replaced', slot, workerPid: pid, generation });
   }
 
@@ -536,7 +516,7 @@ export class Supervisor {
       const old = this.#strays.afterNewGeneration();
       if (result === 'reloaded') this.endAdopted(old);
     });
-    const left = this.#left.all([...this.#pool.retirees.keys()]);
+    const left = this.#left.all(this.roster.in('retiree').map(({ pid }) => pid));
     // Old and new workers are in service, as after any reload that was done in part.
     const outcome = result === 'reloaded' && left.length > 0 ? 'partly' : result;
     const reasons = [message, left.length > 0 ? describeLeft(left) : ''].filter((text) => text !== '');
@@ -552,7 +532,7 @@ export class Supervisor {
 
   /** A release is kept for the pool's slots, and while a worker of it lives. */
   #letGoOfReleases(): void {
-    this.#machine.spawner.keepOnly([...new Set([this.#pool.generation, ...this.#facts.generations()])]);
+    this.#machine.spawner.keepOnly([...new Set([this.#pool.generation, ...this.roster.generations])]);
   }
 
   #endRestart({ isUp, generation }: OrderOf<'restart-ended'>): void {
@@ -576,7 +556,7 @@ export class Supervisor {
     const cancel = this.#machine.clock.after(delayMs, () => {
       this.#retries.delete(slot);
       const isAwaited = this.#delayed.delete(slot);
-      this.#feed(slot, { kind: 'retry-due' });
+      this.#carryOut(this.#pool.handle(slot, { kind: 'retry-due' }));
       const workerPid = this.#pidOf(slot);
       if (isAwaited && workerPid !== undefined)
         this.#machine.log.write({ event: 'worker-started', slot, workerPid });

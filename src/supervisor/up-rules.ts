@@ -7,7 +7,7 @@ import type { PoolSettings } from './settings.ts';
 import { memberRule, seenRule, type StartingWorker } from './up-watch.ts';
 
 export function workersToWatch(
-  pool: Pick<Pool, 'slots' | 'reload' | 'isGrown'>,
+  pool: Pick<Pool, 'slots' | 'roster' | 'isGrown'>,
   settings: PoolSettings,
   isStartDecided: boolean,
   nowMs: number,
@@ -32,9 +32,8 @@ export function workersToWatch(
       ? [{ slot, pid: state.pid, startedAtMs: state.startedAtMs, ...seenRule }]
       : [];
   });
-  const { reload } = pool;
-  const candidate = reload?.candidate;
-  return candidate ? [...members, { slot: reload?.slot ?? 0, ...candidate, ...careful }] : members;
+  const candidates = pool.roster.in('candidate');
+  return [...members, ...candidates.map((worker) => ({ ...worker, ...careful }))];
 }
 
 /**

@@ -1,7 +1,7 @@
 // Sessions that have a listening socket: those that no state file names, started in the
 // moment in which their supervisor died or daemons that left their session; and whether
 // those that one names are what it says.
-import type { AdoptedWorker } from '../supervisor/interfaces.ts';
+import type { AdoptedWorker } from '../core/roster.ts';
 import { statAt } from './file-at.ts';
 import { isRunning, type ProcessStat, type ProcFs } from './proc-fs.ts';
 

@@ -3,7 +3,8 @@
 // Undoes nothing and touches no file: that is the next start's.
 import { readlinkSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
-import type { AdoptedWorker, DoomedSessions, StopGuard } from '../supervisor/interfaces.ts';
+import type { AdoptedWorker } from '../core/roster.ts';
+import type { DoomedSessions, StopGuard } from '../supervisor/interfaces.ts';
 import { writeWithin } from './bounded-write.ts';
 import { O_CLOEXEC } from './file-at.ts';
 import { killGroupOnDeath } from './kill-on-death.ts';

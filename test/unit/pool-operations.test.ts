@@ -2,7 +2,8 @@
 // each thing that goes wrong leads to.
 import { describe, expect, test } from 'vitest';
 import type { PoolOrder } from '../../src/core/orders.ts';
-import { Pool } from '../../src/core/pool.ts';
+import { Pool, type Moment } from '../../src/core/pool.ts';
+import { emptySlot, livePid } from '../../src/core/slot-state.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import { testPolicy } from './fake-machine.ts';
 
@@ -20,8 +21,7 @@ class Driver {
   constructor(workers: number, options: { probes?: boolean; policy?: typeof testPolicy } = {}) {
     this.pool = new Pool(workers, options.policy ?? testPolicy, { probes: options.probes ?? false });
     this.run(this.pool.start());
-    for (let slot = 0; slot < workers; slot++)
-      this.run(this.pool.handle(slot, { kind: 'up', atMs: this.nowMs, isSeen: true }));
+    for (let slot = 0; slot < workers; slot++) this.run(this.pool.up(this.#pidOf(slot), this.nowMs, true));
     this.nowMs += 5000;
     this.take();
   }
@@ -47,24 +47,37 @@ class Driver {
   }
 
   candidateUp(): this {
-    return this.run(this.pool.candidateUp(this.nowMs));
+    return this.run(this.pool.up(this.#candidate, this.nowMs, true));
   }
 
   candidateEnds(how = exit(1)): this {
-    return this.run(this.pool.candidateEnded(how));
+    return this.run(this.pool.ended(this.#candidate, how, this.#now));
   }
 
   retireeEnds(pid: number): this {
-    return this.run(this.pool.retireeEnded(pid));
+    if (this.pool.roster.get(pid)?.role !== 'retiree') return this;
+    return this.run(this.pool.ended(pid, exit(0), this.#now));
   }
 
   /** The slot's worker ends unasked. */
   slotEnds(slot: number, how = exit(1)): this {
-    return this.run(this.pool.handle(slot, { kind: 'ended', exit: how, atMs: this.nowMs, random: 0 }));
+    return this.run(this.pool.ended(this.#pidOf(slot), how, this.#now));
   }
 
   slotUp(slot: number): this {
-    return this.run(this.pool.handle(slot, { kind: 'up', atMs: this.nowMs, isSeen: true }));
+    return this.run(this.pool.up(this.#pidOf(slot), this.nowMs, true));
+  }
+
+  get #now(): Moment {
+    return { atMs: this.nowMs, random: 0 };
+  }
+
+  #pidOf(slot: number): number {
+    return livePid(this.pool.slots[slot] ?? emptySlot) ?? 0;
+  }
+
+  get #candidate(): number {
+    return this.pool.reload?.candidate?.pid ?? 0;
   }
 
   settle(): this {
@@ -83,7 +96,7 @@ class Driver {
   complete(): this {
     for (let slot = 0; slot < this.pool.slots.length; slot++) {
       this.candidateUp();
-      for (const pid of this.pool.retirees.keys()) this.retireeEnds(pid);
+      for (const { pid } of this.pool.roster.in('retiree')) this.retireeEnds(pid);
     }
     return this.settle();
   }
@@ -111,7 +124,7 @@ class Driver {
         }
         const pid = this.#nextPid++;
         this.lines.push(`try ${order.slot}: ${pid}/${order.generation}`);
-        this.run(this.pool.candidateSpawned(order.step, pid, this.nowMs));
+        this.run(this.pool.tried(order, pid, this.nowMs));
         return;
       }
       case 'settle':
@@ -168,7 +181,7 @@ describe('a rolling reload', () => {
 
   test('takes slots that wait in backoff first, without waiting for them, and ends nobody there', () => {
     const driver = new Driver(2).slotEnds(1, exit(1));
-    driver.run(driver.pool.handle(1, { kind: 'ended', exit: exit(1), atMs: driver.nowMs + 1, random: 0 }));
+    driver.run(driver.pool.ended(102, exit(1), { atMs: driver.nowMs + 1, random: 0 }));
     expect(driver.slots).toStrictEqual(['100/1', 'backoff']);
     driver.take();
     expect(driver.reload().take()).toStrictEqual(['reload-begun', 'try 1: 103/2']);
@@ -210,7 +223,7 @@ describe('a rolling reload', () => {
     pool.start();
     pool.handle(0, { kind: 'spawned', pid: 100, atMs: 1 });
     expect(pool.requestReload()).toStrictEqual([]);
-    const kinds = pool.handle(0, { kind: 'up', atMs: 2, isSeen: true }).map((order) => order.kind);
+    const kinds = pool.up(100, 2, true).map((order) => order.kind);
     expect(kinds).toStrictEqual(['report-up', 'reload-begun', 'try']);
   });
 
@@ -525,13 +538,15 @@ describe('a stop during a reload', () => {
     const pool = new Pool(1, testPolicy);
     pool.start();
     pool.handle(0, { kind: 'spawned', pid: 100, atMs: 1 });
-    pool.handle(0, { kind: 'up', atMs: 2, isSeen: true });
+    pool.up(100, 2, true);
     pool.requestReload();
     pool.stop();
-    expect(pool.candidateSpawned(1, 101, 3)).toStrictEqual([{ kind: 'terminate', slot: 0, pid: 101 }]);
-    pool.handle(0, { kind: 'ended', exit: exit(0), atMs: 4, random: 0 });
+    expect(pool.tried({ kind: 'try', slot: 0, generation: 2, step: 1 }, 101, 3)).toStrictEqual([
+      { kind: 'terminate', slot: 0, pid: 101 },
+    ]);
+    pool.ended(100, exit(0), { atMs: 4, random: 0 });
     expect(pool.phase).toBe('stopping');
-    expect(pool.retireeEnded(101)).toStrictEqual([{ kind: 'stopped' }]);
+    expect(pool.ended(101, exit(0), { atMs: 5, random: 0 })).toStrictEqual([{ kind: 'stopped' }]);
   });
 });
 

@@ -240,11 +240,8 @@ class TinyMachine {
 
   #up(pid: number | undefined): void {
     const worker = pid === undefined ? undefined : this.live.get(pid);
-    if (!worker || worker.isTold) return;
-    const event = { kind: 'up', atMs: this.nowMs, isSeen: true } as const;
-    this.carryOut(
-      worker.isCandidate ? this.pool.candidateUp(this.nowMs) : this.pool.handle(worker.slot, event),
-    );
+    if (pid === undefined || !worker || worker.isTold) return;
+    this.carryOut(this.pool.up(pid, this.nowMs, true));
   }
 
   #strayTimer(timer: 'late' | 'settled' | 'probed', step: number): void {
@@ -287,12 +284,13 @@ class TinyMachine {
     else this.#reportOnce(orders, slot);
   }
 
-  #try({ slot, generation, step }: OrderOf<'try'>): void {
+  #try(order: OrderOf<'try'>): void {
+    const { slot, generation, step } = order;
     this.#noteStart(`candidate for slot ${slot}`);
     this.#step = step;
     const pid = this.#exec({ slot, generation, isTold: false, isCandidate: true });
     if (pid === undefined) this.carryOut(this.pool.candidateFailed(step, 2));
-    else this.carryOut(this.pool.candidateSpawned(step, pid, this.nowMs));
+    else this.carryOut(this.pool.tried(order, pid, this.nowMs));
   }
 
   #end(pid: number | undefined, exit: WorkerExit): void {
@@ -300,11 +298,8 @@ class TinyMachine {
     if (pid === undefined || worker === undefined) return;
     this.live.delete(pid);
     this.reaped.push(pid);
-    if (this.pool.reload?.candidate?.pid === pid) return this.carryOut(this.pool.candidateEnded(exit));
-    if (this.pool.retirees.has(pid)) return this.carryOut(this.pool.retireeEnded(pid));
-    const event = { kind: 'ended', exit, atMs: this.nowMs, random: 0.5 } as const;
-    const orders = this.pool.handle(worker.slot, event);
-    if (worker.isTold) this.carryOut(orders);
+    const orders = this.pool.ended(pid, exit, { atMs: this.nowMs, random: 0.5 });
+    if (worker.isTold || worker.isCandidate) this.carryOut(orders);
     else this.#reportOnce(orders, worker.slot);
   }
 

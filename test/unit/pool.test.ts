@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { PoolOrder } from '../../src/core/orders.ts';
 import { Pool } from '../../src/core/pool.ts';
+import { emptySlot, livePid } from '../../src/core/slot-state.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import { testPolicy } from './fake-machine.ts';
 
@@ -22,12 +23,12 @@ function servingPool(workers: number, policy = testPolicy): Pool {
   return pool;
 }
 
+const pidOf = (pool: Pool, slot: number): number => livePid(pool.slots[slot] ?? emptySlot) ?? 0;
 const spawned = (pool: Pool, slot: number, pid: number, atMs: number): PoolOrder[] =>
   pool.handle(slot, { kind: 'spawned', pid, atMs });
-const up = (pool: Pool, slot: number, atMs: number): PoolOrder[] =>
-  pool.handle(slot, { kind: 'up', atMs, isSeen: true });
+const up = (pool: Pool, slot: number, atMs: number): PoolOrder[] => pool.up(pidOf(pool, slot), atMs, true);
 const ended = (pool: Pool, slot: number, how: WorkerExit, atMs: number): PoolOrder[] =>
-  pool.handle(slot, { kind: 'ended', exit: how, atMs, random: 0 });
+  pool.ended(pidOf(pool, slot), how, { atMs, random: 0 });
 const spawnFailed = (pool: Pool, slot: number, errno: number, atMs: number): PoolOrder[] =>
   pool.handle(slot, { kind: 'spawn-failed', atMs, random: 0 }, errno);
 const kinds = (orders: readonly PoolOrder[]): string[] => orders.map((order) => order.kind);

@@ -88,15 +88,16 @@ function happen({ machine, clock, supervisor }: FakePool, happening: Happening, 
 
 /** One worker a slot, and one candidate; whoever lives besides was told to end. */
 function checkNumbers({ machine, supervisor }: FakePool): void {
-  const { slots, reload, retirees } = supervisor.pool;
+  const { slots, reload } = supervisor.pool;
+  const retirees = supervisor.roster.in('retiree').map(({ pid }) => pid);
   const members = slots.flatMap(({ state }) => ('pid' in state ? [state.pid] : []));
   const candidate = reload?.candidate ? [reload.candidate.pid] : [];
-  const known = new Set([...members, ...candidate, ...retirees.keys()]);
-  const isOnce = known.size === members.length + candidate.length + retirees.size;
+  const known = new Set([...members, ...candidate, ...retirees]);
+  const isOnce = known.size === members.length + candidate.length + retirees.length;
   // What not even KILL has ended is no part of the pool any more, but one of its processes.
   const stuck = machine.events.filter((event) => event.event === 'warning' && event.message.includes('KILL'));
   const unknown = machine.live.filter((pid) => !known.has(pid));
-  const ours = new Set(supervisor.facts.livePids());
+  const ours = new Set(supervisor.roster.pids);
   expect([isOnce, unknown.length <= stuck.length, machine.live.every((pid) => ours.has(pid))]).toStrictEqual([
     true,
     true,

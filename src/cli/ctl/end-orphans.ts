@@ -5,6 +5,7 @@ import { SpawnFcgiError } from '../../core/errors.ts';
 import { describeEvent } from '../../core/event-text.ts';
 import { parseAddress, type BoundAddress } from '../../core/pool-id.ts';
 import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
+import { Roster } from '../../core/roster.ts';
 import { workerPidPath } from '../../core/worker-pid-path.ts';
 import { AdoptedWorkers } from '../../supervisor/adopted-workers.ts';
 import { EndedSessions } from '../../supervisor/ended-sessions.ts';
@@ -162,6 +163,7 @@ class Ending {
       {
         clock: systemClock,
         sessions: this.#sessions,
+        roster: new Roster(),
         log,
         method: stopMethod,
         queued: () => this.#queued(),
