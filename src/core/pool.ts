@@ -1,6 +1,7 @@
 // The plan of one pool: its slots, the verdict on the first start, the start limit,
 // scaling, and the one operation under way. Pure: events in, orders out.
 import type { RestartPolicy } from './config.ts';
+import { Life } from './life.ts';
 import { orderTraits, type OrderOf, type PoolOrder } from './orders.ts';
 import { Reload } from './reload.ts';
 import type { EndClass } from './restart-policy.ts';
@@ -9,6 +10,7 @@ import type { Slot, SlotEvent, SlotOrder } from './slot-state.ts';
 import { Slots } from './slots.ts';
 import type { WorkerEnd, WorkerExit } from './worker-exit.ts';
 
+/** How far its life is, for people and clients. */
 export type PoolPhase = 'starting' | 'serving' | 'stopping' | 'stopped';
 
 /** A slot's part in a start: undecided, up, or how its first worker ended. */
@@ -30,6 +32,7 @@ export interface Moment {
 type SlotFact = Exclude<SlotEvent, { kind: 'up' | 'ended' }>;
 
 export class Pool {
+  readonly life = new Life();
   readonly #policy: RestartPolicy;
   readonly #probes: boolean;
   readonly #slots: Slots;
@@ -37,7 +40,6 @@ export class Pool {
   /** Restarts of slots whose first worker died wait until the start is decided. */
   #withheld: PoolOrder[] = [];
   #recentFailuresMs: number[] = [];
-  #phase: PoolPhase = 'starting';
   #reload: Reload | undefined;
   #restart: Restart | undefined;
   #isHandingOver = false;
@@ -54,7 +56,9 @@ export class Pool {
   }
 
   get phase(): PoolPhase {
-    return this.#phase;
+    const { state } = this.life;
+    if (state.kind === 'starting' || state.kind === 'serving') return state.kind;
+    return state.hasWorkers ? 'stopping' : 'stopped';
   }
 
   get slots(): readonly Slot[] {
@@ -106,12 +110,8 @@ export class Pool {
 
   /** Whether the order still holds: nothing begins in a pool that stops, and a slot may be gone or filled by now. */
   heeds(order: PoolOrder): boolean {
-    if (orderTraits[order.kind].isBeginning && this.#isEnding) return false;
+    if (orderTraits[order.kind].isBeginning && this.life.ending) return false;
     return order.kind !== 'spawn' || this.slots[order.slot]?.state.kind === 'exited';
-  }
-
-  get #isEnding(): boolean {
-    return this.#phase === 'stopping' || this.#phase === 'stopped';
   }
 
   start(): PoolOrder[] {
@@ -159,14 +159,14 @@ export class Pool {
     const { pid, atMs } = event;
     this.#slots.admit(slot, pid, atMs);
     if (!this.slots[slot]) return this.#slots.retire(slot, pid);
-    return this.#phase === 'stopping' ? this.#slots.endLatecomer(slot, pid) : this.#advance(slot, event);
+    return this.phase === 'stopping' ? this.#slots.endLatecomer(slot, pid) : this.#advance(slot, event);
   }
 
   #advance(index: number, event: SlotEvent, pid = 0, errno = 0): PoolOrder[] {
     const slot = this.slots[index];
-    if (!slot || this.#phase === 'stopped') return [];
+    if (!slot || this.phase === 'stopped') return [];
     // Starts are ordered together: the first failure may have reached the start limit.
-    if (event.kind === 'spawn-failed' && this.#phase === 'stopping') return [];
+    if (event.kind === 'spawn-failed' && this.phase === 'stopping') return [];
     if (event.kind === 'retry-due' && this.#isWithheld(index)) return [];
     const step = this.#slots.advance(index, event);
     const orders = step.orders.map((order) => addressOrder(index, order));
@@ -192,10 +192,15 @@ export class Pool {
     return [report, ...orders, ...this.#settle()];
   }
 
-  /** Ends every worker; no slot is filled again. */
-  stop(): PoolOrder[] {
-    if (this.#isEnding) return [];
-    this.#phase = 'stopping';
+  /** Ends every worker; no slot is filled again. A pool that is drained has its heirs at work. */
+  stop(how: 'stop' | 'drain' = 'stop'): PoolOrder[] {
+    return this.#end(how);
+  }
+
+  #end(why: 'stop' | 'drain' | 'limited'): PoolOrder[] {
+    const isFirst = !this.life.ending;
+    this.life.change(why);
+    if (!isFirst) return [];
     this.#withheld = [];
     this.#isReloadDue = false;
     const orders = this.#reload?.abandon() ?? [];
@@ -207,14 +212,14 @@ export class Pool {
 
   /** A rolling reload, now or after what is under way; ignored when stopping. */
   requestReload(): PoolOrder[] {
-    if (this.#isEnding) return [];
+    if (this.life.ending) return [];
     this.#isReloadDue = true;
     return this.#settle();
   }
 
   /** All workers end, then those of a new generation start; the caller checks that nothing is under way. */
   requestRestart(): PoolOrder[] {
-    if (this.#phase !== 'serving' || this.operation) return [];
+    if (this.phase !== 'serving' || this.operation) return [];
     const generation = this.#slots.newGeneration();
     this.#restart = { generation, verdicts: undefined };
     const orders: PoolOrder[] = [{ kind: 'restart-begun', generation }];
@@ -224,7 +229,7 @@ export class Pool {
 
   /** Asks for another number of workers; during an operation it is applied at its end. */
   scale(workers: number): PoolOrder[] {
-    if (this.#isEnding) return [];
+    if (this.life.ending) return [];
     this.#wanted = workers;
     return this.#settle();
   }
@@ -280,7 +285,7 @@ export class Pool {
 
   /** The slot's first worker died and the start is not decided: nothing may be started there. */
   #isWithheld(index: number): boolean {
-    return this.#phase === 'starting' && typeof this.#verdicts[index] === 'object';
+    return this.phase === 'starting' && typeof this.#verdicts[index] === 'object';
   }
 
   /** A planned exit fails no reload where recycling is usual, or once the worker has lived for a while. */
@@ -292,19 +297,19 @@ export class Pool {
   /** Records the slot's verdict on the first start; true when it was the slot's first worker that died. */
   #judge(index: number, verdict: Verdict): boolean {
     if (this.#restart?.verdicts?.[index] === 'pending') this.#restart.verdicts[index] = verdict;
-    if (this.#phase !== 'starting' || this.#verdicts[index] !== 'pending') return false;
+    if (this.phase !== 'starting' || this.#verdicts[index] !== 'pending') return false;
     this.#verdicts[index] = verdict;
     return verdict !== 'up';
   }
 
   /** Decides the start, a restart and the stop once every slot has its part; then begins what waits. */
   #settle(): PoolOrder[] {
-    if (this.#phase === 'starting' && !this.#verdicts.includes('pending')) return this.#decideStart();
-    if (this.#phase === 'stopping' && this.#slots.isEmpty) {
-      this.#phase = 'stopped';
+    if (this.phase === 'starting' && !this.#verdicts.includes('pending')) return this.#decideStart();
+    if (this.phase === 'stopping' && this.#slots.isEmpty) {
+      this.life.change('emptied');
       return [{ kind: 'stopped' }];
     }
-    if (this.#phase !== 'serving') return [];
+    if (this.phase !== 'serving') return [];
     const orders = this.#restart ? this.#goOnRestarting(this.#restart) : [];
     return this.operation ? orders : [...orders, ...this.#beginWhatWaits()];
   }
@@ -345,10 +350,10 @@ export class Pool {
     const firstEnds = this.#verdicts.map((verdict) => (typeof verdict === 'string' ? undefined : verdict));
     const dead = firstEnds.filter((end) => end !== undefined);
     if (dead.length === this.#verdicts.length) {
-      this.#phase = 'stopped';
+      this.life.change('failed');
       return [{ kind: 'start-failed', firstEnds: dead }];
     }
-    this.#phase = 'serving';
+    this.life.change('up');
     const orders = this.#withheld;
     this.#withheld = [];
     return [{ kind: 'report-up', firstEnds }, ...orders, ...this.#settle()];
@@ -356,7 +361,7 @@ export class Pool {
 
   #exceedsStartLimit(end: EndClass, event: SlotEvent): boolean {
     const limit = this.#policy.startLimit;
-    if (!limit || end === 'planned' || !('atMs' in event) || this.#phase !== 'serving') return false;
+    if (!limit || end === 'planned' || !('atMs' in event) || this.phase !== 'serving') return false;
     this.#recentFailuresMs = [...this.#recentFailuresMs, event.atMs].filter(
       (at) => event.atMs - at < limit.withinMs,
     );
@@ -364,7 +369,7 @@ export class Pool {
   }
 
   #giveUp(): PoolOrder[] {
-    return [{ kind: 'start-limit-reached' }, ...this.stop()];
+    return [{ kind: 'start-limit-reached' }, ...this.#end('limited')];
   }
 }
 

@@ -6,6 +6,7 @@ import { everyStep } from '../core/every-step.ts';
 import { describeLeft, describeUnendable, type LeftProcess } from '../core/left-process.ts';
 import { OrderQueue, type Hands } from '../core/order-queue.ts';
 import type { OrderOf, PoolOrder } from '../core/orders.ts';
+import type { Life } from '../core/life.ts';
 import { Pool, type Moment, type PoolPhase } from '../core/pool.ts';
 import type { AdoptedWorker, Roster } from '../core/roster.ts';
 import type { WorkerEnd, WorkerExit } from '../core/worker-exit.ts';
@@ -50,13 +51,8 @@ export class Supervisor {
   readonly #delayed = new Set<number>();
   /** Of workers that ended while the pool was stopping. */
   readonly #ended: EndedSessions;
-  #status: number = exitStatus.ok;
-  #isStartDecided = false;
-  #isStopping = false;
-  #isAskedToStop = false;
-  #isKilling = false;
-  /** Another supervisor's workers serve on the socket. */
-  #isDraining = false;
+  /** Nothing was left behind. */
+  #isWhole = true;
   #giveUpAtMs = Number.POSITIVE_INFINITY;
   #cancelDeadline: (() => void) | undefined;
   #operation: { readonly sinceMs: number; readonly listeners: OperationListener[] } | undefined;
@@ -110,9 +106,16 @@ export class Supervisor {
     this.#upWatch = new UpWatch(
       clock,
       machine.readiness,
-      () => workersToWatch(this.#pool, settings, this.#isStartDecided, clock.nowMs()),
+      () => workersToWatch(this.#pool, settings, clock.nowMs()),
       ({ pid }, atMs, isSeen) => this.#noteUp(pid, atMs, isSeen),
     );
+    this.#life.subscribe((now) => {
+      if (now.kind === 'killing') this.#kill(now.cause);
+    });
+  }
+
+  get #life(): Life {
+    return this.#pool.life;
   }
 
   get phase(): PoolPhase {
@@ -181,13 +184,14 @@ export class Supervisor {
     if (!worker) return;
     const { slot } = worker;
     const now = this.#now();
+    const ended = { ...worker, isOfStart: this.#life.state.kind === 'starting' };
     this.#takeSteps(
       () => this.#machine.sharedSocket.restore(),
       () => this.#machine.records.ended(slot, pid),
       () => this.#gracefulEnd.leaderEnded(pid, exit),
     );
     // Replace first, clean up behind it afterwards: the respawn is what users wait for.
-    this.#carryOut(this.#pool.ended(pid, exit, now), worker);
+    this.#carryOut(this.#pool.ended(pid, exit, now), ended);
     this.#seeToSession(pid, this.#machine.sessions);
     // One that outlived the operation may have been the last of its release.
     if (worker.generation !== this.#pool.generation && !this.#pool.operation) this.#letGoOfReleases();
@@ -195,22 +199,17 @@ export class Supervisor {
 
   /** Ends the pool; asked a second time, with KILL at once. */
   stop(reason: string): void {
-    if (this.#isAskedToStop) {
-      this.#kill('second signal');
-      return;
-    }
-    this.#isAskedToStop = true;
-    // The start limit, or a start that failed, ends the pool already: this was the first signal.
-    if (this.#isStopping) return;
-    this.#machine.log.write({ event: 'stopping', reason });
+    const isFirst = !this.#life.ending;
     const orders = this.#pool.stop();
+    if (!isFirst) return;
+    this.#machine.log.write({ event: 'stopping', reason });
     this.#beginStop();
     this.#carryOut(orders);
   }
 
   /** A rolling reload; during one, one more afterwards, for everybody who asked. */
   reload(listener?: OperationListener): void {
-    if (this.#isStopping) {
+    if (this.#life.ending) {
       listener?.({ kind: 'stopped' });
       return;
     }
@@ -220,7 +219,7 @@ export class Supervisor {
 
   /** Old workers end, then new ones start; false when something else is under way. */
   restart(listener?: OperationListener): boolean {
-    if (this.#pool.operation || this.#isStopping || this.#pool.phase !== 'serving') return false;
+    if (this.#pool.operation || this.#life.state.kind !== 'serving') return false;
     this.#operation = { sinceMs: this.#machine.clock.nowMs(), listeners: listener ? [listener] : [] };
     this.#carryOut(this.#pool.requestRestart());
     return true;
@@ -242,7 +241,7 @@ export class Supervisor {
   /** Workers of another supervisor are ended gracefully; they are part of the pool until then. */
   endAdopted(workers: readonly AdoptedWorker[]): void {
     if (workers.length === 0) return;
-    if (this.#isStopping) this.#machine.stopGuard.add(workers);
+    if (this.#life.ending) this.#machine.stopGuard.add(workers);
     this.#adopted.end(workers, this.#deadline());
   }
 
@@ -254,7 +253,7 @@ export class Supervisor {
 
   /** A worker has ended just now: what it has left ends, too. */
   #seeToSession(pid: number, sessions: Sessions): void {
-    if (!this.#isStopping) {
+    if (!this.#life.ending) {
       this.#sweep.add(pid, sessions);
       // Who lost his parent just now can be told from here on.
       this.#takeSteps(() => this.#strays.amongOrphans());
@@ -266,15 +265,13 @@ export class Supervisor {
 
   /** Another supervisor, the heir, has the pool now: our workers end, and nothing else. */
   drain(heir: AdoptedWorker | undefined): void {
-    if (this.#isStopping) return;
-    this.#isDraining = true;
-    const orders = this.#pool.stop();
+    if (this.#life.ending) return;
+    const orders = this.#pool.stop('drain');
     this.#beginStop(heir);
     this.#carryOut(orders);
   }
 
   #beginStop(heir?: AdoptedWorker): void {
-    this.#isStopping = true;
     const { clock, stopGuard } = this.#machine;
     this.#ended.takeOver(this.#sweep.pending);
     const own = this.roster.pids;
@@ -286,7 +283,7 @@ export class Supervisor {
       () => this.#sweep.cancel(),
       () => this.#ended.signal('SIGTERM'),
     );
-    this.#cancelDeadline ??= clock.after(this.#settings.stopTimeoutMs, () => this.#kill('--stop-timeout'));
+    this.#cancelDeadline ??= clock.after(this.#settings.stopTimeoutMs, () => this.#life.change('overdue'));
     const told = this.#nextListeners.splice(0);
     this.#takeSteps(
       () => this.#endStrays(),
@@ -302,7 +299,7 @@ export class Supervisor {
     const { holders, isCertain } = this.#strays.amongOrphans();
     const known = new Set(this.#adopted.pids);
     this.endAdopted(holders.filter(({ pid }) => !known.has(pid)));
-    if (this.#isKilling && holders.length > 0) this.#adopted.kill();
+    if (this.#life.state.kind === 'killing' && holders.length > 0) this.#adopted.kill();
     return isCertain;
   }
 
@@ -322,15 +319,13 @@ export class Supervisor {
    */
   #deadline(): Deadline {
     const endMs = this.#machine.clock.nowMs() + this.#settings.stopTimeoutMs;
-    if (!this.#isStopping && this.#pool.phase !== 'stopping')
-      return { termAtMs: endMs, killAtMs: endMs + lastTermMs, isReplaced: true };
+    const { ending } = this.#life;
+    if (!ending) return { termAtMs: endMs, killAtMs: endMs + lastTermMs, isReplaced: true };
     const termAtMs = endMs - Math.min(lastTermMs, this.#settings.stopTimeoutMs / 2);
-    return { termAtMs, killAtMs: Number.POSITIVE_INFINITY, isReplaced: this.#isDraining };
+    return { termAtMs, killAtMs: Number.POSITIVE_INFINITY, isReplaced: ending.reason === 'drained' };
   }
 
   #kill(reason: string): void {
-    if (this.#isKilling) return;
-    this.#isKilling = true;
     this.#giveUpAtMs = this.#machine.clock.nowMs() + afterKillMs;
     const workers = [...this.roster.pids, ...this.#adopted.pids];
     const reportCut = [this.#gracefulEnd.beforeKill(reason), this.#adopted.beforeKill(reason)];
@@ -401,7 +396,7 @@ export class Supervisor {
       'report-up': ({ firstEnds }) => this.#reportUp(firstEnds),
       'start-failed': ({ firstEnds }) => this.#failStart(firstEnds),
       'start-limit-reached': () => this.#reachStartLimit(),
-      stopped: () => this.#awaitEmptySessions(() => this.#outcome.stopped(this.#status)),
+      stopped: () => this.#awaitEmptySessions(() => this.#outcome.stopped(this.#status())),
       try: (order) => this.#try(order),
       probe: (order) => this.#probe(order),
       promoted: ({ slot, pid }) => this.#promote(slot, pid),
@@ -415,7 +410,7 @@ export class Supervisor {
   }
 
   #terminate(pids: readonly number[]): void {
-    if (!this.#isKilling) this.#gracefulEnd.end(pids, this.#deadline());
+    if (this.#life.state.kind !== 'killing') this.#gracefulEnd.end(pids, this.#deadline());
   }
 
   #resetSocket(): void {
@@ -427,7 +422,6 @@ export class Supervisor {
   }
 
   #reportUp(firstEnds: readonly (WorkerEnd | undefined)[]): void {
-    this.#isStartDecided = true;
     this.#machine.sharedSocket.settle();
     this.#outcome.up(firstEnds);
   }
@@ -439,8 +433,11 @@ export class Supervisor {
     const now = this.#now();
     if ('errno' in result) {
       const failed = { kind: 'spawn-failed', ...now } as const;
-      const tried = { pid: 0, startedAtMs: now.atMs, generation };
-      this.#orders.tellLater(() => this.#carryOut(this.#pool.handle(slot, failed, result.errno), tried));
+      this.#orders.tellLater(() => {
+        const isOfStart = this.#life.state.kind === 'starting';
+        const tried = { pid: 0, startedAtMs: now.atMs, generation, isOfStart };
+        this.#carryOut(this.#pool.handle(slot, failed, result.errno), tried);
+      });
       return;
     }
     this.#carryOut(this.#pool.handle(slot, { kind: 'spawned', pid: result.pid, atMs: now.atMs }));
@@ -577,7 +574,7 @@ export class Supervisor {
 
   #reportEnd(order: OrderOf<'report-end'>, ended: EndedWorker | undefined): void {
     // The verdict on a first start is the command's to print.
-    if (!this.#isStartDecided) return;
+    if (ended?.isOfStart) return;
     const { clock, log, spawner } = this.#machine;
     const { slot, end } = order;
     this.#facts.noteEnd(slot, end);
@@ -595,18 +592,21 @@ export class Supervisor {
   }
 
   #reachStartLimit(): void {
-    this.#status = exitStatus.startLimit;
     const limit = this.#settings.restart.startLimit;
     if (limit) this.#machine.log.write({ event: 'start-limit-reached', ...limit });
     this.#beginStop();
   }
 
-  /** A pool that has not ended whole has not ended well. */
   #tellLeft(): void {
     const left = this.#left.all();
-    if (left.length === 0) return;
-    this.#warn(describeLeft(left));
-    if (this.#status === exitStatus.ok) this.#status = exitStatus.failed;
+    if (left.length > 0) this.#warn(describeLeft(left));
+    this.#isWhole = left.length === 0;
+  }
+
+  /** A pool that has not ended whole has not ended well. */
+  #status(): number {
+    if (this.#life.ending?.reason === 'start-limit') return exitStatus.startLimit;
+    return this.#isWhole ? exitStatus.ok : exitStatus.failed;
   }
 
   /** Workers are gone; their children may take until the deadline. */
@@ -618,7 +618,7 @@ export class Supervisor {
       let isCertain = false;
       this.#takeSteps(() => {
         // Again at every look: a fork may have escaped the last one.
-        const seen = this.#ended.signal(this.#isKilling ? 'SIGKILL' : 'SIGTERM');
+        const seen = this.#ended.signal(this.#life.state.kind === 'killing' ? 'SIGKILL' : 'SIGTERM');
         isCertain = this.#endStrays() && seen.isCertain;
         members = seen.members.filter(({ pid }) => !this.#left.has(pid));
       });
@@ -635,6 +635,7 @@ export class Supervisor {
         () => this.#tellLeft(),
         () => stopGuard.end(),
       );
+      this.#life.change('cleared');
       done();
     };
     // Next tick: the caller still has to note the session of the worker that just ended.
@@ -654,4 +655,6 @@ interface EndedWorker {
   readonly pid: number;
   readonly generation: number;
   readonly startedAtMs: number;
+  /** The start was not decided yet. */
+  readonly isOfStart: boolean;
 }

@@ -7,9 +7,8 @@ import type { PoolSettings } from './settings.ts';
 import { memberRule, seenRule, type StartingWorker } from './up-watch.ts';
 
 export function workersToWatch(
-  pool: Pick<Pool, 'slots' | 'roster' | 'isGrown'>,
+  pool: Pick<Pool, 'life' | 'slots' | 'roster' | 'isGrown'>,
   settings: PoolSettings,
-  isStartDecided: boolean,
   nowMs: number,
 ): StartingWorker[] {
   const { settleMs, isNotified, isTakingOver } = settings;
@@ -19,7 +18,8 @@ export function workersToWatch(
   // No trial goes before a takeover: the first workers are on trial themselves.
   const trial = { ...careful, notBeforeMs: Math.min(settings.restart.minUptimeMs, settleMs) };
   const firstRule = isTakingOver ? trial : isNotified ? careful : memberRule;
-  const rule = isStartDecided ? (isNotified ? careful : memberRule) : firstRule;
+  const isFirst = pool.life.state.kind === 'starting';
+  const rule = isFirst ? firstRule : isNotified ? careful : memberRule;
   // By living alone a worker of a slot that was added is up as late as one of a reload.
   const grownRule = rule === memberRule ? { ...memberRule, upByAgeMs: settleMs } : rule;
   const members = pool.slots.flatMap(({ state, memory }, slot) => {
