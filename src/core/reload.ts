@@ -1,5 +1,6 @@
 // One rolling reload: which slot is next, who the candidate is, what turned it
 // round. Decides by rollout.ts what is done with the pool's slots.
+import type { Operation, OperationFact } from './operation.ts';
 import type { PoolOrder, ReloadFailure } from './orders.ts';
 import {
   decideRollout,
@@ -16,7 +17,8 @@ interface Candidate {
   readonly startedAtMs: number;
 }
 
-export class Reload {
+export class Reload implements Operation {
+  readonly kind = 'reload';
   readonly from: number;
   readonly to: number;
   readonly #slots: Slots;
@@ -28,12 +30,17 @@ export class Reload {
   #failure: ReloadFailure | undefined;
   /** Timers carry the step that they were armed in; those of an earlier one are late. */
   #step = 0;
+  #isOver = false;
 
-  constructor(slots: Slots, generations: { from: number; to: number }, probes: boolean) {
+  constructor(slots: Slots, probes: boolean) {
     this.#slots = slots;
-    this.from = generations.from;
-    this.to = generations.to;
+    this.from = slots.generation;
+    this.to = slots.newGeneration();
     this.#stage = probes ? 'probing' : 'trying';
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   get stage(): RolloutStage {
@@ -59,22 +66,60 @@ export class Reload {
   }
 
   begin(): PoolOrder[] {
-    if (this.#stage !== 'probing') return this.#next();
+    const begun: PoolOrder = { kind: 'reload-begun', generation: this.to };
+    if (this.#stage !== 'probing') return [begun, ...this.#next()];
     this.#step++;
-    return [{ kind: 'probe', generation: this.to, step: this.#step }];
+    return [begun, { kind: 'probe', generation: this.to, step: this.#step }];
+  }
+
+  tell(fact: OperationFact): PoolOrder[] {
+    const isNow = !('step' in fact) || fact.step === this.#step;
+    switch (fact.kind) {
+      case 'candidate-spawned':
+        return this.#candidateSpawned(fact, isNow);
+      case 'candidate-up':
+        return this.#candidateUp(fact.atMs);
+      case 'candidate-failed':
+        return isNow ? this.#candidateLost({ kind: 'not-executed', errno: fact.errno }) : [];
+      case 'candidate-ended':
+        return this.#candidateLost(fact.exit);
+      case 'late':
+        return isNow ? this.#take('late', { kind: 'late', slot: this.#slot }) : [];
+      case 'probed':
+        return isNow ? this.#probed(fact.refusal, fact.isLate ?? false) : [];
+      case 'settled':
+        return isNow ? this.#take('settled', undefined) : [];
+      case 'gone':
+        return fact.pid === this.#old ? this.#take('gone', undefined) : [];
+      case 'fell':
+        return this.#fell(fact.slot, fact.pid, fact.end);
+      case 'judged':
+        return [];
+    }
+  }
+
+  /** Whether the unasked end of this slot's worker is the reload's to answer. */
+  concerns(slot: number): boolean {
+    return this.#slots.generationOf(slot) === this.to;
+  }
+
+  /** The pool stops: the candidate must not be forgotten. */
+  abandon(): PoolOrder[] {
+    this.#isOver = true;
+    return this.#endCandidate();
   }
 
   /** A worker that was started for a step that is over is not wanted any more. */
-  awaits(step: number): boolean {
-    return step === this.#step && !this.#candidate;
-  }
-
-  candidateSpawned(pid: number, startedAtMs: number): PoolOrder[] {
-    this.#candidate = { pid, startedAtMs };
+  #candidateSpawned(
+    { slot, pid, atMs }: Extract<OperationFact, { kind: 'candidate-spawned' }>,
+    isNow: boolean,
+  ): PoolOrder[] {
+    if (!isNow || this.#candidate) return this.#slots.retire(slot, pid);
+    this.#candidate = { pid, startedAtMs: atMs };
     return [];
   }
 
-  candidateUp(atMs: number): PoolOrder[] {
+  #candidateUp(atMs: number): PoolOrder[] {
     const candidate = this.#candidate;
     if (!candidate || decideRollout(this.#stage, 'up') !== 'promote') return [];
     this.#candidate = undefined;
@@ -86,50 +131,26 @@ export class Reload {
     return orders;
   }
 
-  candidateFailed(step: number, errno: number): PoolOrder[] {
-    return step === this.#step ? this.candidateLost({ kind: 'not-executed', errno }) : [];
-  }
-
-  candidateLost(end: WorkerEnd): PoolOrder[] {
+  #candidateLost(end: WorkerEnd): PoolOrder[] {
     const pid = this.#candidate?.pid ?? 0;
     this.#candidate = undefined;
     return this.#take('lost', { kind: 'ended', slot: this.#slot, pid, end });
   }
 
-  late(step: number): PoolOrder[] {
-    return step === this.#step ? this.#take('late', { kind: 'late', slot: this.#slot }) : [];
-  }
-
-  probed(step: number, refusal: string | undefined, isLate: boolean): PoolOrder[] {
-    if (step !== this.#step) return [];
+  #probed(refusal: string | undefined, isLate: boolean): PoolOrder[] {
     return refusal === undefined
       ? this.#take('answered', undefined)
       : this.#take(isLate ? 'late' : 'lost', { kind: 'no-answer', reason: refusal, isLate });
   }
 
-  settled(step: number): PoolOrder[] {
-    return step === this.#step ? this.#take('settled', undefined) : [];
-  }
-
-  /** A worker that had been told to end is gone. */
-  gone(pid: number): PoolOrder[] {
-    return pid === this.#old ? this.#take('gone', undefined) : [];
-  }
-
-  /** Whether the unasked end of this slot's worker is the reload's to answer. */
-  concerns(slot: number): boolean {
-    return this.#slots.generationOf(slot) === this.to;
-  }
-
-  /** A worker of the new generation ended unasked; its slot is empty now. */
-  fell(slot: number, pid: number, end: WorkerEnd): PoolOrder[] {
+  /** A worker of the new generation ended unasked. */
+  #fell(slot: number, pid: number, end: WorkerEnd): PoolOrder[] {
     const action = decideRollout(this.#stage, 'fell');
     if (action === 'refill') return this.#slots.fill(slot, this.from);
     return this.#take('fell', { kind: 'ended', slot, pid, end });
   }
 
-  /** The pool stops: the candidate must not be forgotten. */
-  abandon(): PoolOrder[] {
+  #endCandidate(): PoolOrder[] {
     const candidate = this.#candidate;
     this.#candidate = undefined;
     return candidate ? this.#slots.retire(this.#slot, candidate.pid) : [];
@@ -181,7 +202,7 @@ export class Reload {
    * that the old program still works. Where only empty ones are left, the worker of one has to prove it.
    */
   #turnRound(): PoolOrder[] {
-    const orders = this.abandon();
+    const orders = this.#endCandidate();
     this.#stage = 'reverting';
     const empty = this.#emptied();
     const isProven = this.#slots.numbers.some(
@@ -200,12 +221,16 @@ export class Reload {
 
   /** The old program is gone too: what is empty is tried again with the new one. */
   #giveUp(): PoolOrder[] {
-    const orders = this.abandon();
+    const orders = this.#endCandidate();
     const filled = this.#emptied().flatMap((slot) => this.#slots.fill(slot, this.to));
     return [...orders, ...filled, this.#end('partly')];
   }
 
+  /** After it its generation, or the old one, is in service; "partly": what is started comes from the path that still is there. */
   #end(result: ReloadResult): PoolOrder {
+    this.#isOver = true;
+    this.#slots.serve(result === 'reloaded' || result === 'partly' ? this.to : this.from);
+    this.#slots.alignEmpty();
     return { kind: 'reload-ended', result, generation: this.to, failure: this.#failure };
   }
 }

@@ -214,20 +214,20 @@ export class Supervisor {
       return;
     }
     if (listener) this.#nextListeners.push(listener);
-    this.#carryOut(this.#pool.requestReload());
+    this.#carryOut(this.#pool.ask({ kind: 'reload' }));
   }
 
   /** Old workers end, then new ones start; false when something else is under way. */
   restart(listener?: OperationListener): boolean {
     if (this.#pool.operation || this.#life.state.kind !== 'serving') return false;
     this.#operation = { sinceMs: this.#machine.clock.nowMs(), listeners: listener ? [listener] : [] };
-    this.#carryOut(this.#pool.requestRestart());
+    this.#carryOut(this.#pool.ask({ kind: 'restart' }));
     return true;
   }
 
   /** Asks for that many workers, at least one. */
   scale(workers: number): void {
-    this.#carryOut(this.#pool.scale(Math.max(1, workers)));
+    this.#carryOut(this.#pool.ask({ kind: 'scale', workers: Math.max(1, workers) }));
   }
 
   /** `taker`: the supervisor that takes the pool over. */
@@ -235,7 +235,7 @@ export class Supervisor {
     // A worker may have started it, by a deploy script for example: it would be one of those that have left then.
     if (isHandingOver && taker > 0) this.#machine.socketHolders.spare(taker);
     this.#handingOverSinceMs = isHandingOver ? this.#machine.clock.nowMs() : undefined;
-    this.#carryOut(this.#pool.setHandingOver(isHandingOver));
+    this.#carryOut(this.#pool.ask({ kind: 'handover', isHeld: isHandingOver }));
   }
 
   /** Workers of another supervisor are ended gracefully; they are part of the pool until then. */
@@ -400,7 +400,8 @@ export class Supervisor {
       try: (order) => this.#try(order),
       probe: (order) => this.#probe(order),
       promoted: ({ slot, pid }) => this.#promote(slot, pid),
-      settle: ({ step }) => this.#after(this.#settings.settleMs, () => this.#pool.settled(step)),
+      settle: ({ step }) =>
+        this.#after(this.#settings.settleMs, () => this.#pool.tell({ kind: 'settled', step })),
       'reload-begun': ({ generation }) => this.#beginReload(generation),
       'reload-ended': (order) => this.#endReload(order),
       'restart-begun': ({ generation }) => log.write({ event: 'restart-started', generation }),
@@ -462,12 +463,12 @@ export class Supervisor {
     const result = this.#spawnOf(generation);
     const { atMs } = this.#now();
     if ('errno' in result) {
-      this.#carryOut(this.#pool.candidateFailed(step, result.errno));
+      this.#carryOut(this.#pool.tell({ kind: 'candidate-failed', step, errno: result.errno }));
       return;
     }
     this.#carryOut(this.#pool.tried(order, result.pid, atMs));
     this.#takeSteps(() => this.#machine.records.started(slot, result.pid, 'candidate'));
-    this.#after(this.#settings.readyTimeoutMs, () => this.#pool.late(step));
+    this.#after(this.#settings.readyTimeoutMs, () => this.#pool.tell({ kind: 'late', step }));
     this.#upWatch.wake();
   }
 
@@ -477,7 +478,9 @@ export class Supervisor {
       () => this.looksWork(),
       (refusal) => {
         this.#trialWords = refusal?.words ?? [];
-        this.#carryOut(this.#pool.probed(step, refusal?.reason, refusal?.isLate));
+        this.#carryOut(
+          this.#pool.tell({ kind: 'probed', step, refusal: refusal?.reason, isLate: refusal?.isLate }),
+        );
       },
     );
   }

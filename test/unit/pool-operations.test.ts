@@ -43,7 +43,7 @@ class Driver {
   }
 
   reload(): this {
-    return this.run(this.pool.requestReload());
+    return this.run(this.pool.ask({ kind: 'reload' }));
   }
 
   candidateUp(): this {
@@ -81,15 +81,15 @@ class Driver {
   }
 
   settle(): this {
-    return this.run(this.pool.settled(this.#step));
+    return this.run(this.pool.tell({ kind: 'settled', step: this.#step }));
   }
 
   late(): this {
-    return this.run(this.pool.late(this.#step));
+    return this.run(this.pool.tell({ kind: 'late', step: this.#step }));
   }
 
   answer(refusal?: string): this {
-    return this.run(this.pool.probed(this.#step, refusal));
+    return this.run(this.pool.tell({ kind: 'probed', step: this.#step, refusal: refusal }));
   }
 
   /** The whole way: each candidate is up, each old worker ends. */
@@ -119,7 +119,7 @@ class Driver {
         this.#step = order.step;
         if (this.execFails.has(order.generation)) {
           this.lines.push(`exec of a candidate fails`);
-          this.run(this.pool.candidateFailed(order.step, 2));
+          this.run(this.pool.tell({ kind: 'candidate-failed', step: order.step, errno: 2 }));
           return;
         }
         const pid = this.#nextPid++;
@@ -222,7 +222,7 @@ describe('a rolling reload', () => {
     const pool = new Pool(1, testPolicy);
     pool.start();
     pool.handle(0, { kind: 'spawned', pid: 100, atMs: 1 });
-    expect(pool.requestReload()).toStrictEqual([]);
+    expect(pool.ask({ kind: 'reload' })).toStrictEqual([]);
     const kinds = pool.up(100, 2, true).map((order) => order.kind);
     expect(kinds).toStrictEqual(['report-up', 'reload-begun', 'try']);
   });
@@ -230,7 +230,7 @@ describe('a rolling reload', () => {
   test('that asks one worker first replaces nobody before it has answered', () => {
     const driver = new Driver(1, { probes: true }).reload();
     expect(driver.take()).toStrictEqual(['reload-begun', 'probe']);
-    driver.run(driver.pool.probed(driver.pool.reload ? 1 : 0, undefined));
+    driver.run(driver.pool.tell({ kind: 'probed', step: driver.pool.reload ? 1 : 0 }));
     expect(driver.take()).toStrictEqual(['try 0: 101/2']);
   });
 
@@ -238,7 +238,9 @@ describe('a rolling reload', () => {
     const driver = new Driver(2, { probes: true }).reload();
     driver.take();
     driver.settle().candidateUp().candidateUp().retireeEnds(100);
-    driver.run(driver.pool.candidateFailed(0, 2)).run(driver.pool.probed(0, undefined));
+    driver
+      .run(driver.pool.tell({ kind: 'candidate-failed', step: 0, errno: 2 }))
+      .run(driver.pool.tell({ kind: 'probed', step: 0 }));
     expect(driver.take()).toStrictEqual([]);
     expect(driver.pool.reload).toMatchObject({ stage: 'probing', to: 2 });
     expect(driver.late().take()).toStrictEqual(['timed-out 2 late']);
@@ -246,7 +248,7 @@ describe('a rolling reload', () => {
 
   test('whose probe is not answered ends nobody', () => {
     const driver = new Driver(1, { probes: true }).reload();
-    driver.run(driver.pool.probed(1, 'no answer'));
+    driver.run(driver.pool.tell({ kind: 'probed', step: 1, refusal: 'no answer' }));
     expect(driver.take()).toStrictEqual(['reload-begun', 'probe', 'rolled-back 2 no-answer']);
     expect(driver.slots).toStrictEqual(['100/1']);
   });
@@ -336,7 +338,7 @@ describe('a reload fails', () => {
 
   test('because the only new worker ended: it is over, and what was asked for meanwhile begins', () => {
     const driver = new Driver(1).reload().candidateUp().retireeEnds(100).reload();
-    driver.run(driver.pool.scale(2)).take();
+    driver.run(driver.pool.ask({ kind: 'scale', workers: 2 })).take();
     expect(driver.slotEnds(0).candidateUp().take()).toStrictEqual([
       'report-end',
       'try 0: 102/1',
@@ -498,7 +500,11 @@ describe('a planned exit of a new worker', () => {
 
   test('fails a reload of a pool whose workers recycled under another program only', () => {
     const driver = new Driver(1).slotEnds(0, exit(0)).slotUp(0);
-    driver.run(driver.pool.requestRestart()).retireeEnds(101).slotUp(0).reload();
+    driver
+      .run(driver.pool.ask({ kind: 'restart' }))
+      .retireeEnds(101)
+      .slotUp(0)
+      .reload();
     driver.candidateUp().retireeEnds(102);
     expect(driver.slotEnds(0, exit(0)).candidateUp().take()).toContain('rolled-back 3 ended');
   });
@@ -539,7 +545,7 @@ describe('a stop during a reload', () => {
     pool.start();
     pool.handle(0, { kind: 'spawned', pid: 100, atMs: 1 });
     pool.up(100, 2, true);
-    pool.requestReload();
+    pool.ask({ kind: 'reload' });
     pool.stop();
     expect(pool.tried({ kind: 'try', slot: 0, generation: 2, step: 1 }, 101, 3)).toStrictEqual([
       { kind: 'terminate', slot: 0, pid: 101 },
@@ -553,7 +559,7 @@ describe('a stop during a reload', () => {
 describe('a restart', () => {
   test('ends all workers, then starts all of a new generation, and is done when they are up', () => {
     const driver = new Driver(2);
-    expect(driver.run(driver.pool.requestRestart()).take()).toStrictEqual([
+    expect(driver.run(driver.pool.ask({ kind: 'restart' })).take()).toStrictEqual([
       'restart-begun',
       'end 100',
       'end 101',
@@ -572,7 +578,7 @@ describe('a restart', () => {
   test('whose workers do not come up says so, and the slots back off', () => {
     const driver = new Driver(1);
     driver.execFails.add(2);
-    driver.run(driver.pool.requestRestart()).retireeEnds(100);
+    driver.run(driver.pool.ask({ kind: 'restart' })).retireeEnds(100);
     expect(driver.take()).toStrictEqual([
       'restart-begun',
       'end 100',
@@ -587,12 +593,12 @@ describe('a restart', () => {
   test('is refused while something else is under way', () => {
     const driver = new Driver(1).reload();
     driver.take();
-    expect(driver.run(driver.pool.requestRestart()).take()).toStrictEqual([]);
+    expect(driver.run(driver.pool.ask({ kind: 'restart' })).take()).toStrictEqual([]);
   });
 
   test('lets a reload wait that is asked for meanwhile', () => {
     const driver = new Driver(1);
-    driver.run(driver.pool.requestRestart()).reload();
+    driver.run(driver.pool.ask({ kind: 'restart' })).reload();
     driver.retireeEnds(100);
     expect(driver.take()).not.toContain('reload-begun');
     expect(driver.slotUp(0).take()).toStrictEqual(['restarted 2 true', 'reload-begun', 'try 0: 102/3']);
@@ -600,7 +606,7 @@ describe('a restart', () => {
 
   test('is over when the pool stops', () => {
     const driver = new Driver(1);
-    driver.run(driver.pool.requestRestart());
+    driver.run(driver.pool.ask({ kind: 'restart' }));
     driver.run(driver.pool.stop());
     driver.take();
     expect(driver.retireeEnds(100).take()).toStrictEqual(['stopped']);
@@ -611,7 +617,7 @@ describe('scaling', () => {
   test('up starts workers in new slots, of the generation in service', () => {
     const driver = new Driver(1).reload().complete();
     driver.take();
-    expect(driver.run(driver.pool.scale(3)).take()).toStrictEqual([
+    expect(driver.run(driver.pool.ask({ kind: 'scale', workers: 3 })).take()).toStrictEqual([
       'spawn 1: 102/2',
       'spawn 2: 103/2',
       'scaled 3',
@@ -620,7 +626,11 @@ describe('scaling', () => {
 
   test('down ends the workers of the highest slots', () => {
     const driver = new Driver(3);
-    expect(driver.run(driver.pool.scale(1)).take()).toStrictEqual(['end 102', 'end 101', 'scaled 1']);
+    expect(driver.run(driver.pool.ask({ kind: 'scale', workers: 1 })).take()).toStrictEqual([
+      'end 102',
+      'end 101',
+      'scaled 1',
+    ]);
     expect(driver.slots).toStrictEqual(['100/1']);
     driver.run(driver.pool.stop());
     driver.slotEnds(0);
@@ -633,14 +643,17 @@ describe('scaling', () => {
     const driver = new Driver(2).slotEnds(1);
     driver.slotEnds(1);
     driver.take();
-    expect(driver.run(driver.pool.scale(1)).take()).toStrictEqual(['cancel-retry', 'scaled 1']);
+    expect(driver.run(driver.pool.ask({ kind: 'scale', workers: 1 })).take()).toStrictEqual([
+      'cancel-retry',
+      'scaled 1',
+    ]);
     expect(driver.run(driver.pool.handle(1, { kind: 'retry-due' })).take()).toStrictEqual([]);
   });
 
   test('during a reload is applied at its end', () => {
     const driver = new Driver(1).reload();
     driver.take();
-    expect(driver.run(driver.pool.scale(2)).take()).toStrictEqual([]);
+    expect(driver.run(driver.pool.ask({ kind: 'scale', workers: 2 })).take()).toStrictEqual([]);
     expect(driver.pool.wanted).toBe(2);
     driver.complete();
     expect(driver.take().slice(-3)).toStrictEqual(['reloaded 2', 'spawn 1: 102/2', 'scaled 2']);
@@ -648,24 +661,29 @@ describe('scaling', () => {
 
   test('to the number that there is changes nothing', () => {
     const driver = new Driver(2);
-    expect(driver.run(driver.pool.scale(2)).take()).toStrictEqual([]);
+    expect(driver.run(driver.pool.ask({ kind: 'scale', workers: 2 })).take()).toStrictEqual([]);
   });
 
   test('of a pool that stops is ignored', () => {
     const driver = new Driver(1);
     driver.run(driver.pool.stop());
     driver.take();
-    expect(driver.run(driver.pool.scale(4)).take()).toStrictEqual([]);
+    expect(driver.run(driver.pool.ask({ kind: 'scale', workers: 4 })).take()).toStrictEqual([]);
   });
 });
 
 describe('a handover', () => {
   test('holds reloads and scaling back, but replaces workers', () => {
     const driver = new Driver(1);
-    driver.run(driver.pool.setHandingOver(true));
-    expect(driver.reload().run(driver.pool.scale(2)).take()).toStrictEqual([]);
+    driver.run(driver.pool.ask({ kind: 'handover', isHeld: true }));
+    expect(
+      driver
+        .reload()
+        .run(driver.pool.ask({ kind: 'scale', workers: 2 }))
+        .take(),
+    ).toStrictEqual([]);
     expect(driver.slotEnds(0).take()).toStrictEqual(['report-end', 'spawn 0: 101/1']);
-    expect(driver.run(driver.pool.setHandingOver(false)).take()).toStrictEqual([
+    expect(driver.run(driver.pool.ask({ kind: 'handover', isHeld: false })).take()).toStrictEqual([
       'reload-begun',
       'try 0: 102/2',
     ]);
@@ -675,8 +693,11 @@ describe('a handover', () => {
 
   test('and fewer workers are applied before the reload: what goes is not replaced first', () => {
     const driver = new Driver(2);
-    driver.run(driver.pool.setHandingOver(true)).reload().run(driver.pool.scale(1));
-    expect(driver.run(driver.pool.setHandingOver(false)).take()).toStrictEqual([
+    driver
+      .run(driver.pool.ask({ kind: 'handover', isHeld: true }))
+      .reload()
+      .run(driver.pool.ask({ kind: 'scale', workers: 1 }));
+    expect(driver.run(driver.pool.ask({ kind: 'handover', isHeld: false })).take()).toStrictEqual([
       'end 101',
       'scaled 1',
       'reload-begun',

@@ -85,19 +85,19 @@ class TinyMachine {
       case 'stray':
         return this.carryOut(this.pool.handle(happening.slot, { kind: 'retry-due' }));
       case 'reload':
-        return this.carryOut(this.pool.requestReload());
+        return this.carryOut(this.pool.ask({ kind: 'reload' }));
       case 'restart':
-        return this.carryOut(this.pool.requestRestart());
+        return this.carryOut(this.pool.ask({ kind: 'restart' }));
       case 'scale':
-        return this.carryOut(this.pool.scale(happening.workers));
+        return this.carryOut(this.pool.ask({ kind: 'scale', workers: happening.workers }));
       case 'hands-over':
-        return this.carryOut(this.pool.setHandingOver(happening.isHandingOver));
+        return this.carryOut(this.pool.ask({ kind: 'handover', isHeld: happening.isHandingOver }));
       case 'goes-on':
         return this.goOn();
       case 'refused':
-        return this.carryOut(this.pool.probed(this.#step, 'no answer'));
+        return this.carryOut(this.pool.tell({ kind: 'probed', step: this.#step, refusal: 'no answer' }));
       case 'late':
-        return this.carryOut(this.pool.late(this.#step));
+        return this.carryOut(this.pool.tell({ kind: 'late', step: this.#step }));
       case 'stray-timer':
         return this.#strayTimer(happening.timer, this.#step - 1 - happening.ago);
       case 'stop':
@@ -126,8 +126,10 @@ class TinyMachine {
     if (told) return this.#end(told[0], { kind: 'exited', status: 0 });
     const { reload } = this.pool;
     if (reload?.candidate) return this.#up(reload.candidate.pid);
-    if (reload?.stage === 'probing') return this.carryOut(this.pool.probed(this.#step, undefined));
-    if (reload?.stage === 'settling') return this.carryOut(this.pool.settled(this.#step));
+    if (reload?.stage === 'probing')
+      return this.carryOut(this.pool.tell({ kind: 'probed', step: this.#step }));
+    if (reload?.stage === 'settling')
+      return this.carryOut(this.pool.tell({ kind: 'settled', step: this.#step }));
     return this.#up([...this.live].find(([pid]) => !this.#isRunning(pid))?.[0]);
   }
 
@@ -246,7 +248,7 @@ class TinyMachine {
 
   #strayTimer(timer: 'late' | 'settled' | 'probed', step: number): void {
     const before = this.#describe();
-    const orders = timer === 'probed' ? this.pool.probed(step, 'late answer') : this.pool[timer](step);
+    const orders = this.pool.tell({ kind: timer, step, refusal: 'late answer' });
     if (orders.length > 0 || this.#describe() !== before) this.broken.push(`heeds a stray ${timer}`);
   }
 
@@ -289,7 +291,7 @@ class TinyMachine {
     this.#noteStart(`candidate for slot ${slot}`);
     this.#step = step;
     const pid = this.#exec({ slot, generation, isTold: false, isCandidate: true });
-    if (pid === undefined) this.carryOut(this.pool.candidateFailed(step, 2));
+    if (pid === undefined) this.carryOut(this.pool.tell({ kind: 'candidate-failed', step, errno: 2 }));
     else this.carryOut(this.pool.tried(order, pid, this.nowMs));
   }
 

@@ -269,7 +269,7 @@ describe('--start-limit', () => {
 
   test('reached by one of several starts that fail together: the others keep nobody waiting', () => {
     const pool = servingPool(1, { ...testPolicy, startLimit: { count: 1, withinMs: 10_000 } });
-    expect(kinds(pool.scale(3))).toStrictEqual(['spawn', 'spawn', 'scaled']);
+    expect(kinds(pool.ask({ kind: 'scale', workers: 3 }))).toStrictEqual(['spawn', 'spawn', 'scaled']);
     expect(kinds(spawnFailed(pool, 1, 2, 20))).toStrictEqual([
       'report-end',
       'start-limit-reached',
