@@ -1,6 +1,8 @@
-// What a pool was asked for and has not begun, and which of it comes next once nothing else is under way.
+// The operation that is under way in a pool, what it was asked for besides, and which of that comes next. An operation
+// more is a file like restart.ts, and its lines here.
 import { Handover } from './handover.ts';
-import type { Operation } from './operation.ts';
+import type { Operation, OperationFact } from './operation.ts';
+import type { PoolOrder } from './orders.ts';
 import { Reload } from './reload.ts';
 import { Restart } from './restart.ts';
 import { Scaling } from './scaling.ts';
@@ -18,6 +20,7 @@ export type Wish =
 export class Agenda {
   readonly #slots: Slots;
   readonly #probes: boolean;
+  #underWay: Operation | undefined;
   #wanted: number;
   #isReloadDue = false;
   #isRestartDue = false;
@@ -38,14 +41,23 @@ export class Agenda {
     return this.#isReloadDue;
   }
 
-  /** `isFree`: it may begin now. */
-  note(wish: Wish, isFree: boolean): void {
+  get reload(): Pick<Reload, 'stage' | 'slot' | 'candidate' | 'to'> | undefined {
+    return this.#underWay instanceof Reload && !this.#underWay.isOver ? this.#underWay : undefined;
+  }
+
+  /** What others have to wait for; scaling is over at once. */
+  get operation(): Exclude<Operation['kind'], 'scale'> | undefined {
+    const operation = this.#underWay;
+    return operation && !operation.isOver && operation.kind !== 'scale' ? operation.kind : undefined;
+  }
+
+  note(wish: Wish, isServing: boolean): void {
     switch (wish.kind) {
       case 'reload':
         this.#isReloadDue = true;
         return;
       case 'restart':
-        this.#isRestartDue = isFree;
+        this.#isRestartDue = isServing && !this.#underWay;
         return;
       case 'scale':
         this.#wanted = wish.workers;
@@ -55,12 +67,42 @@ export class Agenda {
     }
   }
 
-  /** The pool stops. */
-  clear(): void {
-    this.#isReloadDue = this.#isRestartDue = false;
+  tell(fact: OperationFact): PoolOrder[] {
+    return this.#underWay?.tell(fact) ?? [];
   }
 
-  next(): Operation | undefined {
+  awaits(step: number): boolean {
+    return this.#underWay?.awaits?.(step) ?? false;
+  }
+
+  concerns(slot: number): boolean {
+    return this.#underWay?.concerns?.(slot) ?? false;
+  }
+
+  generationFor(slot: number): number {
+    return this.#underWay?.generationFor?.(slot) ?? this.#slots.generation;
+  }
+
+  /** Begins what waits, one after the other, as soon as nothing is under way. */
+  goOn(): PoolOrder[] {
+    const orders: PoolOrder[] = [];
+    while (!this.#underWay || this.#underWay.isOver) {
+      this.#underWay = this.#next();
+      if (!this.#underWay) break;
+      orders.push(...this.#underWay.begin());
+    }
+    return orders;
+  }
+
+  /** The pool stops. */
+  abandon(): PoolOrder[] {
+    this.#isReloadDue = this.#isRestartDue = false;
+    const orders = this.#underWay?.abandon() ?? [];
+    if (this.#underWay?.isOver) this.#underWay = undefined;
+    return orders;
+  }
+
+  #next(): Operation | undefined {
     if (this.#isHandingOver) return new Handover(() => this.#isHandingOver);
     if (this.#isRestartDue) {
       this.#isRestartDue = false;

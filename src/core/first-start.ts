@@ -2,11 +2,10 @@
 // worker died is filled again.
 import type { PoolOrder } from './orders.ts';
 import { Verdicts, type Verdict } from './verdicts.ts';
-import type { WorkerEnd } from './worker-exit.ts';
 
 export class FirstStart {
   readonly #verdicts: Verdicts;
-  #withheld: PoolOrder[] = [];
+  readonly #withheld: PoolOrder[] = [];
 
   constructor(slots: number) {
     this.#verdicts = new Verdicts(slots);
@@ -14,10 +13,6 @@ export class FirstStart {
 
   get isDecided(): boolean {
     return this.#verdicts.isDecided;
-  }
-
-  get ends(): readonly (WorkerEnd | undefined)[] {
-    return this.#verdicts.ends;
   }
 
   /** True when it was the slot's first worker that died. */
@@ -34,8 +29,12 @@ export class FirstStart {
     this.#withheld.push(...orders);
   }
 
-  /** What was withheld, once. */
-  release(): PoolOrder[] {
-    return this.#withheld.splice(0);
+  /** The verdict, once it is decided: it failed if no worker was up. */
+  decide(): { readonly isUp: boolean; readonly orders: PoolOrder[] } {
+    const { ends: firstEnds } = this.#verdicts;
+    const dead = firstEnds.filter((end) => end !== undefined);
+    if (dead.length === firstEnds.length)
+      return { isUp: false, orders: [{ kind: 'start-failed', firstEnds: dead }] };
+    return { isUp: true, orders: [{ kind: 'report-up', firstEnds }, ...this.#withheld] };
   }
 }

@@ -1,6 +1,9 @@
 // The life of a pool as a table: state by event. Every pair is written down; a missing one does not compile. Whatever
 // depends on how far the pool is asks here, or subscribes.
 
+/** How far it is, for people and clients; `stopped` no worker is left. */
+export type PoolPhase = 'starting' | 'serving' | 'stopping' | 'stopped';
+
 /** Why the pool ends: whatever came first. */
 export type EndReason = 'asked' | 'drained' | 'start-failed' | 'start-limit';
 
@@ -136,6 +139,12 @@ export class Life {
 
   get state(): LifeState {
     return this.#state;
+  }
+
+  get phase(): PoolPhase {
+    const state = this.#state;
+    if (state.kind === 'starting' || state.kind === 'serving') return state.kind;
+    return state.hasWorkers ? 'stopping' : 'stopped';
   }
 
   /** Undefined: the pool does not end. */

@@ -20,14 +20,8 @@ export type StepFact =
 
 export type OperationFact =
   | StepFact
-  /** The worker of a `try` order is there; its slot is the order's. */
-  | {
-      readonly kind: 'candidate-spawned';
-      readonly step: number;
-      readonly slot: number;
-      readonly pid: number;
-      readonly atMs: number;
-    }
+  /** The worker of a `try` order is there, and awaited. */
+  | { readonly kind: 'candidate-spawned'; readonly pid: number; readonly atMs: number }
   | { readonly kind: 'candidate-up'; readonly atMs: number }
   | { readonly kind: 'candidate-ended'; readonly exit: WorkerExit }
   /** A worker that had been told to end is gone. */
@@ -45,6 +39,8 @@ export interface Operation {
   tell(fact: OperationFact): PoolOrder[];
   /** The pool stops: nothing that it began must be forgotten. */
   abandon(): PoolOrder[];
+  /** Whether a worker that was started for the step is its; else that is ended. */
+  awaits?(step: number): boolean;
   /** Whether the unasked end of this slot's worker is its to answer; else the slot is filled again as ever. */
   concerns?(slot: number): boolean;
   /** The generation that fills a slot whose worker ended, where that is not the one in service. */

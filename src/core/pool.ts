@@ -3,20 +3,15 @@
 import { Agenda, type Wish } from './agenda.ts';
 import type { RestartPolicy } from './config.ts';
 import { FirstStart } from './first-start.ts';
-import { Life } from './life.ts';
-import type { Operation, OperationFact, StepFact } from './operation.ts';
+import { Life, type PoolPhase } from './life.ts';
+import type { OperationFact, StepFact } from './operation.ts';
 import { orderTraits, type OrderOf, type PoolOrder } from './orders.ts';
-import { Reload } from './reload.ts';
-import type { EndClass } from './restart-policy.ts';
 import type { Roster } from './roster.ts';
 import type { Slot, SlotEvent, Step } from './slot-state.ts';
 import { Slots } from './slots.ts';
 import { StartLimit } from './start-limit.ts';
 import type { Verdict } from './verdicts.ts';
 import type { WorkerEnd, WorkerExit } from './worker-exit.ts';
-
-/** How far its life is, for people and clients. */
-export type PoolPhase = 'starting' | 'serving' | 'stopping' | 'stopped';
 
 /** When something happened; `random` in [0, 1) feeds the jitter of a delayed restart. */
 export interface Moment {
@@ -38,15 +33,12 @@ interface Loss extends NonNullable<Step['end']> {
 
 export class Pool {
   readonly life = new Life();
-  readonly #policy: RestartPolicy;
   readonly #slots: Slots;
   readonly #agenda: Agenda;
   readonly #firstStart: FirstStart;
   readonly #startLimit: StartLimit;
-  #operation: Operation | undefined;
 
   constructor(workers: number, policy: RestartPolicy, options: { readonly probes?: boolean } = {}) {
-    this.#policy = policy;
     this.#slots = new Slots(workers, policy);
     this.#agenda = new Agenda(this.#slots, options.probes ?? false);
     this.#firstStart = new FirstStart(workers);
@@ -54,9 +46,7 @@ export class Pool {
   }
 
   get phase(): PoolPhase {
-    const { state } = this.life;
-    if (state.kind === 'starting' || state.kind === 'serving') return state.kind;
-    return state.hasWorkers ? 'stopping' : 'stopped';
+    return this.life.phase;
   }
 
   get slots(): readonly Slot[] {
@@ -82,14 +72,12 @@ export class Pool {
     return this.#agenda.isReloadDue;
   }
 
-  get reload(): Pick<Reload, 'stage' | 'slot' | 'candidate' | 'to'> | undefined {
-    return this.#operation instanceof Reload && !this.#operation.isOver ? this.#operation : undefined;
+  get reload(): Agenda['reload'] {
+    return this.#agenda.reload;
   }
 
-  /** What others have to wait for; scaling is over at once. */
-  get operation(): Exclude<Operation['kind'], 'scale'> | undefined {
-    const operation = this.#operation;
-    return operation && !operation.isOver && operation.kind !== 'scale' ? operation.kind : undefined;
+  get operation(): Agenda['operation'] {
+    return this.#agenda.operation;
   }
 
   generationOf(slot: number): number {
@@ -156,8 +144,8 @@ export class Pool {
   /** The worker that was started for a `try` order. */
   tried({ slot, generation, step }: OrderOf<'try'>, pid: number, atMs: number): PoolOrder[] {
     this.roster.add({ pid, role: 'candidate', slot, generation, startedAtMs: atMs });
-    if (!this.#operation) return this.#slots.retire(slot, pid);
-    return this.#tell({ kind: 'candidate-spawned', step, slot, pid, atMs });
+    if (!this.#agenda.awaits(step)) return this.#slots.retire(slot, pid);
+    return this.#tell({ kind: 'candidate-spawned', pid, atMs });
   }
 
   /** How a step of the operation went. */
@@ -168,30 +156,22 @@ export class Pool {
   /** Asks for an operation, now or after what is under way; a pool that stops begins none. */
   ask(wish: Wish): PoolOrder[] {
     if (this.life.ending && wish.kind !== 'handover') return [];
-    this.#agenda.note(wish, this.phase === 'serving' && !this.#operation);
+    this.#agenda.note(wish, this.phase === 'serving');
     return this.#settle();
   }
 
   /** Ends every worker; no slot is filled again. A pool that is drained has its heirs at work. */
-  stop(how: 'stop' | 'drain' = 'stop'): PoolOrder[] {
-    return this.#end(how);
-  }
-
-  #end(why: 'stop' | 'drain' | 'limited'): PoolOrder[] {
+  stop(why: 'stop' | 'drain' | 'limited' = 'stop'): PoolOrder[] {
     const isFirst = !this.life.ending;
     this.life.change(why);
     if (!isFirst) return [];
-    this.#firstStart.release();
-    this.#agenda.clear();
-    const orders = this.#operation?.abandon() ?? [];
-    if (this.#operation?.isOver) this.#operation = undefined;
-    orders.push(...this.#slots.numbers.flatMap((slot) => this.#advance(slot, { kind: 'stop' })));
-    return [...orders, ...this.#settle()];
+    const abandoned = this.#agenda.abandon();
+    const stopped = this.#slots.numbers.flatMap((slot) => this.#advance(slot, { kind: 'stop' }));
+    return [...abandoned, ...stopped, ...this.#settle()];
   }
 
   #tell(fact: OperationFact): PoolOrder[] {
-    const orders = this.#operation?.tell(fact) ?? [];
-    return [...orders, ...this.#settle()];
+    return [...this.#agenda.tell(fact), ...this.#settle()];
   }
 
   #admit(slot: number, event: Extract<SlotEvent, { kind: 'spawned' }>): PoolOrder[] {
@@ -212,7 +192,7 @@ export class Pool {
     const orders: PoolOrder[] = step.orders.map((order) => ({ ...order, slot: index }));
     if (step.end) {
       const end: WorkerEnd = event.kind === 'ended' ? event.exit : { kind: 'not-executed', errno };
-      const isRecycling = event.kind === 'ended' && this.#isRecycling(slot, step.end.class, event.atMs);
+      const isRecycling = event.kind === 'ended' && this.#slots.isRecycling(slot, step.end.class, event.atMs);
       const atMs = 'atMs' in event ? event.atMs : 0;
       return this.#answerEnd({ ...step.end, slot: index, pid, end, atMs, isRecycling }, orders);
     }
@@ -230,26 +210,20 @@ export class Pool {
       return [report, ...this.#settle()];
     }
     if (endClass === 'planned' && loss.wasSeen) this.#slots.noteRecycling(this.generationOf(slot));
-    if (this.#operation?.concerns?.(slot) && !loss.isRecycling) {
+    if (this.#agenda.concerns(slot) && !loss.isRecycling) {
       this.#slots.clear(slot);
       return [{ ...report, delayMs: 0 }, ...this.#tell({ kind: 'fell', slot, pid, end })];
     }
     const isFailure = endClass !== 'planned' && this.phase === 'serving';
     if (isFailure && this.#startLimit.isReachedBy(loss.atMs))
-      return [{ ...report, delayMs: undefined }, { kind: 'start-limit-reached' }, ...this.#end('limited')];
-    this.#slots.setGeneration(slot, this.#operation?.generationFor?.(slot) ?? this.generation);
+      return [{ ...report, delayMs: undefined }, { kind: 'start-limit-reached' }, ...this.stop('limited')];
+    this.#slots.setGeneration(slot, this.#agenda.generationFor(slot));
     return [report, ...orders, ...this.#judge(slot, verdict), ...this.#settle()];
   }
 
   #judge(slot: number, verdict: Verdict): PoolOrder[] {
     if (this.phase === 'starting') this.#firstStart.judge(slot, verdict);
-    return this.#operation?.tell({ kind: 'judged', slot, verdict }) ?? [];
-  }
-
-  /** A planned exit fails no reload where recycling is usual, or once the worker has lived for a while. */
-  #isRecycling({ state }: Slot, endClass: EndClass, atMs: number): boolean {
-    if (endClass !== 'planned' || state.kind !== 'running') return false;
-    return this.#slots.recycles || atMs - state.startedAtMs >= this.#policy.minUptimeMs;
+    return this.#agenda.tell({ kind: 'judged', slot, verdict });
   }
 
   /** Decides the start and the stop once every slot has its part; then begins what waits. */
@@ -258,7 +232,7 @@ export class Pool {
       case 'starting':
         return this.#firstStart.isDecided ? this.#decideStart() : [];
       case 'serving':
-        return this.#beginWhatWaits();
+        return this.#agenda.goOn();
       case 'stopping':
         if (!this.#slots.isEmpty) return [];
         this.life.change('emptied');
@@ -268,24 +242,9 @@ export class Pool {
     }
   }
 
-  #beginWhatWaits(): PoolOrder[] {
-    const orders: PoolOrder[] = [];
-    while (!this.#operation || this.#operation.isOver) {
-      this.#operation = this.#agenda.next();
-      if (!this.#operation) break;
-      orders.push(...this.#operation.begin());
-    }
-    return orders;
-  }
-
   #decideStart(): PoolOrder[] {
-    const { ends: firstEnds } = this.#firstStart;
-    const dead = firstEnds.filter((end) => end !== undefined);
-    if (dead.length === firstEnds.length) {
-      this.life.change('failed');
-      return [{ kind: 'start-failed', firstEnds: dead }];
-    }
-    this.life.change('up');
-    return [{ kind: 'report-up', firstEnds }, ...this.#firstStart.release(), ...this.#settle()];
+    const { isUp, orders } = this.#firstStart.decide();
+    this.life.change(isUp ? 'up' : 'failed');
+    return [...orders, ...this.#settle()];
   }
 }

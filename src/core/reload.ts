@@ -76,7 +76,8 @@ export class Reload implements Operation {
     const isNow = !('step' in fact) || fact.step === this.#step;
     switch (fact.kind) {
       case 'candidate-spawned':
-        return this.#candidateSpawned(fact, isNow);
+        this.#candidate = { pid: fact.pid, startedAtMs: fact.atMs };
+        return [];
       case 'candidate-up':
         return this.#candidateUp(fact.atMs);
       case 'candidate-failed':
@@ -98,6 +99,10 @@ export class Reload implements Operation {
     }
   }
 
+  awaits(step: number): boolean {
+    return step === this.#step && !this.#candidate;
+  }
+
   /** Whether the unasked end of this slot's worker is the reload's to answer. */
   concerns(slot: number): boolean {
     return this.#slots.generationOf(slot) === this.to;
@@ -107,16 +112,6 @@ export class Reload implements Operation {
   abandon(): PoolOrder[] {
     this.#isOver = true;
     return this.#endCandidate();
-  }
-
-  /** A worker that was started for a step that is over is not wanted any more. */
-  #candidateSpawned(
-    { slot, pid, atMs }: Extract<OperationFact, { kind: 'candidate-spawned' }>,
-    isNow: boolean,
-  ): PoolOrder[] {
-    if (!isNow || this.#candidate) return this.#slots.retire(slot, pid);
-    this.#candidate = { pid, startedAtMs: atMs };
-    return [];
   }
 
   #candidateUp(atMs: number): PoolOrder[] {

@@ -2,7 +2,7 @@
 // one; the pool and its operations say what is done with which.
 import type { RestartPolicy } from './config.ts';
 import type { PoolOrder } from './orders.ts';
-import { freshMemory, noteRecycling } from './restart-policy.ts';
+import { freshMemory, noteRecycling, type EndClass } from './restart-policy.ts';
 import { Roster } from './roster.ts';
 import { advance, emptySlot, livePid, type Slot, type SlotEvent, type Step } from './slot-state.ts';
 
@@ -47,10 +47,6 @@ export class Slots {
   /** The generation in service. */
   get generation(): number {
     return this.#serving;
-  }
-
-  get recycles(): boolean {
-    return this.#recycles;
   }
 
   /** The generation of the slot's latest worker, whether it lives or not. */
@@ -176,6 +172,12 @@ export class Slots {
     this.#generations.pop();
     this.#grown.delete(slot);
     return orders;
+  }
+
+  /** Where recycling is usual, or once a worker has lived for a while, a planned exit is no failure of its release. */
+  isRecycling({ state }: Slot, end: EndClass, atMs: number): boolean {
+    if (end !== 'planned' || state.kind !== 'running') return false;
+    return this.#recycles || atMs - state.startedAtMs >= this.#policy.minUptimeMs;
   }
 
   /** What one slot's worker did tells of the others: of their workers many end before anybody looks. */

@@ -1,0 +1,63 @@
+// What the parts of a supervisor share: the pool, the machine, and the one way to carry orders out.
+import { everyStep } from '../core/every-step.ts';
+import type { Life } from '../core/life.ts';
+import { OrderQueue, type Hands } from '../core/order-queue.ts';
+import type { PoolOrder } from '../core/orders.ts';
+import { Pool, type Moment } from '../core/pool.ts';
+import type { Roster } from '../core/roster.ts';
+import type { Machine } from './interfaces.ts';
+import type { PoolSettings } from './settings.ts';
+
+/** What is known of a worker at its end; PID 0 could not be executed. */
+export interface EndedWorker {
+  readonly pid: number;
+  readonly generation: number;
+  readonly startedAtMs: number;
+  /** The start was not decided yet. */
+  readonly isOfStart: boolean;
+}
+
+export class Context {
+  readonly machine: Machine;
+  readonly settings: PoolSettings;
+  readonly pool: Pool;
+  readonly #orders: OrderQueue<EndedWorker>;
+
+  constructor(machine: Machine, settings: PoolSettings, hands: Hands<EndedWorker>) {
+    this.machine = machine;
+    this.settings = settings;
+    this.pool = new Pool(settings.workers, settings.restart, { probes: settings.isTriedFirst });
+    this.#orders = new OrderQueue(this.pool, hands);
+  }
+
+  get life(): Life {
+    return this.pool.life;
+  }
+
+  get roster(): Roster {
+    return this.pool.roster;
+  }
+
+  now(): Moment {
+    return { atMs: this.machine.clock.nowMs(), random: this.machine.random() };
+  }
+
+  /** `ended` is the worker whose end led to them. */
+  carryOut(orders: readonly PoolOrder[], ended?: EndedWorker): void {
+    this.#orders.carryOut(orders, ended);
+  }
+
+  /** To be told after everything that led to it. */
+  tellLater(fact: () => void): void {
+    this.#orders.tellLater(fact);
+  }
+
+  warn(message: string): void {
+    this.machine.log.write({ event: 'warning', message });
+  }
+
+  /** One that fails keeps no other from happening. */
+  takeSteps(...steps: readonly (() => void)[]): void {
+    everyStep(({ stack, message }) => this.warn(`internal error: ${stack ?? message}`), ...steps);
+  }
+}

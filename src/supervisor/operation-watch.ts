@@ -1,0 +1,140 @@
+// The operation under way as others see it: since when, its timer, what is written of it, and who is told how it ended.
+import { describeLeft, type LeftProcess } from '../core/left-process.ts';
+import type { OrderOf, PoolOrder } from '../core/orders.ts';
+import type { Context } from './context.ts';
+import { describeReloadFailure } from './end-report.ts';
+import type { LastReload, OperationEnd, OperationListener } from './outcome.ts';
+import type { WorkerEnds } from './worker-ends.ts';
+
+export class OperationWatch {
+  readonly #context: Context;
+  readonly #ends: WorkerEnds;
+  #operation: { readonly sinceMs: number; readonly listeners: readonly OperationListener[] } | undefined;
+  #handingOverSinceMs: number | undefined;
+  /** Who waits for the reload that comes next. */
+  #nextListeners: OperationListener[] = [];
+  #lastReload: LastReload | undefined;
+  /** What the trial of the reload under way said, if it failed. */
+  #trialWords: readonly string[] = [];
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(context: Context, ends: WorkerEnds) {
+    this.#context = context;
+    this.#ends = ends;
+  }
+
+  get sinceMs(): number | undefined {
+    return this.#operation?.sinceMs ?? this.#handingOverSinceMs;
+  }
+
+  get lastReload(): LastReload | undefined {
+    return this.#lastReload;
+  }
+
+  /** Who asked for the reload that comes next. */
+  awaitReload(listener: OperationListener): void {
+    this.#nextListeners.push(listener);
+  }
+
+  expectRestart(listener: OperationListener | undefined): void {
+    this.#begin(listener ? [listener] : []);
+  }
+
+  setHandingOver(isHandingOver: boolean): void {
+    this.#handingOverSinceMs = isHandingOver ? this.#context.machine.clock.nowMs() : undefined;
+  }
+
+  /** For the step under way; there is one timer. */
+  after(delayMs: number, orders: () => PoolOrder[]): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = this.#context.machine.clock.after(delayMs, () => {
+      this.#cancelTimer = undefined;
+      this.#context.carryOut(orders());
+    });
+  }
+
+  probe({ generation, step }: OrderOf<'probe'>, looksWork: () => boolean): void {
+    const { machine, pool } = this.#context;
+    machine.trials.run(generation, looksWork, (refusal) => {
+      this.#trialWords = refusal?.words ?? [];
+      const { reason, isLate } = refusal ?? {};
+      this.#context.carryOut(pool.tell({ kind: 'probed', step, refusal: reason, isLate }));
+    });
+  }
+
+  reloadBegun({ generation }: OrderOf<'reload-begun'>): void {
+    const { sharedSocket, log } = this.#context.machine;
+    this.#begin(this.#nextListeners.splice(0));
+    this.#trialWords = [];
+    sharedSocket.look();
+    log.write({ event: 'reload-started', generation });
+  }
+
+  promoted({ slot, pid }: OrderOf<'promoted'>): void {
+    const { machine, roster } = this.#context;
+    machine.records.promoted(slot, pid);
+    const generation = roster.get(pid)?.generation ?? 0;
+    machine.log.write({ event: 'worker-replaced', slot, workerPid: pid, generation });
+  }
+
+  reloadEnded({ result, generation, failure }: OrderOf<'reload-ended'>): void {
+    const { machine, pool, roster } = this.#context;
+    const { log, clock, spawner, sharedSocket } = machine;
+    const message = failure ? describeReloadFailure(failure, spawner.pathOf(generation), machine) : '';
+    const words = failure?.kind === 'no-answer' ? this.#trialWords : [];
+    this.#context.takeSteps(() => this.#ends.afterNewGeneration(result === 'reloaded'));
+    const left = this.#ends.left.all(roster.in('retiree').map(({ pid }) => pid));
+    // Old and new workers are in service, as after any reload that was done in part.
+    const outcome = result === 'reloaded' && left.length > 0 ? 'partly' : result;
+    const reasons = [message, left.length > 0 ? describeLeft(left) : ''].filter((text) => text !== '');
+    this.#lastReload = { result: outcome, atMs: clock.nowMs(), message: reasons.join('; '), words };
+    if (result === 'reloaded') sharedSocket.settle();
+    else sharedSocket.revert();
+    const end = { result: outcome, generation, serving: pool.generation };
+    const reason = failure ? { reason: message, ...(words.length > 0 ? { words } : {}) } : {};
+    log.write({ event: 'reload-finished', ...end, ...reason, ...whatIs(left) });
+    this.letGoOfReleases();
+    this.#end({ kind: 'reload', ...end, message, ...whatIs(left) });
+  }
+
+  restartEnded({ isUp, generation }: OrderOf<'restart-ended'>): void {
+    const { log, sharedSocket, spawner } = this.#context.machine;
+    const left = this.#ends.left.all();
+    log.write({ event: 'restart-finished', generation, isUp, ...whatIs(left) });
+    sharedSocket.settle();
+    spawner.keepOnly([generation]);
+    this.#end({ kind: 'restart', isUp, generation, ...whatIs(left) });
+  }
+
+  /** A release is kept for the pool's slots, and while a worker of it lives. */
+  letGoOfReleases(): void {
+    const { machine, pool, roster } = this.#context;
+    machine.spawner.keepOnly([...new Set([pool.generation, ...roster.generations])]);
+  }
+
+  /** The pool stops: nothing else will end. */
+  stop(): void {
+    const waiting = this.#nextListeners.splice(0);
+    this.#context.takeSteps(
+      () => this.#end({ kind: 'stopped' }),
+      ...waiting.map((listener) => () => listener({ kind: 'stopped' })),
+    );
+  }
+
+  #begin(listeners: readonly OperationListener[]): void {
+    this.#operation = { sinceMs: this.#context.machine.clock.nowMs(), listeners };
+  }
+
+  #end(end: OperationEnd): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    const listeners = this.#operation?.listeners ?? [];
+    this.#operation = undefined;
+    for (const listener of listeners) listener(end);
+  }
+}
+
+/** For an event. */
+function whatIs(left: readonly LeftProcess[]): { readonly left?: readonly LeftProcess[] } {
+  return left.length > 0 ? { left } : {};
+}
