@@ -324,6 +324,8 @@ class TinyMachine {
     if (ascending(known).join(' ') !== live.join(' ')) {
       this.broken.push(`live: ${live.join(' ')}, known: ${known.join(' ')}`);
     }
+    if (ascending(pool.roster.pids).join(' ') !== live.join(' '))
+      this.broken.push(`live: ${live.join(' ')}, on the roster: ${pool.roster.pids.join(' ')}`);
     if (
       (this.#openReload !== undefined || this.#openRestart) !== isRollingOrRestarting(pool) &&
       !this.stopOrdered
