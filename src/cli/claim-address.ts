@@ -4,27 +4,18 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
-import type { BoundAddress } from '../core/pool-id.ts';
 import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
-import { workerPidPath } from '../core/worker-pid-path.ts';
 import { baseDirectories, type RuntimeDirectories } from '../sys/base-directories.ts';
-import { pause } from '../sys/clock.ts';
-import { AT_FDCWD, statAt } from '../sys/file-at.ts';
 import { libc } from '../sys/libc.ts';
 import { walkedPath } from '../sys/open-parent.ts';
 import { PoolFiles, prepareBaseDirectory } from '../sys/pool-files.ts';
-import type { ProcFs } from '../sys/proc-fs.ts';
-import { findOrphansThatStay, isRunningHere } from './find-orphans.ts';
-import { lockAddress, patienceFor, type Lock } from './lock-address.ts';
+import { findOrphansThatStay } from './find-orphans.ts';
+import { lockAddress, type Lock, type LockOptions } from './lock-address.ts';
+import { RunningPools } from './running-pools.ts';
 
 export interface Claim {
-  /**
-   * Whether a PID file (by its identity) with that PID in it belongs to a running pool of this user, other than one
-   * that is being replaced: the PID is its supervisor's, or its worker's whose file this is.
-   */
-  readonly isOfRunningPool: (pid: number, file: string) => boolean;
-  /** Waits for a pool that is stopping on whatever address: its PID file may be wanted next. */
-  readonly waitForStop: (supervisor: number) => Promise<void>;
+  /** Of this user, but for one that is being replaced. */
+  readonly others: RunningPools;
   /** Undefined where no base directory can be used: the pool runs without lock and state. */
   readonly files: PoolFiles | undefined;
   readonly hints: readonly string[];
@@ -38,19 +29,10 @@ export interface Claim {
   readonly giver: Lock['giver'];
 }
 
-export interface ClaimOptions {
-  readonly config: Pick<
-    Config,
-    'stateDir' | 'replace' | 'readyTimeoutMs' | 'stopTimeoutMs' | 'workers' | 'model'
-  >;
+export type ClaimOptions = Omit<LockOptions, 'base'> & {
+  readonly config: Pick<Config, 'stateDir'>;
   readonly runtime: RuntimeDirectories;
-  readonly address: BoundAddress;
-  readonly proc: ProcFs | undefined;
-  /** Called again and again as long as another process has the lock; may not return. */
-  readonly whileWaiting: () => void;
-}
-
-const pollMs = 5;
+};
 
 export async function claimAddress(options: ClaimOptions): Promise<Claim> {
   const { config, runtime, proc } = options;
@@ -68,51 +50,31 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
   const hint = `no lock and no state file for this pool: ${why}; --state-dir names another directory`;
   return {
     files: undefined,
-    isOfRunningPool: () => false,
-    waitForStop: () => Promise.resolve(),
+    others: new RunningPools(undefined, proc, undefined),
     hints: [hint],
     orphans: [],
     workerUid: undefined,
     socketInode: undefined,
     giver: undefined,
   };
+}
 
-  /** Or why the directory cannot be used. */
-  async function claimIn(base: string, wanted: ClaimOptions): Promise<Claim | string> {
-    const address = PoolFiles.knownAddress(base, wanted.address);
-    const lock = await lockAddress({ config, base, address, proc, whileWaiting: wanted.whileWaiting });
-    if (typeof lock === 'string') return lock;
-    const { files, giver } = lock;
-    const runningPools = (): PoolState[] =>
-      PoolFiles.readStates(base).filter(
-        (state) => state.pid !== giver?.state.pid && isRunningHere(state, proc),
-      );
-    let pools: PoolState[] | undefined;
-    // There may be as many questions as workers.
-    const isOfRunningPool = (pid: number, file: string): boolean =>
-      (pools ??= runningPools()).some((state) => state.pid === pid || isWorkersFile(state, pid, file, proc));
-    const waitForStop = async (pid: number): Promise<void> => {
-      const startedMs = performance.now();
-      for (;;) {
-        const state = runningPools().find((pool) => pool.pid === pid);
-        if (!state || performance.now() - startedMs > patienceFor(state, proc)) return;
-        await pause(pollMs);
-      }
-    };
-    const left = giver ? undefined : files.state.read();
-    const orphans = left && proc ? await findOrphansThatStay(left, wanted.address, proc) : [];
-    const hints = lock.wasCutOff && giver ? [describeCutOff(giver.state)] : [];
-    return {
-      files,
-      giver,
-      isOfRunningPool,
-      waitForStop,
-      hints,
-      orphans,
-      workerUid: left?.workerUid,
-      socketInode: left?.sockets[0],
-    };
-  }
+/** Or why the directory cannot be used. */
+async function claimIn(base: string, options: ClaimOptions): Promise<Claim | string> {
+  const { address, proc } = options;
+  const lock = await lockAddress({ ...options, base, address: PoolFiles.knownAddress(base, address) });
+  if (typeof lock === 'string') return lock;
+  const { files, giver, wasCutOff } = lock;
+  const left = giver ? undefined : files.state.read();
+  return {
+    files,
+    giver,
+    others: new RunningPools(base, proc, giver?.state.pid),
+    hints: wasCutOff && giver ? [describeCutOff(giver.state)] : [],
+    orphans: left && proc ? await findOrphansThatStay(left, address, proc) : [],
+    workerUid: left?.workerUid,
+    socketInode: left?.sockets[0],
+  };
 }
 
 /** Root's way to a directory that somebody named is walked once; its links are not asked again. */
@@ -144,18 +106,6 @@ function refuseDirectory(path: string, problem: string, cause?: unknown): SpawnF
           ? []
           : [`the directory '${above}' does not exist: create it first`],
   });
-}
-
-/** A number alone says nothing: it may be left from a worker that was another process. */
-function isWorkersFile(
-  { workers, workerPidFile }: PoolState,
-  pid: number,
-  file: string,
-  proc: ProcFs | undefined,
-): boolean {
-  const worker = workers.find((candidate) => candidate.pid === pid);
-  if (!worker || workerPidFile === undefined || !proc?.isAlive(worker)) return false;
-  return statAt(AT_FDCWD, workerPidPath(workerPidFile, worker.slot))?.identity === file;
 }
 
 function describeCutOff({ name, pid, address }: PoolState): string {

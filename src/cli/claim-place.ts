@@ -3,12 +3,13 @@ import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
 import { readVariable } from '../sys/caller.ts';
 import { removeIfSame } from '../sys/file-at.ts';
 import type { CreatedFile, PoolFiles } from '../sys/pool-files.ts';
-import { claimAddress, type Claim } from './claim-address.ts';
+import { claimAddress, type Claim, type ClaimOptions } from './claim-address.ts';
 import type { Place } from './find-place.ts';
 import type { PoolGiver } from './pool-giver.ts';
 import { printHint } from './print.ts';
 import type { Given } from './start-given.ts';
 import type { StartJournal } from './start-journal.ts';
+import type { Step } from './start-plan.ts';
 
 export interface Claimed {
   readonly claim: Claim;
@@ -18,24 +19,20 @@ export interface Claimed {
   readonly hints: readonly string[];
 }
 
-export async function claimPlace({
-  config,
-  caller,
-  journal,
-  proc,
-  interruption,
-  bound,
-}: Given & Place): Promise<Claimed> {
-  const runtime = {
-    ofUser: readVariable(caller.environment, 'XDG_RUNTIME_DIR'),
-    ofUnit: readVariable(caller.environment, 'RUNTIME_DIRECTORY'),
+/** Who has a supervisor can take over what another one leaves, or cannot serve any more. */
+export function claimPlace({ takesOver }: Pick<ClaimOptions, 'takesOver'>): Step<Given & Place, Claimed> {
+  return async ({ config, caller, journal, proc, interruption, bound }) => {
+    const runtime = {
+      ofUser: readVariable(caller.environment, 'XDG_RUNTIME_DIR'),
+      ofUnit: readVariable(caller.environment, 'RUNTIME_DIRECTORY'),
+    };
+    const whileWaiting = (): void => interruption.whileWaiting();
+    const claim = await claimAddress({ config, runtime, address: bound, takesOver, proc, whileWaiting });
+    const { giver, files, hints } = claim;
+    if (giver) journal.changed(() => giver.connection.close());
+    files?.created().forEach((file) => noteCreated(file, journal));
+    return { claim, files, hints };
   };
-  const whileWaiting = (): void => interruption.whileWaiting();
-  const claim = await claimAddress({ config, runtime, address: bound, proc, whileWaiting });
-  const { giver, files, hints } = claim;
-  if (giver) journal.changed(() => giver.connection.close());
-  files?.created().forEach((file) => noteCreated(file, journal));
-  return { claim, files, hints };
 }
 
 /** One that gives its pool gives its control socket, too. */

@@ -3,12 +3,12 @@ import { basename, dirname, join } from 'node:path';
 import type { Config } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { descriptorOfLog } from '../core/log-target.ts';
-import type { BoundAddress } from '../core/pool-id.ts';
 import { AT_FDCWD, statAt } from '../sys/file-at.ts';
 import { workerPidPath } from '../core/worker-pid-path.ts';
+import type { Place } from './find-place.ts';
 
-/** Refuses them by directory (device and inode) and name, before anything is made; `address` is a path from outside a chroot. */
-export function requireDistinctFiles(config: Config, address: BoundAddress): void {
+/** A step of a start: refuses them by directory (device and inode) and name, before anything is made. */
+export function requireDistinctFiles({ config, bound }: { readonly config: Config } & Place): void {
   const flags = new Map<string, string>();
   const directories = new Map<string, string>();
   const add = (flag: string, path: string): void => {
@@ -20,8 +20,8 @@ export function requireDistinctFiles(config: Config, address: BoundAddress): voi
     if (other !== undefined) throw refuse(other, flag, path);
     flags.set(name, flag);
   };
-  if (address.kind === 'unix') add('-s', address.path);
-  if (config.pidFile !== undefined && config.model !== 'exec') add('-P', config.pidFile);
+  if (bound.kind === 'unix') add('-s', bound.path);
+  if (config.pidFile !== undefined) add('-P', config.pidFile);
   if (config.logFile !== undefined && descriptorOfLog(config.logFile) === undefined)
     add('--log', config.logFile);
   const pattern = config.workerPidFile;

@@ -1,9 +1,8 @@
 // A step of a start: where the pool will listen, and by which name that is known. Nothing is made before the host name
-// is resolved and the options are known not to name one file twice.
+// is resolved.
 import type { Config } from '../core/config.ts';
 import { formatAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { SocketAddress } from '../sys/socket-address.ts';
-import { requireDistinctFiles } from './distinct-files.ts';
 import { nameAddress, resolveListenAddress } from './listen-address.ts';
 import type { Given } from './start-given.ts';
 
@@ -21,7 +20,6 @@ export interface Place {
 export async function findPlace({ config }: Pick<Given, 'config'>): Promise<Place> {
   const target = await resolveListenAddress(config.listen);
   const bound = nameAddress(target, config.socketBeforeChroot ? undefined : config.chroot);
-  requireDistinctFiles(config, bound);
   return { target, bound, address: formatAddress(bound), clientPath: clientPathOf(config, target, bound) };
 }
 

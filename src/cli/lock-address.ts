@@ -16,7 +16,9 @@ import { PoolGiver } from './pool-giver.ts';
 import { refuseBeside } from './refuse-beside.ts';
 
 export interface LockOptions {
-  readonly config: Pick<Config, 'replace' | 'readyTimeoutMs' | 'stopTimeoutMs' | 'workers' | 'model'>;
+  readonly config: Pick<Config, 'replace' | 'readyTimeoutMs' | 'stopTimeoutMs' | 'workers'>;
+  /** A pool that nobody can connect to any more is taken over, as by --replace. */
+  readonly takesOver: boolean;
   readonly base: string;
   readonly address: BoundAddress;
   readonly proc: ProcFs | undefined;
@@ -39,7 +41,7 @@ const patienceMs = { serving: 60, busy: 2000, afterDeadline: 5000 } as const;
 
 /** A string says that the directory has no room for the pool's files. */
 export async function lockAddress(options: LockOptions): Promise<Lock | string> {
-  const { base, address, config, proc } = options;
+  const { base, address, config, takesOver, proc } = options;
   const startedMs = performance.now();
   let isLastTry = false;
   for (;;) {
@@ -50,7 +52,7 @@ export async function lockAddress(options: LockOptions): Promise<Lock | string> 
     const live = holder && isRunningHere(holder, proc) ? holder : undefined;
     const isAway = holder !== undefined && isElsewhere(holder, proc);
     const isCutOff = live?.phase === 'serving' && (await isUnreachable(base, address, live));
-    if (live?.phase === 'serving' && (config.replace || (isCutOff && isSupervised(config)))) {
+    if (live?.phase === 'serving' && (config.replace || (isCutOff && takesOver))) {
       const lock = await takeFrom(options, live, isCutOff && !config.replace);
       if (lock) return lock;
     }
@@ -67,10 +69,6 @@ export async function lockAddress(options: LockOptions): Promise<Lock | string> 
     options.whileWaiting();
     await pause(pollMs);
   }
-}
-
-function isSupervised({ model }: LockOptions['config']): boolean {
-  return model === 'background' || model === 'foreground';
 }
 
 /**

@@ -5,6 +5,7 @@ import { askAhead } from './ask-ahead.ts';
 import { bindSocket, keepBinding } from './bind-socket.ts';
 import { checkProgram } from './check-program.ts';
 import { claimPlace, leaveOrphans, openControl, releaseFiles, sayHints, takeOrphans } from './claim-place.ts';
+import { requireDistinctFiles } from './distinct-files.ts';
 import { changeDirectory, dropGroups, dropUser, enterRoot } from './drop-privileges.ts';
 import { requireFiles } from './file-limit.ts';
 import { findPlace } from './find-place.ts';
@@ -22,7 +23,11 @@ import { Plan, type Step } from './start-plan.ts';
 
 /** -n with 1.6's options: no PID file, and no child, not even a guard, that would outlive the exec. */
 export function inPlacePlan(config: Config): Plan<Given, InPlaceStart> {
-  const claimed = Plan.from<Given>().step(resolveUsers).step(findPlace).step(claimPlace).step(leaveOrphans);
+  const claimed = Plan.from<Given>()
+    .step(resolveUsers)
+    .step(findPlace)
+    .step(claimPlace({ takesOver: false }))
+    .step(leaveOrphans);
   return enter(claimed.step(chooseOwner).step(foresee), config, listenFrom([], bindSocket))
     .step(checkProgram)
     .step(releaseFiles)
@@ -37,7 +42,8 @@ export function unsupervisedPlan(config: Config): Plan<Given, UnsupervisedStart>
     .step(findPidFile)
     .step(resolveUsers)
     .step(findPlace)
-    .step(claimPlace)
+    .step(requireDistinctFiles)
+    .step(claimPlace({ takesOver: false }))
     .step(leaveOrphans)
     .step(sayHints);
   const guarded = claimed.step(claimPidFile).step(startGuard).step(chooseOwner);
@@ -57,7 +63,8 @@ function supervisedPlan(config: Config, log: DefaultLog): Plan<Given, PreparedPo
     .step(resolveUsers)
     .step(openOomScore)
     .step(findPlace)
-    .step(claimPlace)
+    .step(requireDistinctFiles)
+    .step(claimPlace({ takesOver: true }))
     .step(openControl)
     .step(takeOrphans)
     .step(sayHints);

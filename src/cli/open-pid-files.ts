@@ -31,10 +31,10 @@ export async function claimPidFile({
   earlyPidFile,
 }: Pick<Given, 'config' | 'journal'> & Claimed & FoundPidFile): Promise<WithPidFile> {
   if (config.pidFile === undefined) return { pidFile: undefined };
-  if (earlyPidFile?.pid !== undefined) await claim.waitForStop(earlyPidFile.pid);
+  if (earlyPidFile?.pid !== undefined) await claim.others.waitForStop(earlyPidFile.pid);
   const pidFile = open(config.pidFile, earlyPidFile);
   note(pidFile, journal);
-  pidFile.claim(claim.isOfRunningPool);
+  pidFile.claim((pid, file) => claim.others.own(pid, file));
   return { pidFile };
 }
 
@@ -62,7 +62,7 @@ export function openWorkerPidFiles({
   const workerPidFiles = Array.from({ length: config.workers }, (_unused, slot) => {
     const file = PidFile.open(workerPidPath(pattern, slot));
     note(file, journal);
-    file.claim(claim.isOfRunningPool);
+    file.claim((pid, identity) => claim.others.own(pid, identity));
     return file;
   });
   return { workerPidFiles, workerPidPattern: resolve(pattern) };
