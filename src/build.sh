@@ -13,9 +13,9 @@ bundle() {
   esbuild $1 --bundle --minify-whitespace --minify-syntax --platform=node --target=node22.15 --format=cjs \
     --external:koffi --define:isInPlaceBundle="$3" "$2" --out-extension:.js=.cjs --log-level=warning
 }
-bundle 'src/cli/spawn-fcgi.ts src/cli/spawn-fcgictl.ts' --outdir=dist false
-# src/cli/in-place-bundle.d.ts says what it is for.
-bundle in-place=src/cli/spawn-fcgi.ts --outdir=dist true
+bundle 'src/spawn-fcgi.ts src/spawn-fcgictl.ts' --outdir=dist false
+# src/run/in-place-bundle.d.ts says what it is for.
+bundle in-place=src/spawn-fcgi.ts --outdir=dist true
 
 # Run as JavaScript by Node with the flags of the front, which are part of V8's check; --jitless cannot load TypeScript.
 compiler=node_modules/.cache/code-cache.mjs

@@ -1,6 +1,6 @@
 // Addresses in the notation of other programs (nginx, php-fpm, systemd): which options
 // say the same here. Only hints: what 1.6 makes of such a value goes on.
-import { shellQuote } from '../core/shell-quote.ts';
+import { shellQuote } from '../core/text/shell-quote.ts';
 import type { RawOptions } from './options.ts';
 
 const scheme = /^(?:tcp[46]?|inet6?|fcgi|fastcgi|http):(?:\/\/)?/i;

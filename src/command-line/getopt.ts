@@ -1,6 +1,6 @@
 // getopt_long(3) of the GNU C library, which 1.6 uses: clusters, attached values, options behind operands, `--`, and its
 // words for a mistake. Long names are taken in full only: a beginning that is unambiguous today may not be tomorrow.
-import { strayByte } from '../core/stray-byte.ts';
+import { strayByte } from '../core/text/stray-byte.ts';
 
 /** How an option is written. */
 export interface OptionSyntax {

@@ -10,7 +10,7 @@ import {
 } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { maxSocketPath } from '../core/pool-id.ts';
-import { baseName, programWord } from '../core/program-word.ts';
+import { baseName, programWord } from '../core/text/program-word.ts';
 import { parseTime, parseWhole } from '../core/quantity.ts';
 import { flagOf, rootOptions, supervisorOptions, type RawOptions } from './options.ts';
 

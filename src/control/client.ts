@@ -1,7 +1,7 @@
 // One question to a supervisor over its control socket: the request, progress lines,
 // the result or why there is none. Prints nothing and decides nothing.
 import { connect, type Socket } from 'node:net';
-import { nameSocket, type NamedSocket } from '../sys/socket-name.ts';
+import { nameSocket, type NamedSocket } from '../sys/socket/socket-name.ts';
 import { LineReader } from './line-reader.ts';
 import { formatRequest, limits, parseAnswer, type ControlRequest, type ControlResult } from './protocol.ts';
 
@@ -103,7 +103,7 @@ class Conversation {
     const { owner } = this.#options;
     if (owner) {
       // With libc, which nobody else waits for.
-      const { peerOf } = await import('../sys/peer-process.ts');
+      const { peerOf } = await import('../sys/connection/peer-process.ts');
       const pid = peerOf(connection);
       if (pid !== owner.pid) return this.#end({ kind: 'impostor', pid });
     }

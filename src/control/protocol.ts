@@ -1,7 +1,7 @@
 // The words of the control socket (docs/control-protocol.md), for both sides: types,
 // limits, and parsers that take any bytes. Opens no socket, knows no clock.
 
-import type { ReloadResult } from '../core/rollout.ts';
+import type { ReloadResult } from '../core/operations/rollout.ts';
 
 export const protocolVersion = 1;
 

@@ -3,7 +3,7 @@
 // Who may connect is a matter of the socket file's permissions.
 import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { SignalledListener } from '../sys/signalled-listener.ts';
+import { SignalledListener } from '../sys/connection/signalled-listener.ts';
 import { LineReader } from './line-reader.ts';
 import {
   formatProgress,

@@ -1,5 +1,5 @@
 // The plug: what a capability of a pool may have a say in. Types only. A feature leaves out what it has no say in, and
-// who composes a pool (src/cli/run-supervised.ts) knows of it by a line in its list and nothing else.
+// who composes a pool (src/run/run-supervised.ts) knows of it by a line in its list and nothing else.
 
 /** A process of the pool's program, in the pool or beside it (a trial, a second run). */
 interface ProcessFeature {

@@ -1,11 +1,11 @@
 // What the parts of a supervisor share: the pool, the machine, and the one way to carry orders out.
 import { everyStep } from '../core/every-step.ts';
 import type { Life } from '../core/life.ts';
-import { OrderQueue, type Hands } from '../core/order-queue.ts';
-import type { PoolOrder } from '../core/orders.ts';
-import { Pool, type Moment } from '../core/pool.ts';
-import type { Roster } from '../core/roster.ts';
-import type { Machine } from './interfaces.ts';
+import { OrderQueue, type Hands } from '../core/pool/order-queue.ts';
+import type { PoolOrder } from '../core/pool/orders.ts';
+import { Pool, type Moment } from '../core/pool/pool.ts';
+import type { Roster } from '../core/pool/roster.ts';
+import type { Machine } from '../core/machine.ts';
 import type { PoolSettings } from './settings.ts';
 
 /** What is known of a worker at its end; PID 0 could not be executed. */

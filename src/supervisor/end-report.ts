@@ -1,9 +1,9 @@
 // What is said of workers that ended, or could not be started.
 import { isForkError } from '../core/errors.ts';
-import { describeChildEnd, describeSpawnFailure, type PoolEvent } from '../core/event-text.ts';
-import type { OrderOf, ReloadFailure } from '../core/orders.ts';
+import { describeChildEnd, describeSpawnFailure, type PoolEvent } from '../core/text/event-text.ts';
+import type { OrderOf, ReloadFailure } from '../core/pool/orders.ts';
 import type { WorkerEnd } from '../core/worker-exit.ts';
-import type { Machine } from './interfaces.ts';
+import type { Machine } from '../core/machine.ts';
 
 type Names = Pick<Machine, 'describeErrno' | 'signalName'>;
 

@@ -1,10 +1,10 @@
 // The operation under way as others see it: since when, its timer, what is written of it, and who is told how it ended.
-import { describeLeft, type LeftProcess } from '../core/left-process.ts';
-import type { OrderOf, PoolOrder } from '../core/orders.ts';
+import { describeLeft, type LeftProcess } from '../core/text/left-process.ts';
+import type { OrderOf, PoolOrder } from '../core/pool/orders.ts';
 import type { Context } from './context.ts';
 import { describeReloadFailure } from './end-report.ts';
 import type { LastReload, OperationEnd, OperationListener } from './outcome.ts';
-import type { WorkerEnds } from './worker-ends.ts';
+import type { WorkerEnds } from './ending/worker-ends.ts';
 
 export class OperationWatch {
   readonly #context: Context;

@@ -1,6 +1,6 @@
 // What a supervisor tells of its pool: its outcome to whoever runs it, the end of an operation to who asked for it.
-import type { LeftProcess } from '../core/left-process.ts';
-import type { ReloadResult } from '../core/rollout.ts';
+import type { LeftProcess } from '../core/text/left-process.ts';
+import type { ReloadResult } from '../core/operations/rollout.ts';
 import type { WorkerEnd } from '../core/worker-exit.ts';
 
 /** What the supervisor tells whoever runs it; each at most once. */

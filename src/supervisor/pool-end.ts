@@ -1,12 +1,12 @@
 // The end of a pool, whatever the reason: what is told and called off, the deadline and its KILL, and when nobody is left.
 import { exitStatus } from '../core/errors.ts';
-import { describeLeft } from '../core/left-process.ts';
-import type { AdoptedWorker } from '../core/roster.ts';
+import { describeLeft } from '../core/text/left-process.ts';
+import type { AdoptedWorker } from '../core/pool/roster.ts';
 import type { Context } from './context.ts';
 import type { OperationWatch } from './operation-watch.ts';
 import type { Outcome } from './outcome.ts';
 import type { SlotWatch } from './slot-watch.ts';
-import type { WorkerEnds } from './worker-ends.ts';
+import type { WorkerEnds } from './ending/worker-ends.ts';
 
 /** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
 const afterKillMs = 2000;

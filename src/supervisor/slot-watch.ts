@@ -1,5 +1,5 @@
 // Slots between two workers: the timer of the next try, and what the log and the status hear of the end of the last one.
-import type { OrderOf } from '../core/orders.ts';
+import type { OrderOf } from '../core/pool/orders.ts';
 import type { Context, EndedWorker } from './context.ts';
 import { endEvent } from './end-report.ts';
 import { SlotFacts } from './slot-facts.ts';

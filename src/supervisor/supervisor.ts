@@ -1,21 +1,21 @@
 // The supervisor of one pool: what happened (exit, signal, command) becomes the pool's facts, and the pool's orders become
 // the work of its parts. No system call here.
-import type { LeftProcess } from '../core/left-process.ts';
-import type { Hands } from '../core/order-queue.ts';
-import type { OrderOf } from '../core/orders.ts';
+import type { LeftProcess } from '../core/text/left-process.ts';
+import type { Hands } from '../core/pool/order-queue.ts';
+import type { OrderOf } from '../core/pool/orders.ts';
 import type { PoolPhase } from '../core/life.ts';
-import type { Pool } from '../core/pool.ts';
-import type { AdoptedWorker, Roster } from '../core/roster.ts';
+import type { Pool } from '../core/pool/pool.ts';
+import type { AdoptedWorker, Roster } from '../core/pool/roster.ts';
 import type { WorkerEnd, WorkerExit } from '../core/worker-exit.ts';
 import { Context, type EndedWorker } from './context.ts';
-import type { Machine, SocketHolder } from './interfaces.ts';
+import type { Machine, SocketHolder } from '../core/machine.ts';
 import { OperationWatch } from './operation-watch.ts';
 import type { LastReload, OperationListener, Outcome } from './outcome.ts';
 import { PoolEnd } from './pool-end.ts';
 import type { PoolSettings } from './settings.ts';
 import type { SlotFacts } from './slot-facts.ts';
 import { SlotWatch } from './slot-watch.ts';
-import { WorkerEnds } from './worker-ends.ts';
+import { WorkerEnds } from './ending/worker-ends.ts';
 import { WorkerStarts } from './worker-starts.ts';
 
 export class Supervisor {

@@ -1,8 +1,8 @@
 // Whom the up-watch looks at, and what each of them has to show.
 import { defaults } from '../core/config.ts';
-import type { Pool } from '../core/pool.ts';
-import type { RestartMemory } from '../core/restart-policy.ts';
-import type { SlotState } from '../core/slot-state.ts';
+import type { Pool } from '../core/pool/pool.ts';
+import type { RestartMemory } from '../core/pool/restart-policy.ts';
+import type { SlotState } from '../core/pool/slot-state.ts';
 import type { PoolSettings } from './settings.ts';
 import { memberRule, seenRule, type StartingWorker } from './up-watch.ts';
 

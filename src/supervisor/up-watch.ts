@@ -1,7 +1,7 @@
 // Finds out when starting workers are up: looked at side by side, often while
 // they are young, never again once none is starting.
 import { defaults } from '../core/config.ts';
-import type { Clock, Readiness } from './interfaces.ts';
+import type { Clock, Readiness } from '../core/machine.ts';
 
 export interface StartingWorker {
   readonly slot: number;

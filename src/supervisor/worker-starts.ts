@@ -1,8 +1,8 @@
 // Starts workers, in slots and as candidates, and hears when they are up.
 import type { SyscallError } from '../core/errors.ts';
-import type { OrderOf } from '../core/orders.ts';
+import type { OrderOf } from '../core/pool/orders.ts';
 import type { Context } from './context.ts';
-import type { Spawner } from './interfaces.ts';
+import type { Spawner } from '../core/machine.ts';
 import { workersToWatch } from './up-rules.ts';
 import { UpWatch } from './up-watch.ts';
 

@@ -4,11 +4,11 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { libc } from '../../src/sys/libc.ts';
-import { listenOn, type ListenSocket } from '../../src/sys/listen-socket.ts';
-import { parseIp, type SocketAddress } from '../../src/sys/socket-address.ts';
-import { ProcFs } from '../../src/sys/proc-fs.ts';
-import { ProcessTemplate } from '../../src/sys/spawn-worker.ts';
+import { libc } from '../../src/sys/libc/libc.ts';
+import { listenOn, type ListenSocket } from '../../src/sys/socket/listen-socket.ts';
+import { parseIp, type SocketAddress } from '../../src/sys/socket/socket-address.ts';
+import { ProcFs } from '../../src/sys/proc/proc-fs.ts';
+import { ProcessTemplate } from '../../src/sys/process/spawn-worker.ts';
 import { atEnd } from './cleanup.ts';
 import { freePort } from './free-port.ts';
 import { allStats, readStat, signalProcess } from './processes.ts';

@@ -5,8 +5,8 @@
 import { createRequire } from 'node:module';
 import { rmSync } from 'node:fs';
 import type Koffi from 'koffi';
-import { libc } from '../../src/sys/libc.ts';
-import { unixAddress } from '../../src/sys/unix-socket.ts';
+import { libc } from '../../src/sys/libc/libc.ts';
+import { unixAddress } from '../../src/sys/connection/unix-socket.ts';
 import { atEnd } from './cleanup.ts';
 
 const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { resolveInRoot, walkInRoot } from '../../src/sys/resolve-in-root.ts';
+import { resolveInRoot, walkInRoot } from '../../src/sys/path/resolve-in-root.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { oursPath, startPool } from '../helpers/command-under-test.ts';
 import { needRoot } from '../helpers/requirements.ts';

@@ -11,9 +11,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { SyscallError } from '../../src/core/errors.ts';
-import { connectUnix, ControlConnection } from '../../src/sys/control-connection.ts';
-import { receiveWithDescriptors, sendWithDescriptors } from '../../src/sys/descriptor-passing.ts';
-import { listenOn } from '../../src/sys/listen-socket.ts';
+import { connectUnix, ControlConnection } from '../../src/sys/connection/control-connection.ts';
+import { receiveWithDescriptors, sendWithDescriptors } from '../../src/sys/connection/descriptor-passing.ts';
+import { listenOn } from '../../src/sys/socket/listen-socket.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { listenSomewhere, startWorker, type Listening } from '../helpers/lone-worker.ts';

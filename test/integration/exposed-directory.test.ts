@@ -18,9 +18,9 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { O_PATH } from '../../src/sys/file-at.ts';
-import { libc } from '../../src/sys/libc.ts';
-import { listenOn } from '../../src/sys/listen-socket.ts';
+import { O_PATH } from '../../src/sys/path/file-at.ts';
+import { libc } from '../../src/sys/libc/libc.ts';
+import { listenOn } from '../../src/sys/socket/listen-socket.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { oursPath, startForeground } from '../helpers/command-under-test.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';

@@ -4,10 +4,10 @@ import { closeSync, constants, copyFileSync, chmodSync, existsSync, openSync } f
 import { execFileSync, spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { finishesOnTerm } from '../../src/sys/known-programs.ts';
-import { readinessOf } from '../../src/sys/waiting.ts';
-import { workerSessions } from '../../src/sys/worker-sessions.ts';
-import { SessionFreezer } from '../../src/sys/session-freeze.ts';
+import { finishesOnTerm } from '../../src/sys/proc/known-programs.ts';
+import { readinessOf } from '../../src/sys/proc/waiting.ts';
+import { workerSessions } from '../../src/sys/session/worker-sessions.ts';
+import { SessionFreezer } from '../../src/sys/session/session-freeze.ts';
 import { asUser } from '../helpers/as-user.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { fastcgiRequest } from '../helpers/fastcgi-client.ts';

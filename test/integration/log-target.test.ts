@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileLog } from '../../src/sys/event-log.ts';
+import { fileLog } from '../../src/sys/log/event-log.ts';
 import {
   oursPath,
   printedPids,

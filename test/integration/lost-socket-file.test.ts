@@ -16,7 +16,7 @@ import {
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { bindUnix } from '../../src/sys/unix-socket.ts';
+import { bindUnix } from '../../src/sys/connection/unix-socket.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { oursPath, type Pool } from '../helpers/command-under-test.ts';
 import { isAlive, readOpenFiles } from '../helpers/processes.ts';

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { NotifySocket, type Notification } from '../../src/sys/notify-socket.ts';
+import { NotifySocket, type Notification } from '../../src/sys/connection/notify-socket.ts';
 import { asUser } from '../helpers/as-user.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';

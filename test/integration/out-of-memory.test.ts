@@ -3,7 +3,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { raiseFor } from '../../src/sys/oom-score.ts';
+import { raiseFor } from '../../src/sys/process/oom-score.ts';
 import { oursPath, startForeground, startPool } from '../helpers/command-under-test.ts';
 import { makeMemoryGroup } from '../helpers/memory-group.ts';
 import { childrenOf, isAlive } from '../helpers/processes.ts';

@@ -17,11 +17,11 @@ import {
 } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { O_PATH } from '../../src/sys/file-at.ts';
-import { libc } from '../../src/sys/libc.ts';
-import { listenOn } from '../../src/sys/listen-socket.ts';
-import { openDirectory, walkedPath } from '../../src/sys/open-parent.ts';
-import { openBoundFile } from '../../src/sys/socket-file.ts';
+import { O_PATH } from '../../src/sys/path/file-at.ts';
+import { libc } from '../../src/sys/libc/libc.ts';
+import { listenOn } from '../../src/sys/socket/listen-socket.ts';
+import { openDirectory, walkedPath } from '../../src/sys/path/open-parent.ts';
+import { openBoundFile } from '../../src/sys/socket/socket-file.ts';
 import { asUser } from '../helpers/as-user.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { oursPath, startPool } from '../helpers/command-under-test.ts';

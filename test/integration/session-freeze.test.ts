@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { chmodSync, copyFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { SessionFreezer } from '../../src/sys/session-freeze.ts';
+import { SessionFreezer } from '../../src/sys/session/session-freeze.ts';
 import { asEffectiveUser, asUser } from '../helpers/as-user.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';

@@ -4,8 +4,8 @@ import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, tr
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { parsePoolState, type PoolState } from '../../src/core/pool-state.ts';
-import { libc } from '../../src/sys/libc.ts';
-import { StateFile } from '../../src/sys/state-file.ts';
+import { libc } from '../../src/sys/libc/libc.ts';
+import { StateFile } from '../../src/sys/file/state-file.ts';
 import { oursPath, printedPids } from '../helpers/command-under-test.ts';
 import { isAlive } from '../helpers/processes.ts';
 import { needCommands, needRoot } from '../helpers/requirements.ts';

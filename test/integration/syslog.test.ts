@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { syslogLog } from '../../src/sys/event-log.ts';
+import { syslogLog } from '../../src/sys/log/event-log.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { oursPath, startForeground, startPool, type Pool } from '../helpers/command-under-test.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';

@@ -12,12 +12,12 @@ import {
 } from 'node:fs';
 import { connect } from 'node:net';
 import { join, relative } from 'node:path';
-import { acceptQueue } from '../../src/sys/accept-queue.ts';
-import { libc } from '../../src/sys/libc.ts';
-import { listenOn } from '../../src/sys/listen-socket.ts';
-import { parseIp, type SocketAddress } from '../../src/sys/socket-address.ts';
-import { checkListeningSocket, takeListeningSocket } from '../../src/sys/take-socket.ts';
-import { readinessOf } from '../../src/sys/waiting.ts';
+import { acceptQueue } from '../../src/sys/socket/accept-queue.ts';
+import { libc } from '../../src/sys/libc/libc.ts';
+import { listenOn } from '../../src/sys/socket/listen-socket.ts';
+import { parseIp, type SocketAddress } from '../../src/sys/socket/socket-address.ts';
+import { checkListeningSocket, takeListeningSocket } from '../../src/sys/socket/take-socket.ts';
+import { readinessOf } from '../../src/sys/proc/waiting.ts';
 import { asUser } from '../helpers/as-user.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';

@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { chmodSync, chownSync, copyFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { readinessOf } from '../../src/sys/waiting.ts';
+import { readinessOf } from '../../src/sys/proc/waiting.ts';
 import { asUser } from '../helpers/as-user.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { atEnd } from '../helpers/cleanup.ts';

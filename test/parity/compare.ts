@@ -7,7 +7,7 @@ import { rmSync, chmodSync, copyFileSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { memoryBytes, raiseFor } from '../../src/sys/oom-score.ts';
+import { memoryBytes, raiseFor } from '../../src/sys/process/oom-score.ts';
 import { oursPath, referencePath } from '../helpers/command-under-test.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { missing } from '../helpers/requirements.ts';

@@ -6,9 +6,9 @@ import {
   formatPool,
   type MeasuredPool,
   type MeasuredWorker,
-} from '../../src/cli/ctl/status-table.ts';
-import { cutEnd, cutStart, printableJson, widthOf } from '../../src/cli/ctl/printable.ts';
-import { printable } from '../../src/core/printable.ts';
+} from '../../src/ctl/status-table.ts';
+import { cutEnd, cutStart, printableJson, widthOf } from '../../src/ctl/printable.ts';
+import { printable } from '../../src/core/text/printable.ts';
 import { examplePool, exampleWorker } from '../helpers/example-pool.ts';
 
 function makeWorker(changes: Partial<MeasuredWorker> = {}): MeasuredWorker {

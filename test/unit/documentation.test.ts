@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { options, rootOptions, specs } from '../../src/command-line/options.ts';
-import { parseArguments } from '../../src/cli/ctl/program.ts';
-import { ctlStatus } from '../../src/cli/ctl/statuses.ts';
+import { parseArguments } from '../../src/ctl/program.ts';
+import { ctlStatus } from '../../src/ctl/statuses.ts';
 import { describeUsage } from '../../src/command-line/usage.ts';
 import { statusOfError, statusOfReload } from '../../src/control/protocol.ts';
 import { defaults } from '../../src/core/config.ts';

@@ -1,6 +1,6 @@
 // Supervisor events as one line each, and how urgent each is.
 import { expect, test } from 'vitest';
-import { describeEvent, severityOf, type PoolEvent, type Severity } from '../../src/core/event-text.ts';
+import { describeEvent, severityOf, type PoolEvent, type Severity } from '../../src/core/text/event-text.ts';
 
 const ended = {
   event: 'worker-ended',

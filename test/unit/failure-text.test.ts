@@ -1,7 +1,7 @@
 // Failures that nobody has put into words: one line, whichever side they come from.
 import { expect, test } from 'vitest';
 import { errnoOf, SyscallError } from '../../src/core/errors.ts';
-import { describeFailure } from '../../src/core/failure-text.ts';
+import { describeFailure } from '../../src/core/text/failure-text.ts';
 
 const textOf = (errno: number): string => `text ${errno}`;
 

@@ -1,6 +1,6 @@
 // What the features of a pool are asked, in which order, and what one that fails means for the others.
 import { describe, expect, test } from 'vitest';
-import { FeatureList } from '../../src/cli/feature-list.ts';
+import { FeatureList } from '../../src/features/feature-list.ts';
 import type { Feature } from '../../src/core/feature.ts';
 
 function createList(...features: readonly Feature[]) {

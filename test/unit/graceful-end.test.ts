@@ -2,8 +2,8 @@
 // the deadline; and how often somebody looks.
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { StopMethod } from '../../src/core/config.ts';
-import type { Deadline } from '../../src/supervisor/ending.ts';
-import { GracefulEnd } from '../../src/supervisor/graceful-end.ts';
+import type { Deadline } from '../../src/supervisor/ending/ending.ts';
+import { GracefulEnd } from '../../src/supervisor/ending/graceful-end.ts';
 import { FakeMachine } from './fake-machine.ts';
 
 let machine: FakeMachine;

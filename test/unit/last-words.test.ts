@@ -1,7 +1,7 @@
 // The end of a program's output as lines: how many, how long, and safe for a terminal.
 import { describe, expect, test } from 'vitest';
-import { quote } from '../../src/core/quote-words.ts';
-import { keptBytes, lastWords } from '../../src/sys/last-words.ts';
+import { quote } from '../../src/core/text/quote-words.ts';
+import { keptBytes, lastWords } from '../../src/sys/log/last-words.ts';
 
 const lines = (count: number, text = 'line'): string =>
   Array.from({ length: count }, (_unused, index) => `${text} ${index + 1}\n`).join('');

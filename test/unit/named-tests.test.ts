@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
-const project = new URL('../../', import.meta.url);
+const project = new URL('../..', import.meta.url);
 
 /** Each row of the tables whose last column is headed "test". */
 function rowsWithTests(page: string): string[][] {

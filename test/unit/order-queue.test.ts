@@ -1,7 +1,7 @@
 // Orders take turns: ends before starts before everything else, one at a time, and none is lost.
 import { expect, test } from 'vitest';
-import { OrderQueue, type Hands } from '../../src/core/order-queue.ts';
-import { orderTraits, type OrderKind, type PoolOrder } from '../../src/core/orders.ts';
+import { OrderQueue, type Hands } from '../../src/core/pool/order-queue.ts';
+import { orderTraits, type OrderKind, type PoolOrder } from '../../src/core/pool/orders.ts';
 
 /** A queue whose hands note each order in a line, and do what the test wants on top. */
 function create(then: Partial<Record<OrderKind, () => void>> = {}, heeds = (_order: PoolOrder) => true) {

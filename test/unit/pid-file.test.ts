@@ -3,8 +3,8 @@ import { closeSync, existsSync, linkSync, openSync, readFileSync, symlinkSync, w
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import { PidFile } from '../../src/sys/pid-file.ts';
-import { libc } from '../../src/sys/libc.ts';
+import { PidFile } from '../../src/sys/file/pid-file.ts';
+import { libc } from '../../src/sys/libc/libc.ts';
 import { makeTempDir } from '../helpers/temp-dir.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 

@@ -1,9 +1,9 @@
 // Reload, restart, scaling and handover of a pool, as orders: what is started, what is ended, in which order, and what
 // each thing that goes wrong leads to.
 import { describe, expect, test } from 'vitest';
-import type { PoolOrder } from '../../src/core/orders.ts';
-import { Pool, type Moment } from '../../src/core/pool.ts';
-import { emptySlot, livePid } from '../../src/core/slot-state.ts';
+import type { PoolOrder } from '../../src/core/pool/orders.ts';
+import { Pool, type Moment } from '../../src/core/pool/pool.ts';
+import { emptySlot, livePid } from '../../src/core/pool/slot-state.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import { testPolicy } from './fake-machine.ts';
 

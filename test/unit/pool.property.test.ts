@@ -1,9 +1,9 @@
 // Whatever happens in whatever order, a pool keeps its promises: random histories, driven through Pool and a tiny machine.
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { OrderQueue, type Hands } from '../../src/core/order-queue.ts';
-import type { OrderOf, PoolOrder } from '../../src/core/orders.ts';
-import { Pool } from '../../src/core/pool.ts';
+import { OrderQueue, type Hands } from '../../src/core/pool/order-queue.ts';
+import type { OrderOf, PoolOrder } from '../../src/core/pool/orders.ts';
+import { Pool } from '../../src/core/pool/pool.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import { testPolicy } from './fake-machine.ts';
 

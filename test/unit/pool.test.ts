@@ -1,8 +1,8 @@
 // The plan of a pool: the verdict on the first start, restarts, the start limit, and the stop from every phase.
 import { describe, expect, test } from 'vitest';
-import type { PoolOrder } from '../../src/core/orders.ts';
-import { Pool } from '../../src/core/pool.ts';
-import { emptySlot, livePid } from '../../src/core/slot-state.ts';
+import type { PoolOrder } from '../../src/core/pool/orders.ts';
+import { Pool } from '../../src/core/pool/pool.ts';
+import { emptySlot, livePid } from '../../src/core/pool/slot-state.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import { testPolicy } from './fake-machine.ts';
 

@@ -9,7 +9,7 @@ import {
   type EndClass,
   type Life,
   type RestartMemory,
-} from '../../src/core/restart-policy.ts';
+} from '../../src/core/pool/restart-policy.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import { testPolicy } from './fake-machine.ts';
 

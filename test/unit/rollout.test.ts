@@ -6,7 +6,7 @@ import {
   type RolloutAction,
   type RolloutEvent,
   type RolloutStage,
-} from '../../src/core/rollout.ts';
+} from '../../src/core/operations/rollout.ts';
 
 const events = ['answered', 'up', 'lost', 'late', 'gone', 'fell', 'settled'] as const;
 

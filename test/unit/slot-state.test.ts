@@ -1,6 +1,6 @@
 // The life of a slot: one test for each cell of the table, state by event, those where nothing happens included.
 import { describe, expect, test } from 'vitest';
-import { freshMemory, type RestartMemory } from '../../src/core/restart-policy.ts';
+import { freshMemory, type RestartMemory } from '../../src/core/pool/restart-policy.ts';
 import {
   advance,
   emptySlot,
@@ -9,7 +9,7 @@ import {
   type SlotOrder,
   type SlotState,
   type Step,
-} from '../../src/core/slot-state.ts';
+} from '../../src/core/pool/slot-state.ts';
 import { testPolicy } from './fake-machine.ts';
 
 const memory: RestartMemory = { ...freshMemory, failures: 2, plannedAtMs: [900], recycles: true };

@@ -1,6 +1,6 @@
 // Where a listening socket comes from: the first source that has one, and bind(2) after all of them.
 import { expect, test } from 'vitest';
-import { listenFrom, type Found, type Listening, type Sought } from '../../src/cli/socket-source.ts';
+import { listenFrom, type Found, type Listening, type Sought } from '../../src/start/source/socket-source.ts';
 
 const sought = { address: '/run/app.sock' } as Sought;
 const socket = (inode: string) => ({ descriptor: 3, inode, file: undefined });

@@ -1,6 +1,6 @@
 // A start as a list of steps: what each gets, what all give, and where the list ends.
 import { describe, expect, test } from 'vitest';
-import { Plan } from '../../src/cli/start-plan.ts';
+import { Plan } from '../../src/start/start-plan.ts';
 
 interface Given {
   readonly journal: string[];

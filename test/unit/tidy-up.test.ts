@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { TidyUp } from '../../src/cli/tidy-up.ts';
+import { TidyUp } from '../../src/run/tidy-up.ts';
 import { ManualClock } from './fake-machine.ts';
 
 function createTidyUp() {

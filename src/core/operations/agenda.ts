@@ -1,0 +1,119 @@
+// The operation that is under way in a pool, what it was asked for besides, and which of that comes next. An operation
+// more is a file like restart.ts, and its lines here.
+import { Handover } from './handover.ts';
+import type { Operation, OperationFact } from './operation.ts';
+import type { PoolOrder } from '../pool/orders.ts';
+import { Reload } from './reload.ts';
+import { Restart } from './restart.ts';
+import { Scaling } from './scaling.ts';
+import type { Slots } from '../pool/slots.ts';
+
+export type Wish =
+  /** A rolling reload; asked for again while it waits, it is one. */
+  | { readonly kind: 'reload' }
+  /** Not while something else is under way. */
+  | { readonly kind: 'restart' }
+  | { readonly kind: 'scale'; readonly workers: number }
+  /** The pool is being given to another supervisor, or is not any more. */
+  | { readonly kind: 'handover'; readonly isHeld: boolean };
+
+export class Agenda {
+  readonly #slots: Slots;
+  readonly #probes: boolean;
+  #underWay: Operation | undefined;
+  #wanted: number;
+  #isReloadDue = false;
+  #isRestartDue = false;
+  #isHandingOver = false;
+
+  /** `probes`: a reload tries one worker beside the pool first. */
+  constructor(slots: Slots, probes: boolean) {
+    this.#slots = slots;
+    this.#probes = probes;
+    this.#wanted = slots.count;
+  }
+
+  get wanted(): number {
+    return this.#wanted;
+  }
+
+  get isReloadDue(): boolean {
+    return this.#isReloadDue;
+  }
+
+  get reload(): Pick<Reload, 'stage' | 'slot' | 'candidate' | 'to'> | undefined {
+    return this.#underWay instanceof Reload && !this.#underWay.isOver ? this.#underWay : undefined;
+  }
+
+  /** What others have to wait for; scaling is over at once. */
+  get operation(): Exclude<Operation['kind'], 'scale'> | undefined {
+    const operation = this.#underWay;
+    return operation && !operation.isOver && operation.kind !== 'scale' ? operation.kind : undefined;
+  }
+
+  note(wish: Wish, isServing: boolean): void {
+    switch (wish.kind) {
+      case 'reload':
+        this.#isReloadDue = true;
+        return;
+      case 'restart':
+        this.#isRestartDue = isServing && !this.#underWay;
+        return;
+      case 'scale':
+        this.#wanted = wish.workers;
+        return;
+      case 'handover':
+        this.#isHandingOver = wish.isHeld;
+    }
+  }
+
+  tell(fact: OperationFact): PoolOrder[] {
+    return this.#underWay?.tell(fact) ?? [];
+  }
+
+  awaits(step: number): boolean {
+    return this.#underWay?.awaits?.(step) ?? false;
+  }
+
+  concerns(slot: number): boolean {
+    return this.#underWay?.concerns?.(slot) ?? false;
+  }
+
+  generationFor(slot: number): number {
+    return this.#underWay?.generationFor?.(slot) ?? this.#slots.generation;
+  }
+
+  /** Begins what waits, one after the other, as soon as nothing is under way. */
+  goOn(): PoolOrder[] {
+    const orders: PoolOrder[] = [];
+    while (!this.#underWay || this.#underWay.isOver) {
+      this.#underWay = this.#next();
+      if (!this.#underWay) break;
+      orders.push(...this.#underWay.begin());
+    }
+    return orders;
+  }
+
+  /** The pool stops. */
+  abandon(): PoolOrder[] {
+    this.#isReloadDue = this.#isRestartDue = false;
+    const orders = this.#underWay?.abandon() ?? [];
+    if (this.#underWay?.isOver) this.#underWay = undefined;
+    return orders;
+  }
+
+  #next(): Operation | undefined {
+    if (this.#isHandingOver) return new Handover(() => this.#isHandingOver);
+    if (this.#isRestartDue) {
+      this.#isRestartDue = false;
+      return new Restart(this.#slots);
+    }
+    // A slot that is added before a reload would get a worker of the old generation only to replace it.
+    const { count } = this.#slots;
+    if (this.#wanted < count || (this.#wanted > count && !this.#isReloadDue))
+      return new Scaling(this.#slots, this.#wanted);
+    if (!this.#isReloadDue) return undefined;
+    this.#isReloadDue = false;
+    return new Reload(this.#slots, this.#probes);
+  }
+}

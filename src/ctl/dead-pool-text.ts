@@ -1,0 +1,87 @@
+// What is said of a pool whose supervisor was killed: to people, and as JSON. Pure.
+import { SpawnFcgiError } from '../core/errors.ts';
+import { describeEntry, type DeadPool, type Orphan } from './pools.ts';
+import { printable } from '../core/text/printable.ts';
+import { formatBytes, formatDuration, formatTable, left, right, type WorkerUsage } from './status-table.ts';
+import { ctlStatus } from './statuses.ts';
+
+export type MeasuredOrphan = Orphan & WorkerUsage & { readonly uptimeMs: number | null };
+export type MeasuredDeadPool = DeadPool & { readonly measured: readonly MeasuredOrphan[] };
+
+/** The sentence for all who ask it something. */
+export function describeDeath({ state, orphans }: DeadPool): string {
+  const pids = orphans.map(({ pid }) => pid).join(' ');
+  const who =
+    orphans.length === 1
+      ? `its worker serves on (PID ${pids})`
+      : `${orphans.length} workers serve on (PID ${pids})`;
+  return `dead: ${printable(state.name)} on ${printable(state.address)}: its supervisor (PID ${state.pid}) was killed; ${who}`;
+}
+
+/** What nobody but a supervisor could do, and the way out. */
+export function refuseDead(pool: DeadPool, command: string): SpawnFcgiError {
+  return new SpawnFcgiError(
+    `${describeEntry(pool)}: no supervisor to ${command} it; start it again with its command (the next plain start takes its workers over), or end it: spawn-fcgictl stop ${printable(pool.state.address)}`,
+    { exitCode: ctlStatus.noSuchPool },
+  );
+}
+
+const columns = [
+  right<MeasuredOrphan>('SLOT', ({ slot }) => String(slot)),
+  right<MeasuredOrphan>('PID', ({ pid }) => String(pid)),
+  right<MeasuredOrphan>('UP', ({ uptimeMs }) => (uptimeMs === null ? '-' : formatDuration(uptimeMs))),
+  right<MeasuredOrphan>('RSS', ({ rssBytes }) => (rssBytes === null ? '-' : formatBytes(rssBytes))),
+  right<MeasuredOrphan>('CPU%', ({ cpuPercent }) => (cpuPercent === null ? '-' : cpuPercent.toFixed(1))),
+  left<MeasuredOrphan>('STATE', () => 'orphan'),
+];
+
+export function formatDeadPool({ state, measured }: MeasuredDeadPool): string {
+  const lines = [
+    `${printable(state.name)} on ${printable(state.address)}: dead, supervisor PID ${state.pid} was killed, ${measured.length} ${measured.length === 1 ? 'worker serves' : 'workers serve'} on`,
+    '  the next start on the address takes it over; spawn-fcgictl stop ends it',
+    ...formatTable(columns, measured),
+  ];
+  return lines.map((line) => `${line.trimEnd()}\n`).join('');
+}
+
+/** The fields of a living pool, null where only its supervisor would know. */
+export function deadPoolJson({ state, measured }: MeasuredDeadPool): object {
+  return {
+    name: state.name,
+    address: state.address,
+    pid: state.pid,
+    version: null,
+    phase: 'dead',
+    generation: null,
+    uptimeMs: null,
+    wanted: null,
+    idle: null,
+    busy: null,
+    serving: 'unknown',
+    backoff: null,
+    queue: null,
+    socketFile: null,
+    unreachable: null,
+    operation: null,
+    lastReload: null,
+    command: null,
+    pidFile: state.pidFile ?? null,
+    stopTimeoutMs: state.stopTimeoutMs,
+    // Among the orphans.
+    socketHolders: [],
+    workers: measured.map(({ slot, pid, pids, uptimeMs, rssBytes, cpuPercent }) => ({
+      slot,
+      pid,
+      generation: null,
+      state: 'orphan',
+      uptimeMs,
+      activity: 'unknown',
+      restarts: null,
+      lastExit: null,
+      nextTryMs: null,
+      pids,
+      rssBytes,
+      cpuPercent,
+    })),
+  };
+}

@@ -1,0 +1,48 @@
+// Whether a pool serves, by what its supervisor sees of its workers: the words for `ping`
+// and the heading of `status`. Pure.
+import type { PoolSummary } from '../control/protocol.ts';
+
+export interface Health {
+  /** `unknown`: workers run, and nobody may look into them. */
+  readonly kind: 'serving' | 'saturated' | 'unknown' | 'not-serving';
+  /** A word, or a word, a colon and the reason. */
+  readonly text: string;
+}
+
+type Facts = Pick<
+  PoolSummary,
+  'phase' | 'serving' | 'idle' | 'busy' | 'backoff' | 'wanted' | 'queue' | 'socketFile' | 'unreachable'
+>;
+
+export function judgeHealth(pool: Facts): Health {
+  const { phase, serving, idle, busy } = pool;
+  if (phase !== 'serving') return { kind: 'not-serving', text: phase };
+  const loss = describeLoss(pool) ?? pool.unreachable ?? undefined;
+  if (loss !== undefined) return { kind: 'not-serving', text: `not serving: ${loss}` };
+  if (idle + busy === 0) return { kind: 'not-serving', text: describeAbsence(pool) };
+  if (serving === 'no') return { kind: 'not-serving', text: 'not serving: no worker accepts' };
+  if (serving === 'unknown') return { kind: 'unknown', text: 'unknown: its workers may not be looked into' };
+  const kind = isSaturated(pool) ? 'saturated' : 'serving';
+  return { kind, text: kind + describeBackoff(pool) };
+}
+
+/** What became of the socket's file, if nobody can connect any more. */
+export function describeLoss({ socketFile }: Pick<PoolSummary, 'socketFile'>): string | undefined {
+  if (socketFile === 'gone') return 'its socket file is gone';
+  return socketFile === 'replaced' ? 'its socket file was replaced' : undefined;
+}
+
+/** Everybody works, and connections wait. */
+function isSaturated({ idle, queue }: Facts): boolean {
+  return idle === 0 && queue !== null && queue.length > 0;
+}
+
+function describeAbsence({ backoff, wanted }: Facts): string {
+  if (backoff === 0) return 'not serving: no worker is up';
+  if (backoff < wanted) return `failing: ${backoff} of ${wanted} workers in backoff, none is up`;
+  return wanted === 1 ? 'failing: its worker is in backoff' : `failing: all ${backoff} workers in backoff`;
+}
+
+function describeBackoff({ backoff, wanted }: Facts): string {
+  return backoff === 0 ? '' : `: ${backoff} of ${wanted} workers in backoff`;
+}

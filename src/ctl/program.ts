@@ -1,0 +1,172 @@
+// The command line of spawn-fcgictl, by commander: arguments in, a request out. Runs
+// nothing and prints nothing.
+import { Command, CommanderError } from 'commander';
+import manifest from '../../package.json' with { type: 'json' };
+import { limits, type WorkerDifference } from '../control/protocol.ts';
+import { SpawnFcgiError } from '../core/errors.ts';
+import { parseTime, parseWhole } from '../core/quantity.ts';
+import { printable } from '../core/text/printable.ts';
+import { ctlStatus } from './statuses.ts';
+
+export interface GlobalOptions {
+  readonly stateDir: string | undefined;
+  readonly timeoutMs: number | undefined;
+}
+
+export type CtlRequest = GlobalOptions &
+  (
+    | { readonly command: 'status'; readonly target: string | undefined; readonly asJson: boolean }
+    | {
+        readonly command: 'ping';
+        readonly target: string;
+        readonly isStrict: boolean;
+        /** Ask the pool's socket; a URI for a request, else a management record. */
+        readonly probe: boolean | string;
+      }
+    | { readonly command: 'stop' | 'reload' | 'restart'; readonly target: string }
+    | { readonly command: 'scale'; readonly target: string; readonly workers: number | WorkerDifference }
+  );
+
+/** What the arguments ask for: a request to a pool, or a text for stdout. */
+export type ParsedArguments =
+  | { readonly kind: 'request'; readonly request: CtlRequest }
+  | { readonly kind: 'text'; readonly text: string; readonly status: number };
+
+type PoolRequest = CtlRequest extends infer R
+  ? R extends GlobalOptions
+    ? Omit<R, keyof GlobalOptions>
+    : never
+  : never;
+
+const usageEnd = `
+A TARGET is a PID file (-P of spawn-fcgi), a socket path, address:port, or the
+supervisor's PID; a port alone will do where it names one pool.
+TIME is a number with ms, s, m or h; bare: seconds.
+
+Exit status: 0 done; reload: 1 rolled back, 2 partly, 3 timeout; ping: 1 not
+serving; 4 no such pool; 5 not permitted; 6 no answer in time, or busy;
+7 other version of spawn-fcgi; 255 usage.`;
+
+/** Reads the arguments; throws a SpawnFcgiError with one line for a mistake. */
+export function parseArguments(args: readonly string[]): ParsedArguments {
+  let text = '';
+  let request: PoolRequest | undefined;
+  const program = createProgram(
+    (written) => (text += written),
+    (asked) => (request = asked),
+  );
+  if (args.length === 0) {
+    program.outputHelp();
+    return { kind: 'text', text, status: ctlStatus.usage };
+  }
+  try {
+    program.parse(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { kind: 'text', text, status: ctlStatus.ok };
+    throw refuse(
+      error.code === 'commander.help' ? 'no command given' : error.message.replace(/^error: /, ''),
+    );
+  }
+  if (!request) throw refuse('no command given');
+  const { stateDir, timeout } = program.opts<{ stateDir?: string; timeout?: string }>();
+  const options = { stateDir, timeoutMs: parseTimeout(timeout) };
+  return { kind: 'request', request: { ...request, ...options } as CtlRequest };
+}
+
+function createProgram(write: (text: string) => void, ask: (request: PoolRequest) => void): Command {
+  const program = new Command('spawn-fcgictl')
+    .description('Shows and controls pools of spawn-fcgi.')
+    .option('--state-dir <dir>', 'where the pool has its files, as given to spawn-fcgi')
+    .option(
+      '--timeout <time>',
+      'how long to wait in all (default: 5s for status and\nping, else as long as the supervisor answers)',
+    )
+    .version(`spawn-fcgictl v${manifest.version}`, '-v, --version', 'show version')
+    .helpOption('-h, --help', 'show this help')
+    .addHelpText('after', usageEnd)
+    .exitOverride()
+    .configureOutput({
+      writeOut: write,
+      writeErr: () => undefined,
+      getOutHelpWidth: () => 80,
+      getErrHelpWidth: () => 80,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+  program
+    .command('status [target]')
+    .description('show a pool and its workers; without a target all of yours')
+    .option('--json', 'as JSON')
+    .action((target: string | undefined, { json }: { json?: boolean }) => {
+      ask({ command: 'status', target, asJson: json ?? false });
+    });
+  program
+    .command('ping [target]')
+    .usage('[options] <target>')
+    .description('0 if it serves, or is saturated; 1 if not')
+    .option('--strict', 'saturated is 1, too')
+    .option('--probe [uri]', probeHelp)
+    .action((target: string | undefined, { strict, probe }: PingOptions) => {
+      ask({ command: 'ping', isStrict: strict ?? false, ...separateProbe(target, probe) });
+    });
+  for (const [command, description] of waitingCommands) {
+    program
+      .command(`${command} <target>`)
+      .description(description)
+      .action((target: string) => ask({ command, target }));
+  }
+  program
+    .command('scale <target> <workers>')
+    .description('set the number of workers: 8, or +1, -1')
+    .action((target: string, workers: string) =>
+      ask({ command: 'scale', target, workers: parseWorkers(workers) }),
+    );
+  return program;
+}
+
+interface PingOptions {
+  readonly strict?: boolean;
+  readonly probe?: boolean | string;
+}
+
+const probeHelp = `ask its socket for a FastCGI management record, or GET
+the URI (a PHP script: its path): 0 if it answers, but
+with no status from 500 on`;
+
+/** `ping --probe TARGET`: what the parser takes for a URI is the target, where there is no other. */
+function separateProbe(
+  target: string | undefined,
+  probe: boolean | string = false,
+): { target: string; probe: boolean | string } {
+  if (target === undefined && typeof probe === 'string') return { target: probe, probe: true };
+  if (target === undefined) throw refuse("missing required argument 'target'");
+  if (typeof probe !== 'string' || /^\/[!-~]*$/.test(probe)) return { target, probe };
+  throw refuse(`invalid URI for --probe: '${probe}' (for example /status)`);
+}
+
+const waitingCommands = [
+  ['stop', 'end the pool; requests under way are finished'],
+  ['reload', 'replace all workers, one by one, new before old'],
+  ['restart', 'end all workers, then start new ones'],
+] as const;
+
+function parseWorkers(text: string): number | WorkerDifference {
+  if (/^[+-]\d{1,5}$/.test(text)) return text as WorkerDifference;
+  const workers = parseWhole(text, 1, limits.maxWorkers);
+  if (workers !== undefined) return workers;
+  throw refuse(`invalid number of workers: '${text}' (1 to ${limits.maxWorkers}, or +1, -1)`);
+}
+
+function parseTimeout(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const timeoutMs = parseTime(text);
+  if (timeoutMs) return timeoutMs;
+  throw refuse(`invalid time for --timeout: '${text}' (for example 500ms or 30s)`);
+}
+
+/** One line, with the way out. */
+function refuse(message: string): SpawnFcgiError {
+  const line = message.replaceAll(/\s*\n\s*/g, ' ');
+  return new SpawnFcgiError(`${printable(line)}; see spawn-fcgictl -h`, { exitCode: ctlStatus.usage });
+}

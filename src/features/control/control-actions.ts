@@ -1,0 +1,268 @@
+// What each command of the control socket does to the pool.
+import {
+  refusal,
+  scaledTo,
+  statusOfReload,
+  type ControlRequest,
+  type ControlResult,
+  type PoolStatus,
+  type PoolSummary,
+} from '../../control/protocol.ts';
+import { describeFailedReload, plural } from '../../core/text/event-text.ts';
+import { describeLeft } from '../../core/text/left-process.ts';
+import type { ControlActions, ControlClient } from '../../control/server.ts';
+import type { Machine } from '../../core/machine.ts';
+import type { OperationEnd } from '../../supervisor/outcome.ts';
+import type { Supervisor } from '../../supervisor/supervisor.ts';
+import { describeShortfall, ScaleWatch } from './scale-watch.ts';
+
+export interface ControlledPool extends Pick<Machine, 'describeErrno' | 'signalName'> {
+  readonly supervisor: Supervisor;
+  readonly readyTimeoutMs: number;
+  readonly status: () => PoolStatus;
+  readonly summary: () => PoolSummary;
+  /** Sees to it that clients reach the workers that come; why they cannot. */
+  readonly renewSocket: () => string | undefined;
+  /** Tells why they cannot reach the socket, by one connection to it; undefined: they can, as far as anybody knows. */
+  readonly askReach: (done: (problem: string | undefined) => void) => void;
+  readonly stop: (reason: string) => void;
+  readonly handOver: (fields: Readonly<Record<string, unknown>>, client: ControlClient) => void;
+  readonly nowMs: () => number;
+}
+
+const waitLookMs = 20;
+const servingLooks = 5;
+
+/** Commands that wait for the end of what they asked for; events reach them as progress. */
+export class PoolActions implements ControlActions {
+  readonly #pool: ControlledPool;
+  readonly #waiting = new Set<ControlClient>();
+  /** Looks of those who wait for workers that they have added. */
+  readonly #scaling = new Set<() => void>();
+
+  constructor(pool: ControlledPool) {
+    this.#pool = pool;
+  }
+
+  carryOut(request: ControlRequest, client: ControlClient): void {
+    switch (request.command) {
+      case 'ping':
+        return this.#ping(client);
+      case 'status':
+        return this.#look(this.#pool.status, (pool) => client.answer(done('', pool)));
+      case 'stop':
+        return this.#stop(client);
+      case 'reload':
+        return this.#whenFree(client, ['restart', 'handover'], () =>
+          this.#whenReplaceable(client, () => this.#reload(client)),
+        );
+      case 'restart':
+        return this.#whenFree(client, ['reload', 'restart', 'handover'], () =>
+          this.#whenReplaceable(client, () => this.#restart(client)),
+        );
+      case 'scale':
+        return this.#scale(request.workers, client);
+      case 'handover':
+        return this.#whenFree(client, ['reload', 'restart', 'handover'], () =>
+          this.#pool.handOver(request.fields, client),
+        );
+    }
+  }
+
+  /** An event's line, for those who wait. */
+  tell(text: string): void {
+    for (const client of this.#waiting) client.progress(text);
+  }
+
+  /** Every process of the pool is gone; whether somebody waited for that. */
+  stopped(): boolean {
+    const isWaitedFor = this.#waiting.size + this.#scaling.size > 0;
+    for (const look of this.#scaling) look();
+    const { left } = this.#pool.supervisor;
+    const status = left.length > 0 ? 1 : 0;
+    const message = left.length > 0 ? `stopped, but ${describeLeft(left)}` : 'stopped';
+    for (const client of this.#waiting) client.farewell({ ok: true, status, message });
+    this.#waiting.clear();
+    return isWaitedFor;
+  }
+
+  /** Only somebody who waits for it may get a connection that nobody will use. */
+  #ping(client: ControlClient): void {
+    this.#look(this.#pool.summary, (pool) => {
+      const isGood = pool.phase === 'serving' && pool.serving !== 'no' && pool.unreachable === null;
+      const answer = (unreachable: string | null): void =>
+        client.answer(done('alive', { ...pool, unreachable }));
+      if (!isGood || pool.idle === 0) answer(pool.unreachable);
+      else this.#pool.askReach((problem) => answer(problem ?? null));
+    });
+  }
+
+  /** Between two requests a worker neither waits nor holds a connection: a short look may miss that it serves. */
+  #look(
+    look: () => PoolStatus | PoolSummary,
+    tell: (pool: PoolStatus | PoolSummary) => void,
+    looksLeft = servingLooks,
+  ): void {
+    const pool = look();
+    const mayBeMissed = pool.phase === 'serving' && pool.serving === 'no' && pool.idle > 0 && looksLeft > 1;
+    if (mayBeMissed) setTimeout(() => this.#look(look, tell, looksLeft - 1), waitLookMs);
+    else tell(pool);
+  }
+
+  #stop(client: ControlClient): void {
+    this.#waiting.add(client);
+    client.socket.on('close', () => this.#waiting.delete(client));
+    // A second request is no second signal: the deadline stays what it is.
+    if (this.#pool.supervisor.phase !== 'stopping') this.#pool.stop('asked by spawn-fcgictl');
+  }
+
+  #reload(client: ControlClient): void {
+    this.#await(client);
+    this.#pool.supervisor.reload((end) => this.#conclude(client, end));
+  }
+
+  #restart(client: ControlClient): void {
+    this.#await(client);
+    const isAccepted = this.#pool.supervisor.restart((end) => this.#conclude(client, end));
+    if (!isAccepted) this.#conclude(client, { kind: 'stopped' });
+  }
+
+  /** New workers beside old ones that nobody can end are no success, nor are new ones that nobody can connect to. */
+  #whenReplaceable(client: ControlClient, run: () => void): void {
+    const problem = this.#pool.supervisor.unendable ?? this.#pool.renewSocket();
+    if (problem === undefined) run();
+    else client.answer(refusal('failed', problem));
+  }
+
+  #await(client: ControlClient): void {
+    this.#waiting.add(client);
+    client.socket.on('close', () => this.#waiting.delete(client));
+  }
+
+  #conclude(client: ControlClient, end: OperationEnd): void {
+    this.#waiting.delete(client);
+    const result = resultOf(end, this.#pool.summary());
+    if (!result.ok || result.status !== 0) return client.answer(result);
+    // Old workers, or the new ones, may have spoiled the socket meanwhile.
+    this.#pool.askReach((problem) =>
+      client.answer(problem === undefined ? result : spoiled(result, problem)),
+    );
+  }
+
+  #scale(workers: number | `${'+' | '-'}${number}`, client: ControlClient): void {
+    const { supervisor } = this.#pool;
+    if (supervisor.phase !== 'serving')
+      return client.answer(refusal('stopping', `the pool is ${supervisor.phase}`));
+    const wanted = scaledTo(workers, supervisor.pool.wanted);
+    const { operation } = supervisor.pool;
+    const unendable = wanted < supervisor.pool.slots.length ? supervisor.unendable : undefined;
+    if (unendable !== undefined) return client.answer(refusal('failed', unendable));
+    const watch = new ScaleWatch(supervisor, wanted);
+    supervisor.scale(wanted);
+    if (operation === undefined) return this.#awaitScaled(client, wanted, watch);
+    client.answer(done(`${countWorkers(wanted)}, when the ${operation} is over`, this.#pool.status()));
+  }
+
+  /**
+   * Those that were added must be up, or have failed, before the answer. Those that are not wanted any more end as
+   * their requests do, which may take until --stop-timeout: nobody waits for that, they take no new ones.
+   */
+  #awaitScaled(client: ControlClient, wanted: number, watch: ScaleWatch): void {
+    const deadlineMs = this.#pool.nowMs() + this.#pool.readyTimeoutMs;
+    let timer: NodeJS.Timeout | undefined;
+    const look = (): void => {
+      clearTimeout(timer);
+      const { supervisor, nowMs } = this.#pool;
+      const isOver =
+        client.socket.destroyed ||
+        supervisor.phase !== 'serving' ||
+        supervisor.pool.wanted !== wanted ||
+        watch.isDecided ||
+        nowMs() >= deadlineMs;
+      if (isOver) {
+        this.#scaling.delete(look);
+        client.answer(this.#resultOfScale(wanted, watch));
+      } else {
+        this.#scaling.add(look);
+        timer = setTimeout(look, waitLookMs);
+      }
+    };
+    look();
+  }
+
+  #resultOfScale(wanted: number, watch: ScaleWatch): ControlResult {
+    const { supervisor, status } = this.#pool;
+    if (supervisor.phase !== 'serving') return refusal('stopping', `the pool is ${supervisor.phase}`);
+    const { wanted: latest } = supervisor.pool;
+    if (latest !== wanted) return done(`${countWorkers(latest)}, as somebody else wants it now`, status());
+    const { shortfall } = watch;
+    if (!shortfall) return done(countWorkers(wanted), status());
+    const message = `${countWorkers(wanted)} wanted, ${describeShortfall(shortfall, this.#pool)}`;
+    return { ok: true, status: 1, message, pool: status() };
+  }
+
+  /** One operation at a time: waits up to --ready-timeout for the one under way. */
+  #whenFree(client: ControlClient, blockers: readonly string[], run: () => void): void {
+    const deadlineMs = this.#pool.nowMs() + this.#pool.readyTimeoutMs;
+    const look = (): void => {
+      if (client.socket.destroyed) return;
+      const { supervisor, nowMs } = this.#pool;
+      if (supervisor.phase === 'stopping' || supervisor.phase === 'stopped')
+        return client.answer(refusal('stopping', 'the pool is stopping'));
+      const { operation } = supervisor.pool;
+      const isFree = operation === undefined || !blockers.includes(operation);
+      if (isFree && supervisor.phase === 'serving') return run();
+      if (nowMs() < deadlineMs) {
+        setTimeout(look, waitLookMs);
+        return;
+      }
+      const sinceMs = nowMs() - (supervisor.operationSinceMs ?? nowMs());
+      const since = `${Math.round(sinceMs / 1000)} s`;
+      client.answer(refusal('busy', `busy: ${operation ?? supervisor.phase} since ${since}`));
+    };
+    look();
+  }
+}
+
+function spoiled(result: ControlResult, problem: string): ControlResult {
+  const message = `${result.message}, but nobody can connect: ${problem}; start the pool again as it was started, with --replace`;
+  return { ...result, status: 1, message };
+}
+
+function countWorkers(count: number): string {
+  return plural(count, 'worker');
+}
+
+function done(message: string, pool: PoolStatus | PoolSummary): ControlResult {
+  return { ok: true, status: 0, message, pool };
+}
+
+function resultOf(end: OperationEnd, pool: PoolSummary): ControlResult {
+  switch (end.kind) {
+    case 'stopped':
+      return refusal('stopping', 'the pool is stopping');
+    case 'restart':
+      return { ok: true, ...describeRestart(end, pool), pool };
+    case 'reload':
+      return { ok: true, status: statusOfReload[end.result], message: describeReload(end, pool), pool };
+  }
+}
+
+function describeRestart(
+  { isUp, generation, left = [] }: Extract<OperationEnd, { kind: 'restart' }>,
+  pool: PoolSummary,
+): Pick<ControlResult, 'status' | 'message'> {
+  const what = isUp
+    ? `restarted: generation ${generation}, ${countWorkers(pool.wanted)}`
+    : 'restarted, but not every new worker came up';
+  return left.length > 0
+    ? { status: 1, message: `${what}; ${describeLeft(left)}` }
+    : { status: isUp ? 0 : 1, message: what };
+}
+
+function describeReload(end: Extract<OperationEnd, { kind: 'reload' }>, pool: PoolSummary): string {
+  const { result, generation } = end;
+  return result === 'reloaded'
+    ? `reloaded: generation ${generation}, ${countWorkers(pool.wanted)}`
+    : describeFailedReload({ ...end, result, reason: end.message });
+}

@@ -1,0 +1,131 @@
+// Opens the control socket once the pool is up (its code is loaded only then: nobody
+// waits for it), and answers those who still wait when the pool has ended.
+import type { Feature } from '../../core/feature.ts';
+import type { ControlClient } from '../../control/server.ts';
+import type { EventLog } from '../../core/machine.ts';
+import type { Supervisor } from '../../supervisor/supervisor.ts';
+import { systemClock } from '../../sys/process/clock.ts';
+import { duplicate } from '../../sys/connection/descriptor-passing.ts';
+import type { SessionFreezer } from '../../sys/session/session-freeze.ts';
+import { PoolActions } from './control-actions.ts';
+import { describePool, summarizePool, type StatusSource } from './pool-status.ts';
+import type { FeatureList } from '../feature-list.ts';
+import { Handover } from '../handover/hand-over.ts';
+import type { PoolRecords } from '../records/pool-records.ts';
+import type { PreparedPool } from '../../start/prepared-pool.ts';
+import type { ReachCheck } from '../shared-socket/reach-check.ts';
+import type { SocketRenewal } from '../shared-socket/socket-renewal.ts';
+import { ControlServer } from '../../control/server.ts';
+
+export interface DeskOptions {
+  readonly prepared: PreparedPool;
+  readonly supervisor: Supervisor;
+  readonly freezer: SessionFreezer;
+  readonly records: PoolRecords;
+  readonly log: EventLog;
+  readonly renewal: SocketRenewal;
+  readonly reach: ReachCheck;
+  readonly signalName: (signal: number) => string | undefined;
+  readonly describeErrno: (errno: number) => string;
+  readonly features: Pick<FeatureList, 'happened'>;
+}
+
+const longestHandoverMs = 600_000;
+const answerMs = 5000;
+/** How long the last answers may take to leave us. */
+const farewellMs = 50;
+
+export class ControlDesk implements Feature {
+  readonly #options: DeskOptions;
+  #actions: PoolActions | undefined;
+  #server: ControlServer | undefined;
+  #handover: Handover | undefined;
+
+  constructor(options: DeskOptions) {
+    this.#options = options;
+  }
+
+  serving(): void {
+    const { prepared, supervisor, freezer, renewal, reach, signalName, describeErrno } = this.#options;
+    const { config } = prepared;
+    if (prepared.files?.control === undefined) return;
+    const source: StatusSource = {
+      config,
+      prepared,
+      supervisor,
+      freezer,
+      reach,
+      signalName,
+      describeErrno,
+      // As the caller typed it, for people.
+      command: ['spawn-fcgi', ...process.argv.slice(2)],
+      upAtMs: systemClock.nowMs(),
+      nowMs: () => systemClock.nowMs(),
+    };
+    this.#actions = new PoolActions({
+      supervisor,
+      readyTimeoutMs: config.readyTimeoutMs,
+      status: () => describePool(source),
+      summary: () => summarizePool(source),
+      renewSocket: () => renewal.renew(),
+      askReach: (done) => reach.ask(done),
+      stop: (reason) => supervisor.stop(reason),
+      handOver: (fields, client) => this.#handOver(fields, client),
+      nowMs: () => systemClock.nowMs(),
+      signalName,
+      describeErrno,
+    });
+    this.#serve();
+  }
+
+  /** The pool was told to stop. */
+  stopping(): void {
+    this.#handover?.stop();
+  }
+
+  /** On a copy of the socket: a handover closes the server, and may open it again. */
+  #serve(): void {
+    const descriptor = this.#options.prepared.files?.control;
+    const actions = this.#actions;
+    if (descriptor === undefined || !actions) return;
+    this.#server = new ControlServer(duplicate(descriptor), {
+      carryOut: (request, client) => {
+        this.#options.features.happened();
+        actions.carryOut(request, client);
+      },
+    });
+  }
+
+  #handOver(fields: Readonly<Record<string, unknown>>, client: ControlClient): void {
+    const { prepared, supervisor, records, log } = this.#options;
+    const { config } = prepared;
+    const wished = Number(fields['patienceMs']) || config.readyTimeoutMs;
+    this.#handover = Handover.begin(
+      {
+        prepared,
+        supervisor,
+        records,
+        log,
+        clock: systemClock,
+        patienceMs: Math.min(wished + config.settleMs, longestHandoverMs) + answerMs,
+        closeDesk: () => this.#server?.close(),
+        openDesk: () => this.#serve(),
+      },
+      client,
+      fields,
+    );
+  }
+
+  said(text: string): void {
+    this.#actions?.tell(text);
+  }
+
+  /** The pool has ended: those who wait are told, then `done`. */
+  farewell(done: () => void): void {
+    if (!this.#server) return done();
+    this.#server.close();
+    const isWaitedFor = this.#actions?.stopped() ?? false;
+    if (isWaitedFor) systemClock.after(farewellMs, done);
+    else done();
+  }
+}

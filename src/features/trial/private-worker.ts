@@ -1,0 +1,124 @@
+// One worker beside the pool, on a socket that nobody else can reach: for a trial, or for what its program has to
+// say. Judges nothing.
+import { keptBytes, lastWords } from '../../sys/log/last-words.ts';
+import type { Evidence, Sessions } from '../../core/machine.ts';
+import { libc } from '../../sys/libc/libc.ts';
+import type { ListenSocket } from '../../sys/socket/listen-socket.ts';
+import { OutputTail } from '../../sys/log/output-tail.ts';
+import { isNonBlocking } from '../../sys/socket/non-blocking.ts';
+import { listenPrivately, type PrivateSocket } from '../../sys/connection/private-socket.ts';
+import type { Releases } from '../../sys/path/release.ts';
+
+export interface PrivateWorkerOptions {
+  readonly spawnOn: Releases['spawnOn'];
+  readonly poolSocket: ListenSocket;
+  readonly sessions: Pick<Sessions, 'signalWorkers' | 'isOver' | 'signalLeftovers' | 'leftovers'>;
+  readonly membersOf: (leader: number) => readonly number[];
+  readonly evidenceOn: (pid: number, socket: Pick<ListenSocket, 'descriptor' | 'inode'>) => Evidence;
+  /** What workers print is discarded: this one's is read. Where somebody sees it, it is not taken away from them. */
+  readonly isOutputDiscarded: boolean;
+  /** Hears of the worker's socket before it has a worker: the next start must find that, should we be killed. */
+  readonly onSocket: (inode: string | undefined) => void;
+}
+
+export class PrivateWorker {
+  readonly pid: number;
+  readonly startedAtMs = performance.now();
+  readonly #options: PrivateWorkerOptions;
+  readonly #socket: PrivateSocket;
+  readonly #output: OutputTail | undefined;
+  #isOver: boolean | undefined;
+
+  private constructor(
+    options: PrivateWorkerOptions,
+    socket: PrivateSocket,
+    output: OutputTail | undefined,
+    pid: number,
+  ) {
+    this.#options = options;
+    this.#socket = socket;
+    this.#output = output;
+    this.pid = pid;
+  }
+
+  /** Starts it, or tells the errno of its program; throws when there can be no socket. `connects`: see `connection`. */
+  static start(
+    options: PrivateWorkerOptions,
+    generation: number,
+    connects: boolean,
+  ): PrivateWorker | { readonly errno: number } {
+    const output = options.isOutputDiscarded ? new OutputTail(keptBytes) : undefined;
+    let socket: PrivateSocket;
+    try {
+      socket = listenPrivately(options.poolSocket.descriptor, connects);
+    } catch (error) {
+      output?.end();
+      throw error;
+    }
+    const giveBack = (): void => {
+      output?.end();
+      options.onSocket(undefined);
+      libc.close(socket.descriptor);
+      if (socket.connection !== undefined) libc.close(socket.connection);
+    };
+    try {
+      options.onSocket(socket.inode);
+      const result = options.spawnOn(generation, socket.descriptor, output?.writeEnd);
+      if ('pid' in result) {
+        output?.follow();
+        return new PrivateWorker(options, socket, output, result.pid);
+      }
+      giveBack();
+      return result;
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+  }
+
+  get ageMs(): number {
+    return performance.now() - this.startedAtMs;
+  }
+
+  /** A connection that waits in its queue, where it was asked for. */
+  get connection(): number | undefined {
+    return this.#socket.connection;
+  }
+
+  evidence(): Evidence {
+    return this.#options.evidenceOn(this.pid, this.#socket);
+  }
+
+  /** Whether its program has made the socket non-blocking, which the pool's is not. */
+  get breaksBlocking(): boolean {
+    return isNonBlocking(this.#socket.descriptor) && !isNonBlocking(this.#options.poolSocket.descriptor);
+  }
+
+  /** False: it may not be signalled. */
+  signal(signal: 'SIGTERM' | 'SIGKILL'): boolean {
+    return this.#options.sessions.signalWorkers([this.pid], signal).length === 0;
+  }
+
+  /** The processes of its session, while it lives. */
+  get members(): readonly number[] {
+    return this.#options.membersOf(this.pid);
+  }
+
+  /** It has ended just now, or is looked at again; what it left of its session must not stay. */
+  endLeftovers(): void {
+    const { sessions } = this.#options;
+    this.#isOver ??= sessions.isOver(this.pid);
+    if (!this.#isOver) sessions.signalLeftovers([this.pid], 'SIGKILL');
+  }
+
+  get hasLeftovers(): boolean {
+    return this.#options.sessions.leftovers([this.pid]).members.length > 0;
+  }
+
+  /** Gives everything back; the result is what it said last. */
+  forget(): string[] {
+    libc.close(this.#socket.descriptor);
+    this.#options.onSocket(undefined);
+    return this.#output ? lastWords(this.#output.end()) : [];
+  }
+}

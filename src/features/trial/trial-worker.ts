@@ -1,0 +1,201 @@
+// Before a reload touches the pool: one worker of the new generation on a socket that
+// nobody else can reach must come up, live for a while and, with `--ready probe`,
+// answer. A release that cannot run is found out without a single real request. In a
+// takeover with `--ready probe` the same: on the pool's socket old workers would answer.
+import { describeChildEnd } from '../../core/text/event-text.ts';
+import { everyStep } from '../../core/every-step.ts';
+import { describeLeft, type LeftProcess } from '../../core/text/left-process.ts';
+import type { WorkerExit } from '../../core/worker-exit.ts';
+import type { TrialRefusal, Trials } from '../../core/machine.ts';
+import type { Releases } from '../../sys/path/release.ts';
+import { askWorker } from './ask-worker.ts';
+import { PrivateWorker, type PrivateWorkerOptions } from './private-worker.ts';
+
+export interface TrialOptions extends PrivateWorkerOptions {
+  readonly pathOf: Releases['pathOf'];
+  readonly describeErrno: (errno: number) => string;
+  readonly signalName: (signal: number) => string | undefined;
+  /** `--ready probe`. */
+  readonly asks: boolean;
+  /** It must live this long, and count as up then where nobody may look. */
+  readonly trialMs: number;
+  readonly settleMs: number;
+  readonly timeoutMs: number;
+  readonly warn: (message: string) => void;
+}
+
+const patienceMs = 1000;
+/** After KILL; longer than this is a process that the kernel does not let go. */
+const afterKillMs = 2000;
+const youngPauseMs = 5;
+const longPauseMs = 50;
+
+interface Trial {
+  readonly worker: PrivateWorker;
+  readonly done: (refusal?: TrialRefusal) => void;
+  readonly looksWork: () => boolean;
+  isAnswered: boolean;
+  stopAsking: () => void;
+  timer: NodeJS.Timeout | undefined;
+  /** Known, and only the worker's end is waited for. */
+  verdict: { readonly refusal: TrialRefusal | undefined } | undefined;
+}
+
+export class TrialWorkers implements Trials {
+  readonly #options: TrialOptions;
+  #trial: Trial | undefined;
+  /** Our children still. */
+  readonly #left = new Map<number, { readonly worker: PrivateWorker; readonly why: LeftProcess['why'] }>();
+
+  constructor(options: TrialOptions) {
+    this.#options = options;
+  }
+
+  run(generation: number, looksWork: () => boolean, done: (refusal?: TrialRefusal) => void): void {
+    const { pathOf, describeErrno, warn, asks } = this.#options;
+    let worker: ReturnType<typeof PrivateWorker.start>;
+    try {
+      worker = PrivateWorker.start(this.#options, generation, asks);
+    } catch (error) {
+      const message = `the new release is not tried beside the pool first: ${(error as Error).message}`;
+      if (asks) done({ reason: message, isLate: false });
+      else {
+        warn(message);
+        done();
+      }
+      return;
+    }
+    if ('errno' in worker) {
+      const reason = `exec of '${pathOf(generation)}' failed: ${describeErrno(worker.errno)}`;
+      done({ reason, isLate: false });
+      return;
+    }
+    this.#begin({
+      worker,
+      done,
+      looksWork,
+      isAnswered: worker.connection === undefined,
+      stopAsking: () => undefined,
+      timer: undefined,
+      verdict: undefined,
+    });
+  }
+
+  /** A child ended; true when it was the worker on trial. */
+  childEnded(pid: number, exit: WorkerExit): boolean {
+    if (this.#hasEndedAfterAll(pid)) return true;
+    const trial = this.#trial;
+    if (trial?.worker.pid !== pid) return false;
+    const words = this.#forget(trial);
+    this.#takeSteps(() => trial.worker.endLeftovers());
+    const how = describeChildEnd(exit, this.#options.signalName);
+    const reason = `a worker of the new release (PID ${pid}) ${how} on trial`;
+    const refusal = trial.verdict ? trial.verdict.refusal : { reason, isLate: false };
+    trial.done(refusal && { ...refusal, words });
+    return true;
+  }
+
+  cancel(): void {
+    const trial = this.#trial;
+    if (!trial) return;
+    this.#forget(trial);
+    if (!trial.worker.signal('SIGKILL'))
+      this.#left.set(trial.worker.pid, { worker: trial.worker, why: 'refused' });
+  }
+
+  left(): LeftProcess[] {
+    return [...this.#left].flatMap(([leader, { worker, why }]) =>
+      [...new Set([leader, ...worker.members])].map((pid) => ({ pid, why })),
+    );
+  }
+
+  #begin(trial: Trial): void {
+    this.#trial = trial;
+    const { connection } = trial.worker;
+    if (connection !== undefined) {
+      // The look at the trial knows when it is late.
+      trial.stopAsking = askWorker(connection, undefined, (refusal) => {
+        if (refusal === undefined) trial.isAnswered = true;
+        else this.#conclude(trial, refusal);
+      });
+    }
+    this.#lookIn(trial, youngPauseMs);
+  }
+
+  #lookIn(trial: Trial, delayMs: number): void {
+    trial.timer = setTimeout(() => this.#look(trial), delayMs);
+  }
+
+  #look(trial: Trial): void {
+    const { trialMs, timeoutMs } = this.#options;
+    const { ageMs } = trial.worker;
+    if (trial.isAnswered && ageMs >= trialMs && this.#isUp(trial, ageMs)) {
+      this.#conclude(trial, this.#refuseByFlags(trial));
+    } else if (ageMs >= timeoutMs) {
+      this.#conclude(trial, 'a worker of the new release was not up within --ready-timeout', true);
+    } else {
+      const untilOldEnoughMs = trialMs - ageMs;
+      this.#lookIn(trial, untilOldEnoughMs > 0 ? untilOldEnoughMs : ageMs < 500 ? youngPauseMs : longPauseMs);
+    }
+  }
+
+  #isUp(trial: Trial, ageMs: number): boolean {
+    const evidence = trial.worker.evidence();
+    if (evidence === 'yes') return true;
+    // "No" means something only if the same look finds old workers waiting.
+    return ageMs >= this.#options.settleMs && (evidence === 'unknown' || !trial.looksWork());
+  }
+
+  /**
+   * All workers share one open file description: a program that sets O_NONBLOCK on it breaks the
+   * old workers, whose accept then fails at once, and they could not even be started again.
+   */
+  #refuseByFlags({ worker }: Trial): string | undefined {
+    return worker.breaksBlocking
+      ? 'the new release makes the shared socket non-blocking, which the workers in service do not: use restart'
+      : undefined;
+  }
+
+  /** The verdict is told once the worker is gone: there is never more than one too many. */
+  #conclude(trial: Trial, reason: string | undefined, isLate = false): void {
+    if (this.#trial !== trial || trial.verdict) return;
+    trial.verdict = { refusal: reason === undefined ? undefined : { reason, isLate } };
+    trial.stopAsking();
+    clearTimeout(trial.timer);
+    trial.worker.signal('SIGTERM');
+    trial.timer = setTimeout(() => this.#kill(trial), patienceMs);
+  }
+
+  #kill(trial: Trial): void {
+    if (!trial.worker.signal('SIGKILL')) this.#leave(trial, 'refused');
+    else trial.timer = setTimeout(() => this.#leave(trial, 'stuck'), afterKillMs);
+  }
+
+  /** Nothing ends it: whoever waits for the verdict must not wait for ever. No release that cannot be ended is good. */
+  #leave(trial: Trial, why: LeftProcess['why']): void {
+    const { pid } = trial.worker;
+    this.#left.set(pid, { worker: trial.worker, why });
+    const words = this.#forget(trial);
+    const reason = `a worker of the new release cannot be ended: ${describeLeft([{ pid, why }])}`;
+    trial.done({ ...(trial.verdict?.refusal ?? { reason, isLate: false }), words });
+  }
+
+  #hasEndedAfterAll(pid: number): boolean {
+    this.#left.get(pid)?.worker.endLeftovers();
+    return this.#left.delete(pid);
+  }
+
+  /** The result is what the worker said last. */
+  #forget(trial: Trial): string[] {
+    this.#trial = undefined;
+    clearTimeout(trial.timer);
+    let words: string[] = [];
+    this.#takeSteps(trial.stopAsking, () => (words = trial.worker.forget()));
+    return words;
+  }
+
+  /** Whoever waits for the verdict gets it, whatever fails on the way. */
+  #takeSteps(...steps: readonly (() => void)[]): void {
+    everyStep(({ message }) => this.#options.warn(`a trial: ${message}`), ...steps);
+  }
+}

@@ -1,0 +1,178 @@
+// The machine that the supervisor of one pool works on, put together: processes, sockets, clock, log.
+import { constants } from 'node:os';
+import type { WorkerExit } from '../core/worker-exit.ts';
+import type {
+  EventLog,
+  HolderLook,
+  Machine,
+  Readiness,
+  SharedSocket,
+  SocketHolders,
+  Spawner,
+  WorkerRecords,
+} from '../core/machine.ts';
+import type { PoolSettings } from '../supervisor/settings.ts';
+import { systemClock } from '../sys/process/clock.ts';
+import { Descendants } from '../sys/session/descendants.ts';
+import { SessionLeftovers } from '../sys/session/leftovers.ts';
+import { attempt, E, libc } from '../sys/libc/libc.ts';
+import { Releases } from '../sys/path/release.ts';
+import type { SessionFreezer } from '../sys/session/session-freeze.ts';
+import { commandLineOf, workerEnvironment } from '../sys/process/spawn-worker.ts';
+import { StrayHolders } from '../sys/session/stray-holders.ts';
+import { StopGuardProcess } from '../sys/session/stop-guard.ts';
+import { readinessOf } from '../sys/proc/waiting.ts';
+import { adoptedSessions, workerSessions } from '../sys/session/worker-sessions.ts';
+import type { FeatureList } from '../features/feature-list.ts';
+import type { PoolRecords } from '../features/records/pool-records.ts';
+import type { PreparedPool } from '../start/prepared-pool.ts';
+import type { PrivateWorkerOptions } from '../features/trial/private-worker.ts';
+import { SecondRun } from '../features/trial/second-run.ts';
+import { SocketState } from '../features/shared-socket/socket-state.ts';
+import { TrialWorkers } from '../features/trial/trial-worker.ts';
+
+export interface MachineParts {
+  readonly prepared: PreparedPool;
+  readonly features: FeatureList;
+  readonly records: Pick<PoolRecords, 'door' | 'tryingOn'>;
+  readonly freezer: SessionFreezer;
+  readonly log: EventLog;
+}
+
+export class PoolMachine implements Machine {
+  readonly clock = systemClock;
+  readonly spawner: Spawner;
+  readonly sessions: ReturnType<typeof workerSessions>;
+  readonly adoptedSessions: ReturnType<typeof adoptedSessions>;
+  readonly socketHolders: SocketHolders;
+  readonly readiness: Readiness;
+  readonly trials: TrialWorkers;
+  readonly secondRun: SecondRun;
+  readonly sharedSocket: SharedSocket;
+  readonly stopGuard: StopGuardProcess;
+  readonly log: EventLog;
+  readonly records: WorkerRecords;
+  readonly settings: PoolSettings;
+  readonly signalName = signalName;
+  readonly #parts: MachineParts;
+  readonly #descendants: Descendants | undefined;
+
+  constructor(parts: MachineParts) {
+    const { prepared, features, records, freezer, log } = parts;
+    const { config, journal, proc, socket } = prepared;
+    this.#parts = parts;
+    this.log = log;
+    this.records = features;
+    this.#descendants = proc && new Descendants(proc, journal.guardPid);
+    const left = proc && new SessionLeftovers(proc, this.#descendants, socket.inode);
+    this.sessions = workerSessions(proc, freezer, left);
+    this.adoptedSessions = adoptedSessions(proc, freezer, left);
+    this.socketHolders =
+      proc && this.#descendants
+        ? new StrayHolders(proc, this.#descendants, socket.inode, (session) => left?.has(session) === true)
+        : { amongOrphans: nobody, amongAll: nobody, spare: () => undefined };
+    this.sharedSocket = new SocketState(socket, config.backlog, () => records.door.isShut);
+    this.stopGuard = new StopGuardProcess(proc, prepared.nowhere, (message) =>
+      log.write({ event: 'warning', message }),
+    );
+    this.readiness = {
+      evidenceOf: (pid) => features.evidenceOf(pid) ?? readinessOf(proc, pid, socket),
+      hasEnded: (pid) => proc?.stat(pid)?.state === 'Z',
+    };
+    const releases = this.#createReleases();
+    this.spawner = {
+      spawn: (generation) => features.start(() => releases.spawn(generation)),
+      pathOf: (generation) => releases.pathOf(generation),
+      keepOnly: (generations) => releases.keepOnly(generations),
+    };
+    const beside = this.#besideThePool(releases);
+    this.trials = this.#createTrials(releases, beside);
+    this.secondRun = new SecondRun(beside);
+    this.settings = {
+      workers: config.workers,
+      restart: config.restart,
+      stopTimeoutMs: config.stopTimeoutMs,
+      stopMethod: config.stopMethod,
+      settleMs: config.settleMs,
+      readyTimeoutMs: config.readyTimeoutMs,
+      isNotified: config.ready === 'notify',
+      isTriedFirst: true,
+      isTakingOver: prepared.isTakingOver,
+    };
+  }
+
+  readonly maySignal = (pid: number): boolean => attempt(() => libc.kill(pid, 0)) !== -E.PERM;
+
+  readonly membersOf = (leader: number): number[] =>
+    this.#parts.prepared.proc?.sessionMembers(new Set([leader])).map(({ pid }) => pid) ?? [];
+
+  readonly random = (): number => Math.random();
+
+  readonly describeErrno = (errno: number): string => libc.strerror(errno);
+
+  /** Whether it was a worker beside the pool or the guard of a stop, which are no workers of the pool. */
+  childEnded(pid: number, exit: WorkerExit): boolean {
+    this.#parts.features.reaped(pid);
+    this.#descendants?.childEnded(pid);
+    return (
+      this.trials.childEnded(pid, exit) || this.secondRun.childEnded(pid) || this.stopGuard.childEnded(pid)
+    );
+  }
+
+  #createReleases(): Releases {
+    const { prepared, features } = this.#parts;
+    const { config, caller, journal, socket, nowhere, directory, proc } = prepared;
+    const [stdout, stderr] = config.model === 'background' ? [nowhere, nowhere] : [1, 2];
+    return new Releases({
+      command: commandLineOf(config.program, caller),
+      directory,
+      environment: features.equip(workerEnvironment(caller.environment, config.phpChildren)),
+      streams: { stdin: socket.descriptor, stdout, stderr },
+      fileLimit: caller.fileLimit,
+      oomScore: prepared.oomScore,
+      onSpawn: (pid) => {
+        this.#descendants?.workerStarted(pid);
+        journal.started(pid, proc);
+      },
+    });
+  }
+
+  #besideThePool(releases: Releases): PrivateWorkerOptions {
+    const { prepared, features, records } = this.#parts;
+    const { config, proc, socket } = prepared;
+    return {
+      spawnOn: (...where) => features.start(() => releases.spawnOn(...where)),
+      poolSocket: socket,
+      sessions: this.sessions,
+      membersOf: this.membersOf,
+      evidenceOn: (pid, own) =>
+        features.evidenceOf(pid) ?? readinessOf(proc, pid, { ...own, file: undefined }),
+      isOutputDiscarded: config.model === 'background',
+      onSocket: (inode) => records.tryingOn(inode),
+    };
+  }
+
+  #createTrials(releases: Releases, beside: PrivateWorkerOptions): TrialWorkers {
+    const { ready, restart, settleMs, readyTimeoutMs } = this.#parts.prepared.config;
+    return new TrialWorkers({
+      ...beside,
+      pathOf: (generation) => releases.pathOf(generation),
+      describeErrno: libc.strerror,
+      signalName,
+      asks: ready === 'probe',
+      trialMs: Math.min(restart.minUptimeMs, settleMs),
+      settleMs,
+      timeoutMs: readyTimeoutMs,
+      warn: (message) => this.log.write({ event: 'warning', message }),
+    });
+  }
+}
+
+/** Where nobody can look. */
+function nobody(): HolderLook {
+  return { holders: [], isCertain: true };
+}
+
+export function signalName(number: number): string | undefined {
+  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+}

@@ -1,0 +1,175 @@
+// Runs one pool, in the background or the foreground, to its end: puts it together from its parts and its features,
+// and follows signals.
+import type { Feature } from '../core/feature.ts';
+import { everyStep } from '../core/every-step.ts';
+import type { Outcome } from '../supervisor/outcome.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
+import { systemClock } from '../sys/process/clock.ts';
+import { tellFront, type Front } from '../sys/process/front.ts';
+import { libc } from '../sys/libc/libc.ts';
+import type { ProcFs } from '../sys/proc/proc-fs.ts';
+import {
+  adoptOrphans,
+  dropProcessName,
+  forbidInspection,
+  releaseMemory,
+} from '../sys/process/process-self.ts';
+import { reapRest, watchChildren } from '../sys/process/reaper.ts';
+import { SessionFreezer } from '../sys/session/session-freeze.ts';
+import { ControlDesk } from '../features/control/control-desk.ts';
+import { reportFailure } from '../start/report/failure-report.ts';
+import { FeatureList } from '../features/feature-list.ts';
+import { PoolLog } from '../features/pool-log.ts';
+import { PoolMachine, signalName } from './pool-machine.ts';
+import { PoolRecords } from '../features/records/pool-records.ts';
+import { PoolStart } from './pool-start.ts';
+import type { PreparedPool } from '../start/prepared-pool.ts';
+import { ReachCheck } from '../features/shared-socket/reach-check.ts';
+import { ReadyNotices } from '../features/ready-notices.ts';
+import { SocketRenewal } from '../features/shared-socket/socket-renewal.ts';
+import { TidyUp } from './tidy-up.ts';
+import { watchSignals } from '../start/watch-signals.ts';
+
+/** Lets the command return before the collection takes the processor. */
+const releaseMemoryAfterMs = 300;
+/** A killed process is a zombie within less; a daemon that a worker has made stays. */
+const lastReapMs = 20;
+
+/** Runs the pool; ends the process by itself when the pool has ended. */
+export function runSupervised(
+  prepared: PreparedPool,
+  front: Front | undefined,
+  interruption: string | undefined,
+): void {
+  new SupervisedRun(prepared, front).begin(interruption);
+}
+
+class SupervisedRun {
+  readonly #prepared: PreparedPool;
+  readonly #features: FeatureList;
+  readonly #log: PoolLog;
+  readonly #machine: PoolMachine;
+  readonly #supervisor: Supervisor;
+  readonly #start: PoolStart;
+  readonly #renewal: SocketRenewal;
+
+  constructor(prepared: PreparedPool, front: Front | undefined) {
+    const { config, proc, socket } = prepared;
+    const features = new FeatureList((error) => this.#start.survive(error));
+    const log = new PoolLog({ prepared, features, clock: systemClock });
+    const records = new PoolRecords(prepared, (message) => log.write({ event: 'warning', message }));
+    const freezer = new SessionFreezer(proc, socket);
+    const reach = new ReachCheck(prepared);
+    const parts = { prepared, features, log, records, freezer, reach };
+    this.#prepared = prepared;
+    this.#features = features;
+    this.#log = log;
+    // The machine asks it what workers are to get.
+    if (config.ready === 'notify') features.add(new ReadyNotices(proc));
+    this.#machine = new PoolMachine(parts);
+    this.#supervisor = new Supervisor(this.#machine, this.#machine.settings, this.#outcome());
+    const running = { ...parts, machine: this.#machine, supervisor: this.#supervisor };
+    this.#start = new PoolStart({ ...running, front, finish: (status) => this.#finish(status) });
+    this.#renewal = new SocketRenewal({ ...parts, backlog: config.backlog });
+    const desk = new ControlDesk({
+      ...running,
+      renewal: this.#renewal,
+      signalName,
+      describeErrno: this.#machine.describeErrno,
+    });
+    features.add(log, this.#start.takeOver, desk, records, tidying(proc));
+  }
+
+  /** With an interruption no worker is started: only what is there already is ended. */
+  begin(interruption: string | undefined): void {
+    const { config, journal, socket } = this.#prepared;
+    forbidInspection();
+    adoptOrphans();
+    journal.inherited(socket.inode);
+    this.#start.takeOver.begin();
+    this.#features.live('beginning');
+    watchChildren((pid, exit) => {
+      if (!this.#machine.childEnded(pid, exit)) this.#supervisor.childEnded(pid, exit);
+    });
+    watchSignals({
+      stop: (signal) => this.#stop(signal),
+      reload: () => this.#reload(),
+      reopen: () => this.#log.reopen(),
+      scale: (difference) => this.#scale(difference),
+      ignored: (signal) => this.#log.write({ event: 'signal-ignored', signal }),
+      hangupStops: config.model === 'foreground' && libc.isatty(0) === 1,
+    });
+    // Instead of the one that ends a start.
+    process
+      .removeAllListeners('uncaughtException')
+      .on('uncaughtException', (error) => this.#start.survive(error));
+    this.#start.begin(interruption);
+    // Signals and children alone do not keep Node's loop alive.
+    setInterval(() => undefined, 2 ** 31 - 1);
+  }
+
+  #outcome(): Outcome {
+    return {
+      stopping: () => this.#features.live('stopping', this.#start.isUp()),
+      up: (firstEnds) => this.#start.workersUp(firstEnds),
+      startFailed: (firstEnds) => this.#start.fail(firstEnds),
+      stopped: (status) => this.#end(status),
+    };
+  }
+
+  #stop(signal: NodeJS.Signals): void {
+    if (this.#start.isUp()) this.#supervisor.stop(signal);
+    else this.#start.interrupt(`start interrupted by ${signal}`, signal);
+  }
+
+  /** By a signal: nobody could be told that it is of no use, and the release is the new one when the pool is taken over. */
+  #reload(): void {
+    const isOurs = this.#supervisor.phase === 'serving' && this.#supervisor.pool.operation !== 'handover';
+    const unendable = isOurs ? this.#supervisor.unendable : undefined;
+    if (unendable !== undefined)
+      return this.#log.write({ event: 'warning', message: `not reloaded: ${unendable}` });
+    const problem = isOurs ? this.#renewal.renew() : undefined;
+    if (problem !== undefined) this.#log.write({ event: 'warning', message: problem });
+    this.#supervisor.reload();
+  }
+
+  #scale(difference: number): void {
+    const unendable = difference < 0 ? this.#supervisor.unendable : undefined;
+    if (unendable === undefined) this.#supervisor.scale(this.#supervisor.pool.wanted + difference);
+    else this.#log.write({ event: 'warning', message: `not scaled: ${unendable}` });
+  }
+
+  #end(status: number): void {
+    if (!this.#start.isUp()) return this.#start.conclude(status);
+    this.#features.live('release', true);
+    try {
+      this.#features.farewell(() => this.#finish(status));
+    } catch {
+      this.#finish(status);
+    }
+  }
+
+  #finish(status: number): void {
+    const { model, name } = this.#prepared.config;
+    everyStep(
+      () => undefined,
+      dropProcessName,
+      () => reapRest(lastReapMs),
+    );
+    if (model === 'background' && !this.#start.isUp()) {
+      reportFailure(name);
+      tellFront(status);
+    }
+    process.exit(status);
+  }
+}
+
+/** Gives memory back once the pool is at rest. */
+function tidying(proc: ProcFs | undefined): Feature {
+  const tidyUp = new TidyUp(systemClock, () => releaseMemory(proc));
+  return {
+    happened: () => tidyUp.soon(),
+    serving: () => tidyUp.soon(releaseMemoryAfterMs),
+    stopping: () => tidyUp.end(),
+  };
+}

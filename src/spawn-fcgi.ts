@@ -1,0 +1,205 @@
+// The command: reads its arguments, decides who supervises, and runs that. The one
+// place that catches, prints and exits.
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Config } from './core/config.ts';
+import { exitStatus, SpawnFcgiError } from './core/errors.ts';
+import { programWord } from './core/text/program-word.ts';
+import { closeInherited, readCaller, readFront, readVariable, type Caller } from './sys/process/caller.ts';
+import { closeOnExecAbove2, execInPlace } from './sys/process/exec-in-place.ts';
+import { Front, leaveSession, tellFront } from './sys/process/front.ts';
+import { attempt as attemptCall, findNativeProblem, libc } from './sys/libc/libc.ts';
+import { ProcFs } from './sys/proc/proc-fs.ts';
+import { setProcessName } from './sys/process/process-self.ts';
+import { adjustArgument, adjustSocket, undoArgument, undoStart } from './sys/process/undo-guard.ts';
+import { explainRefusal, suspectCommandLine, suspectSurroundings } from './start/report/explain-refusal.ts';
+import { keepSyslogInReach, reportFailure } from './start/report/failure-report.ts';
+import { explainFileLimit } from './start/file-limit.ts';
+import { parseConfig } from './command-line/parse-config.ts';
+import { readCommandLine, type Request, type StartRequest } from './command-line/read-command-line.ts';
+import { requireUtf8 } from './command-line/require-utf8.ts';
+import { takeLogDescriptor } from './start/steps/open-event-log.ts';
+import { backgroundPlan, foregroundPlan, inPlacePlan, unsupervisedPlan } from './start/model-plans.ts';
+import { printBlindly, printError, printFailure, printHint, printText } from './start/report/print.ts';
+import { runInPlace } from './run/run-exec.ts';
+import { runSupervised } from './run/run-supervised.ts';
+import { runUnsupervised } from './run/run-unsupervised.ts';
+import type { Given } from './start/start-given.ts';
+import { StartJournal } from './start/start-journal.ts';
+import { describeUsage, versionText } from './command-line/usage.ts';
+import { Interruption } from './start/watch-interruption.ts';
+
+// The guard of a start runs us without the front; users cannot.
+const guardsWork = process.env['SPAWN_FCGI_GUARD'] === undefined ? undefined : process.argv[2];
+const nativeProblem = findNativeProblem();
+if (nativeProblem) {
+  printBlindly(nativeProblem);
+  exit({ front: readFront() }, nativeProblem.exitCode);
+} else if (!isInPlaceBundle && guardsWork === undoArgument) undoStart();
+else if (!isInPlaceBundle && guardsWork === adjustArgument) adjustSocket();
+else void main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<void> {
+  const front = readFront();
+  const journal = new StartJournal();
+  // Until the command line says another: only the front is sure not to have seen -n.
+  const attempt: Attempt = { name: undefined, isBackground: front !== undefined };
+  const fail = (thrown: unknown): void => {
+    const error = explainFileLimit(thrown);
+    journal.undo();
+    printFailure(error);
+    if (attempt.isBackground) reportFailure(attempt.name);
+    exit({ front }, error instanceof SpawnFcgiError ? error.exitCode : exitStatus.failed);
+  };
+  // Also for what a timer or a signal brings. The front's own does not know what was made.
+  process.removeAllListeners('uncaughtException').on('uncaughtException', fail);
+  try {
+    closeOnExecAbove2();
+    const caller = readCaller();
+    const { standIn } = caller;
+    if (standIn !== undefined) attemptCall(() => libc.waitpid(standIn, null, 0));
+    await run(args, caller, journal, attempt);
+  } catch (thrown) {
+    fail(thrown);
+  }
+}
+
+/** What is known of a start by the time it fails. */
+interface Attempt {
+  name: string | undefined;
+  isBackground: boolean;
+}
+
+async function run(
+  args: readonly string[],
+  caller: Caller,
+  journal: StartJournal,
+  attempt: Attempt,
+): Promise<void> {
+  if (args.length === 0) {
+    printText(describeUsage());
+    return exit(caller, exitStatus.refused);
+  }
+  const posixlyCorrect = readVariable(caller.environment, 'POSIXLY_CORRECT') !== undefined;
+  const request = readCommandLine(args, posixlyCorrect, caller.encodeAll);
+  if (request.kind !== 'start') return show(request, caller);
+  const { foreground, supervise } = request.options;
+  attempt.isBackground = foreground !== true && supervise !== false;
+  try {
+    await prepare(request, args, caller, journal, attempt);
+  } catch (error) {
+    throw explainRefusal(error, request, args, caller);
+  }
+}
+
+async function prepare(
+  request: StartRequest,
+  args: readonly string[],
+  caller: Caller,
+  journal: StartJournal,
+  attempt: Attempt,
+): Promise<void> {
+  requireUtf8(request.options, caller.encodeValue);
+  const config = parseConfig(request.options, request.program, process.getuid?.() === 0);
+  attempt.name = config.name;
+  if (process.getuid?.() !== 0 && process.getuid?.() !== process.geteuid?.()) {
+    throw new SpawnFcgiError("Are you nuts? Don't apply a SUID bit to this binary");
+  }
+  const needsFront = config.model === 'background' || config.model === 'unsupervised';
+  if (needsFront && caller.front === undefined) return startAgainBehindFront(args, caller);
+  if (isInPlaceBundle && config.model !== 'exec') {
+    // Asked for by bin/spawn-fcgi as soon as this bundle pauses, which it has not done up to here.
+    leaveToWholeBundle();
+    return;
+  }
+  const suspicions = [...suspectCommandLine(request, args), ...suspectSurroundings(config, caller)];
+  [...config.hints, ...suspicions].forEach(printHint);
+  await start(config, caller, journal);
+}
+
+function show(request: Exclude<Request, StartRequest>, caller: Caller): void {
+  printText(request.kind === 'version' ? versionText : describeUsage());
+  exit(caller, exitStatus.ok);
+}
+
+async function start(config: Config, caller: Caller, journal: StartJournal): Promise<void> {
+  const logDescriptor = takeLogDescriptor(config, caller);
+  if (caller.front !== undefined) {
+    leaveSession();
+    closeInherited(caller.front);
+  }
+  const proc = ProcFs.open();
+  const front = proc && caller.front !== undefined ? new Front(proc, caller.front) : undefined;
+  const interruption = watchInterruption(config, caller, journal, front);
+  // From now on killall finds this process, and its signals find handlers.
+  if (!isInPlaceBundle && (config.model === 'background' || config.model === 'foreground'))
+    takeProgramsName(config, caller);
+  keepSyslogInReach(config);
+  await carryOut({ config, caller, journal, proc, logDescriptor, interruption }, front);
+  // Last, so that no signal finds its default action; handlers wait for this tick to end.
+  interruption.stop();
+}
+
+function watchInterruption(
+  { model, name }: Config,
+  caller: Caller,
+  journal: StartJournal,
+  front: Front | undefined,
+): Interruption {
+  return new Interruption({
+    front,
+    meansOrphans: model === 'foreground',
+    earlier: caller.interruptedBy,
+    interrupted(reason) {
+      journal.undo();
+      printError(reason);
+      if (model === 'background') reportFailure(name);
+      // A supervisor in the foreground was asked to stop, and stops.
+      exit(caller, model === 'foreground' ? exitStatus.ok : exitStatus.failed);
+    },
+  });
+}
+
+/** The steps of the model, and then its workers. */
+async function carryOut(
+  given: Given & { readonly interruption: Interruption },
+  front: Front | undefined,
+): Promise<void> {
+  const { config, interruption } = given;
+  if (isInPlaceBundle || config.model === 'exec') await becomeProgram(given);
+  else if (config.model === 'unsupervised') runUnsupervised(await unsupervisedPlan(config).run(given), front);
+  else {
+    const plan = config.model === 'background' ? backgroundPlan(config) : foregroundPlan(config);
+    runSupervised(await plan.run(given), front, interruption.reason);
+  }
+}
+
+async function becomeProgram(given: Given): Promise<never> {
+  const made = await inPlacePlan(given.config).run(given);
+  // Signals that were kept until here end the start, before the program that would never hear of them.
+  if (given.caller.interruptedBy !== undefined) await nextTurn();
+  return runInPlace(made);
+}
+
+/** In the bytes that the program itself is given: Node replaced what is not UTF-8. */
+function takeProgramsName({ argv0, program }: Config, caller: Caller): void {
+  const isShell = program.kind === 'shell';
+  const words = isShell ? [caller.encodeValue(program.command)] : caller.encodeAll(program.argv);
+  const isOwn = argv0 === programWord(program);
+  const [first = Buffer.alloc(0)] = words;
+  const command = first.toString('latin1');
+  const word = isShell ? Buffer.from(programWord({ kind: 'shell', command }), 'latin1') : first;
+  setProcessName(isOwn ? word : Buffer.from(argv0), words);
+}
+
+/** The front took an argument for -n that is none: this process becomes the front again, and knows better. */
+function startAgainBehindFront(args: readonly string[], caller: Caller): never {
+  const command = { path: '/bin/sh', argv: ['sh', process.argv[1] ?? '', ...caller.encodeAll(args)] };
+  const environment = [...caller.environment, Buffer.from(`SPAWN_FCGI_MODE=background ${process.pid}`)];
+  const errno = execInPlace(command, environment, caller.fileLimit);
+  throw new SpawnFcgiError(`cannot execute /bin/sh: ${libc.strerror(errno)}`, { exitCode: errno });
+}
+
+function exit(caller: Pick<Caller, 'front'>, status: number): void {
+  if (caller.front !== undefined) tellFront(status);
+  process.exit(status);
+}

@@ -1,0 +1,46 @@
+// The command spawn-fcgictl: reads its arguments, finds the pool, asks its supervisor.
+// The one place that catches and exits. Loads libc only for a pool whose supervisor was killed.
+import { SpawnFcgiError } from './core/errors.ts';
+import { changePool, pingPool } from './ctl/control-pool.ts';
+import { PoolFinder } from './ctl/find-pool.ts';
+import { printFailure, printText } from './ctl/print-ctl.ts';
+import { parseArguments, type CtlRequest } from './ctl/program.ts';
+import { showStatus } from './ctl/show-status.ts';
+import { ctlStatus } from './ctl/statuses.ts';
+
+/** A supervisor that needs longer does not answer. */
+const answerMs = 5000;
+
+void main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<void> {
+  try {
+    process.exit(await run(args));
+  } catch (error) {
+    printFailure(error);
+    // Not 1: that is a reload which was rolled back.
+    process.exit(error instanceof SpawnFcgiError ? error.exitCode : ctlStatus.usage);
+  }
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const parsed = parseArguments(args);
+  if (parsed.kind === 'request') return carryOut(parsed.request);
+  printText(parsed.text);
+  return parsed.status;
+}
+
+async function carryOut(request: CtlRequest): Promise<number> {
+  const finder = await PoolFinder.open(request.stateDir, {
+    ofUser: process.env['XDG_RUNTIME_DIR'],
+    ofUnit: process.env['RUNTIME_DIRECTORY'],
+  });
+  switch (request.command) {
+    case 'status':
+      return showStatus(request, finder, request.timeoutMs ?? answerMs);
+    case 'ping':
+      return pingPool(await finder.find(request.target), request, request.timeoutMs ?? answerMs);
+    default:
+      return changePool(await finder.find(request.target), request, answerMs);
+  }
+}

@@ -1,0 +1,82 @@
+// What to do about an address that could not be bound.
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { SpawnFcgiError } from '../../core/errors.ts';
+import { formatAddress, type BoundAddress } from '../../core/pool-id.ts';
+import type { WorkerRecord } from '../../core/pool-state.ts';
+import { E } from '../../sys/libc/libc.ts';
+import { findHolder } from '../../sys/proc/port-holder.ts';
+import type { ProcFs } from '../../sys/proc/proc-fs.ts';
+
+/** Whether the refusal says that somebody else listens there. */
+export function isInUse(error: unknown): boolean {
+  return (
+    error instanceof SpawnFcgiError &&
+    (errnoOf(error) === E.ADDRINUSE || error.message.includes('already in use'))
+  );
+}
+
+/** The same refusal with hints for it. */
+export function withBindHints(
+  error: unknown,
+  address: BoundAddress,
+  proc: ProcFs | undefined,
+  orphans: readonly WorkerRecord[],
+): unknown {
+  if (!(error instanceof SpawnFcgiError)) return error;
+  const hints = isInUse(error)
+    ? describeHolder(address, proc, orphans)
+    : describeFailure(errnoOf(error), address);
+  return new SpawnFcgiError(error.message, {
+    exitCode: error.exitCode,
+    hints: [...error.hints, ...hints],
+    cause: error,
+  });
+}
+
+function errnoOf(error: SpawnFcgiError): number | undefined {
+  return (error.cause as { errno?: number } | undefined)?.errno;
+}
+
+function describeHolder(
+  address: BoundAddress,
+  proc: ProcFs | undefined,
+  orphans: readonly WorkerRecord[],
+): string[] {
+  const where = formatAddress(address);
+  if (orphans.length > 0) {
+    const pids = orphans.map((worker) => worker.pid).join(' ');
+    return [
+      `workers of a pool on ${where} whose supervisor was killed still serve: PID ${pids}; end them first: kill ${pids}`,
+    ];
+  }
+  const holder = proc && findHolder(proc, address);
+  if (holder) return [`${where} is held by PID ${holder.pid} (${holder.comm})`];
+  const tool = address.kind === 'tcp' ? `ss -ltnp 'sport = :${address.port}'` : `ss -lxp src ${address.path}`;
+  if (process.getuid?.() === 0)
+    return [`${where} is held by a process that cannot be seen from here; try ${tool}`];
+  return [`${where} is held by a process that this user may not look into; as root: ${tool}`];
+}
+
+function describeFailure(errno: number | undefined, address: BoundAddress): string[] {
+  const isTcp = address.kind === 'tcp';
+  if (errno === E.ACCES && isTcp && address.port < 1024 && process.getuid?.() !== 0) {
+    return [`only root can bind ports below 1024: run as root with -u, or take a port from 1024 on`];
+  }
+  if (errno === E.ADDRNOTAVAIL && isTcp)
+    return [`no interface of this machine has the address ${address.ip}`];
+  if (errno === E.NOENT && !isTcp) return describeMissing(address.path);
+  if (errno === E.ROFS && !isTcp)
+    return [
+      `${address.path} is on a read-only file system: mount one that can be written there, such as a tmpfs`,
+    ];
+  if (errno === E.ACCES && !isTcp)
+    return [`this user may not create files in the directory of ${address.path}`];
+  return [];
+}
+
+/** In the notation of other programs (`unix:/run/x`) the directory is not what is wrong. */
+function describeMissing(path: string): string[] {
+  if (/(?:^|\/)(?:unix|local|tcp):/.test(path) || existsSync(dirname(path))) return [];
+  return [`the directory of ${path} does not exist: create it first`];
+}

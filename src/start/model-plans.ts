@@ -1,0 +1,102 @@
+// What a start does up to the first worker, for each model, in the order that the drop of privileges dictates
+// (docs/start.md). A model chooses its steps; no step asks for the model.
+import type { Config } from '../core/config.ts';
+import { askAhead } from './steps/ask-ahead.ts';
+import { bindSocket, keepBinding } from './source/bind-socket.ts';
+import { checkProgram } from './steps/check-program.ts';
+import {
+  claimPlace,
+  leaveOrphans,
+  openControl,
+  releaseFiles,
+  sayHints,
+  takeOrphans,
+} from './steps/claim-place.ts';
+import { requireDistinctFiles } from './steps/distinct-files.ts';
+import { changeDirectory, dropGroups, dropUser, enterRoot } from './steps/drop-privileges.ts';
+import { requireFiles } from './file-limit.ts';
+import { findPlace } from './steps/find-place.ts';
+import { fromGiver, fromOrphans } from './source/inherit-socket.ts';
+import { openEventLog, stderrLog, syslog, type DefaultLog } from './steps/open-event-log.ts';
+import { openNowhere } from './steps/open-nowhere.ts';
+import { claimPidFile, findPidFile, openWorkerPidFiles } from './steps/open-pid-files.ts';
+import type { InPlaceStart, PreparedPool, UnsupervisedStart } from './prepared-pool.ts';
+import { openOomScore, resolveUsers } from './steps/resolve-users.ts';
+import { chooseOwner, foresee } from './steps/socket-owner.ts';
+import { closeFormer, listenFrom, type Listening, type Sought } from './source/socket-source.ts';
+import type { Given } from './start-given.ts';
+import { startGuard } from './steps/start-guard.ts';
+import { Plan, type Step } from './start-plan.ts';
+
+/** -n with 1.6's options: no PID file, and no child, not even a guard, that would outlive the exec. */
+export function inPlacePlan(config: Config): Plan<Given, InPlaceStart> {
+  const claimed = Plan.from<Given>()
+    .step(resolveUsers)
+    .step(findPlace)
+    .step(claimPlace({ takesOver: false }))
+    .step(leaveOrphans);
+  return enter(claimed.step(chooseOwner).step(foresee), config, listenFrom([], bindSocket))
+    .step(checkProgram)
+    .step(releaseFiles)
+    .step(dropUser)
+    .step(changeDirectory);
+}
+
+/** --no-supervise. */
+export function unsupervisedPlan(config: Config): Plan<Given, UnsupervisedStart> {
+  const claimed = Plan.from<Given>()
+    .step(openNowhere)
+    .step(findPidFile)
+    .step(resolveUsers)
+    .step(findPlace)
+    .step(requireDistinctFiles)
+    .step(claimPlace({ takesOver: false }))
+    .step(leaveOrphans)
+    .step(sayHints);
+  const guarded = claimed.step(claimPidFile).step(startGuard).step(chooseOwner);
+  return enter(guarded, config, listenFrom([], bindSocket)).step(dropUser).step(changeDirectory);
+}
+
+export const foregroundPlan = (config: Config): Plan<Given, PreparedPool> =>
+  supervisedPlan(config, stderrLog);
+
+export const backgroundPlan = (config: Config): Plan<Given, PreparedPool> => supervisedPlan(config, syslog);
+
+function supervisedPlan(config: Config, log: DefaultLog): Plan<Given, PreparedPool> {
+  const claimed = Plan.from<Given>()
+    .step(requireFiles)
+    .step(openNowhere)
+    .step(findPidFile)
+    .step(resolveUsers)
+    .step(openOomScore)
+    .step(findPlace)
+    .step(requireDistinctFiles)
+    .step(claimPlace({ takesOver: true }))
+    .step(openControl)
+    .step(takeOrphans)
+    .step(sayHints);
+  const guarded = claimed
+    .step(claimPidFile)
+    .step(openWorkerPidFiles)
+    .step(openEventLog(log))
+    .step(startGuard)
+    .step(chooseOwner)
+    .step(foresee);
+  return enter(guarded, config, listenFrom([fromGiver, fromOrphans], bindSocket))
+    .step(askAhead)
+    .step(closeFormer)
+    .step(dropUser)
+    .step(changeDirectory)
+    .step(keepBinding);
+}
+
+/** The groups, the chroot, and the socket inside it; with -S in front of it. */
+function enter<Have extends Sought>(
+  plan: Plan<Given, Have>,
+  { socketBeforeChroot }: Config,
+  listen: Step<Sought, Listening>,
+): Plan<Given, Have & Listening> {
+  return socketBeforeChroot
+    ? plan.step(listen).step(dropGroups).step(enterRoot)
+    : plan.step(dropGroups).step(enterRoot).step(listen);
+}

@@ -1,0 +1,150 @@
+// Hints from the command line as a whole: what in it is hardly meant, whatever comes of
+// the start, and what a refusal had to do with it. Changes no result.
+import { existsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { SpawnFcgiError } from '../../core/errors.ts';
+import { shellQuote } from '../../core/text/shell-quote.ts';
+import type { Config } from '../../core/config.ts';
+import { findAccounts, findGroupNames, webServerUsers } from '../../sys/process/accounts.ts';
+import { readVariable, type Caller } from '../../sys/process/caller.ts';
+import { isStdinListening } from '../../sys/socket/given-socket.ts';
+import { explainAddress, suspectSocket } from '../../command-line/address-hints.ts';
+import { explainMisplaced, suspectMisplaced } from '../../command-line/misplaced-options.ts';
+import type { RawOptions } from '../../command-line/options.ts';
+import type { StartRequest } from '../../command-line/read-command-line.ts';
+import { suspectTyping } from '../../command-line/typing-hints.ts';
+
+/** Hints whether or not the start succeeds. */
+export function suspectCommandLine(request: StartRequest, args: readonly string[]): string[] {
+  return [
+    ...suspectTyping(args),
+    ...suspectMisplaced(request),
+    ...suspectSocket(request.options),
+    ...suspectCommand(request),
+  ];
+}
+
+/** The same refusal with what the command line has to do with it. */
+export function explainRefusal(
+  error: unknown,
+  request: StartRequest,
+  args: readonly string[],
+  caller: Caller,
+): unknown {
+  if (!(error instanceof SpawnFcgiError)) return error;
+  const { message } = error;
+  const { options } = request;
+  const hints = [
+    ...error.hints,
+    ...suspectCommandLine(request, args),
+    ...explainMisplaced(error, request),
+    ...explainAddress(options, message),
+    ...explainSocketPath(options, message),
+    ...explainAccount(message),
+    ...explainPidFile(options, message),
+    ...explainInsideChroot(options, message),
+    ...explainGivenSocket(message, caller),
+  ];
+  return new SpawnFcgiError(message, { exitCode: error.exitCode, hints, cause: error });
+}
+
+/** 1.6 ignores -f beside a program without a word. */
+function suspectCommand({ options, program }: StartRequest): string[] {
+  const { command } = options;
+  if (command === undefined || program.length === 0) return [];
+  const whole = [command, ...program].join(' ');
+  return [
+    `-f ${shellQuote(command)} is ignored, the program is '${program[0]}'; for a command with arguments: -f ${shellQuote(whole)}`,
+  ];
+}
+
+function explainSocketPath({ socket = '' }: RawOptions, message: string): string[] {
+  if (message.startsWith('removing old socket failed: Is a directory'))
+    return [
+      `-s '${socket}' is a directory; name the socket in it: -s ${shellQuote(`${socket.replace(/\/+$/, '')}/app.sock`)}`,
+    ];
+  return message.startsWith('bind failed: No such file') && socket.endsWith('/')
+    ? [`-s '${socket}' ends in a slash: it takes the path of the socket, not of a directory`]
+    : [];
+}
+
+/** `user:group` as chown takes it, and the names of other distributions. */
+function explainAccount(message: string): string[] {
+  const [, kind, name] = /^can't find (user|group) name (.+)$/.exec(message) ?? [];
+  if (name === undefined) return [];
+  const [, user, group] = /^([^:]+):([^:]+)$/.exec(name) ?? [];
+  if (user !== undefined)
+    return [`-u takes a user alone: -u ${user} -g ${group} (the socket's: -U ${user} -G ${group})`];
+  const others: readonly string[] = [...webServerUsers, 'nobody', 'nogroup'];
+  if (!others.includes(name)) return [];
+  const found =
+    kind === 'group' ? findGroupNames(others) : findAccounts(others).map((account) => account.name);
+  return found.length === 0 ? [] : [`this machine has no ${kind} '${name}', but: ${found.join(', ')}`];
+}
+
+function explainPidFile({ pidFile }: RawOptions, message: string): string[] {
+  if (pidFile === undefined || !message.includes(`'${pidFile}'`)) return [];
+  if (message.startsWith("PID-file exists and isn't regular file")) {
+    return isDirectory(pidFile)
+      ? [`-P takes a file; name it: -P ${shellQuote(`${pidFile.replace(/\/+$/, '')}/app.pid`)}`]
+      : [];
+  }
+  const directory = dirname(pidFile);
+  return message.startsWith('opening PID-file') && !existsSync(directory)
+    ? [`the directory '${directory}' does not exist: create it first`]
+    : [];
+}
+
+/** Looked at from inside by now. */
+function explainInsideChroot({ chroot, chdir }: RawOptions, message: string): string[] {
+  if (chroot === undefined || chdir === undefined || !message.startsWith('chdir(')) return [];
+  return [`-d is inside the chroot: '${chdir}' of '${chroot}'`];
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+const notTaken = 'is not taken over yet: name the address by -s or -p';
+
+/** Sockets of systemd's or inetd's, which wait for somebody who accepts. */
+function explainGivenSocket(message: string, caller: Caller): string[] {
+  const isMissing = message.startsWith('no socket given');
+  if (!isMissing && !message.includes('already in use')) return [];
+  if (readVariable(caller.environment, 'LISTEN_FDS') !== undefined && (isMissing || isActivated(caller)))
+    return [`a socket that systemd passes (LISTEN_FDS) ${notTaken}, and disable the .socket unit`];
+  return isStdinListening(caller.front)
+    ? [`the listening socket that is descriptor 0 ${notTaken}, and let nobody else listen there`]
+    : [];
+}
+
+/** Whether LISTEN_FDS is meant for this command. */
+function isActivated({ environment, front }: Caller): boolean {
+  return Number(readVariable(environment, 'LISTEN_PID')) === (front ?? process.pid);
+}
+
+/** What the surroundings have against a start that goes on all the same. */
+export function suspectSurroundings({ model, program }: Config, caller: Caller): string[] {
+  return [
+    ...(isActivated(caller) && readVariable(caller.environment, 'LISTEN_FDS') !== undefined
+      ? [
+          `the sockets that systemd passes (LISTEN_FDS) are not used, only that of -s or -p: disable the .socket unit`,
+        ]
+      : []),
+    ...(model === 'exec' && process.pid === 1 && !handlesTerm(program)
+      ? [
+          'with -n alone the program becomes PID 1, and the kernel keeps TERM from a PID 1 that has no handler for it: where a stop takes until the KILL, add --supervise',
+        ]
+      : []),
+  ];
+}
+
+/** php-cgi has one; of others only themselves know. */
+function handlesTerm(program: Config['program']): boolean {
+  const words = program.kind === 'shell' ? program.command.trim().split(/\s+/) : program.argv;
+  return /(?:^|\/)php-cgi[^/]*$/.test(words[0] ?? '');
+}

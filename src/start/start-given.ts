@@ -1,0 +1,17 @@
+// What every start has in hand before its first step.
+import type { Config } from '../core/config.ts';
+import type { Caller } from '../sys/process/caller.ts';
+import type { ProcFs } from '../sys/proc/proc-fs.ts';
+import type { StartJournal } from './start-journal.ts';
+import type { Interruption } from './watch-interruption.ts';
+
+export interface Given {
+  readonly config: Config;
+  readonly caller: Caller;
+  /** Hears of everything that a step makes before the next thing is made. */
+  readonly journal: StartJournal;
+  readonly proc: ProcFs | undefined;
+  /** Of --log, when it names one. */
+  readonly logDescriptor: number | undefined;
+  readonly interruption: Pick<Interruption, 'whileWaiting' | 'claimed'>;
+}

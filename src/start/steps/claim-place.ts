@@ -1,0 +1,81 @@
+// Steps of a start: takes the pool's lock and files, says what is there already, and opens the control socket.
+import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
+import { readVariable } from '../../sys/process/caller.ts';
+import { removeIfSame } from '../../sys/path/file-at.ts';
+import type { CreatedFile, PoolFiles } from '../../sys/file/pool-files.ts';
+import { claimAddress, type Claim, type ClaimOptions } from '../address/claim-address.ts';
+import type { Place } from './find-place.ts';
+import type { PoolGiver } from '../source/pool-giver.ts';
+import { printHint } from '../report/print.ts';
+import type { Given } from '../start-given.ts';
+import type { StartJournal } from '../start-journal.ts';
+import type { Step } from '../start-plan.ts';
+
+export interface Claimed {
+  readonly claim: Claim;
+  /** Lock, state and control socket; undefined where no base directory can be used. */
+  readonly files: PoolFiles | undefined;
+  /** To print as soon as somebody is to serve there. */
+  readonly hints: readonly string[];
+}
+
+/** Who has a supervisor can take over what another one leaves, or cannot serve any more. */
+export function claimPlace({ takesOver }: Pick<ClaimOptions, 'takesOver'>): Step<Given & Place, Claimed> {
+  return async ({ config, caller, journal, proc, interruption, bound }) => {
+    const runtime = {
+      ofUser: readVariable(caller.environment, 'XDG_RUNTIME_DIR'),
+      ofUnit: readVariable(caller.environment, 'RUNTIME_DIRECTORY'),
+    };
+    const whileWaiting = (): void => interruption.whileWaiting();
+    const claim = await claimAddress({ config, runtime, address: bound, takesOver, proc, whileWaiting });
+    const { giver, files, hints } = claim;
+    if (giver) journal.changed(() => giver.connection.close());
+    files?.created().forEach((file) => noteCreated(file, journal));
+    return { claim, files, hints };
+  };
+}
+
+/** One that gives its pool gives its control socket, too. */
+export function openControl({
+  claim,
+  files,
+  hints,
+  journal,
+}: Claimed & Pick<Given, 'journal'>): Pick<Claimed, 'hints'> {
+  const control = claim.giver ? undefined : files?.openControl();
+  if (control && 'created' in control) noteCreated(control.created, journal);
+  if (!control || !('problem' in control)) return { hints };
+  return { hints: [...hints, `spawn-fcgictl cannot reach this pool: ${control.problem}`] };
+}
+
+function noteCreated({ at, identity }: CreatedFile, journal: StartJournal): void {
+  journal.made(at.path, identity, () => removeIfSame(at, identity));
+}
+
+export interface Predecessor {
+  /** The supervisor that gives its pool to us, and what it last said of itself. */
+  readonly giver: { readonly connection: PoolGiver; readonly state: PoolState } | undefined;
+  /** Workers of a supervisor that was killed: they serve until ours are up. */
+  readonly orphans: readonly WorkerRecord[];
+}
+
+/** They will be ours to end: who asks the service to stop may mean them alone. */
+export function takeOrphans({ claim, interruption }: Claimed & Pick<Given, 'interruption'>): Predecessor {
+  const { giver, orphans } = claim;
+  interruption.claimed(orphans.length);
+  return { giver, orphans };
+}
+
+/** Nobody will be there to end them. */
+export function leaveOrphans({ interruption }: Pick<Given, 'interruption'>): void {
+  interruption.claimed(0);
+}
+
+export function sayHints({ hints }: Pick<Claimed, 'hints'>): void {
+  hints.forEach(printHint);
+}
+
+/** For who leaves nobody behind that could remove them. */
+export function releaseFiles({ files }: Pick<Claimed, 'files'>): void {
+  files?.release();
+}

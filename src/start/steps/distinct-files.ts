@@ -1,0 +1,42 @@
+// Two options that name one file: each would take the other's content for its own.
+import { basename, dirname, join } from 'node:path';
+import type { Config } from '../../core/config.ts';
+import { SpawnFcgiError } from '../../core/errors.ts';
+import { descriptorOfLog } from '../../core/log-target.ts';
+import { AT_FDCWD, statAt } from '../../sys/path/file-at.ts';
+import { workerPidPath } from '../../core/worker-pid-path.ts';
+import type { Place } from './find-place.ts';
+
+/** A step of a start: refuses them by directory (device and inode) and name, before anything is made. */
+export function requireDistinctFiles({ config, bound }: { readonly config: Config } & Place): void {
+  const flags = new Map<string, string>();
+  const directories = new Map<string, string>();
+  const add = (flag: string, path: string): void => {
+    const directory = dirname(path);
+    const place = directories.get(directory) ?? placeOf(directory);
+    directories.set(directory, place);
+    const name = join(place, basename(path));
+    const other = flags.get(name);
+    if (other !== undefined) throw refuse(other, flag, path);
+    flags.set(name, flag);
+  };
+  if (bound.kind === 'unix') add('-s', bound.path);
+  if (config.pidFile !== undefined) add('-P', config.pidFile);
+  if (config.logFile !== undefined && descriptorOfLog(config.logFile) === undefined)
+    add('--log', config.logFile);
+  const pattern = config.workerPidFile;
+  if (pattern === undefined) return;
+  for (let slot = 0; slot < config.workers; slot++) add('--worker-pid-file', workerPidPath(pattern, slot));
+}
+
+/** One that is not there leads nowhere: who opens the file will say so. */
+function placeOf(directory: string): string {
+  return statAt(AT_FDCWD, `${directory}/.`)?.identity ?? directory;
+}
+
+function refuse(one: string, other: string, path: string): SpawnFcgiError {
+  const what = one === other ? `${one} names the same file twice` : `${one} and ${other} name the same file`;
+  return new SpawnFcgiError(`${what}: '${path}'`, {
+    hints: ['nothing was changed; give each a file of its own'],
+  });
+}

@@ -1,0 +1,252 @@
+// Ends live workers without cutting a request: idle stop, and for those that are not
+// seen idle TERM where the program is known to finish on it, else a deadline
+// (docs/reload.md). One timer for all of them, none when nobody is being ended.
+import type { StopMethod } from '../../core/config.ts';
+import { describeRefused } from '../../core/text/event-text.ts';
+import type { WhyLeft } from '../../core/text/left-process.ts';
+import type { WorkerExit } from '../../core/worker-exit.ts';
+import { CutRequests } from './cut-requests.ts';
+import { Endings, type Deadline, type Ending } from './ending.ts';
+import type { Clock, EndOfIdle, EventLog, IdleVerdict, Sessions } from '../../core/machine.ts';
+import { QueueWatch } from './queue-watch.ts';
+
+const firstPauseMs = 2;
+const longestPauseMs = 50;
+/** TERM in the middle of a request body cuts it short even in programs that finish on TERM: idle is better. */
+const patienceWithKnownMs = 2000;
+
+export interface GracefulEndOptions {
+  readonly clock: Clock;
+  readonly sessions: Sessions;
+  readonly log: EventLog;
+  readonly method: StopMethod;
+  readonly slotOf: (leader: number) => number | undefined;
+  /** Connections that wait to be accepted, while nobody new is let in. */
+  readonly queued: () => number | undefined;
+  /** Nothing ends it. */
+  readonly onLeft: (leader: number, why: WhyLeft) => void;
+}
+
+export class GracefulEnd {
+  readonly #options: GracefulEndOptions;
+  readonly #clock: Clock;
+  readonly #sessions: Sessions;
+  readonly #cut: CutRequests;
+  readonly #queue: QueueWatch;
+  readonly #endings = new Endings();
+  #pauseMs = firstPauseMs;
+  #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
+
+  constructor(options: GracefulEndOptions) {
+    const { clock, sessions, log, queued } = options;
+    this.#options = options;
+    this.#clock = clock;
+    this.#sessions = sessions;
+    this.#cut = new CutRequests(clock, sessions, log);
+    this.#queue = new QueueWatch(clock, sessions, queued);
+  }
+
+  /** Asks these workers to end, each the way its program needs; a second call only moves the deadline. */
+  end(leaders: readonly number[], deadline: Deadline): void {
+    const fresh = leaders.filter((leader) => !this.#endings.has(leader));
+    const kept = this.#withoutTerm(deadline);
+    for (const leader of leaders) this.#note(leader, kept);
+    const { method } = this.#options;
+    if (method === 'auto' || method === 'idle-kill') {
+      this.#pauseMs = firstPauseMs;
+      if (fresh.length > 0) this.#tick();
+      else this.#arm();
+      return;
+    }
+    // The user knows the signal on which the program finishes its request.
+    if (fresh.length > 0) this.#sessions.signalWorkers(fresh, method);
+    for (const leader of fresh) this.#endings.setStage(leader, 'told');
+    this.#arm();
+  }
+
+  /** Those that are being ended get a new deadline where it is an earlier one. */
+  hurry(hurried: Deadline): void {
+    const deadline = this.#withoutTerm(hurried);
+    for (const ending of this.#endings.all()) {
+      const { termAtMs, killAtMs } = ending.deadline;
+      ending.deadline = {
+        ...deadline,
+        termAtMs: Math.min(termAtMs, deadline.termAtMs),
+        killAtMs: Math.min(killAtMs, deadline.killAtMs),
+      };
+    }
+    this.#arm();
+  }
+
+  /** The worker is gone; how one that is not our child has ended, nobody knows. */
+  leaderEnded(leader: number, exit?: WorkerExit): void {
+    if (!this.#endings.delete(leader)) return;
+    this.#cut.ended(leader, exit?.kind === 'exited' && exit.status === 0);
+    this.#arm();
+  }
+
+  /** All of them are about to be killed; the result writes down what that has cut, but for those that could not be. */
+  beforeKill(reason: string): (refused: readonly number[]) => void {
+    return this.#cut.beforeKill(this.#endings.where(isKillable), reason);
+  }
+
+  /** Idle kill has no TERM to send, so it goes on looking until the KILL. */
+  #withoutTerm(deadline: Deadline): Deadline {
+    const isWithout = this.#options.method === 'idle-kill';
+    return isWithout ? { ...deadline, termAtMs: Number.POSITIVE_INFINITY } : deadline;
+  }
+
+  #note(leader: number, deadline: Deadline): void {
+    const known = this.#endings.get(leader);
+    if (known) {
+      known.deadline = deadline;
+      return;
+    }
+    const nowMs = this.#clock.nowMs();
+    const isKnown = this.#options.method === 'auto' && this.#sessions.finishesOnTerm(leader);
+    const patienceMs = Math.min(patienceWithKnownMs, Math.max(0, deadline.termAtMs - nowMs) / 2);
+    this.#endings.add(leader, deadline, isKnown ? nowMs + patienceMs : Number.POSITIVE_INFINITY);
+    this.#cut.begin(leader, this.#options.slotOf(leader));
+  }
+
+  #arm(): void {
+    const { dueMs } = this.#endings;
+    if (this.#timer?.atMs === dueMs) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (!Number.isFinite(dueMs)) return;
+    const cancel = this.#clock.after(Math.max(0, dueMs - this.#clock.nowMs()), () => {
+      this.#timer = undefined;
+      this.#tick();
+    });
+    this.#timer = { atMs: dueMs, cancel };
+  }
+
+  #tick(): void {
+    const nowMs = this.#clock.nowMs();
+    this.#giveUpStuck(nowMs);
+    this.#killOverdue(nowMs);
+    const isHeldBack = this.#queue.isBeingServed(this.#endings.where(isStopping));
+    this.#tellKnown(nowMs, isHeldBack);
+    this.#termOverdue(nowMs);
+    this.#lookAtBusy(nowMs, isHeldBack);
+    this.#lookAtTermed(nowMs);
+    this.#pauseMs = Math.min(this.#pauseMs * 1.5, longestPauseMs);
+    this.#arm();
+  }
+
+  #killOverdue(nowMs: number): void {
+    const overdue = this.#endings.where((ending) => isKillable(ending) && ending.deadline.killAtMs <= nowMs);
+    if (overdue.length === 0) return;
+    const { log } = this.#options;
+    const reportCut = this.#cut.beforeKill(overdue, '--stop-timeout');
+    const refused = this.#sessions.signalWorkers(overdue, 'SIGKILL');
+    const pids = overdue.filter((leader) => !refused.includes(leader));
+    for (const leader of pids) this.#endings.noteKilled(leader, nowMs);
+    if (pids.length > 0) log.write({ event: 'killed', reason: '--stop-timeout', pids });
+    reportCut(refused);
+    if (refused.length === 0) return;
+    log.write({ event: 'warning', message: describeRefused(refused, 'a worker') });
+    for (const leader of refused) this.#giveUp(leader, 'refused');
+  }
+
+  /** Uninterruptible sleep, on a dead file server for example: nobody can do more than go on without it. */
+  #giveUpStuck(nowMs: number): void {
+    const late = this.#endings.where(({ stage, lookAtMs }) => stage === 'killed' && lookAtMs <= nowMs);
+    for (const leader of late) {
+      const message = `worker PID ${leader} does not even end on KILL`;
+      this.#options.log.write({ event: 'warning', message });
+      this.#giveUp(leader, 'stuck');
+    }
+  }
+
+  #giveUp(leader: number, why: WhyLeft): void {
+    this.#endings.setStage(leader, 'stuck');
+    this.#options.onLeft(leader, why);
+  }
+
+  /** Busy for long: a program that is known to finish its request on TERM may hear of it, unless more requests wait. */
+  #tellKnown(nowMs: number, isHeldBack: boolean): void {
+    const due = this.#endings.where(({ stage, tellAtMs }) => stage === 'busy' && tellAtMs <= nowMs);
+    if (due.length === 0) return;
+    if (!isHeldBack) this.#sessions.signalWorkers(due, 'SIGTERM');
+    for (const leader of due) {
+      const ending = this.#endings.get(leader);
+      if (!isHeldBack) this.#endings.noteTermed(leader, nowMs);
+      else if (ending) ending.tellAtMs = nowMs + this.#pauseMs;
+    }
+  }
+
+  /**
+   * Never seen idle: saturation, a long request, or a connection that is kept alive. Who handles TERM gets the
+   * last second to tidy up in; it would take that second from who just dies of it.
+   */
+  #termOverdue(nowMs: number): void {
+    const overdue = this.#endings.where(
+      ({ stage, deadline }) => stage === 'busy' && deadline.termAtMs <= nowMs,
+    );
+    if (overdue.length === 0) return;
+    this.#cut.beforeTerm(overdue);
+    const asked = new Set(this.#sessions.askHandlers(overdue));
+    for (const leader of overdue) {
+      if (asked.has(leader)) this.#endings.noteTermed(leader, nowMs);
+      else this.#endings.noteSpared(leader);
+    }
+    this.#killOverdue(nowMs);
+  }
+
+  #lookAtBusy(nowMs: number, isHeldBack: boolean): void {
+    const isDue = ({ stage, lookAtMs }: Ending): boolean => stage === 'busy' && lookAtMs <= nowMs;
+    const due = (isReplaced: boolean): number[] =>
+      this.#endings.where((ending) => isDue(ending) && ending.deadline.isReplaced === isReplaced);
+    const killsOnly = this.#options.method === 'idle-kill';
+    this.#tryIdle(killsOnly ? 'kill' : 'replace', due(true));
+    // It may be between two requests, and takes the next one from the queue in a moment.
+    if (isHeldBack) for (const leader of due(false)) this.#judge(leader, 'ask', 'busy');
+    else this.#tryIdle(killsOnly ? 'kill' : 'ask', due(false));
+  }
+
+  #lookAtTermed(nowMs: number): void {
+    const due = (isKilledIdle: boolean): number[] =>
+      this.#endings.where(
+        ({ stage, lookAtMs, killIdleAtMs }) =>
+          stage === 'termed' && lookAtMs <= nowMs && killIdleAtMs <= nowMs === isKilledIdle,
+      );
+    this.#tryIdle('kill', due(true));
+    this.#tryIdle('kill-waiting', due(false));
+  }
+
+  #tryIdle(how: EndOfIdle, leaders: readonly number[]): void {
+    if (leaders.length === 0) return;
+    const verdicts = this.#sessions.endIdle(leaders, how);
+    for (const leader of leaders) this.#judge(leader, how, verdicts.get(leader) ?? 'gone');
+  }
+
+  #judge(leader: number, how: EndOfIdle, verdict: IdleVerdict): void {
+    const ending = this.#endings.get(leader);
+    if (!ending) return;
+    const nowMs = this.#clock.nowMs();
+    ending.lookAtMs = nowMs + this.#pauseMs;
+    if (verdict === 'gone') ending.stage = 'told';
+    if (verdict === 'busy') this.#cut.noteBusy(leader);
+    if (verdict === 'signalled') {
+      this.#cut.noteIdle(leader);
+      if (how === 'kill' || how === 'kill-waiting') this.#endings.noteKilled(leader, nowMs);
+      else this.#endings.noteTermed(leader, nowMs);
+    }
+    if (verdict === 'unknown' && !ending.isWarned) {
+      ending.isWarned = true;
+      const message = `worker PID ${leader}: its connections cannot be seen, so it is ended at --stop-timeout`;
+      this.#options.log.write({ event: 'warning', message });
+    }
+  }
+}
+
+function isKillable({ stage }: Ending): boolean {
+  return stage !== 'killed' && stage !== 'stuck';
+}
+
+/** With the whole pool, and not told of it yet. */
+function isStopping({ stage, deadline }: Ending): boolean {
+  return stage === 'busy' && !deadline.isReplaced;
+}

@@ -1,0 +1,98 @@
+// Connections to a listening socket of ours, told by a signal (fcntl(2), F_SETSIG) and not by the event loop: libuv asks
+// again and again while accept fails for want of descriptors, which any process of our uid can bring about (prlimit(2)),
+// and takes a processor for it. Here an accept that fails rests.
+import { attempt, E, libc } from '../libc/libc.ts';
+import { controlBacklog } from './unix-socket.ts';
+import { getFileLimit, setFileLimit } from '../process/resource-limit.ts';
+
+const F_GETFL = 3;
+const F_SETFL = 4;
+const F_SETOWN = 8;
+const F_GETOWN = 9;
+const F_SETSIG = 10;
+const O_NONBLOCK = 0o4000;
+const O_ASYNC = 0o20000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOCK_NONBLOCK = 0o4000;
+const ECONNABORTED = 103;
+/** Does nothing to a process that has no handler (any more): it may be sent at any time. */
+const signal = 'SIGURG';
+const SIGURG = 23;
+
+const shortestRestMs = 50;
+const longestRestMs = 5000;
+
+export class SignalledListener {
+  readonly #descriptor: number;
+  readonly #take: (connection: number) => void;
+  #restMs = shortestRestMs;
+  #rest: NodeJS.Timeout | undefined;
+
+  /** The descriptor is its own from now on; `take` gets connections, close-on-exec and non-blocking, to close. */
+  constructor(descriptor: number, take: (connection: number) => void) {
+    this.#descriptor = descriptor;
+    this.#take = take;
+    process.on(signal, this.#acceptAll);
+    // Whoever connects is told that it is us who listens, and not a supervisor that has given the socket away (SO_PEERCRED).
+    attempt(() => libc.listen(descriptor, controlBacklog));
+    this.#fcntl(F_SETSIG, SIGURG);
+    // The whole process: whichever thread, the handler runs in the loop.
+    this.#fcntl(F_SETOWN, process.pid);
+    this.#fcntl(F_SETFL, this.#fcntl(F_GETFL, 0) | O_NONBLOCK | O_ASYNC);
+    // Who came before that waits in the queue.
+    setImmediate(this.#acceptAll);
+  }
+
+  /** A descriptor was given back: if an accept has failed, another one may do. */
+  retry(): void {
+    if (this.#rest) this.#acceptAll();
+  }
+
+  close(): void {
+    process.off(signal, this.#acceptAll);
+    clearTimeout(this.#rest);
+    this.#rest = undefined;
+    // The open file description may be somebody else's, too, who has made it his.
+    if (this.#fcntl(F_GETOWN, 0) === process.pid) this.#fcntl(F_SETOWN, 0);
+    this.#isClosed = true;
+    libc.close(this.#descriptor);
+  }
+  #isClosed = false;
+
+  readonly #acceptAll = (): void => {
+    clearTimeout(this.#rest);
+    this.#rest = undefined;
+    while (!this.#isClosed) {
+      const connection = attempt(() =>
+        libc.accept4(this.#descriptor, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK),
+      );
+      if (connection >= 0) this.#take(connection);
+      if (connection >= 0 || connection === -E.AGAIN) this.#restMs = shortestRestMs;
+      if (connection === -E.AGAIN) return;
+      const isWorthAnother =
+        connection >= 0 || connection === -ECONNABORTED || (connection === -E.MFILE && raiseFileLimit());
+      if (!isWorthAnother) return this.#restAWhile();
+    }
+  };
+
+  /** No descriptor, or no memory: who waits in the queue waits longer, and the pool goes on. */
+  #restAWhile(): void {
+    this.#rest = setTimeout(this.#acceptAll, this.#restMs);
+    this.#restMs = Math.min(this.#restMs * 2, longestRestMs);
+  }
+
+  #fcntl(command: number, value: number): number {
+    return attempt(() => libc.fcntl(this.#descriptor, command, 'int', value));
+  }
+}
+
+/** Back to what Node has made of it at its start; false where nothing is to be had. */
+function raiseFileLimit(): boolean {
+  try {
+    const { soft, hard } = getFileLimit();
+    if (soft < hard) setFileLimit({ soft: hard, hard });
+    return soft < hard;
+  } catch {
+    return false;
+  }
+}

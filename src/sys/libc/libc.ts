@@ -1,0 +1,266 @@
+// The C library by koffi: raw signatures, declared on first use because each
+// costs start-up time. The only one to call koffi. No policy here.
+import { SpawnFcgiError, SyscallError } from '../../core/errors.ts';
+import { loadKoffi, type Koffi } from './load-koffi.ts';
+
+interface Native {
+  readonly koffi: Koffi;
+  readonly library: ReturnType<Koffi['load']>;
+}
+
+let loaded: Native | undefined;
+
+function native(): Native {
+  if (loaded) return loaded;
+  const koffi = loadKoffi();
+  return (loaded = { koffi, library: koffi.load(null) });
+}
+
+/** Why nothing here can be called: an installation that lacks koffi's library for this machine, or cannot load it. */
+export function findNativeProblem(): SpawnFcgiError | undefined {
+  try {
+    native();
+    return undefined;
+  } catch (error) {
+    return error instanceof SpawnFcgiError ? error : new SpawnFcgiError(String(error));
+  }
+}
+
+function declare<A extends unknown[], R>(prototype: string): (...args: A) => R {
+  let call: ((...args: A) => R) | undefined;
+  return (...args) => (call ??= native().library.func(prototype) as (...args: A) => R)(...args);
+}
+
+type Ptr = Buffer | null;
+
+/** Signatures as in the manual pages; a Buffer stands for a pointer to a structure. */
+export const libc = {
+  accept4: declare<[number, null, null, number], number>('int accept4(int, void *, void *, int)'),
+  accessAt: declare<[number, string, number, number], number>('int faccessat(int, const char *, int, int)'),
+  bind: declare<[number, Buffer, number], number>('int bind(int, const void *, uint32_t)'),
+  capget: declare<[Buffer, Buffer], number>('int capget(void *, void *)'),
+  chroot: declare<[string], number>('int chroot(const char *)'),
+  clockGettime: declare<[number, Buffer], number>('int clock_gettime(int, void *)'),
+  close: declare<[number], number>('int close(int)'),
+  closeRange: declare<[number, number, number], number>('int close_range(uint, uint, int)'),
+  connect: declare<[number, Buffer, number], number>('int connect(int, const void *, uint32_t)'),
+  dup2: declare<[number, number], number>('int dup2(int, int)'),
+  dup3: declare<[number, number, number], number>('int dup3(int, int, int)'),
+  execve: declare<[Buffer, Buffer, Buffer], number>('int execve(const void *, const void *, const void *)'),
+  fallocate: declare<[number, number, number, number], number>('int fallocate(int, int, int64_t, int64_t)'),
+  fchdir: declare<[number], number>('int fchdir(int)'),
+  fchmodat: declare<[number, string, number, number], number>('int fchmodat(int, const char *, uint, int)'),
+  fchownat: declare<[number, string, number, number, number], number>(
+    'int fchownat(int, const char *, uint, uint, int)',
+  ),
+  fcntl: declare<[number, number, 'int', number], number>('int fcntl(int, int, ...)'),
+  flock: declare<[number, number], number>('int flock(int, int)'),
+  getgrnam: declare<[string], unknown>('void *getgrnam(const char *)'),
+  getpwnam: declare<[string], unknown>('void *getpwnam(const char *)'),
+  getpwuid: declare<[number], unknown>('void *getpwuid(uint)'),
+  getresgid: declare<[Buffer, Buffer, Buffer], number>('int getresgid(void *, void *, void *)'),
+  getresuid: declare<[Buffer, Buffer, Buffer], number>('int getresuid(void *, void *, void *)'),
+  getsid: declare<[number], number>('int getsid(int)'),
+  getsockname: declare<[number, Buffer, Buffer], number>('int getsockname(int, void *, void *)'),
+  getsockopt: declare<[number, number, number, Buffer, Buffer], number>(
+    'int getsockopt(int, int, int, void *, void *)',
+  ),
+  getrlimit: declare<[number, Buffer], number>('int getrlimit(int, void *)'),
+  getxattr: declare<[string, string, null, 0], number>(
+    'long getxattr(const char *, const char *, void *, ulong)',
+  ),
+  inetAton: declare<[string, Buffer], number>('int inet_aton(const char *, void *)'),
+  inetPton: declare<[number, string, Buffer], number>('int inet_pton(int, const char *, void *)'),
+  initgroups: declare<[string, number], number>('int initgroups(const char *, uint)'),
+  ioctl: declare<[number, number, 'int', number], number>('int ioctl(int, ulong, ...)'),
+  ioctlPointer: declare<[number, number, 'void *', Buffer], number>('int ioctl(int, ulong, ...)'),
+  isatty: declare<[number], number>('int isatty(int)'),
+  kill: declare<[number, number], number>('int kill(int, int)'),
+  listen: declare<[number, number], number>('int listen(int, int)'),
+  madvise: declare<[bigint, number, number], number>('int madvise(uint64_t, ulong, int)'),
+  memcpy: declare<[bigint, Buffer, number], void>('void memcpy(uint64_t, const void *, ulong)'),
+  mkdirat: declare<[number, string, number], number>('int mkdirat(int, const char *, uint)'),
+  mallocTrim: declare<[number], number>('int malloc_trim(ulong)'),
+  openat: declare<[number, string, number, number], number>('int openat(int, const char *, int, int)'),
+  pipe2: declare<[Buffer, number], number>('int pipe2(void *, int)'),
+  poll: declare<[Buffer, number, number], number>('int poll(void *, ulong, int)'),
+  posixSpawn: declare<[Buffer, Buffer, Buffer, Buffer, Buffer, Buffer], number>(
+    'int posix_spawn(void *, const void *, void *, void *, const void *, const void *)',
+  ),
+  fileActionsAddDup2: declare<[Buffer, number, number], number>(
+    'int posix_spawn_file_actions_adddup2(void *, int, int)',
+  ),
+  /** glibc 2.29, musl 1.1.24. */
+  fileActionsAddFchdir: declare<[Buffer, number], number>(
+    'int posix_spawn_file_actions_addfchdir_np(void *, int)',
+  ),
+  fileActionsInit: declare<[Buffer], number>('int posix_spawn_file_actions_init(void *)'),
+  spawnattrInit: declare<[Buffer], number>('int posix_spawnattr_init(void *)'),
+  spawnattrSetflags: declare<[Buffer, number], number>('int posix_spawnattr_setflags(void *, short)'),
+  spawnattrSetsigdefault: declare<[Buffer, Buffer], number>(
+    'int posix_spawnattr_setsigdefault(void *, void *)',
+  ),
+  spawnattrSetsigmask: declare<[Buffer, Buffer], number>('int posix_spawnattr_setsigmask(void *, void *)'),
+  prctlName: declare<[15, 'void *', Buffer], number>('int prctl(int, ...)'),
+  prctlNumber: declare<[number, 'ulong', number], number>('int prctl(int, ...)'),
+  processVmReadv: declare<[number, Buffer, number, Buffer, number, number], number>(
+    'long process_vm_readv(int, const void *, ulong, const void *, ulong, ulong)',
+  ),
+  read: declare<[number, Buffer, number], number>('long read(int, void *, ulong)'),
+  readlinkat: declare<[number, string, Buffer, number], number>(
+    'long readlinkat(int, const char *, void *, ulong)',
+  ),
+  send: declare<[number, Buffer, number, number], number>('long send(int, const void *, ulong, int)'),
+  setgid: declare<[number], number>('int setgid(uint)'),
+  setgroups: declare<[number, Ptr], number>('int setgroups(ulong, const void *)'),
+  getgroups: declare<[number, Ptr], number>('int getgroups(int, void *)'),
+  recv: declare<[number, Buffer, number, number], number>('long recv(int, void *, ulong, int)'),
+  recvmsg: declare<[number, Buffer, number], number>('long recvmsg(int, void *, int)'),
+  sendmsg: declare<[number, Buffer, number], number>('long sendmsg(int, const void *, int)'),
+  seteuid: declare<[number], number>('int seteuid(uint)'),
+  setrlimit: declare<[number, Buffer], number>('int setrlimit(int, const void *)'),
+  setsid: declare<[], number>('int setsid(void)'),
+  setsockopt: declare<[number, number, number, Buffer, number], number>(
+    'int setsockopt(int, int, int, const void *, uint32_t)',
+  ),
+  setuid: declare<[number], number>('int setuid(uint)'),
+  shutdown: declare<[number, number], number>('int shutdown(int, int)'),
+  signal: declare<[number, bigint | null], unknown>('void *signal(int, void *)'),
+  sigprocmask: declare<[number, Buffer, Ptr], number>('int sigprocmask(int, const void *, void *)'),
+  socket: declare<[number, number, number], number>('int socket(int, int, int)'),
+  statx: declare<[number, string, number, number, Buffer], number>(
+    'int statx(int, const char *, int, uint, void *)',
+  ),
+  strerror: declare<[number], string>('const char *strerror(int)'),
+  syscallNumbers: declare<[number, 'ulong', number, 'ulong', number, 'ulong', number], number>(
+    'long syscall(long, ...)',
+  ),
+  syscall3: declare<[number, 'int', number, 'void *', Buffer, 'ulong', number], number>(
+    'long syscall(long, ...)',
+  ),
+  syscallOpenat2: declare<[number, 'int', number, 'str', string, 'void *', Buffer, 'ulong', number], number>(
+    'long syscall(long, ...)',
+  ),
+  unlinkat: declare<[number, string, number], number>('int unlinkat(int, const char *, int)'),
+  usleep: declare<[number], number>('int usleep(uint)'),
+  waitid: declare<[number, number, Buffer, number], number>('int waitid(int, uint, void *, int)'),
+  waitpid: declare<[number, Buffer | null, number], number>('int waitpid(int, void *, int)'),
+} as const;
+
+/** errno of the call just made: read it in the very next statement, any fs call resets it. */
+export function errno(): number {
+  return native().koffi.errno();
+}
+
+/** Numbers of <errno.h> (Linux, all architectures alike for these). */
+export const E = {
+  PERM: 1,
+  NOENT: 2,
+  SRCH: 3,
+  INTR: 4,
+  BADF: 9,
+  AGAIN: 11,
+  NOMEM: 12,
+  ACCES: 13,
+  FAULT: 14,
+  EXIST: 17,
+  NOTDIR: 20,
+  ISDIR: 21,
+  NOEXEC: 8,
+  NFILE: 23,
+  MFILE: 24,
+  FBIG: 27,
+  NOSPC: 28,
+  PIPE: 32,
+  NOSYS: 38,
+  ROFS: 30,
+  LOOP: 40,
+  MSGSIZE: 90,
+  OPNOTSUPP: 95,
+  ADDRINUSE: 98,
+  ADDRNOTAVAIL: 99,
+  CONNRESET: 104,
+  NOBUFS: 105,
+  CONNREFUSED: 111,
+  INPROGRESS: 115,
+  DQUOT: 122,
+} as const;
+
+/** A SyscallError for `number`, with the C library's text. */
+function syscallError(name: string, number: number): SyscallError {
+  return new SyscallError(name, number, libc.strerror(number));
+}
+
+/**
+ * Runs a call that reports failure by -1 and throws a SyscallError then;
+ * EINTR is retried, as every caller here would.
+ */
+export function check(name: string, call: () => number): number {
+  for (;;) {
+    const result = call();
+    if (result !== -1) return result;
+    const failure = errno();
+    if (failure !== E.INTR) throw syscallError(name, failure);
+  }
+}
+
+/** Like check, but for one expected set of failures returns minus errno instead of throwing. */
+export function attempt(call: () => number): number {
+  for (;;) {
+    const result = call();
+    if (result !== -1) return result;
+    const failure = errno();
+    if (failure !== E.INTR) return -failure;
+  }
+}
+
+/** A C string's bytes with the final NUL. */
+export function cString(text: string | Buffer): Buffer {
+  return Buffer.concat([typeof text === 'string' ? Buffer.from(text) : text, Buffer.of(0)]);
+}
+
+/**
+ * A NULL-terminated `char *[]` in memory that stays alive as long as the result:
+ * raw bytes, so that names and values need not be UTF-8.
+ */
+export class StringVector {
+  readonly pointers: Buffer;
+  /** Keeps the strings from being collected while `pointers` refers to them. */
+  readonly strings: Buffer;
+
+  constructor(entries: readonly (string | Buffer)[]) {
+    const encoded = entries.map(cString);
+    this.strings = Buffer.concat([...encoded, Buffer.of(0)]);
+    this.pointers = Buffer.alloc(8 * (entries.length + 1));
+    const base = native().koffi.address(this.strings);
+    let offset = 0;
+    encoded.forEach((entry, index) => {
+      this.pointers.writeBigUInt64LE(base + BigInt(offset), index * 8);
+      offset += entry.length;
+    });
+  }
+}
+
+/** The address of a Buffer's memory, for structures that contain pointers. */
+export function addressOf(buffer: Buffer): bigint {
+  return native().koffi.address(buffer);
+}
+
+/** Decodes `struct passwd` or `struct group` behind a pointer. */
+export function decodeNamed(
+  pointer: unknown,
+  structure: 'passwd' | 'group',
+): { name: string; uid: number; gid: number } {
+  const type =
+    structure === 'passwd'
+      ? (passwdType ??= native().koffi.struct('passwd', {
+          name: 'str',
+          passwd: 'str',
+          uid: 'uint32_t',
+          gid: 'uint32_t',
+        }))
+      : (groupType ??= native().koffi.struct('group', { name: 'str', passwd: 'str', gid: 'uint32_t' }));
+  return { uid: 0, ...(native().koffi.decode(pointer, type) as { name: string; gid: number }) };
+}
+let passwdType: ReturnType<Koffi['struct']> | undefined;
+let groupType: ReturnType<Koffi['struct']> | undefined;

@@ -1,0 +1,153 @@
+// Does a process hold a connection that was accepted on our socket? Its sockets are
+// borrowed one by one (pidfd_getfd, Linux 5.6) and asked for their own address;
+// where that is forbidden, the kernel's tables of connections are searched for them.
+import { DescriptorLender } from '../connection/descriptor-lender.ts';
+import { E, libc } from '../libc/libc.ts';
+import type { ListenSocket } from '../socket/listen-socket.ts';
+import { isRunning, type ProcFs } from './proc-fs.ts';
+import { AF_UNIX, isHungUp, localAddress, socketOption, unreadBytes } from '../socket/socket-facts.ts';
+import { tcpFacts } from '../socket/tcp-facts.ts';
+
+/**
+ * How far a connection has ended, once everything that came was read. `closed`: for good and for both sides (TCP:
+ * reset, state CLOSE), which mostly is found out by an answer that nobody takes. `hung-up`: the client has
+ * gone (a Unix socket says so at once); it may have sent its request and mean it all the same.
+ */
+export type ConnectionEnd = 'open' | 'hung-up' | 'closed';
+
+/** A socket that came from accept(2) on ours. */
+export interface Connection {
+  readonly inode: string;
+  readonly end: ConnectionEnd;
+  /** For at least so long its client has been waiting, as the kernel tells (TCP only). */
+  readonly ageMs: number | undefined;
+}
+
+/** 'none' at all, or what is least ended of all that it holds; 'unknown': we may not look. */
+export type Held = ConnectionEnd | 'none' | 'unknown';
+
+/** Whether the process has a socket open that came from accept(2) on ours. One that is gone has none. */
+export function accepted(proc: ProcFs, pid: number, listening: ListenSocket): Held {
+  let answer: Held = 'none';
+  for (const found of connectionsOf(proc, pid, listening)) {
+    if (found === 'unknown' || found.end === 'open') return found === 'unknown' ? found : found.end;
+    if (answer !== 'hung-up') answer = found.end;
+  }
+  return answer;
+}
+
+/** Each of them; 'unknown' is the last one where not all could be seen. */
+export function* connectionsOf(
+  proc: ProcFs,
+  pid: number,
+  listening: ListenSocket,
+): Generator<Connection | 'unknown'> {
+  const descriptors = proc.names(`${pid}/fd`);
+  if (!descriptors || descriptors.length === 0) {
+    if (isUnseen(proc, pid, descriptors !== undefined)) yield 'unknown';
+    return;
+  }
+  const lender = new DescriptorLender(pid);
+  const own = localAddress(listening.descriptor);
+  /** Sockets that may not be borrowed, by inode. */
+  const withheld: string[] = [];
+  try {
+    for (const name of descriptors) {
+      const link = proc.lookUpLink(`${pid}/fd/${name}`);
+      if (link === -E.ACCES || link === -E.PERM) {
+        if (isUnseen(proc, pid, false)) yield 'unknown';
+        return;
+      }
+      if (typeof link === 'number' || !link.startsWith('socket:[')) continue;
+      const inode = link.slice(8, -1);
+      if (inode === listening.inode || inode === listening.formerInode) continue;
+      const borrowed = lender.borrow(Number(name));
+      // Closed or ended meanwhile.
+      if (borrowed === -E.BADF || borrowed === -E.SRCH) continue;
+      const connection = borrowed < 0 ? undefined : examine(borrowed, inode, own);
+      if (borrowed < 0) withheld.push(inode);
+      else if (connection) yield connection;
+    }
+  } finally {
+    lender.close();
+  }
+  if (withheld.length > 0) yield* lookUp(proc, withheld, listening, own);
+}
+
+/** No descriptors to see: it has ended or is about to, has none, or hides them; or only its first thread has ended. */
+function isUnseen(proc: ProcFs, pid: number, isOpen: boolean): boolean {
+  const stat = proc.stat(pid);
+  if (!stat || (stat.threads <= 1 && (stat.isExiting || !isRunning(stat)))) return false;
+  return !isOpen || stat.isExiting;
+}
+
+/** Looks at a borrowed socket and closes it; undefined when it has nothing to do with ours. */
+function examine(borrowed: number, inode: string, own: Buffer): Connection | undefined {
+  try {
+    if (!isSameService(own, localAddress(borrowed))) return undefined;
+    if (socketOption(borrowed, 'isListening') === 1) return undefined;
+    const tcp = own.readUInt16LE() === AF_UNIX ? undefined : tcpFacts(borrowed);
+    const end = tcp ? (tcp.isClosed ? 'closed' : 'open') : isHungUp(borrowed) ? 'hung-up' : 'open';
+    return { inode, end: unreadBytes(borrowed) === 0 ? end : 'open', ageMs: tcp?.waitingMs };
+  } finally {
+    libc.close(borrowed);
+  }
+}
+
+/** The same path, or the same family and port: one bound to every address has another IP when connected. */
+function isSameService(own: Buffer, other: Buffer): boolean {
+  if (own.length < 4 || other.length !== own.length) return false;
+  return own.readUInt16LE() === AF_UNIX ? own.equals(other) : own.subarray(0, 4).equals(other.subarray(0, 4));
+}
+
+/**
+ * By /proc/net, which is slower (milliseconds) but asks for no permission: Docker's seccomp forbids borrowing.
+ * What has ended for good is in none of these tables.
+ */
+function* lookUp(
+  proc: ProcFs,
+  inodes: readonly string[],
+  listening: ListenSocket,
+  own: Buffer,
+): Generator<Connection | 'unknown'> {
+  const isUnix = own.readUInt16LE() === AF_UNIX;
+  const entries = isUnix ? unixEntries(proc) : [...tcpEntries(proc, 'tcp'), ...tcpEntries(proc, 'tcp6')];
+  const service = entries.find((entry) => entry.inode === listening.inode)?.service;
+  if (service === undefined) {
+    yield 'unknown';
+    return;
+  }
+  for (const { inode, service: other, isListening } of entries) {
+    if (!isListening && other === service && inodes.includes(inode))
+      yield { inode, end: 'open', ageMs: undefined };
+  }
+}
+
+interface TableEntry {
+  readonly inode: string;
+  /** What connections have in common with the socket they were accepted on. */
+  readonly service: string;
+  /** Another one of the same name, as a pool has for a while whose socket was bound anew. */
+  readonly isListening: boolean;
+}
+
+const UNIX_LISTEN = '00010000';
+const TCP_LISTEN = '0A';
+
+/** Lines `NUM: REFS PROTOCOL FLAGS TYPE STATE INODE PATH`. */
+function unixEntries(proc: ProcFs): TableEntry[] {
+  return proc.readTable('net/unix').map((line) => {
+    const fields = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (.+)$/.exec(line);
+    const isListening = fields?.[1] === UNIX_LISTEN;
+    return { inode: fields?.[2] ?? '', service: fields?.[3] ?? '', isListening };
+  });
+}
+
+/** Lines `SL: IP:PORT …` with the inode as the tenth field. */
+function tcpEntries(proc: ProcFs, table: 'tcp' | 'tcp6'): TableEntry[] {
+  return proc.readTable(`net/${table}`).map((line) => {
+    const fields = line.trim().split(/\s+/);
+    const service = `${table} ${fields[1]?.split(':')[1]}`;
+    return { inode: fields[9] ?? '', service, isListening: fields[3] === TCP_LISTEN };
+  });
+}

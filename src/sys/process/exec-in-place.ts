@@ -1,0 +1,54 @@
+// Becomes another program in this process (-n): same PID, streams and exit
+// status. process.execve cannot be used, it aborts Node when the exec fails.
+import { cString, errno, libc, StringVector } from '../libc/libc.ts';
+import { setFileLimit, type Limit } from './resource-limit.ts';
+import type { CommandLine } from './spawn-worker.ts';
+
+// Numbers, since node:os, which has them, costs this path 0.8 ms.
+const SIGPIPE = 13;
+const SIGXFSZ = 25;
+const F_SETFD = 2;
+const SIG_UNBLOCK = 1;
+const CLOSE_RANGE_CLOEXEC = 4;
+/** 32 and 33 belong to the C library; musl takes 34 as well and refuses it. */
+const firstRealTimeSignal = 34;
+const lastRealTimeSignal = 64;
+
+/** Marks everything above 2 close-on-exec: Node does so only up to the first gap above 15. */
+export function closeOnExecAbove2(): void {
+  libc.closeRange(3, 0xffffffff, CLOSE_RANGE_CLOEXEC);
+}
+
+/** Real-time signals end a process by default, and Node has no names for them. Workers get the default back. */
+export function ignoreRealTimeSignals(): void {
+  setRealTimeSignals(1n);
+}
+
+function setRealTimeSignals(disposition: bigint | null): void {
+  for (let signal = firstRealTimeSignal; signal <= lastRealTimeSignal; signal++)
+    libc.signal(signal, disposition);
+}
+
+/** Lets SIGUSR1 through again, which --disable-sigusr1 blocked; install the handler first. */
+export function unblockAllSignals(): void {
+  libc.sigprocmask(SIG_UNBLOCK, Buffer.alloc(128, 0xff), null);
+}
+
+/**
+ * Executes the command in place of this process. Returns only when that failed,
+ * with the errno of execve(2).
+ */
+export function execInPlace(command: CommandLine, environment: readonly Buffer[], limit: Limit): number {
+  closeOnExecAbove2();
+  // Node marks 0-2 close-on-exec at start; the program would lose them.
+  for (const descriptor of [0, 1, 2]) libc.fcntl(descriptor, F_SETFD, 'int', 0);
+  // Node has set the others to their defaults, which only these two are not; real-time signals are ours.
+  setRealTimeSignals(null);
+  for (const signal of [SIGPIPE, SIGXFSZ]) libc.signal(signal, null);
+  unblockAllSignals();
+  const argv = new StringVector(command.argv);
+  const env = new StringVector(environment);
+  setFileLimit(limit);
+  libc.execve(cString(command.path), argv.pointers, env.pointers);
+  return errno();
+}

@@ -1,0 +1,120 @@
+// Starts a worker by posix_spawn(3): the kernel's own verdict on the file (no
+// search in PATH, no fallback to /bin/sh), a session of its own, every signal at
+// its default and unblocked, descriptors 0-2 and nothing above.
+import type { Program } from '../../core/config.ts';
+import type { Caller } from './caller.ts';
+import { cString, libc, StringVector } from '../libc/libc.ts';
+import { setFileLimit, getFileLimit, type Limit } from './resource-limit.ts';
+
+const POSIX_SPAWN_SETSIGDEF = 0x04;
+const POSIX_SPAWN_SETSIGMASK = 0x08;
+/** Same value in glibc and musl. */
+const POSIX_SPAWN_SETSID = 0x80;
+
+/** The file to execute and its arguments: the program, or /bin/sh for -f (1.6: execv, execl). */
+export interface CommandLine {
+  readonly path: string | Buffer;
+  readonly argv: readonly (string | Buffer)[];
+}
+
+/** The bytes that the caller typed, which need not be UTF-8. */
+export function commandLineOf(
+  program: Program,
+  caller: Pick<Caller, 'encodeAll' | 'encodeValue'>,
+): CommandLine {
+  if (program.kind === 'shell') {
+    return {
+      path: '/bin/sh',
+      argv: ['sh', '-c', Buffer.concat([Buffer.from('exec '), caller.encodeValue(program.command)])],
+    };
+  }
+  const argv = caller.encodeAll(program.argv);
+  return { path: argv[0] ?? program.argv[0], argv };
+}
+
+/** The file that is executed, for messages. */
+export function executedPath(program: Program): string {
+  return program.kind === 'shell' ? '/bin/sh' : program.argv[0];
+}
+
+/** The caller's environment with PHP_FCGI_CHILDREN set by -C, as putenv(3) would. */
+export function workerEnvironment(environment: readonly Buffer[], phpChildren: number | undefined): Buffer[] {
+  if (phpChildren === undefined) return [...environment];
+  const others = environment.filter((entry) => !entry.toString('latin1').startsWith('PHP_FCGI_CHILDREN='));
+  return [...others, Buffer.from(`PHP_FCGI_CHILDREN=${phpChildren}`)];
+}
+
+export interface Streams {
+  readonly stdin: number;
+  readonly stdout: number;
+  readonly stderr: number;
+}
+
+/** What is prepared once and used for every spawn of a generation. */
+export class ProcessTemplate {
+  readonly #path: Buffer;
+  readonly #argv: StringVector;
+  readonly #environment: StringVector;
+  readonly #limit: Limit | undefined;
+  readonly #fileActions = Buffer.alloc(512);
+  readonly #attributes = Buffer.alloc(1024);
+
+  /**
+   * `fileLimit`: RLIMIT_NOFILE for the new process; undefined leaves ours. `directory`: a
+   * descriptor of its working directory; undefined: ours.
+   */
+  constructor(
+    command: CommandLine,
+    environment: readonly Buffer[],
+    streams: Streams,
+    fileLimit: Limit | undefined,
+    directory?: number,
+  ) {
+    this.#path = cString(command.path);
+    this.#argv = new StringVector(command.argv);
+    this.#environment = new StringVector(environment);
+    this.#limit = fileLimit;
+    libc.fileActionsInit(this.#fileActions);
+    if (directory !== undefined) libc.fileActionsAddFchdir(this.#fileActions, directory);
+    [streams.stdin, streams.stdout, streams.stderr].forEach((source, target) => {
+      libc.fileActionsAddDup2(this.#fileActions, source, target);
+    });
+    libc.spawnattrInit(this.#attributes);
+    libc.spawnattrSetflags(
+      this.#attributes,
+      POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK,
+    );
+    libc.spawnattrSetsigdefault(this.#attributes, Buffer.alloc(128, 0xff));
+    libc.spawnattrSetsigmask(this.#attributes, Buffer.alloc(128));
+  }
+
+  /** The PID, or the errno of fork or exec: posix_spawn reports both. */
+  spawn(): { readonly pid: number } | { readonly errno: number } {
+    const pid = Buffer.alloc(4);
+    const ours = this.#limit && getFileLimit();
+    // The hard limit may be lower than the caller's by now: somebody used prlimit(1).
+    if (this.#limit && ours) trySoftLimit(this.#limit.soft, ours.hard);
+    try {
+      const error = libc.posixSpawn(
+        pid,
+        this.#path,
+        this.#fileActions,
+        this.#attributes,
+        this.#argv.pointers,
+        this.#environment.pointers,
+      );
+      return error === 0 ? { pid: pid.readInt32LE() } : { errno: error };
+    } finally {
+      if (ours) trySoftLimit(ours.soft, ours.hard);
+    }
+  }
+}
+
+/** A limit that cannot be set keeps no worker from running. */
+function trySoftLimit(soft: bigint, hard: bigint): void {
+  try {
+    setFileLimit({ soft: soft < hard ? soft : hard, hard });
+  } catch {
+    // Lowered this very moment.
+  }
+}

@@ -1,0 +1,253 @@
+// Whether a client can reach a listening socket: by what the kernel says of it, and by one connection to its address
+// that must turn up in this very socket. Never blocks; the connection is closed at once, so that a worker that accepts it
+// reads end of file.
+import { acceptQueue } from './accept-queue.ts';
+import { AT_FDCWD, statAt } from '../path/file-at.ts';
+import { listenerFor } from './inet-diag.ts';
+import { attempt, E, libc } from '../libc/libc.ts';
+import type { ListenSocket } from './listen-socket.ts';
+import { optionsInTheWay } from './listener-options.ts';
+import { reachableAddress } from '../connection/private-socket.ts';
+import { AF_UNIX, localAddress, namespaceOf, socketOption } from './socket-facts.ts';
+import { inodeOf, standingOf } from './socket-file.ts';
+import { askUnixDiag, unixDiag } from './unix-diag.ts';
+import { unixAddress } from '../connection/unix-socket.ts';
+
+const SOCK_STREAM = 1;
+const SOCK_CLOEXEC = 0o2000000;
+const SOCK_NONBLOCK = 0o4000;
+const RCV_SHUTDOWN = 1;
+const POLLOUT = 4;
+const longestPath = 107;
+
+export type Reach =
+  | { readonly kind: 'reachable' }
+  /** Its queue has no room for one more; clients wait, or are told so. */
+  | { readonly kind: 'full' }
+  | { readonly kind: 'other-namespace' }
+  | { readonly kind: 'not-listening' }
+  /** Its address leads to another socket, or to none. */
+  | { readonly kind: 'elsewhere' }
+  | { readonly kind: 'options'; readonly names: readonly string[] }
+  /** The file's mode lets nobody connect. */
+  | { readonly kind: 'file-closed' }
+  /** Nothing comes back: a filter, or a key, that cannot be seen. */
+  | { readonly kind: 'no-answer' }
+  /** The errno of what we may not do ourselves. */
+  | { readonly kind: 'unknown'; readonly errno: number };
+
+/** What is to be reached. */
+export interface Goal {
+  readonly socket: ListenSocket;
+  /** Where clients find a Unix socket, from here; undefined: only its directory is known still. */
+  readonly path: string | undefined;
+}
+
+/** The end of a sentence about a socket; undefined: nothing speaks against it. */
+export function describeReach(reach: Reach): string | undefined {
+  switch (reach.kind) {
+    case 'reachable':
+    case 'full':
+    case 'unknown':
+      return undefined;
+    case 'other-namespace':
+      return 'its socket is of another network namespace';
+    case 'not-listening':
+      return 'its socket was shut down';
+    case 'elsewhere':
+      return 'its address leads to another socket';
+    case 'options':
+      return `what was set on its socket keeps clients out (${reach.names.join(', ')})`;
+    case 'file-closed':
+      return 'its socket file lets nobody connect (no write permission)';
+    case 'no-answer':
+      return 'nothing comes back from its socket';
+  }
+}
+
+/** What stands in the way as far as the kernel tells, without a connection. */
+export function obstacleOf({ socket }: Pick<Goal, 'socket'>): Reach | undefined {
+  const { descriptor, inode, file } = socket;
+  const isUnix = socketOption(descriptor, 'domain') === AF_UNIX;
+  if (socketOption(descriptor, 'isListening') !== 1 || (isUnix && isShutDown(inode)))
+    return { kind: 'not-listening' };
+  // A path leads to a Unix socket from every network namespace.
+  if (!isUnix && isOfOtherNamespace(descriptor)) return { kind: 'other-namespace' };
+  if (file && standingOf(file) !== 'ours') return { kind: 'elsewhere' };
+  const names = optionsInTheWay(descriptor);
+  if (names.length > 0) return { kind: 'options', names };
+  const listener = isUnix ? undefined : listenerOf(descriptor);
+  return listener === undefined || listener === inode ? undefined : { kind: 'elsewhere' };
+}
+
+/** Whether it is for certain; where the kernel tells nothing, it is not. */
+export function isOfOurNamespace(descriptor: number): boolean {
+  const other = namespaceOf(descriptor);
+  if (other !== undefined) return other === ownNamespace();
+  return socketOption(descriptor, 'domain') === AF_UNIX || listenerOf(descriptor) === inodeOf(descriptor);
+}
+
+/** Whether it is for certain, too. */
+export function isOfOtherNamespace(descriptor: number): boolean {
+  const other = namespaceOf(descriptor);
+  return other !== undefined && other !== ownNamespace();
+}
+
+let own: bigint | undefined;
+function ownNamespace(): bigint | undefined {
+  if (own !== undefined) return own;
+  const socket = libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  own = namespaceOf(socket);
+  libc.close(socket);
+  return own;
+}
+
+/** Who gets a connection to this socket's address that comes from this machine. */
+function listenerOf(descriptor: number): ReturnType<typeof listenerFor> {
+  const address = reachableAddress(localAddress(descriptor));
+  return listenerFor(address, address);
+}
+
+function isShutDown(inode: string): boolean {
+  return ((askUnixDiag(inode, unixDiag.shutdown)?.[0] ?? 0) & RCV_SHUTDOWN) !== 0;
+}
+
+/** So long an attempt may take: the kernel does it at once, but the machine may be busy, and a queue full for a moment. */
+const attemptsMs = [50, 100, 250];
+
+/** One client's visit. Whoever begins one looks until there is an answer, and ends it. */
+export class Visit {
+  readonly #goal: Goal;
+  #connection: number | undefined;
+  #attempt = 0;
+  #attemptEndsAtMs = 0;
+  #result: Reach | undefined;
+
+  constructor(goal: Goal) {
+    this.#goal = goal;
+    this.#result = obstacleOf(goal);
+    if (!this.#result) this.#connect();
+  }
+
+  /** Undefined: not known yet. */
+  look(): Reach | undefined {
+    if (this.#result) return this.#result;
+    const connection = this.#connection ?? -1;
+    if (isWritable(connection, 0)) return this.#conclude(this.#judge(socketOption(connection, 'error') ?? 0));
+    if (isFull(this.#goal.socket)) return this.#conclude({ kind: 'full' });
+    if (performance.now() < this.#attemptEndsAtMs) return undefined;
+    this.#attempt += 1;
+    if (this.#attempt >= attemptsMs.length) return this.#conclude({ kind: 'no-answer' });
+    this.#connect();
+    return this.#result;
+  }
+
+  /** Waits for a moment, or until there is something to look at. */
+  wait(ms: number): void {
+    if (this.#connection !== undefined) isWritable(this.#connection, ms);
+  }
+
+  end(): void {
+    if (this.#connection !== undefined) libc.close(this.#connection);
+    this.#connection = undefined;
+  }
+
+  #connect(): void {
+    this.end();
+    const { socket, path } = this.#goal;
+    const isUnix = socketOption(socket.descriptor, 'domain') === AF_UNIX;
+    // One more that is sure to be turned away shows nothing.
+    if (!isUnix && isFull(socket)) return void this.#conclude({ kind: 'full' });
+    const name = isUnix ? (path ?? pathTo(socket)) : '';
+    if (name === undefined) return void this.#conclude({ kind: 'unknown', errno: E.NOENT });
+    const address = isUnix ? unixAddress(name) : reachableAddress(localAddress(socket.descriptor));
+    const type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    const connection = attempt(() => libc.socket(address.readUInt16LE(0), type, 0));
+    if (connection < 0) return void this.#conclude({ kind: 'unknown', errno: -connection });
+    this.#connection = connection;
+    this.#attemptEndsAtMs = performance.now() + (attemptsMs[this.#attempt] ?? 0);
+    const result = attempt(() => libc.connect(connection, address, address.length));
+    if (result !== -E.INPROGRESS) this.#conclude(this.#judge(-result));
+  }
+
+  #judge(errno: number): Reach {
+    const { socket } = this.#goal;
+    switch (errno) {
+      case 0:
+        return this.#connection === undefined || isIn(this.#goal, this.#connection)
+          ? { kind: 'reachable' }
+          : { kind: 'elsewhere' };
+      case E.AGAIN:
+        return { kind: 'full' };
+      case E.NOENT:
+        return { kind: 'elsewhere' };
+      case E.CONNREFUSED:
+        return socket.file ? { kind: 'elsewhere' } : { kind: 'not-listening' };
+      default:
+        return { kind: 'unknown', errno };
+    }
+  }
+
+  #conclude(result: Reach): Reach {
+    this.#result = result;
+    this.end();
+    return result;
+  }
+}
+
+const pauseMs = 10;
+
+/** The same at once, for who has time for it: half a second where nothing comes back. */
+export function reachOf(goal: Goal): Reach {
+  const visit = new Visit(goal);
+  try {
+    for (;;) {
+      const result = visit.look();
+      if (result) return result;
+      visit.wait(pauseMs);
+    }
+  } finally {
+    visit.end();
+  }
+}
+
+/** Magic links of /proc do not depend on the working directory; in a chroot there are none. */
+function pathTo({ file }: ListenSocket): string | undefined {
+  const path = file ? `/proc/self/fd/${file.at.directory}/${file.at.name}` : '';
+  const isUsable = Buffer.byteLength(path) <= longestPath && statAt(AT_FDCWD, path) !== undefined;
+  return isUsable ? path : undefined;
+}
+
+function isFull(socket: ListenSocket): boolean {
+  const queue = acceptQueue(socket);
+  return queue !== undefined && queue.length >= Math.max(queue.backlog, 1);
+}
+
+function isWritable(descriptor: number, ms: number): boolean {
+  const entry = Buffer.alloc(8);
+  entry.writeInt32LE(descriptor);
+  entry.writeInt16LE(POLLOUT, 4);
+  return attempt(() => libc.poll(entry, 1, ms)) > 0;
+}
+
+/**
+ * Whether the connection came to this socket. On TCP the kernel has said who gets it; on a Unix socket it waits in
+ * its queue, or was accepted from it by now, or the path still leads to its file.
+ */
+function isIn({ socket, path }: Goal, connection: number): boolean {
+  if (socketOption(connection, 'domain') !== AF_UNIX) return true;
+  const inode = inodeOf(connection);
+  if (listOf(askUnixDiag(socket.inode, unixDiag.clients)).includes(Number(BigInt(inode) & 0xffff_ffffn)))
+    return true;
+  const [peer = 0] = listOf(askUnixDiag(inode, unixDiag.peer));
+  const [here, there] = [socket.inode, String(peer)].map((one) => askUnixDiag(one, unixDiag.file));
+  if (peer !== 0 && here && there) return here.equals(there);
+  if (!socket.file || path === undefined) return true;
+  return statAt(AT_FDCWD, path)?.identity === socket.file.identity;
+}
+
+function listOf(numbers: Buffer | undefined): number[] {
+  return Array.from({ length: (numbers?.length ?? 0) >> 2 }, (_unused, index) =>
+    (numbers as Buffer).readUInt32LE(index * 4),
+  );
+}
