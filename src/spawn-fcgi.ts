@@ -15,7 +15,8 @@ import { explainRefusal, suspectCommandLine, suspectSurroundings } from './start
 import { keepSyslogInReach, reportFailure } from './start/report/failure-report.ts';
 import { explainFileLimit } from './start/file-limit.ts';
 import { parseConfig } from './command-line/parse-config.ts';
-import { readCommandLine, type Request, type StartRequest } from './command-line/read-command-line.ts';
+import { readCommandLine } from './command-line/read-command-line.ts';
+import type { Request, StartRequest } from './command-line/request.ts';
 import { requireUtf8 } from './command-line/require-utf8.ts';
 import { takeLogDescriptor } from './start/steps/open-event-log.ts';
 import { backgroundPlan, foregroundPlan, inPlacePlan, unsupervisedPlan } from './start/model-plans.ts';

@@ -3,7 +3,7 @@
 import type { SpawnFcgiError } from '../core/errors.ts';
 import { shellQuote } from '../core/text/shell-quote.ts';
 import type { OptionKey } from './options.ts';
-import type { GivenOption, Placement, StartRequest } from './read-command-line.ts';
+import type { GivenOption, Placement, StartRequest } from './request.ts';
 
 /** What real scripts write behind the program on purpose. */
 const usualBehind: ReadonlySet<OptionKey> = new Set<OptionKey>([

@@ -2,7 +2,7 @@
 import { explainSeparator } from './misplaced-options.ts';
 import { suspectTyping } from './typing-hints.ts';
 import { specs } from './options.ts';
-import type { Placement } from './read-command-line.ts';
+import type { Placement } from './request.ts';
 
 /** `placement` is that of a mistake behind the program's name. */
 export function explainMistake(

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { explainAddress, optionsFor, suspectSocket } from '../../src/command-line/address-hints.ts';
 import { explainMisplaced, suspectMisplaced } from '../../src/command-line/misplaced-options.ts';
-import { readCommandLine, type StartRequest } from '../../src/command-line/read-command-line.ts';
+import { readCommandLine } from '../../src/command-line/read-command-line.ts';
+import type { StartRequest } from '../../src/command-line/request.ts';
 import { suspectTyping } from '../../src/command-line/typing-hints.ts';
 import { SpawnFcgiError } from '../../src/core/errors.ts';
 

@@ -11,7 +11,7 @@ import { isStdinListening } from '../../sys/socket/given-socket.ts';
 import { explainAddress, suspectSocket } from '../../command-line/address-hints.ts';
 import { explainMisplaced, suspectMisplaced } from '../../command-line/misplaced-options.ts';
 import type { RawOptions } from '../../command-line/options.ts';
-import type { StartRequest } from '../../command-line/read-command-line.ts';
+import type { StartRequest } from '../../command-line/request.ts';
 import { suspectTyping } from '../../command-line/typing-hints.ts';
 
 /** Hints whether or not the start succeeds. */
