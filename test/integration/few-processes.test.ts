@@ -73,8 +73,8 @@ test('a Node that does not come to life is ended, and so is who watched it', asy
   const command = makeCommand(place, 'exec /bin/sleep 1000');
   // The 30 seconds are over at once.
   const front = readFileSync(command, 'utf8');
-  expect(front).toContain(' sleep "$most_seconds" &');
-  writeFileSync(command, front.replace(' sleep "$most_seconds" &', ' sleep 0 &'));
+  expect(front).toContain('exec sleep "$most_seconds"');
+  writeFileSync(command, front.replace('exec sleep "$most_seconds"', 'exec sleep 0'));
   group.setLimit(50);
   const { status, stderr, timedOut } = await runWithin(group, place, command, commandLine(place, []));
   expect({ status, timedOut }).toEqual({ status: 1, timedOut: false });
@@ -103,6 +103,21 @@ test('nobody watches a Node that has come to life', async (ctx) => {
   expect(others).toEqual([]);
   await expectNothingLeft(place);
 });
+
+test.each(['--ignore-signal=TERM', '--block-signal=TERM', '--block-signal=TERM,CHLD'])(
+  'a watched start with %s of its caller is not held up, and no living Node ended',
+  async (signals) => {
+    const place = makePlace();
+    // As few as a container has: somebody watches.
+    const script = `ulimit -u 1000 && exec env ${signals} "$0" "$@"`;
+    const began = Date.now();
+    const result = await runCommand('/bin/bash', ['-c', script, oursPath, ...commandLine(place, [])]);
+    // The watch goes on for 30 s.
+    expect({ ...result, isSoon: Date.now() - began < 20_000 }).toMatchObject({ status: 0, isSoon: true });
+    process.kill(printedPids(result.stdout)[0] ?? 0, 'SIGTERM');
+    await expectNothingLeft(place);
+  },
+);
 
 /** The command with this shell script for a Node. */
 function makeCommand({ dir }: Place, script: string): string {
