@@ -1,5 +1,5 @@
 // The reference pages and -h say what the program does: every option, every exit status, every default.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { options, rootOptions, specs } from '../../src/command-line/options.ts';
 import { parseArguments } from '../../src/ctl/program.ts';
@@ -98,3 +98,10 @@ function usageOfCtl(): string {
   const parsed = parseArguments(['-h']);
   return parsed.kind === 'text' ? parsed.text : '';
 }
+
+test('every file that the page of the architecture names is there', () => {
+  const text = readFileSync(new URL('../../docs/architecture.md', import.meta.url), 'utf8');
+  const named = [...text.matchAll(/`([\w/-]+\.ts)`/g)].map(([, path = '']) => path);
+  expect(named.length).toBeGreaterThan(40);
+  expect(named.filter((path) => !existsSync(new URL(`../../src/${path}`, import.meta.url)))).toEqual([]);
+});
