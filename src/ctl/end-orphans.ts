@@ -186,7 +186,8 @@ class Ending {
       if (left.length === 0 && look.isCertain) return;
       if (interruption.signal) throw describeLeft(left, `interrupted by ${interruption.signal}`, 1);
       if (nowMs >= limitMs) throw describeLeft(left, 'not ended within --timeout', ctlStatus.noAnswer);
-      if (left.every((pid) => refused.has(pid))) throw describeLeft(left, 'Operation not permitted', 1);
+      if (left.length > 0 && left.every((pid) => refused.has(pid)))
+        throw describeLeft(left, 'Operation not permitted', 1);
       if (nowMs >= this.#endAtMs + afterKillMs) throw describeLeft(left, 'not even ended by KILL', 1);
       await new Promise((resolve) => setTimeout(resolve, lookMs));
     }
@@ -208,9 +209,8 @@ function watchInterruption(): { readonly signal: NodeJS.Signals | undefined } {
 }
 
 function describeLeft(pids: readonly number[], why: string, exitCode: number): SpawnFcgiError {
-  return new SpawnFcgiError(`${why}: PID ${pids.join(' ')} still there, and the files of the pool`, {
-    exitCode,
-  });
+  const who = pids.length > 0 ? `PID ${pids.join(' ')}` : 'somebody who cannot be seen';
+  return new SpawnFcgiError(`${why}: ${who} still there, and the files of the pool`, { exitCode });
 }
 
 /** As at a clean end: what still is the pool's, and as far as we may. */
