@@ -88,17 +88,7 @@ export class PoolMachine implements Machine {
     const beside = this.#besideThePool(releases);
     this.trials = this.#createTrials(releases, beside);
     this.secondRun = new SecondRun(beside);
-    this.settings = {
-      workers: config.workers,
-      restart: config.restart,
-      stopTimeoutMs: config.stopTimeoutMs,
-      stopMethod: config.stopMethod,
-      settleMs: config.settleMs,
-      readyTimeoutMs: config.readyTimeoutMs,
-      isNotified: config.ready === 'notify',
-      isTriedFirst: true,
-      isTakingOver: prepared.isTakingOver,
-    };
+    this.settings = settingsOf(prepared);
   }
 
   readonly maySignal = (pid: number): boolean => attempt(() => libc.kill(pid, 0)) !== -E.PERM;
@@ -171,6 +161,21 @@ export class PoolMachine implements Machine {
 /** Where nobody can look. */
 function nobody(): HolderLook {
   return { holders: [], isCertain: true };
+}
+
+/** What the command line says of how a pool is run. */
+function settingsOf({ config, isTakingOver }: PreparedPool): PoolSettings {
+  return {
+    workers: config.workers,
+    restart: config.restart,
+    stopTimeoutMs: config.stopTimeoutMs,
+    stopMethod: config.stopMethod,
+    settleMs: config.settleMs,
+    readyTimeoutMs: config.readyTimeoutMs,
+    isNotified: config.ready === 'notify',
+    isTriedFirst: true,
+    isTakingOver,
+  };
 }
 
 export function signalName(number: number): string | undefined {
