@@ -78,7 +78,7 @@ describe.for(transports)('--replace on %s', (transport) => {
     const { address, target } = place;
     const old = await start(place, [], [], { address });
     const worker = await onlyWorker(old);
-    const asked = askEcho(target, 'sleep=3000');
+    const asked = askEcho(target, 'sleep=7000');
     await waitFor('the request in a worker', async () => (await busyWorkers(place)) === 1);
     const pool = await start(place, ['--replace'], [], { address });
     expect(isAlive(worker)).toBe(true);
