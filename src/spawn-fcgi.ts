@@ -1,5 +1,5 @@
-// The command: reads its arguments, decides who supervises, and runs that. The one
-// place that catches, prints and exits.
+// The command: reads its arguments, decides who supervises, and runs that. What a start throws is caught, printed and
+// undone here.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Config } from './core/config.ts';
 import { exitStatus, SpawnFcgiError } from './core/errors.ts';

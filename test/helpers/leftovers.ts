@@ -78,9 +78,8 @@ function namesIn(dir: string): string[] {
   }
 }
 
-/** vitest's own helper, which ends by itself soon after vitest: our child, by its script or the title it takes. */
-function isWatchdog({ pid, parent }: Stat): boolean {
-  if (parent !== process.pid) return false;
+/** vitest's own helper, which ends by itself soon after vitest: by its script or the title it takes. */
+function isWatchdog({ pid }: Pick<Stat, 'pid'>): boolean {
   const found = readProcess(pid);
   if (found?.exe !== realpathSync(process.execPath)) return false;
   const [title, ...args] = found.args.filter((arg) => arg !== '');
