@@ -2,7 +2,7 @@
 // socket that all share. Before its workers are replaced that is set right, or the socket is bound anew where the
 // supervisor still may: old workers finish on the old one, new ones start on the new.
 import type { EventLog } from '../../core/machine.ts';
-import { listenAgain, renewSocket } from '../../sys/socket/listen-socket.ts';
+import { listenAgain, renewSocket } from '../../sys/socket/renew-socket.ts';
 import { resetOptions } from '../../sys/socket/listener-options.ts';
 import { describeReach } from '../../sys/socket/reach.ts';
 import { socketOption } from '../../sys/socket/socket-facts.ts';

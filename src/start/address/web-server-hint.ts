@@ -8,7 +8,7 @@ import type { BoundAddress } from '../../core/pool-id.ts';
 import { findAccounts, nameOf, webServerUsers, type Account } from '../../sys/process/accounts.ts';
 import { hasAccessList } from '../../sys/path/file-at.ts';
 import { libc } from '../../sys/libc/libc.ts';
-import type { SocketOwner } from '../../sys/socket/listen-socket.ts';
+import type { SocketOwner } from '../../sys/socket/take-socket-file.ts';
 
 /** Looked at before chroot and the drop of privileges, for a socket that will have this owner and mode. */
 export function describeShutOut(config: Config, address: BoundAddress, owner: SocketOwner): string[] {

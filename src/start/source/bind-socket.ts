@@ -4,13 +4,9 @@ import type { BoundAddress } from '../../core/pool-id.ts';
 import type { WorkerRecord } from '../../core/pool-state.ts';
 import { pause } from '../../sys/process/clock.ts';
 import { removeIfSame } from '../../sys/path/file-at.ts';
-import {
-  listenInPlaceOf,
-  listenOn,
-  type BindWitness,
-  type ListenSocket,
-  type SocketOwner,
-} from '../../sys/socket/listen-socket.ts';
+import { listenInPlaceOf } from '../../sys/socket/renew-socket.ts';
+import { listenOn, type BindWitness, type ListenSocket } from '../../sys/socket/listen-socket.ts';
+import type { SocketOwner } from '../../sys/socket/take-socket-file.ts';
 import type { ProcFs } from '../../sys/proc/proc-fs.ts';
 import { isInUse, withBindHints } from '../address/bind-hints.ts';
 import { printHint } from '../report/print.ts';

@@ -1,6 +1,6 @@
 // Steps of a start: whose the socket's file will be, and what that and the log mean for who is to use the pool. Looked
 // up while the whole file system can be seen.
-import { socketOwner, type SocketOwner } from '../../sys/socket/listen-socket.ts';
+import { socketOwner, type SocketOwner } from '../../sys/socket/take-socket-file.ts';
 import type { Place } from './find-place.ts';
 import type { Users } from './resolve-users.ts';
 import type { Given } from '../start-given.ts';

@@ -9,7 +9,7 @@ import { writeWithin } from '../file/bounded-write.ts';
 import { O_CLOEXEC, fileType, removeIfSame, statIfThere, type NameAt } from '../path/file-at.ts';
 import { openParent } from '../path/open-parent.ts';
 import { check, libc } from '../libc/libc.ts';
-import { isLive } from '../socket/listen-socket.ts';
+import { isLive } from '../socket/socket-place.ts';
 import { ProcFs } from '../proc/proc-fs.ts';
 import { awaitChild } from './reaper.ts';
 import { removeUnheldAt } from '../file/shared-file.ts';
