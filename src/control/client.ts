@@ -3,7 +3,8 @@
 import { connect, type Socket } from 'node:net';
 import { nameSocket, type NamedSocket } from '../sys/socket/socket-name.ts';
 import { LineReader } from './line-reader.ts';
-import { formatRequest, limits, parseAnswer, type ControlRequest, type ControlResult } from './protocol.ts';
+import { formatRequest, limits, type ControlRequest, type ControlResult } from './protocol.ts';
+import { parseAnswer } from './parse-answer.ts';
 
 export type Outcome =
   | { readonly kind: 'result'; readonly result: ControlResult }

@@ -1,5 +1,5 @@
 // The words of the control socket (docs/control-protocol.md), for both sides: types,
-// limits, and parsers that take any bytes. Opens no socket, knows no clock.
+// limits, and how a line is written. Opens no socket, knows no clock.
 
 import type { ReloadResult } from '../core/operations/rollout.ts';
 
@@ -53,11 +53,11 @@ export const statusOfReload: Readonly<Record<ReloadResult, number>> = {
   'timed-out': 3,
 };
 
-const phases = ['starting', 'serving', 'stopping'] as const;
-const workerStates = ['starting', 'running', 'stopping', 'backoff', 'exited'] as const;
-const activities = ['busy', 'idle', 'unknown'] as const;
-const socketFiles = ['ours', 'gone', 'replaced'] as const;
-const servings = ['yes', 'no', 'unknown'] as const;
+export const phases = ['starting', 'serving', 'stopping'] as const;
+export const workerStates = ['starting', 'running', 'stopping', 'backoff', 'exited'] as const;
+export const workerActivities = ['busy', 'idle', 'unknown'] as const;
+export const socketFiles = ['ours', 'gone', 'replaced'] as const;
+export const servings = ['yes', 'no', 'unknown'] as const;
 
 export interface WorkerStatus {
   readonly slot: number;
@@ -67,7 +67,7 @@ export interface WorkerStatus {
   readonly state: (typeof workerStates)[number];
   /** Null without a process. */
   readonly uptimeMs: number | null;
-  readonly activity: (typeof activities)[number];
+  readonly activity: (typeof workerActivities)[number];
   readonly restarts: number;
   /** For people, such as `was killed by SIGKILL`; null when none ended yet. */
   readonly lastExit: string | null;
@@ -174,180 +174,13 @@ export function refusal(error: ControlError, message: string): ControlResult {
   return { ok: false, status: statusOfError[error], message, error };
 }
 
-/** Reads a request line; anything that is none gives the refusal to answer with. Fields that we do not know are ignored. */
-export function parseRequest(line: string): ControlRequest | RequestMistake {
-  const fields = parseObject(line);
-  if (!fields || !isCount(fields['v']))
-    return { error: 'malformed', message: 'not a request of one JSON object' };
-  if (fields['v'] !== protocolVersion) {
-    return { error: 'version', message: `protocol version ${protocolVersion}, not ${fields['v']}` };
-  }
-  const { v: _version, command, ...further } = fields;
-  switch (command) {
-    case 'ping':
-    case 'status':
-    case 'stop':
-    case 'reload':
-    case 'restart':
-      return { command };
-    case 'scale':
-      return isWorkers(further['workers'])
-        ? { command, workers: further['workers'] }
-        : {
-            error: 'invalid',
-            message: `workers is a number from 1 to ${limits.maxWorkers}, or a difference such as "+1"`,
-          };
-    case 'handover':
-      return { command, fields: further };
-    default:
-      return typeof command === 'string'
-        ? { error: 'unknown-command', message: `unknown command '${command.slice(0, 40)}'` }
-        : { error: 'malformed', message: 'a request has a command' };
-  }
-}
-
-/** Reads a line of the server's; what is not one of this protocol is `malformed`. */
-export function parseAnswer(line: string): Answer {
-  const fields = parseObject(line);
-  if (!fields || !isCount(fields['v'])) return { kind: 'malformed' };
-  if (fields['v'] !== protocolVersion) return { kind: 'version', version: fields['v'] };
-  if (typeof fields['progress'] === 'string') return { kind: 'progress', text: fields['progress'] };
-  const { v: _version, ...result } = fields;
-  return isResult(result) ? { kind: 'result', result } : { kind: 'malformed' };
-}
-
 /** The number of workers that a `scale` asks for, never below 1 nor above the limit. */
 export function scaledTo(workers: number | WorkerDifference, current: number): number {
   const wanted = typeof workers === 'number' ? workers : current + Number(workers);
   return Math.min(Math.max(wanted, 1), limits.maxWorkers);
 }
 
-function isWorkers(value: unknown): value is number | WorkerDifference {
-  if (typeof value === 'string') return /^[+-]\d{1,5}$/.test(value);
-  return isCount(value) && value >= 1 && value <= limits.maxWorkers;
-}
-
-function parseObject(line: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-type Fields = Record<string, unknown>;
-
-function isResult(fields: Fields): fields is Fields & ControlResult {
-  if (!isExitStatus(fields['status']) || typeof fields['message'] !== 'string') return false;
-  if (fields['ok'] === false) return isOneOf(controlErrors, fields['error']);
-  return fields['ok'] === true && (fields['pool'] === undefined || isPool(fields['pool']));
-}
-
-function isPool(value: unknown): value is PoolSummary | PoolStatus {
-  if (!isPoolSummary(value)) return false;
-  if (!('workers' in value)) return true;
-  const areHolders = !('socketHolders' in value) || isListOf(value.socketHolders, isSocketHolder);
-  return areHolders && isListOf(value.workers, isWorkerStatus);
-}
-
 /** Whether the answer has the workers, as that to `status` must. */
 export function hasWorkers(pool: PoolSummary | PoolStatus | undefined): pool is PoolStatus {
   return pool !== undefined && 'workers' in pool;
-}
-
-function isPoolSummary(value: unknown): value is PoolSummary {
-  return (
-    isObject(value) &&
-    hasText(value, 'name', 'address', 'version') &&
-    hasCounts(value, 'pid', 'generation', 'wanted', 'idle', 'busy', 'backoff') &&
-    isOneOf(servings, value['serving']) &&
-    hasTimes(value, 'uptimeMs', 'stopTimeoutMs') &&
-    isOneOf(phases, value['phase']) &&
-    isNullOr(value['socketFile'], (file) => isOneOf(socketFiles, file)) &&
-    isNullOr(value['queue'], (queue) => isObject(queue) && hasCounts(queue, 'length', 'backlog')) &&
-    isNullOr(value['unreachable'], isText) &&
-    isNullOr(value['operation'], isOperation) &&
-    isNullOr(value['lastReload'], isLastReload) &&
-    isListOf(value['command'], isText) &&
-    isNullOr(value['pidFile'], isText)
-  );
-}
-
-function isOperation(value: unknown): boolean {
-  return isObject(value) && hasText(value, 'kind', 'step') && hasTimes(value, 'sinceMs');
-}
-
-function isLastReload(value: unknown): boolean {
-  return (
-    isObject(value) &&
-    isOneOf(Object.keys(statusOfReload), value['result']) &&
-    hasTimes(value, 'agoMs') &&
-    isText(value['message']) &&
-    isListOf(value['words'], isText)
-  );
-}
-
-function isSocketHolder(value: unknown): value is SocketHolderStatus {
-  return (
-    isObject(value) && hasCounts(value, 'pid') && isText(value['name']) && isNullOr(value['slot'], isCount)
-  );
-}
-
-function isWorkerStatus(value: unknown): value is WorkerStatus {
-  return (
-    isObject(value) &&
-    hasCounts(value, 'slot', 'generation', 'restarts') &&
-    isNullOr(value['pid'], isCount) &&
-    isOneOf(workerStates, value['state']) &&
-    isOneOf(activities, value['activity']) &&
-    isNullOr(value['uptimeMs'], isTime) &&
-    isNullOr(value['nextTryMs'], isTime) &&
-    isNullOr(value['lastExit'], isText) &&
-    isListOf(value['pids'], isCount)
-  );
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string';
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-}
-
-function isTime(value: unknown): value is number {
-  return typeof value === 'number' && value >= 0;
-}
-
-function isExitStatus(value: unknown): value is number {
-  return isCount(value) && value <= 255;
-}
-
-function isOneOf<T extends string>(known: readonly T[], value: unknown): value is T {
-  return known.some((one) => one === value);
-}
-
-function isNullOr(value: unknown, check: (value: unknown) => boolean): boolean {
-  return value === null || check(value);
-}
-
-function isListOf<T>(value: unknown, check: (item: unknown) => item is T): value is T[] {
-  return Array.isArray(value) && value.every(check);
-}
-
-function hasText(fields: Fields, ...names: readonly string[]): boolean {
-  return names.every((name) => isText(fields[name]));
-}
-
-function hasCounts(fields: Fields, ...names: readonly string[]): boolean {
-  return names.every((name) => isCount(fields[name]));
-}
-
-function hasTimes(fields: Fields, ...names: readonly string[]): boolean {
-  return names.every((name) => isTime(fields[name]));
 }

@@ -9,11 +9,11 @@ import {
   formatProgress,
   formatResult,
   limits,
-  parseRequest,
   refusal,
   type ControlRequest,
   type ControlResult,
 } from './protocol.ts';
+import { parseRequest } from './parse-request.ts';
 
 /** What the server asks of the pool; `answer` is called once, `progress` before it. */
 export interface ControlActions {

@@ -8,11 +8,11 @@ import { LineReader } from '../../src/control/line-reader.ts';
 import {
   formatProgress,
   formatResult,
-  parseRequest,
   type ControlRequest,
   type ControlResult,
   type PoolStatus,
 } from '../../src/control/protocol.ts';
+import { parseRequest } from '../../src/control/parse-request.ts';
 import type { PoolState } from '../../src/core/pool-state.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { oursPath } from '../helpers/command-under-test.ts';

@@ -8,8 +8,6 @@ import {
   formatResult,
   hasWorkers,
   limits,
-  parseAnswer,
-  parseRequest,
   refusal,
   scaledTo,
   statusOfError,
@@ -18,6 +16,8 @@ import {
   type ControlResult,
   type PoolStatus,
 } from '../../src/control/protocol.ts';
+import { parseAnswer } from '../../src/control/parse-answer.ts';
+import { parseRequest } from '../../src/control/parse-request.ts';
 import { examplePool, exampleWorker } from '../helpers/example-pool.ts';
 
 const requests: ControlRequest[] = [

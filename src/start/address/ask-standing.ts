@@ -1,5 +1,6 @@
 // Asks a running supervisor what became of its socket's file, by the `ping` of the control protocol.
-import { formatRequest, parseAnswer } from '../../control/protocol.ts';
+import { formatRequest } from '../../control/protocol.ts';
+import { parseAnswer } from '../../control/parse-answer.ts';
 import { pause } from '../../sys/process/clock.ts';
 import { ControlConnection } from '../../sys/connection/control-connection.ts';
 import type { Standing } from '../../sys/socket/socket-file.ts';

@@ -1,0 +1,107 @@
+// Reads the lines of a control socket's server: any bytes, of which only what has every field of this protocol counts.
+import {
+  controlErrors,
+  phases,
+  protocolVersion,
+  servings,
+  socketFiles,
+  statusOfReload,
+  workerActivities,
+  workerStates,
+  type Answer,
+  type ControlResult,
+  type PoolStatus,
+  type PoolSummary,
+  type SocketHolderStatus,
+  type WorkerStatus,
+} from './protocol.ts';
+import {
+  hasCounts,
+  hasText,
+  hasTimes,
+  isCount,
+  isExitStatus,
+  isListOf,
+  isNullOr,
+  isObject,
+  isOneOf,
+  isText,
+  isTime,
+  parseObject,
+  type Fields,
+} from './json-fields.ts';
+
+/** Reads a line of the server's; what is not one of this protocol is `malformed`. */
+export function parseAnswer(line: string): Answer {
+  const fields = parseObject(line);
+  if (!fields || !isCount(fields['v'])) return { kind: 'malformed' };
+  if (fields['v'] !== protocolVersion) return { kind: 'version', version: fields['v'] };
+  if (typeof fields['progress'] === 'string') return { kind: 'progress', text: fields['progress'] };
+  const { v: _version, ...result } = fields;
+  return isResult(result) ? { kind: 'result', result } : { kind: 'malformed' };
+}
+
+function isResult(fields: Fields): fields is Fields & ControlResult {
+  if (!isExitStatus(fields['status']) || typeof fields['message'] !== 'string') return false;
+  if (fields['ok'] === false) return isOneOf(controlErrors, fields['error']);
+  return fields['ok'] === true && (fields['pool'] === undefined || isPool(fields['pool']));
+}
+
+function isPool(value: unknown): value is PoolSummary | PoolStatus {
+  if (!isPoolSummary(value)) return false;
+  if (!('workers' in value)) return true;
+  const areHolders = !('socketHolders' in value) || isListOf(value.socketHolders, isSocketHolder);
+  return areHolders && isListOf(value.workers, isWorkerStatus);
+}
+
+function isPoolSummary(value: unknown): value is PoolSummary {
+  return (
+    isObject(value) &&
+    hasText(value, 'name', 'address', 'version') &&
+    hasCounts(value, 'pid', 'generation', 'wanted', 'idle', 'busy', 'backoff') &&
+    isOneOf(servings, value['serving']) &&
+    hasTimes(value, 'uptimeMs', 'stopTimeoutMs') &&
+    isOneOf(phases, value['phase']) &&
+    isNullOr(value['socketFile'], (file) => isOneOf(socketFiles, file)) &&
+    isNullOr(value['queue'], (queue) => isObject(queue) && hasCounts(queue, 'length', 'backlog')) &&
+    isNullOr(value['unreachable'], isText) &&
+    isNullOr(value['operation'], isOperation) &&
+    isNullOr(value['lastReload'], isLastReload) &&
+    isListOf(value['command'], isText) &&
+    isNullOr(value['pidFile'], isText)
+  );
+}
+
+function isOperation(value: unknown): boolean {
+  return isObject(value) && hasText(value, 'kind', 'step') && hasTimes(value, 'sinceMs');
+}
+
+function isLastReload(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    isOneOf(Object.keys(statusOfReload), value['result']) &&
+    hasTimes(value, 'agoMs') &&
+    isText(value['message']) &&
+    isListOf(value['words'], isText)
+  );
+}
+
+function isSocketHolder(value: unknown): value is SocketHolderStatus {
+  return (
+    isObject(value) && hasCounts(value, 'pid') && isText(value['name']) && isNullOr(value['slot'], isCount)
+  );
+}
+
+function isWorkerStatus(value: unknown): value is WorkerStatus {
+  return (
+    isObject(value) &&
+    hasCounts(value, 'slot', 'generation', 'restarts') &&
+    isNullOr(value['pid'], isCount) &&
+    isOneOf(workerStates, value['state']) &&
+    isOneOf(workerActivities, value['activity']) &&
+    isNullOr(value['uptimeMs'], isTime) &&
+    isNullOr(value['nextTryMs'], isTime) &&
+    isNullOr(value['lastExit'], isText) &&
+    isListOf(value['pids'], isCount)
+  );
+}

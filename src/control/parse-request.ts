@@ -1,0 +1,46 @@
+// Reads the lines of a control socket's client: any bytes, of which each becomes a request or a refusal.
+import { isCount, parseObject } from './json-fields.ts';
+import {
+  limits,
+  protocolVersion,
+  type ControlRequest,
+  type RequestMistake,
+  type WorkerDifference,
+} from './protocol.ts';
+
+/** Reads a request line; anything that is none gives the refusal to answer with. Fields that we do not know are ignored. */
+export function parseRequest(line: string): ControlRequest | RequestMistake {
+  const fields = parseObject(line);
+  if (!fields || !isCount(fields['v']))
+    return { error: 'malformed', message: 'not a request of one JSON object' };
+  if (fields['v'] !== protocolVersion) {
+    return { error: 'version', message: `protocol version ${protocolVersion}, not ${fields['v']}` };
+  }
+  const { v: _version, command, ...further } = fields;
+  switch (command) {
+    case 'ping':
+    case 'status':
+    case 'stop':
+    case 'reload':
+    case 'restart':
+      return { command };
+    case 'scale':
+      return isWorkers(further['workers'])
+        ? { command, workers: further['workers'] }
+        : {
+            error: 'invalid',
+            message: `workers is a number from 1 to ${limits.maxWorkers}, or a difference such as "+1"`,
+          };
+    case 'handover':
+      return { command, fields: further };
+    default:
+      return typeof command === 'string'
+        ? { error: 'unknown-command', message: `unknown command '${command.slice(0, 40)}'` }
+        : { error: 'malformed', message: 'a request has a command' };
+  }
+}
+
+function isWorkers(value: unknown): value is number | WorkerDifference {
+  if (typeof value === 'string') return /^[+-]\d{1,5}$/.test(value);
+  return isCount(value) && value >= 1 && value <= limits.maxWorkers;
+}
