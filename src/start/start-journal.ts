@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import { adjustSocketFile, type Adjustment, type SocketFile } from '../sys/socket/socket-file.ts';
 import type { PidFile } from '../sys/file/pid-file.ts';
-import type { CreatedFile } from '../sys/file/pool-files.ts';
+import type { CreatedFile } from '../sys/file/held-file.ts';
 import type { ProcFs } from '../sys/proc/proc-fs.ts';
 import { removeUntold, type Made, type UndoGuard } from '../sys/process/undo-guard.ts';
 

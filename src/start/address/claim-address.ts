@@ -8,7 +8,9 @@ import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
 import { baseDirectories, type RuntimeDirectories } from '../../sys/file/base-directories.ts';
 import { libc } from '../../sys/libc/libc.ts';
 import { walkedPath } from '../../sys/path/open-parent.ts';
-import { PoolFiles, prepareBaseDirectory } from '../../sys/file/pool-files.ts';
+import { PoolFiles } from '../../sys/file/pool-files.ts';
+import { prepareBaseDirectory } from '../../sys/file/base-directory.ts';
+import { knownAddress } from '../../sys/file/pool-names.ts';
 import { findOrphansThatStay } from '../source/find-orphans.ts';
 import { lockAddress, type Lock, type LockOptions } from './lock-address.ts';
 import { RunningPools } from '../steps/running-pools.ts';
@@ -62,7 +64,7 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
 /** Or why the directory cannot be used. */
 async function claimIn(base: string, options: ClaimOptions): Promise<Claim | string> {
   const { address, proc } = options;
-  const lock = await lockAddress({ ...options, base, address: PoolFiles.knownAddress(base, address) });
+  const lock = await lockAddress({ ...options, base, address: knownAddress(base, address) });
   if (typeof lock === 'string') return lock;
   const { files, giver, wasCutOff } = lock;
   const left = giver ? undefined : files.state.read();

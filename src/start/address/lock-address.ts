@@ -9,6 +9,7 @@ import { pause } from '../../sys/process/clock.ts';
 import { AT_FDCWD, statAt } from '../../sys/path/file-at.ts';
 import { E, libc } from '../../sys/libc/libc.ts';
 import { PoolFiles } from '../../sys/file/pool-files.ts';
+import { readStateOf } from '../../sys/file/pool-names.ts';
 import type { ProcFs } from '../../sys/proc/proc-fs.ts';
 import { askStanding } from './ask-standing.ts';
 import { isElsewhere, isRunningHere } from '../source/find-orphans.ts';
@@ -48,7 +49,7 @@ export async function lockAddress(options: LockOptions): Promise<Lock | string> 
     const files = openLock(base, address, config.workers);
     if (typeof files === 'string') return files;
     if (files) return { files, giver: undefined };
-    const holder = PoolFiles.readState(base, address);
+    const holder = readStateOf(base, address);
     const live = holder && isRunningHere(holder, proc) ? holder : undefined;
     const isAway = holder !== undefined && isElsewhere(holder, proc);
     const isCutOff = live?.phase === 'serving' && (await isUnreachable(base, address, live));

@@ -3,7 +3,7 @@ import { SpawnFcgiError } from '../../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../../core/pool-id.ts';
 import type { PoolState } from '../../core/pool-state.ts';
 import { readPath } from '../../sys/file/pool-directory.ts';
-import { PoolFiles } from '../../sys/file/pool-files.ts';
+import { pathsOfPool } from '../../sys/file/pool-names.ts';
 
 export interface Beside {
   readonly base: string;
@@ -28,7 +28,7 @@ export function refuseBeside(beside: Beside): SpawnFcgiError {
 }
 
 function hintFor({ base, address, holder, isAway, isCutOff, why }: Beside): string {
-  const { lock, state } = PoolFiles.paths(base, address);
+  const { lock, state } = pathsOfPool(base, address);
   if (!holder) {
     return `another process holds ${lock}, and ${state} does not say which: a pool on this address, or a start or stop of one; fuser '${lock}' names it, unless it is in another container that shares ${base}`;
   }

@@ -2,7 +2,8 @@
 import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
 import { readVariable } from '../../sys/process/caller.ts';
 import { removeIfSame } from '../../sys/path/file-at.ts';
-import type { CreatedFile, PoolFiles } from '../../sys/file/pool-files.ts';
+import type { CreatedFile } from '../../sys/file/held-file.ts';
+import type { PoolFiles } from '../../sys/file/pool-files.ts';
 import { claimAddress, type Claim, type ClaimOptions } from '../address/claim-address.ts';
 import type { Place } from './find-place.ts';
 import type { PoolGiver } from '../source/pool-giver.ts';

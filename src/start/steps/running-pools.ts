@@ -4,7 +4,7 @@ import type { PoolState } from '../../core/pool-state.ts';
 import { workerPidPath } from '../../core/worker-pid-path.ts';
 import { pause } from '../../sys/process/clock.ts';
 import { AT_FDCWD, statAt } from '../../sys/path/file-at.ts';
-import { PoolFiles } from '../../sys/file/pool-files.ts';
+import { readStates } from '../../sys/file/pool-names.ts';
 import type { ProcFs } from '../../sys/proc/proc-fs.ts';
 import { isRunningHere } from '../source/find-orphans.ts';
 import { patienceFor } from '../address/lock-address.ts';
@@ -46,7 +46,7 @@ export class RunningPools {
 
   #look(): PoolState[] {
     if (this.#base === undefined) return [];
-    return PoolFiles.readStates(this.#base).filter(
+    return readStates(this.#base).filter(
       (state) => state.pid !== this.#replaced && isRunningHere(state, this.#proc),
     );
   }

@@ -6,7 +6,7 @@ import { describeEvent, severityOf, type Severity } from '../../core/text/event-
 import { countLosses, formatLine, type LogOptions } from './event-lines.ts';
 import { O_CLOEXEC, removeIfSame, statDescriptor, type NameAt } from '../path/file-at.ts';
 import { describeOpenFailure, openParent } from '../path/open-parent.ts';
-import type { CreatedFile } from '../file/pool-files.ts';
+import type { CreatedFile } from '../file/held-file.ts';
 import type { Identity } from '../process/identity.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
 import { describeLease, openPastLease } from '../path/past-lease.ts';
