@@ -1,5 +1,6 @@
 // What the pool says of itself, to its log and to who waits at the control socket.
-import { describeEvent, type PoolEvent } from '../core/text/event-text.ts';
+import { describeEvent } from '../core/text/event-text.ts';
+import type { PoolEvent } from '../core/text/pool-event.ts';
 import type { Feature } from '../core/feature.ts';
 import type { Clock, EventLog } from '../core/machine.ts';
 import { PlannedExits } from '../supervisor/planned-exits.ts';

@@ -1,6 +1,7 @@
 // What is said of workers that ended, or could not be started.
 import { isForkError } from '../core/errors.ts';
-import { describeChildEnd, describeSpawnFailure, type PoolEvent } from '../core/text/event-text.ts';
+import { describeChildEnd, describeSpawnFailure } from '../core/text/end-text.ts';
+import type { PoolEvent } from '../core/text/pool-event.ts';
 import type { OrderOf, ReloadFailure } from '../core/pool/orders.ts';
 import type { WorkerEnd } from '../core/worker-exit.ts';
 import type { Machine } from '../core/machine.ts';

@@ -1,6 +1,6 @@
 // Planned exits for the log: workers that recycle themselves would fill it. The first ones of a minute are written one by
 // one; where there are more, their number a minute. A timer is armed only while there is a number to write.
-import type { PoolEvent } from '../core/text/event-text.ts';
+import type { PoolEvent } from '../core/text/pool-event.ts';
 import type { Clock } from '../core/machine.ts';
 
 const minuteMs = 60_000;

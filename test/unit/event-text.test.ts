@@ -1,6 +1,8 @@
 // Supervisor events as one line each, and how urgent each is.
 import { expect, test } from 'vitest';
-import { describeEvent, severityOf, type PoolEvent, type Severity } from '../../src/core/text/event-text.ts';
+import { describeEvent } from '../../src/core/text/event-text.ts';
+import { severityOf, type Severity } from '../../src/core/text/event-severity.ts';
+import type { PoolEvent } from '../../src/core/text/pool-event.ts';
 
 const ended = {
   event: 'worker-ended',

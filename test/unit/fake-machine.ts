@@ -1,7 +1,7 @@
 // One fake system for the supervisor's tests: a clock that only moves when told to, processes in sessions,
 // and a journal of everything that the supervisor asked for, in order.
 import type { RestartPolicy, StopMethod } from '../../src/core/config.ts';
-import type { PoolEvent } from '../../src/core/text/event-text.ts';
+import type { PoolEvent } from '../../src/core/text/pool-event.ts';
 import type { WorkerEnd, WorkerExit } from '../../src/core/worker-exit.ts';
 import type {
   AdoptedSessions,

@@ -1,6 +1,7 @@
 // Planned exits in the log: singly while they are few, a number a minute where workers recycle themselves often.
 import { describe, expect, test } from 'vitest';
-import { describeEvent, type PoolEvent } from '../../src/core/text/event-text.ts';
+import { describeEvent } from '../../src/core/text/event-text.ts';
+import type { PoolEvent } from '../../src/core/text/pool-event.ts';
 import { PlannedExits } from '../../src/supervisor/planned-exits.ts';
 import { ManualClock } from './fake-machine.ts';
 

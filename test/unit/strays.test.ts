@@ -1,6 +1,6 @@
 // Who has left the session of a worker with the socket is told of once, and is of the old generation if it was there before the new one.
 import { beforeEach, expect, test } from 'vitest';
-import type { PoolEvent } from '../../src/core/text/event-text.ts';
+import type { PoolEvent } from '../../src/core/text/pool-event.ts';
 import type { SocketHolder } from '../../src/core/machine.ts';
 import { Strays } from '../../src/supervisor/ending/strays.ts';
 

@@ -8,7 +8,8 @@ import {
   type PoolStatus,
   type PoolSummary,
 } from '../../control/protocol.ts';
-import { describeFailedReload, plural } from '../../core/text/event-text.ts';
+import { describeFailedReload } from '../../core/text/reload-text.ts';
+import { plural } from '../../core/text/amount-text.ts';
 import { describeLeft } from '../../core/text/left-process.ts';
 import type { ControlActions, ControlClient } from '../../control/server.ts';
 import type { Machine } from '../../core/machine.ts';

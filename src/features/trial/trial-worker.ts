@@ -2,7 +2,7 @@
 // nobody else can reach must come up, live for a while and, with `--ready probe`,
 // answer. A release that cannot run is found out without a single real request. In a
 // takeover with `--ready probe` the same: on the pool's socket old workers would answer.
-import { describeChildEnd } from '../../core/text/event-text.ts';
+import { describeChildEnd } from '../../core/text/end-text.ts';
 import { everyStep } from '../../core/every-step.ts';
 import { describeLeft, type LeftProcess } from '../../core/text/left-process.ts';
 import type { WorkerExit } from '../../core/worker-exit.ts';

@@ -2,7 +2,7 @@
 // seen idle TERM where the program is known to finish on it, else a deadline
 // (docs/reload.md). One timer for all of them, none when nobody is being ended.
 import type { StopMethod } from '../../core/config.ts';
-import { describeRefused } from '../../core/text/event-text.ts';
+import { describeRefused } from '../../core/text/end-text.ts';
 import type { WhyLeft } from '../../core/text/left-process.ts';
 import type { WorkerExit } from '../../core/worker-exit.ts';
 import { CutRequests } from './cut-requests.ts';

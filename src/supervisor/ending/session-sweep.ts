@@ -1,5 +1,5 @@
 // Ends what a dead worker left of its session: TERM, and KILL after the stop timeout.
-import { describeRefused } from '../../core/text/event-text.ts';
+import { describeRefused } from '../../core/text/end-text.ts';
 import type { Clock, EventLog, SessionMember, Sessions } from '../../core/machine.ts';
 
 const firstPollMs = 20;

@@ -1,6 +1,6 @@
 // Everything that ends processes: workers gracefully or by KILL, those of another supervisor, what they leave of their
 // sessions; and what it could not end.
-import { describeRefused } from '../../core/text/event-text.ts';
+import { describeRefused } from '../../core/text/end-text.ts';
 import { describeUnendable, type WhyLeft } from '../../core/text/left-process.ts';
 import type { AdoptedWorker } from '../../core/pool/roster.ts';
 import type { WorkerExit } from '../../core/worker-exit.ts';

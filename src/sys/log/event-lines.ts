@@ -1,5 +1,7 @@
 // An event as a line, and the count of those that nobody took.
-import { describeEvent, severityOf, type PoolEvent } from '../../core/text/event-text.ts';
+import { describeEvent } from '../../core/text/event-text.ts';
+import { severityOf } from '../../core/text/event-severity.ts';
+import type { PoolEvent } from '../../core/text/pool-event.ts';
 import type { EventLog } from '../../core/machine.ts';
 
 export interface LogOptions {

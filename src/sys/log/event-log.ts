@@ -2,7 +2,8 @@
 // the drop of privileges and used by descriptor afterwards.
 import { constants, fchownSync, writeSync } from 'node:fs';
 import { errnoOf, SpawnFcgiError } from '../../core/errors.ts';
-import { describeEvent, severityOf, type Severity } from '../../core/text/event-text.ts';
+import { describeEvent } from '../../core/text/event-text.ts';
+import { severityOf, type Severity } from '../../core/text/event-severity.ts';
 import { countLosses, formatLine, type LogOptions } from './event-lines.ts';
 import { O_CLOEXEC, removeIfSame, statDescriptor, type NameAt } from '../path/file-at.ts';
 import { describeOpenFailure, openParent } from '../path/open-parent.ts';

@@ -1,0 +1,103 @@
+// What happened to a pool, as data.
+import type { EndClass } from '../pool/restart-policy.ts';
+import type { ReloadResult } from '../operations/rollout.ts';
+import type { WorkerEnd } from '../worker-exit.ts';
+import type { LeftProcess } from './left-process.ts';
+
+export type PoolEvent =
+  | { readonly event: 'pool-up'; readonly address: string; readonly workers: number }
+  | { readonly event: 'worker-started'; readonly slot: number; readonly workerPid: number }
+  | {
+      readonly event: 'worker-ended';
+      readonly slot: number;
+      readonly workerPid: number;
+      readonly end: WorkerEnd;
+      readonly signalName?: string | undefined;
+      readonly uptimeMs: number;
+      readonly class: EndClass;
+      readonly delayMs: number | undefined;
+      /** Who has the slot already. */
+      readonly successorPid?: number | undefined;
+    }
+  /** Planned exits that were not written one by one. */
+  | { readonly event: 'planned-exits'; readonly count: number; readonly withinMs: number }
+  | {
+      readonly event: 'exec-failed';
+      readonly slot: number;
+      readonly path: string;
+      readonly errno: number;
+      readonly error: string;
+      readonly delayMs: number | undefined;
+    }
+  /** There was no process to execute the program in. */
+  | {
+      readonly event: 'spawn-failed';
+      readonly slot: number;
+      readonly errno: number;
+      readonly error: string;
+      readonly delayMs: number | undefined;
+    }
+  /** A process that has left the session of its worker holds the listening socket. */
+  | {
+      readonly event: 'socket-held';
+      readonly holder: number;
+      readonly name: string;
+      /** Of the worker that it descends from, while that lives. */
+      readonly slot?: number | undefined;
+    }
+  | { readonly event: 'session-left'; readonly session: number; readonly pids: readonly number[] }
+  | { readonly event: 'stopping'; readonly reason: string }
+  | { readonly event: 'killed'; readonly reason: string; readonly pids: readonly number[] }
+  /** A worker was ended before its time although it was at work: connections it held, and since when at least. */
+  | {
+      readonly event: 'request-cut';
+      readonly slot: number | undefined;
+      readonly workerPid: number;
+      readonly connections: number;
+      readonly ageMs: number;
+      readonly reason: string;
+    }
+  | { readonly event: 'stopped' }
+  | { readonly event: 'reload-started'; readonly generation: number }
+  | {
+      readonly event: 'worker-replaced';
+      readonly slot: number;
+      readonly workerPid: number;
+      readonly generation: number;
+    }
+  | {
+      readonly event: 'reload-finished';
+      readonly result: ReloadResult;
+      /** The one that was tried. */
+      readonly generation: number;
+      /** The one that new workers are of from now on. */
+      readonly serving: number;
+      readonly reason?: string;
+      /** What the program said last on its trial. */
+      readonly words?: readonly string[];
+      /** What could not be ended. */
+      readonly left?: readonly LeftProcess[];
+    }
+  | { readonly event: 'restart-started'; readonly generation: number }
+  | {
+      readonly event: 'restart-finished';
+      readonly generation: number;
+      readonly isUp: boolean;
+      readonly left?: readonly LeftProcess[];
+    }
+  | { readonly event: 'scaled'; readonly workers: number }
+  | { readonly event: 'handover-started'; readonly to: number }
+  | { readonly event: 'handover-failed'; readonly reason: string }
+  | { readonly event: 'handed-over'; readonly to: number }
+  | { readonly event: 'taken-over'; readonly from: number; readonly workerPids: readonly number[] }
+  | { readonly event: 'start-limit-reached'; readonly count: number; readonly withinMs: number }
+  | { readonly event: 'signal-ignored'; readonly signal: string }
+  | { readonly event: 'logs-reopened' }
+  | {
+      readonly event: 'socket-renewed';
+      readonly address: string;
+      readonly was: 'gone' | 'replaced' | 'unreachable';
+    }
+  | { readonly event: 'warning'; readonly message: string };
+
+export type EventOf<K extends PoolEvent['event']> = Extract<PoolEvent, { readonly event: K }>;
