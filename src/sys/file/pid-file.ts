@@ -1,33 +1,25 @@
 // PID files: opened while privileged, written in place once the pool is up, removed at the
 // end, or made to name nobody. Never renamed, never through a symbolic link, never emptied
 // by a start that fails.
-import { constants, fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { errnoOf, SpawnFcgiError } from '../../core/errors.ts';
 import { noProcess } from '../../core/no-process.ts';
-import {
-  fileType,
-  O_CLOEXEC,
-  padWithNewlines,
-  removeIfSame,
-  statAt,
-  statDescriptor,
-  type NameAt,
-} from '../path/file-at.ts';
+import { padWithNewlines, removeIfSame, statAt, type NameAt } from '../path/file-at.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
-import { describeOpenFailure, openAt, openParent } from '../path/open-parent.ts';
-import { describeLease, openPastLease } from '../path/past-lease.ts';
 import { getFileSizeLimit } from '../process/resource-limit.ts';
-import { holdFile, openHolding, removeUnheld } from './shared-file.ts';
+import {
+  closePidFile,
+  findPidFile,
+  longestContent,
+  openPidFile,
+  type OpenedPidFile,
+} from './open-pid-file.ts';
+import { removeUnheld } from './shared-file.ts';
 
 const FALLOC_FL_KEEP_SIZE = 1;
-const AT_EACCESS = 0x200;
-const X_OK = 1;
-const W_OK = 2;
 /** More than any PID list of a supervised pool; asks the disk for a block. */
 const reservedBytes = 64;
-/** More than the PIDs of as many workers as `--no-supervise` can start. */
-const longestContent = 1024 * 1024;
 
 export class PidFile {
   readonly at: NameAt;
@@ -42,7 +34,7 @@ export class PidFile {
   /** What was there before our first text. */
   #before: Buffer | undefined;
 
-  private constructor(at: NameAt, descriptor: number, identity: string, wasCreated: boolean) {
+  private constructor({ at, descriptor, identity, wasCreated }: OpenedPidFile) {
     this.at = at;
     this.absolutePath = resolve(at.path);
     this.#descriptor = descriptor;
@@ -55,64 +47,13 @@ export class PidFile {
    * it is only by who has the pool's lock: another start would remove it when it fails.
    */
   static openIfThere(path: string): PidFile | undefined {
-    return holding(() => PidFile.#findExisting(path));
+    const file = findPidFile(path);
+    return file && new PidFile(file);
   }
 
   /** Opens or creates the file (0644 & ~umask); throws 1.6's refusal. Changes nothing in an existing file. */
   static open(path: string): PidFile {
-    return holding(() => PidFile.#openOrCreate(path));
-  }
-
-  static #findExisting(path: string): PidFile | undefined {
-    const at = openDirectoryOf(path);
-    const file = statAt(at.directory, at.name) && PidFile.#openExisting(path, at);
-    if (file) return file;
-    const refusal = attempt(() => libc.accessAt(at.directory, '.', W_OK | X_OK, AT_EACCESS));
-    libc.close(at.directory);
-    if (refusal < 0) throw refuseOpen(path, { errno: refusal });
-    return undefined;
-  }
-
-  static #openOrCreate(path: string): PidFile {
-    const at = openDirectoryOf(path);
-    const create = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    for (;;) {
-      try {
-        const descriptor = openAt(at, create, 0o644);
-        return PidFile.#take(at, descriptor, true);
-      } catch (error) {
-        if (error instanceof SpawnFcgiError || errnoOf(error) !== E.EXIST) throw refuseOpen(path, error);
-      }
-      const file = PidFile.#openExisting(path, at);
-      if (file) return file;
-    }
-  }
-
-  /** Undefined: who had it has removed it meanwhile. */
-  static #openExisting(path: string, at: NameAt): PidFile | undefined {
-    const facts = statAt(at.directory, at.name);
-    if (facts && (facts.mode & fileType.mask) !== fileType.regular) throw refuseIrregular(path);
-    const flags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK | O_CLOEXEC;
-    const result = openPastLease(() => attempt(() => libc.openat(at.directory, at.name, flags, 0)));
-    if (result === -E.NOENT) return undefined;
-    if (result < 0) throw refuseOpen(path, { errno: result });
-    return PidFile.#take(at, result, false);
-  }
-
-  static #take(at: NameAt, descriptor: number, wasCreated: boolean): PidFile {
-    const facts = statDescriptor(descriptor);
-    if ((facts.mode & fileType.mask) !== fileType.regular) throw refuseIrregular(at.path);
-    if (fstatSync(descriptor).size > longestContent) {
-      throw new SpawnFcgiError(`PID-file is too long to be one: '${at.path}'`, {
-        hints: ['nothing was written; remove the file, or name another one for -P'],
-      });
-    }
-    if (facts.links > 1) {
-      throw new SpawnFcgiError(`PID-file has other names (hard links): '${at.path}'`, {
-        hints: ['nothing was written; remove the file, or name another one for -P'],
-      });
-    }
-    return new PidFile(at, descriptor, facts.identity, wasCreated);
+    return new PidFile(openPidFile(path));
   }
 
   /** The one PID that it holds; undefined without one. */
@@ -123,8 +64,7 @@ export class PidFile {
 
   /** Lets go of a file that was not touched. */
   close(): void {
-    libc.close(this.#descriptor);
-    libc.close(this.at.directory);
+    closePidFile({ at: this.at, descriptor: this.#descriptor });
   }
 
   /**
@@ -147,11 +87,6 @@ export class PidFile {
     const result = attempt(() => libc.fallocate(this.#descriptor, FALLOC_FL_KEEP_SIZE, 0, reservedBytes));
     // Not every file system can reserve.
     return result < 0 && result !== -E.OPNOTSUPP && result !== -E.NOSYS ? -result : undefined;
-  }
-
-  /** Keeps a start that failed, and made it before us, from removing the file. False: it is being removed. */
-  hold(): boolean {
-    return holdFile(this.at, this.identity, this.#descriptor);
   }
 
   /** Whether the path still leads to this file: a pool that was stopping may have removed it since. */
@@ -242,38 +177,8 @@ export class PidFile {
   }
 }
 
-function holding<F extends PidFile | undefined>(open: () => F): F {
-  return openHolding(
-    open,
-    (file) => file === undefined || file.hold(),
-    (file) => file?.close(),
-  );
-}
-
-function openDirectoryOf(path: string): NameAt {
-  try {
-    return openParent(path);
-  } catch (error) {
-    const { reason, hints } = describeOpenFailure(error);
-    throw new SpawnFcgiError(`opening PID-file '${path}' failed: ${reason}`, { cause: error, hints });
-  }
-}
-
-function refuseOpen(path: string, error: unknown): SpawnFcgiError {
-  if (error instanceof SpawnFcgiError) return error;
-  if (errnoOf(error) === E.LOOP) return refuseIrregular(path);
-  return new SpawnFcgiError(`opening PID-file '${path}' failed: ${libc.strerror(errnoOf(error))}`, {
-    cause: error,
-    hints: errnoOf(error) === E.AGAIN ? [describeLease(path)] : [],
-  });
-}
-
 function refuseWrite(number: number): SpawnFcgiError {
   return new SpawnFcgiError(`writing pid file failed: ${libc.strerror(number)}`);
-}
-
-function refuseIrregular(path: string): SpawnFcgiError {
-  return new SpawnFcgiError(`PID-file exists and isn't regular file: '${path}'`);
 }
 
 function writeAll(descriptor: number, content: Buffer): void {
