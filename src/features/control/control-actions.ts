@@ -2,19 +2,17 @@
 import {
   refusal,
   scaledTo,
-  statusOfReload,
   type ControlRequest,
   type ControlResult,
   type PoolStatus,
   type PoolSummary,
 } from '../../control/protocol.ts';
-import { describeFailedReload } from '../../core/text/reload-text.ts';
-import { plural } from '../../core/text/amount-text.ts';
 import { describeLeft } from '../../core/text/left-process.ts';
 import type { ControlActions, ControlClient } from '../../control/server.ts';
 import type { Machine } from '../../core/machine.ts';
 import type { OperationEnd } from '../../supervisor/outcome.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';
+import { countWorkers, done, resultOf, spoiled } from './command-results.ts';
 import { describeShortfall, ScaleWatch } from './scale-watch.ts';
 
 export interface ControlledPool extends Pick<Machine, 'describeErrno' | 'signalName'> {
@@ -223,47 +221,4 @@ export class PoolActions implements ControlActions {
     };
     look();
   }
-}
-
-function spoiled(result: ControlResult, problem: string): ControlResult {
-  const message = `${result.message}, but nobody can connect: ${problem}; start the pool again as it was started, with --replace`;
-  return { ...result, status: 1, message };
-}
-
-function countWorkers(count: number): string {
-  return plural(count, 'worker');
-}
-
-function done(message: string, pool: PoolStatus | PoolSummary): ControlResult {
-  return { ok: true, status: 0, message, pool };
-}
-
-function resultOf(end: OperationEnd, pool: PoolSummary): ControlResult {
-  switch (end.kind) {
-    case 'stopped':
-      return refusal('stopping', 'the pool is stopping');
-    case 'restart':
-      return { ok: true, ...describeRestart(end, pool), pool };
-    case 'reload':
-      return { ok: true, status: statusOfReload[end.result], message: describeReload(end, pool), pool };
-  }
-}
-
-function describeRestart(
-  { isUp, generation, left = [] }: Extract<OperationEnd, { kind: 'restart' }>,
-  pool: PoolSummary,
-): Pick<ControlResult, 'status' | 'message'> {
-  const what = isUp
-    ? `restarted: generation ${generation}, ${countWorkers(pool.wanted)}`
-    : 'restarted, but not every new worker came up';
-  return left.length > 0
-    ? { status: 1, message: `${what}; ${describeLeft(left)}` }
-    : { status: isUp ? 0 : 1, message: what };
-}
-
-function describeReload(end: Extract<OperationEnd, { kind: 'reload' }>, pool: PoolSummary): string {
-  const { result, generation } = end;
-  return result === 'reloaded'
-    ? `reloaded: generation ${generation}, ${countWorkers(pool.wanted)}`
-    : describeFailedReload({ ...end, result, reason: end.message });
 }
