@@ -5,7 +5,8 @@ import { adjustSocketFile, type Adjustment, type SocketFile } from '../sys/socke
 import type { PidFile } from '../sys/file/pid-file.ts';
 import type { CreatedFile } from '../sys/file/held-file.ts';
 import type { ProcFs } from '../sys/proc/proc-fs.ts';
-import { removeUntold, type Made, type UndoGuard } from '../sys/process/undo-guard.ts';
+import { removeUntold } from '../sys/process/undo-start.ts';
+import type { Made, UndoGuard } from '../sys/process/undo-guard.ts';
 
 interface Step {
   /** Returns false when we may not. */

@@ -6,7 +6,8 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, writeFile
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { DescriptorLender } from '../../src/sys/connection/descriptor-lender.ts';
-import { addressOf, libc } from '../../src/sys/libc/libc.ts';
+import { addressOf } from '../../src/sys/libc/memory.ts';
+import { libc } from '../../src/sys/libc/libc.ts';
 import { optionsInTheWay, resetOptions } from '../../src/sys/socket/listener-options.ts';
 import { setNonBlocking } from '../../src/sys/socket/non-blocking.ts';
 import { describeReach, reachOf } from '../../src/sys/socket/reach.ts';

@@ -2,7 +2,8 @@
 // abstract, so that a worker reaches it from any chroot, with any user. Nobody waits on it:
 // it is looked at while somebody is starting, and drops what comes otherwise.
 import { SyscallError } from '../../core/errors.ts';
-import { addressOf, check, E, libc } from '../libc/libc.ts';
+import { addressOf } from '../libc/memory.ts';
+import { check, E, libc } from '../libc/libc.ts';
 import { controlSpace, MessageHeader, SOL_SOCKET } from '../libc/message-header.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
 import { localAddress } from '../socket/socket-facts.ts';

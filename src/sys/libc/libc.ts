@@ -1,30 +1,7 @@
 // The C library by koffi: raw signatures, declared on first use because each
-// costs start-up time. The only one to call koffi. No policy here.
-import { SpawnFcgiError, SyscallError } from '../../core/errors.ts';
-import { loadKoffi, type Koffi } from './load-koffi.ts';
-
-interface Native {
-  readonly koffi: Koffi;
-  readonly library: ReturnType<Koffi['load']>;
-}
-
-let loaded: Native | undefined;
-
-function native(): Native {
-  if (loaded) return loaded;
-  const koffi = loadKoffi();
-  return (loaded = { koffi, library: koffi.load(null) });
-}
-
-/** Why nothing here can be called: an installation that lacks koffi's library for this machine, or cannot load it. */
-export function findNativeProblem(): SpawnFcgiError | undefined {
-  try {
-    native();
-    return undefined;
-  } catch (error) {
-    return error instanceof SpawnFcgiError ? error : new SpawnFcgiError(String(error));
-  }
-}
+// costs start-up time. No policy here.
+import { SyscallError } from '../../core/errors.ts';
+import { native } from './native.ts';
 
 function declare<A extends unknown[], R>(prototype: string): (...args: A) => R {
   let call: ((...args: A) => R) | undefined;
@@ -213,54 +190,3 @@ export function attempt(call: () => number): number {
     if (failure !== E.INTR) return -failure;
   }
 }
-
-/** A C string's bytes with the final NUL. */
-export function cString(text: string | Buffer): Buffer {
-  return Buffer.concat([typeof text === 'string' ? Buffer.from(text) : text, Buffer.of(0)]);
-}
-
-/**
- * A NULL-terminated `char *[]` in memory that stays alive as long as the result:
- * raw bytes, so that names and values need not be UTF-8.
- */
-export class StringVector {
-  readonly pointers: Buffer;
-  /** Keeps the strings from being collected while `pointers` refers to them. */
-  readonly strings: Buffer;
-
-  constructor(entries: readonly (string | Buffer)[]) {
-    const encoded = entries.map(cString);
-    this.strings = Buffer.concat([...encoded, Buffer.of(0)]);
-    this.pointers = Buffer.alloc(8 * (entries.length + 1));
-    const base = native().koffi.address(this.strings);
-    let offset = 0;
-    encoded.forEach((entry, index) => {
-      this.pointers.writeBigUInt64LE(base + BigInt(offset), index * 8);
-      offset += entry.length;
-    });
-  }
-}
-
-/** The address of a Buffer's memory, for structures that contain pointers. */
-export function addressOf(buffer: Buffer): bigint {
-  return native().koffi.address(buffer);
-}
-
-/** Decodes `struct passwd` or `struct group` behind a pointer. */
-export function decodeNamed(
-  pointer: unknown,
-  structure: 'passwd' | 'group',
-): { name: string; uid: number; gid: number } {
-  const type =
-    structure === 'passwd'
-      ? (passwdType ??= native().koffi.struct('passwd', {
-          name: 'str',
-          passwd: 'str',
-          uid: 'uint32_t',
-          gid: 'uint32_t',
-        }))
-      : (groupType ??= native().koffi.struct('group', { name: 'str', passwd: 'str', gid: 'uint32_t' }));
-  return { uid: 0, ...(native().koffi.decode(pointer, type) as { name: string; gid: number }) };
-}
-let passwdType: ReturnType<Koffi['struct']> | undefined;
-let groupType: ReturnType<Koffi['struct']> | undefined;

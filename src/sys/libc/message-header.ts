@@ -1,6 +1,6 @@
 // struct msghdr with one buffer and one control buffer, for sendmsg(2) and
 // recvmsg(2), laid out by hand (64-bit Linux, glibc and musl alike).
-import { addressOf } from './libc.ts';
+import { addressOf } from './memory.ts';
 
 export const SOL_SOCKET = 1;
 

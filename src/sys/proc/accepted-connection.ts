@@ -4,7 +4,8 @@
 import { DescriptorLender } from '../connection/descriptor-lender.ts';
 import { E, libc } from '../libc/libc.ts';
 import type { ListenSocket } from '../socket/listen-socket.ts';
-import { isRunning, type ProcFs } from './proc-fs.ts';
+import { isRunning } from './process-stat.ts';
+import type { ProcFs } from './proc-fs.ts';
 import { AF_UNIX, isHungUp, localAddress, socketOption, unreadBytes } from '../socket/socket-facts.ts';
 import { tcpFacts } from '../socket/tcp-facts.ts';
 

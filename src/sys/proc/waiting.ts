@@ -2,7 +2,8 @@
 // on the listening socket, or in poll, select or epoll_wait with it; or it holds a
 // connection that it has accepted there. Never touches the socket itself.
 import { accepted } from './accepted-connection.ts';
-import { attempt, addressOf, E, libc } from '../libc/libc.ts';
+import { attempt, E, libc } from '../libc/libc.ts';
+import { addressOf } from '../libc/memory.ts';
 import type { ListenSocket } from '../socket/listen-socket.ts';
 import type { ProcFs } from './proc-fs.ts';
 

@@ -1,6 +1,7 @@
 // Becomes another program in this process (-n): same PID, streams and exit
 // status. process.execve cannot be used, it aborts Node when the exec fails.
-import { cString, errno, libc, StringVector } from '../libc/libc.ts';
+import { cString, StringVector } from '../libc/memory.ts';
+import { errno, libc } from '../libc/libc.ts';
 import { setFileLimit, type Limit } from './resource-limit.ts';
 import type { CommandLine } from './spawn-worker.ts';
 

@@ -1,7 +1,8 @@
 // Users and groups by name or number, as 1.6's find_user_group does it, with
 // its messages; and the drop of privileges to them, verified.
 import { SpawnFcgiError } from '../../core/errors.ts';
-import { attempt, decodeNamed, E, libc } from '../libc/libc.ts';
+import { attempt, E, libc } from '../libc/libc.ts';
+import { decodeNamed } from '../libc/memory.ts';
 
 /** A uid or gid of 0 means "not asked for", as in 1.6: root is never a target. */
 export interface Identity {

@@ -2,7 +2,8 @@
 // into it, and its memory once the start is over.
 import { readFileSync } from 'node:fs';
 import { splitAtNul } from './caller.ts';
-import { cString, libc } from '../libc/libc.ts';
+import { cString } from '../libc/memory.ts';
+import { libc } from '../libc/libc.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
 
 const MADV_DONTNEED = 4;

@@ -3,7 +3,8 @@
 // its default and unblocked, descriptors 0-2 and nothing above.
 import type { Program } from '../../core/config.ts';
 import type { Caller } from './caller.ts';
-import { cString, libc, StringVector } from '../libc/libc.ts';
+import { cString, StringVector } from '../libc/memory.ts';
+import { libc } from '../libc/libc.ts';
 import { setFileLimit, getFileLimit, type Limit } from './resource-limit.ts';
 
 const POSIX_SPAWN_SETSIGDEF = 0x04;

@@ -1,7 +1,8 @@
 // Who descends from this process: everything that workers have started, wherever it went, since we adopt their orphans
 // (process-self.ts). The kernel keeps the list of our children. Nobody gets past it: whose parent ends becomes our
 // child in the same moment, behind those that are there, and stays in the list until we wait for him.
-import { isRunning, type ProcessStat, type ProcFs } from '../proc/proc-fs.ts';
+import { isRunning, type ProcessStat } from '../proc/process-stat.ts';
+import type { ProcFs } from '../proc/proc-fs.ts';
 
 export interface Look {
   readonly found: readonly ProcessStat[];

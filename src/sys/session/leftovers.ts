@@ -4,7 +4,8 @@ import { constants } from 'node:os';
 import type { Leftovers, SessionMember } from '../../core/machine.ts';
 import type { Descendants } from './descendants.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
-import type { ProcessStat, ProcFs } from '../proc/proc-fs.ts';
+import type { ProcessStat } from '../proc/process-stat.ts';
+import type { ProcFs } from '../proc/proc-fs.ts';
 import { SessionScan } from './session-scan.ts';
 import { holds } from './socket-holders.ts';
 

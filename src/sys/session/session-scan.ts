@@ -1,7 +1,8 @@
 // Which processes belong to the sessions of workers: one walk through /proc for any
 // number of sessions, and afterwards only what has been created since.
 import { attempt, E, libc } from '../libc/libc.ts';
-import { isRunning, type ProcFs } from '../proc/proc-fs.ts';
+import { isRunning } from '../proc/process-stat.ts';
+import type { ProcFs } from '../proc/proc-fs.ts';
 
 /** The process's session by getsid(2), a tenth of what its file in /proc costs; undefined when it has gone. */
 export function sessionOf(proc: ProcFs, pid: number): number | undefined {

@@ -3,7 +3,8 @@
 // those that one names are what it says.
 import type { AdoptedWorker } from '../../core/pool/roster.ts';
 import { statAt } from '../path/file-at.ts';
-import { isRunning, type ProcessStat, type ProcFs } from '../proc/proc-fs.ts';
+import { isRunning, type ProcessStat } from '../proc/process-stat.ts';
+import type { ProcFs } from '../proc/proc-fs.ts';
 
 /**
  * Leaders of sessions that hold the socket as descriptor 0, as workers do, but those in

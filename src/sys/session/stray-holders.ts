@@ -2,7 +2,8 @@
 // worker has started: the socket may be others' by right, who gave it to us or took it over.
 import type { HolderLook, SocketHolder, SocketHolders } from '../../core/machine.ts';
 import type { Descendants } from './descendants.ts';
-import { isRunning, type ProcessStat, type ProcFs } from '../proc/proc-fs.ts';
+import { isRunning, type ProcessStat } from '../proc/process-stat.ts';
+import type { ProcFs } from '../proc/proc-fs.ts';
 import { sessionOf } from './session-scan.ts';
 import { holds } from './socket-holders.ts';
 

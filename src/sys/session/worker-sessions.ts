@@ -5,7 +5,8 @@ import type { AdoptedSessions, Leftovers, Request, Sessions } from '../../core/m
 import { finishesOnTerm } from '../proc/known-programs.ts';
 import { nowTick, type SessionLeftovers } from './leftovers.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
-import type { ProcessStat, ProcFs } from '../proc/proc-fs.ts';
+import type { ProcessStat } from '../proc/process-stat.ts';
+import type { ProcFs } from '../proc/proc-fs.ts';
 import type { SessionFreezer } from './session-freeze.ts';
 import { sessionOf } from './session-scan.ts';
 import { mindsTerm } from '../process/term-disposition.ts';

@@ -2,7 +2,8 @@
 // and then it is over. For a socket that ends with the pool, never for one that lives on with somebody else.
 import { constants } from 'node:fs';
 import { AT_FDCWD, O_CLOEXEC, O_PATH, removeIfSame, statDescriptor } from '../path/file-at.ts';
-import { addressOf, attempt, libc } from '../libc/libc.ts';
+import { addressOf } from '../libc/memory.ts';
+import { attempt, libc } from '../libc/libc.ts';
 import type { ListenSocket } from './listen-socket.ts';
 import {
   AF_INET6,
