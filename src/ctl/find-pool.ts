@@ -1,11 +1,10 @@
 // From a TARGET to the one pool that it names, by the base directories. What is
 // found in a PID file is only a name to look a pool up by.
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { noProcess } from '../core/no-process.ts';
 import { baseDirectories, type RuntimeDirectories } from '../sys/file/base-directories.ts';
 import { findForeignPool, findForeignPools } from '../sys/file/foreign-pools.ts';
-import { anybody, guideOf, nameForRoot } from '../sys/path/path-guide.ts';
 import {
   readPath,
   readPoolDirectory,
@@ -14,7 +13,7 @@ import {
 } from '../sys/file/pool-directory.ts';
 import { isProcess } from '../sys/proc/process-look.ts';
 import { resolveLinks } from '../sys/path/resolve-links.ts';
-import { canonicalIp, maxPort, parseEndpoint, parseTarget } from './parse-target.ts';
+import { maxPort, parseEndpoint, parseTarget } from './parse-target.ts';
 import {
   describeEntry,
   describeUser,
@@ -25,6 +24,8 @@ import {
   type Proved,
 } from './pools.ts';
 import { printable } from '../core/text/printable.ts';
+import { addressesOf } from './ip-addresses.ts';
+import { refuseDirectory, refuseMisguidance, refusePermission, refuseUsage } from './refuse-target.ts';
 import { ctlStatus } from './statuses.ts';
 
 /** The pools of this machine as far as the caller may look. */
@@ -186,24 +187,6 @@ export class PoolFinder {
   }
 }
 
-/**
- * What another user can put at a path, at any moment, must not make root act on a pool that is not that user's: there a
- * path names a pool only if the pool itself says so.
- */
-function refuseMisguidance(text: string, { uid, state, ...pool }: Pool): void {
-  if (parseTarget(text)?.kind !== 'path') return;
-  const path = resolve(text);
-  const guide = guideOf(path);
-  if (guide === undefined || guide === uid) return;
-  const name = nameForRoot(path);
-  const own = [state.pidFile, state.address].filter((one) => one?.startsWith('/') === true);
-  if (own.some((one) => nameForRoot(resolve(one ?? '')) === name)) return;
-  const whose = guide === anybody ? 'is where others may put what they like' : `is ${describeUser(guide)}'s`;
-  throw refusePermission(
-    `${printable(text)} ${whose}, and names ${describeEntry({ uid, state, ...pool })}; name that pool by its own PID or address`,
-  );
-}
-
 function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
@@ -216,37 +199,7 @@ function ipOf(entry: PoolEntry): string | undefined {
   return parseEndpoint(addressOf(entry))?.ip;
 }
 
-function refuseUsage(message: string): SpawnFcgiError {
-  return new SpawnFcgiError(message, { exitCode: ctlStatus.usage });
-}
-
-function refusePermission(message: string): SpawnFcgiError {
-  return new SpawnFcgiError(`not permitted: ${message}`, { exitCode: ctlStatus.notPermitted });
-}
-
-function refuseDirectory(path: string, reason: string): SpawnFcgiError {
-  return refusePermission(`--state-dir ${printable(path)} cannot be used: ${printable(reason)}`);
-}
-
 /** The socket's path as pools name themselves (nameAddress): links of the directory part resolved, the name as given. */
 function nameSocket(path: string): string {
   return join(resolveLinks(dirname(path)), basename(path));
-}
-
-/** IP addresses of a host, IPv4 first; empty for a name that is none. */
-async function addressesOf(host: string): Promise<string[]> {
-  if (host === 'localhost') return ['127.0.0.1', '::1'];
-  const literal = canonicalIp(host);
-  return literal === undefined ? lookUp(host) : [literal];
-}
-
-function lookUp(host: string): Promise<string[]> {
-  return new Promise((done) => {
-    // Loaded for names only: it costs 4 ms.
-    process
-      .getBuiltinModule('node:dns')
-      .lookup(host, { all: true, order: 'ipv4first' }, (error, addresses) => {
-        done(error ? [] : addresses.map(({ address }) => address));
-      });
-  });
 }
