@@ -2,7 +2,8 @@
 // looked at while nobody asks.
 import { acceptQueue } from '../../sys/socket/accept-queue.ts';
 import { statAt } from '../../sys/path/file-at.ts';
-import { describeReach, obstacleOf, reachOf, Visit, type Goal, type Reach } from '../../sys/socket/reach.ts';
+import { describeReach, obstacleOf, reachOf, Visit, type Reach } from '../../sys/socket/reach.ts';
+import type { Goal } from '../../sys/socket/arrival.ts';
 import type { PreparedPool } from '../../start/prepared-pool.ts';
 
 const lookMs = 10;

@@ -3,13 +3,14 @@
 // reads end of file.
 import { acceptQueue } from './accept-queue.ts';
 import { AT_FDCWD, statAt } from '../path/file-at.ts';
-import { listenerFor } from './inet-diag.ts';
+import { hasArrived, type Goal } from './arrival.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
 import type { ListenSocket } from './listen-socket.ts';
 import { optionsInTheWay } from './listener-options.ts';
+import { isOfOtherNamespace, listenerOf } from './network-namespace.ts';
 import { reachableAddress } from '../connection/private-socket.ts';
-import { AF_UNIX, localAddress, namespaceOf, socketOption } from './socket-facts.ts';
-import { inodeOf, standingOf } from './socket-file.ts';
+import { AF_UNIX, localAddress, socketOption } from './socket-facts.ts';
+import { standingOf } from './socket-file.ts';
 import { askUnixDiag, unixDiag } from './unix-diag.ts';
 import { unixAddress } from '../connection/unix-socket.ts';
 
@@ -35,13 +36,6 @@ export type Reach =
   | { readonly kind: 'no-answer' }
   /** The errno of what we may not do ourselves. */
   | { readonly kind: 'unknown'; readonly errno: number };
-
-/** What is to be reached. */
-export interface Goal {
-  readonly socket: ListenSocket;
-  /** Where clients find a Unix socket, from here; undefined: only its directory is known still. */
-  readonly path: string | undefined;
-}
 
 /** The end of a sentence about a socket; undefined: nothing speaks against it. */
 export function describeReach(reach: Reach): string | undefined {
@@ -78,34 +72,6 @@ export function obstacleOf({ socket }: Pick<Goal, 'socket'>): Reach | undefined 
   if (names.length > 0) return { kind: 'options', names };
   const listener = isUnix ? undefined : listenerOf(descriptor);
   return listener === undefined || listener === inode ? undefined : { kind: 'elsewhere' };
-}
-
-/** Whether it is for certain; where the kernel tells nothing, it is not. */
-export function isOfOurNamespace(descriptor: number): boolean {
-  const other = namespaceOf(descriptor);
-  if (other !== undefined) return other === ownNamespace();
-  return socketOption(descriptor, 'domain') === AF_UNIX || listenerOf(descriptor) === inodeOf(descriptor);
-}
-
-/** Whether it is for certain, too. */
-export function isOfOtherNamespace(descriptor: number): boolean {
-  const other = namespaceOf(descriptor);
-  return other !== undefined && other !== ownNamespace();
-}
-
-let own: bigint | undefined;
-function ownNamespace(): bigint | undefined {
-  if (own !== undefined) return own;
-  const socket = libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  own = namespaceOf(socket);
-  libc.close(socket);
-  return own;
-}
-
-/** Who gets a connection to this socket's address that comes from this machine. */
-function listenerOf(descriptor: number): ReturnType<typeof listenerFor> {
-  const address = reachableAddress(localAddress(descriptor));
-  return listenerFor(address, address);
 }
 
 function isShutDown(inode: string): boolean {
@@ -174,7 +140,7 @@ export class Visit {
     const { socket } = this.#goal;
     switch (errno) {
       case 0:
-        return this.#connection === undefined || isIn(this.#goal, this.#connection)
+        return this.#connection === undefined || hasArrived(this.#goal, this.#connection)
           ? { kind: 'reachable' }
           : { kind: 'elsewhere' };
       case E.AGAIN:
@@ -228,26 +194,4 @@ function isWritable(descriptor: number, ms: number): boolean {
   entry.writeInt32LE(descriptor);
   entry.writeInt16LE(POLLOUT, 4);
   return attempt(() => libc.poll(entry, 1, ms)) > 0;
-}
-
-/**
- * Whether the connection came to this socket. On TCP the kernel has said who gets it; on a Unix socket it waits in
- * its queue, or was accepted from it by now, or the path still leads to its file.
- */
-function isIn({ socket, path }: Goal, connection: number): boolean {
-  if (socketOption(connection, 'domain') !== AF_UNIX) return true;
-  const inode = inodeOf(connection);
-  if (listOf(askUnixDiag(socket.inode, unixDiag.clients)).includes(Number(BigInt(inode) & 0xffff_ffffn)))
-    return true;
-  const [peer = 0] = listOf(askUnixDiag(inode, unixDiag.peer));
-  const [here, there] = [socket.inode, String(peer)].map((one) => askUnixDiag(one, unixDiag.file));
-  if (peer !== 0 && here && there) return here.equals(there);
-  if (!socket.file || path === undefined) return true;
-  return statAt(AT_FDCWD, path)?.identity === socket.file.identity;
-}
-
-function listOf(numbers: Buffer | undefined): number[] {
-  return Array.from({ length: (numbers?.length ?? 0) >> 2 }, (_unused, index) =>
-    (numbers as Buffer).readUInt32LE(index * 4),
-  );
 }

@@ -7,7 +7,7 @@ import { E, libc } from '../libc/libc.ts';
 import { socketsListeningOn } from '../proc/port-holder.ts';
 import type { SocketAddress } from './socket-address.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
-import { isOfOurNamespace } from './reach.ts';
+import { isOfOurNamespace } from './network-namespace.ts';
 import { inodeOf, isBoundTo, isSamePath } from './socket-file.ts';
 import { localAddress, socketOption } from './socket-facts.ts';
 
