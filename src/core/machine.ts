@@ -37,7 +37,7 @@ export interface Leftovers {
   readonly isCertain: boolean;
 }
 
-type EndSignal = 'SIGTERM' | 'SIGKILL';
+export type EndSignal = 'SIGTERM' | 'SIGKILL';
 
 export type EndOfIdle = 'ask' | 'replace' | 'kill' | 'kill-waiting';
 

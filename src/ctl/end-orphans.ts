@@ -25,7 +25,7 @@ import { SessionFreezer } from '../sys/session/session-freeze.ts';
 import { parseIp, type SocketAddress } from '../sys/socket/socket-address.ts';
 import { SocketDoor } from '../sys/socket/socket-door.ts';
 import { checkListeningSocket, takeSocketOf } from '../sys/socket/take-socket.ts';
-import { adoptedSessions } from '../sys/session/worker-sessions.ts';
+import { adoptedSessions } from '../sys/session/adopted-sessions.ts';
 import { findOrphans, socketsShutDown } from '../start/source/find-orphans.ts';
 import { holdSocket } from '../start/source/inherit-socket.ts';
 import { describeEntry, type DeadPool } from './pools.ts';

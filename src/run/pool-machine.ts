@@ -22,7 +22,8 @@ import { commandLineOf, workerEnvironment } from '../sys/process/spawn-worker.ts
 import { StrayHolders } from '../sys/session/stray-holders.ts';
 import { StopGuardProcess } from '../sys/session/stop-guard.ts';
 import { readinessOf } from '../sys/proc/waiting.ts';
-import { adoptedSessions, workerSessions } from '../sys/session/worker-sessions.ts';
+import { adoptedSessions } from '../sys/session/adopted-sessions.ts';
+import { workerSessions } from '../sys/session/worker-sessions.ts';
 import type { FeatureList } from '../features/feature-list.ts';
 import type { PoolRecords } from '../features/records/pool-records.ts';
 import type { PreparedPool } from '../start/prepared-pool.ts';
@@ -156,6 +157,20 @@ export class PoolMachine implements Machine {
       warn: (message) => this.log.write({ event: 'warning', message }),
     });
   }
+}
+
+function settingsOf({ config, isTakingOver }: PreparedPool): PoolSettings {
+  return {
+    workers: config.workers,
+    restart: config.restart,
+    stopTimeoutMs: config.stopTimeoutMs,
+    stopMethod: config.stopMethod,
+    settleMs: config.settleMs,
+    readyTimeoutMs: config.readyTimeoutMs,
+    isNotified: config.ready === 'notify',
+    isTriedFirst: true,
+    isTakingOver,
+  };
 }
 
 /** Where nobody can look. */
