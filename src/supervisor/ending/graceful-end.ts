@@ -6,6 +6,7 @@ import { describeRefused } from '../../core/text/end-text.ts';
 import type { WhyLeft } from '../../core/text/left-process.ts';
 import type { WorkerExit } from '../../core/worker-exit.ts';
 import { CutRequests } from './cut-requests.ts';
+import { DueTimer } from './due-timer.ts';
 import { Endings, type Deadline, type Ending } from './ending.ts';
 import type { Clock, EndOfIdle, EventLog, IdleVerdict, Sessions } from '../../core/machine.ts';
 import { QueueWatch } from './queue-watch.ts';
@@ -34,8 +35,8 @@ export class GracefulEnd {
   readonly #cut: CutRequests;
   readonly #queue: QueueWatch;
   readonly #endings = new Endings();
+  readonly #timer: DueTimer;
   #pauseMs = firstPauseMs;
-  #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
 
   constructor(options: GracefulEndOptions) {
     const { clock, sessions, log, queued } = options;
@@ -44,6 +45,11 @@ export class GracefulEnd {
     this.#sessions = sessions;
     this.#cut = new CutRequests(clock, sessions, log);
     this.#queue = new QueueWatch(clock, sessions, queued);
+    this.#timer = new DueTimer(
+      clock,
+      () => this.#endings.dueMs,
+      () => this.#tick(),
+    );
   }
 
   /** Asks these workers to end, each the way its program needs; a second call only moves the deadline. */
@@ -55,13 +61,13 @@ export class GracefulEnd {
     if (method === 'auto' || method === 'idle-kill') {
       this.#pauseMs = firstPauseMs;
       if (fresh.length > 0) this.#tick();
-      else this.#arm();
+      else this.#timer.renew();
       return;
     }
     // The user knows the signal on which the program finishes its request.
     if (fresh.length > 0) this.#sessions.signalWorkers(fresh, method);
     for (const leader of fresh) this.#endings.setStage(leader, 'told');
-    this.#arm();
+    this.#timer.renew();
   }
 
   /** Those that are being ended get a new deadline where it is an earlier one. */
@@ -75,14 +81,14 @@ export class GracefulEnd {
         killAtMs: Math.min(killAtMs, deadline.killAtMs),
       };
     }
-    this.#arm();
+    this.#timer.renew();
   }
 
   /** The worker is gone; how one that is not our child has ended, nobody knows. */
   leaderEnded(leader: number, exit?: WorkerExit): void {
     if (!this.#endings.delete(leader)) return;
     this.#cut.ended(leader, exit?.kind === 'exited' && exit.status === 0);
-    this.#arm();
+    this.#timer.renew();
   }
 
   /** All of them are about to be killed; the result writes down what that has cut, but for those that could not be. */
@@ -109,19 +115,6 @@ export class GracefulEnd {
     this.#cut.begin(leader, this.#options.slotOf(leader));
   }
 
-  #arm(): void {
-    const { dueMs } = this.#endings;
-    if (this.#timer?.atMs === dueMs) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    if (!Number.isFinite(dueMs)) return;
-    const cancel = this.#clock.after(Math.max(0, dueMs - this.#clock.nowMs()), () => {
-      this.#timer = undefined;
-      this.#tick();
-    });
-    this.#timer = { atMs: dueMs, cancel };
-  }
-
   #tick(): void {
     const nowMs = this.#clock.nowMs();
     this.#giveUpStuck(nowMs);
@@ -132,7 +125,7 @@ export class GracefulEnd {
     this.#lookAtBusy(nowMs, isHeldBack);
     this.#lookAtTermed(nowMs);
     this.#pauseMs = Math.min(this.#pauseMs * 1.5, longestPauseMs);
-    this.#arm();
+    this.#timer.renew();
   }
 
   #killOverdue(nowMs: number): void {
