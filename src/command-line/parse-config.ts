@@ -43,6 +43,21 @@ export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot
     workerPidFile: parsePattern(raw.workerPidFile, workers),
     stateDir: raw.stateDir,
     oomScoreAdj: parseNumber('--oom-score-adj', raw.oomScoreAdj, -1000, 1000),
+    ...parseSupervision(raw),
+    logFile: raw.log,
+    logFormat: parseLogFormat(raw.logFormat),
+    hints: isRoot ? [] : describeIgnored(raw),
+  };
+}
+
+/** What only a supervisor takes into account. */
+function parseSupervision(
+  raw: RawOptions,
+): Pick<
+  Config,
+  'replace' | 'stopTimeoutMs' | 'stopMethod' | 'ready' | 'readyTimeoutMs' | 'settleMs' | 'restart'
+> {
+  return {
     replace: raw.replace ?? false,
     stopTimeoutMs: parseDuration('--stop-timeout', raw.stopTimeout) ?? defaults.stopTimeoutMs,
     stopMethod: parseStopSignal(raw.stopSignal),
@@ -54,9 +69,6 @@ export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot
       ...parseDelays(raw),
       startLimit: parseStartLimit(raw.startLimit),
     },
-    logFile: raw.log,
-    logFormat: parseLogFormat(raw.logFormat),
-    hints: isRoot ? [] : describeIgnored(raw),
   };
 }
 
