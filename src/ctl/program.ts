@@ -94,6 +94,12 @@ function createProgram(write: (text: string) => void, ask: (request: PoolRequest
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     });
+  addStatusAndPing(program, ask);
+  addChanges(program, ask);
+  return program;
+}
+
+function addStatusAndPing(program: Command, ask: (request: PoolRequest) => void): void {
   program
     .command('status [target]')
     .description('show a pool and its workers; without a target all of yours')
@@ -110,6 +116,9 @@ function createProgram(write: (text: string) => void, ask: (request: PoolRequest
     .action((target: string | undefined, { strict, probe }: PingOptions) => {
       ask({ command: 'ping', isStrict: strict ?? false, ...separateProbe(target, probe) });
     });
+}
+
+function addChanges(program: Command, ask: (request: PoolRequest) => void): void {
   for (const [command, description] of waitingCommands) {
     program
       .command(`${command} <target>`)
@@ -122,7 +131,6 @@ function createProgram(write: (text: string) => void, ask: (request: PoolRequest
     .action((target: string, workers: string) =>
       ask({ command: 'scale', target, workers: parseWorkers(workers) }),
     );
-  return program;
 }
 
 interface PingOptions {
