@@ -1,5 +1,5 @@
 // The one error class of the program and the exit statuses that users see.
-// It only carries facts; printing and exiting happen in cli.
+// It only carries facts; printing and exiting happen in the mains and src/run.
 
 /** Exit statuses with a meaning of their own; docs/options.md has the table for users. */
 export const exitStatus = {

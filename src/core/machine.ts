@@ -1,5 +1,5 @@
-// What the supervisor needs of the machine: small interfaces that src/sys
-// implements and tests fake. cli joins them.
+// What the supervisor needs of the machine: small interfaces that src/sys implements and tests fake;
+// src/run/pool-machine.ts joins them.
 import type { PoolEvent } from './text/pool-event.ts';
 import type { AdoptedWorker } from './pool/roster.ts';
 import type { LeftProcess } from './text/left-process.ts';

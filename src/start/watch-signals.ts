@@ -1,5 +1,6 @@
-// Signals to the supervisor, as spec section 5 gives them a meaning. None of
-// those that would end the process by default is left at its default.
+// Signals to the supervisor and what they mean (docs/options.md, "Signals to the supervisor"), from just before the
+// first worker on, also of --no-supervise; until then watch-interruption.ts has them. None of those that would end the
+// process by default is left at its default.
 import { unblockAllSignals } from '../sys/process/exec-in-place.ts';
 
 export interface SignalActions {
@@ -15,7 +16,7 @@ export interface SignalActions {
 }
 
 const stopSignals = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
-/** Without a meaning for us; by default they would end the process. */
+/** Without a meaning for us; by default they would end the process, also in a start (watch-interruption.ts). */
 export const ignoredSignals = [
   'SIGUSR2',
   'SIGALRM',

@@ -1,4 +1,4 @@
-// Real programs that get TERM in the middle of a request, and what src/sys/known-programs.ts says of them.
+// Real programs that get TERM in the middle of a request, and what src/sys/proc/known-programs.ts says of them.
 import { describe, expect, test } from 'vitest';
 import { closeSync, constants, copyFileSync, chmodSync, existsSync, openSync } from 'node:fs';
 import { execFileSync, spawnSync } from 'node:child_process';

@@ -1,4 +1,4 @@
-// The socket of `--ready notify` (src/sys/notify-socket.ts), with senders as sd_notify is: blocking ones.
+// The socket of `--ready notify` (src/sys/connection/notify-socket.ts), with senders as sd_notify is: blocking ones.
 import { expect, test } from 'vitest';
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

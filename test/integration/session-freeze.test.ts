@@ -1,4 +1,5 @@
-// Idle stop of sessions of every shape (src/sys/session-freeze.ts): who is ended, who is not, and that nobody stays stopped.
+// Idle stop of sessions of every shape (src/sys/session/session-freeze.ts): who is ended, who is not, and that
+// nobody stays stopped.
 import { describe, expect, test } from 'vitest';
 import { chmodSync, copyFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';

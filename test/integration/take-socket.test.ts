@@ -1,4 +1,5 @@
-// Taking a listening socket back from a worker, and checking one that came from elsewhere (src/sys/take-socket.ts).
+// Taking a listening socket back from a worker, and checking one that came from elsewhere
+// (src/sys/socket/take-socket.ts).
 import { describe, expect, test } from 'vitest';
 import {
   closeSync,

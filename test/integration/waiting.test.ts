@@ -1,4 +1,5 @@
-// What src/sys/waiting.ts says of programs that wait in every way there is, and of those that it may not look into.
+// What src/sys/proc/waiting.ts says of programs that wait in every way there is, and of those that it may not
+// look into.
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { chmodSync, chownSync, copyFileSync } from 'node:fs';
 import { connect } from 'node:net';

@@ -10,7 +10,7 @@ export interface RuntimeDirectories {
   readonly ofUnit?: string | undefined;
 }
 
-/** Where pool files live for this user, in the order to try (spec section 7). */
+/** Where pool files live for this user, in the order to try (docs/options.md, "Files"). */
 export function baseDirectories(stateDir: string | undefined, runtime: RuntimeDirectories): string[] {
   if (stateDir !== undefined) return [followOwnLink(stateDir)];
   const uid = process.getuid?.() ?? 0;
