@@ -86,6 +86,7 @@ export interface PoolSummary {
   readonly version: string;
   readonly phase: (typeof phases)[number];
   readonly generation: number;
+  /** Since the pool was up under this supervisor, not since that was started. */
   readonly uptimeMs: number;
   readonly wanted: number;
   readonly idle: number;
