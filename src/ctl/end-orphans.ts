@@ -153,8 +153,7 @@ class Ending {
   /** Throws when somebody is left, or on a signal to us. */
   async end(orphans: readonly WorkerRecord[]): Promise<void> {
     const { stopTimeoutMs, stopMethod = defaultMethod } = this.#state;
-    const { tell, timeoutMs } = this.#options;
-    const log: EventLog = { write: (event) => tell(describeEvent(event)), reopen: () => undefined };
+    const { timeoutMs } = this.#options;
     // A supervisor that died while it looked at a worker may have left it stopped.
     for (const { pid, session = pid } of orphans) this.#freezer.thaw(session);
     const ended = new EndedSessions(this.#sessions);
@@ -164,7 +163,7 @@ class Ending {
         clock: systemClock,
         sessions: this.#sessions,
         roster: new Roster(),
-        log,
+        log: this.#log,
         method: stopMethod,
         queued: () => this.#queued(),
         onLeft: (pid, why) => void (why === 'refused' && refused.add(pid)),
@@ -191,6 +190,10 @@ class Ending {
       if (nowMs >= this.#endAtMs + afterKillMs) throw describeLeft(left, 'not even ended by KILL', 1);
       await new Promise((resolve) => setTimeout(resolve, lookMs));
     }
+  }
+
+  get #log(): EventLog {
+    return { write: (event) => this.#options.tell(describeEvent(event)), reopen: () => undefined };
   }
 
   /** Who waits to be accepted, where nobody else can come. */

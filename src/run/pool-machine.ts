@@ -159,20 +159,6 @@ export class PoolMachine implements Machine {
   }
 }
 
-function settingsOf({ config, isTakingOver }: PreparedPool): PoolSettings {
-  return {
-    workers: config.workers,
-    restart: config.restart,
-    stopTimeoutMs: config.stopTimeoutMs,
-    stopMethod: config.stopMethod,
-    settleMs: config.settleMs,
-    readyTimeoutMs: config.readyTimeoutMs,
-    isNotified: config.ready === 'notify',
-    isTriedFirst: true,
-    isTakingOver,
-  };
-}
-
 /** Where nobody can look. */
 function nobody(): HolderLook {
   return { holders: [], isCertain: true };
