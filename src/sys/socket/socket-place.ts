@@ -5,9 +5,9 @@ import { fileType, statAt, statDescriptor, type NameAt } from '../path/file-at.t
 import { describeOpenFailure, openParent } from '../path/open-parent.ts';
 import { UnsafeLinkError } from '../path/path-walk.ts';
 import { unixAddress } from '../connection/unix-socket.ts';
+import { AF_UNIX } from './socket-facts.ts';
 import { refuse } from './stream-socket.ts';
 
-const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
