@@ -2,46 +2,25 @@
 // and what it left is removed as at a clean end. Loaded with libc, and only for this. Root acts as the pool's owner.
 import { join } from 'node:path';
 import { SpawnFcgiError } from '../core/errors.ts';
-import { describeEvent } from '../core/text/event-text.ts';
 import { parseAddress, type BoundAddress } from '../core/pool-id.ts';
-import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
-import { Roster } from '../core/pool/roster.ts';
+import type { PoolState } from '../core/pool-state.ts';
 import { workerPidPath } from '../core/worker-pid-path.ts';
-import { AdoptedWorkers } from '../supervisor/ending/adopted-workers.ts';
-import { EndedSessions } from '../supervisor/ending/ended-sessions.ts';
-import type { AdoptedSessions, EventLog } from '../core/machine.ts';
-import { acceptQueue } from '../sys/socket/accept-queue.ts';
-import { systemClock } from '../sys/process/clock.ts';
 import { fileType, removeIfSame, statAt } from '../sys/path/file-at.ts';
 import { resolveIdentity, setGroups, setUser } from '../sys/process/identity.ts';
-import { SessionLeftovers } from '../sys/session/leftovers.ts';
 import { libc } from '../sys/libc/libc.ts';
 import type { ListenSocket } from '../sys/socket/listen-socket.ts';
 import { openParent } from '../sys/path/open-parent.ts';
 import { PidFile } from '../sys/file/pid-file.ts';
 import { PoolFiles } from '../sys/file/pool-files.ts';
 import { ProcFs } from '../sys/proc/proc-fs.ts';
-import { SessionFreezer } from '../sys/session/session-freeze.ts';
 import { parseIp, type SocketAddress } from '../sys/socket/socket-address.ts';
 import { SocketDoor } from '../sys/socket/socket-door.ts';
 import { checkListeningSocket, takeSocketOf } from '../sys/socket/take-socket.ts';
-import { adoptedSessions } from '../sys/session/adopted-sessions.ts';
 import { findOrphans, socketsShutDown } from '../start/source/find-orphans.ts';
 import { holdSocket } from '../start/source/inherit-socket.ts';
+import { OrphansEnd, type EndOptions, type Entrance } from './orphans-end.ts';
 import { describeEntry, type DeadPool } from './pools.ts';
 import { ctlStatus } from './statuses.ts';
-
-export interface EndOptions {
-  readonly timeoutMs: number | undefined;
-  readonly tell: (text: string) => void;
-}
-
-const lookMs = 20;
-/** From the last TERM to KILL for a worker that never was idle. */
-const lastTermMs = 1000;
-/** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
-const afterKillMs = 2000;
-const defaultMethod = 'auto';
 
 /** Ends them and says so; throws what stands in the way. An interruption leaves nobody stopped. */
 export async function endOrphans(pool: DeadPool, options: EndOptions): Promise<string> {
@@ -60,7 +39,7 @@ export async function endOrphans(pool: DeadPool, options: EndOptions): Promise<s
     const door = new SocketDoor(socket, proc.descriptor);
     // Stays shut when we fail: whoever is left was told to end, and the next start opens it.
     door.shut();
-    await new Ending(state, proc, { socket, door }, options).end(orphans);
+    await new OrphansEnd(state, proc, { socket, door }, options).end(orphans);
     removeFiles(state, { socket, door }, files, pool.base);
     return `stopped: ended ${orphans.length === 1 ? '1 worker' : `${orphans.length} workers`} of a supervisor that was killed`;
   } catch (error) {
@@ -124,96 +103,6 @@ function takeLock(pool: DeadPool, address: BoundAddress): PoolFiles {
   }
   if (files) return files;
   throw refuse(pool, 'a start on its address, or another stop, is under way', ctlStatus.noAnswer);
-}
-
-interface Entrance {
-  readonly socket: ListenSocket;
-  readonly door: SocketDoor;
-}
-
-/** One stop, as a supervisor does it. */
-class Ending {
-  readonly #state: PoolState;
-  readonly #sessions: AdoptedSessions;
-  readonly #freezer: SessionFreezer;
-  readonly #options: EndOptions;
-  readonly #entrance: Entrance;
-  readonly #endAtMs: number;
-
-  constructor(state: PoolState, proc: ProcFs, entrance: Entrance, options: EndOptions) {
-    this.#state = state;
-    this.#entrance = entrance;
-    this.#freezer = new SessionFreezer(proc, entrance.socket);
-    const left = new SessionLeftovers(proc, undefined, entrance.socket.inode);
-    this.#sessions = adoptedSessions(proc, this.#freezer, left);
-    this.#options = options;
-    this.#endAtMs = systemClock.nowMs() + state.stopTimeoutMs;
-  }
-
-  /** Throws when somebody is left, or on a signal to us. */
-  async end(orphans: readonly WorkerRecord[]): Promise<void> {
-    const { stopTimeoutMs, stopMethod = defaultMethod } = this.#state;
-    const { timeoutMs } = this.#options;
-    // A supervisor that died while it looked at a worker may have left it stopped.
-    for (const { pid, session = pid } of orphans) this.#freezer.thaw(session);
-    const ended = new EndedSessions(this.#sessions);
-    const refused = new Set<number>();
-    const workers = new AdoptedWorkers(
-      {
-        clock: systemClock,
-        sessions: this.#sessions,
-        roster: new Roster(),
-        log: this.#log,
-        method: stopMethod,
-        queued: () => this.#queued(),
-        onLeft: (pid, why) => void (why === 'refused' && refused.add(pid)),
-      },
-      (pid) => ended.add(pid),
-    );
-    workers.end(orphans, {
-      termAtMs: this.#endAtMs - Math.min(lastTermMs, stopTimeoutMs / 2),
-      killAtMs: this.#endAtMs,
-      isReplaced: false,
-    });
-    const limitMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : systemClock.nowMs() + timeoutMs;
-    const interruption = watchInterruption();
-    for (;;) {
-      const nowMs = systemClock.nowMs();
-      // What a worker leaves of its session has until the same deadline.
-      const look = ended.signal(nowMs < this.#endAtMs ? 'SIGTERM' : 'SIGKILL');
-      const left = [...workers.pids, ...look.members.map(({ pid }) => pid)];
-      if (left.length === 0 && look.isCertain) return;
-      if (interruption.signal) throw describeLeft(left, `interrupted by ${interruption.signal}`, 1);
-      if (nowMs >= limitMs) throw describeLeft(left, 'not ended within --timeout', ctlStatus.noAnswer);
-      if (left.length > 0 && left.every((pid) => refused.has(pid)))
-        throw describeLeft(left, 'Operation not permitted', 1);
-      if (nowMs >= this.#endAtMs + afterKillMs) throw describeLeft(left, 'not even ended by KILL', 1);
-      await new Promise((resolve) => setTimeout(resolve, lookMs));
-    }
-  }
-
-  get #log(): EventLog {
-    return { write: (event) => this.#options.tell(describeEvent(event)), reopen: () => undefined };
-  }
-
-  /** Who waits to be accepted, where nobody else can come. */
-  #queued(): number | undefined {
-    const { socket, door } = this.#entrance;
-    return door.isShut ? acceptQueue(socket)?.length : undefined;
-  }
-}
-
-/** A worker that is stopped for a look goes on before JavaScript hears of a signal. */
-function watchInterruption(): { readonly signal: NodeJS.Signals | undefined } {
-  const interruption: { signal: NodeJS.Signals | undefined } = { signal: undefined };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.on(signal, () => (interruption.signal = signal));
-  return interruption;
-}
-
-function describeLeft(pids: readonly number[], why: string, exitCode: number): SpawnFcgiError {
-  const who = pids.length > 0 ? `PID ${pids.join(' ')}` : 'somebody who cannot be seen';
-  return new SpawnFcgiError(`${why}: ${who} still there, and the files of the pool`, { exitCode });
 }
 
 /** As at a clean end: what still is the pool's, and as far as we may. */
