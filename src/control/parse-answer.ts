@@ -54,22 +54,32 @@ function isPool(value: unknown): value is PoolSummary | PoolStatus {
   return areHolders && isListOf(value.workers, isWorkerStatus);
 }
 
+/** What each field has to be: one without a check does not compile. */
+const summaryFields: { readonly [K in keyof PoolSummary]-?: (value: unknown) => boolean } = {
+  name: isText,
+  address: isText,
+  version: isText,
+  pid: isCount,
+  generation: isCount,
+  wanted: isCount,
+  idle: isCount,
+  busy: isCount,
+  backoff: isCount,
+  serving: (value) => isOneOf(servings, value),
+  phase: (value) => isOneOf(phases, value),
+  uptimeMs: isTime,
+  stopTimeoutMs: isTime,
+  socketFile: (value) => isNullOr(value, (file) => isOneOf(socketFiles, file)),
+  queue: (value) => isNullOr(value, (queue) => isObject(queue) && hasCounts(queue, 'length', 'backlog')),
+  unreachable: (value) => isNullOr(value, isText),
+  operation: (value) => isNullOr(value, isOperation),
+  lastReload: (value) => isNullOr(value, isLastReload),
+  command: (value) => isListOf(value, isText),
+  pidFile: (value) => isNullOr(value, isText),
+};
+
 function isPoolSummary(value: unknown): value is PoolSummary {
-  return (
-    isObject(value) &&
-    hasText(value, 'name', 'address', 'version') &&
-    hasCounts(value, 'pid', 'generation', 'wanted', 'idle', 'busy', 'backoff') &&
-    isOneOf(servings, value['serving']) &&
-    hasTimes(value, 'uptimeMs', 'stopTimeoutMs') &&
-    isOneOf(phases, value['phase']) &&
-    isNullOr(value['socketFile'], (file) => isOneOf(socketFiles, file)) &&
-    isNullOr(value['queue'], (queue) => isObject(queue) && hasCounts(queue, 'length', 'backlog')) &&
-    isNullOr(value['unreachable'], isText) &&
-    isNullOr(value['operation'], isOperation) &&
-    isNullOr(value['lastReload'], isLastReload) &&
-    isListOf(value['command'], isText) &&
-    isNullOr(value['pidFile'], isText)
-  );
+  return isObject(value) && Object.entries(summaryFields).every(([name, isGood]) => isGood(value[name]));
 }
 
 function isOperation(value: unknown): boolean {

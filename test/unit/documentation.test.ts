@@ -8,6 +8,7 @@ import { describeUsage } from '../../src/command-line/usage.ts';
 import { statusOfError, statusOfReload } from '../../src/control/protocol.ts';
 import { defaults } from '../../src/core/config.ts';
 import { exitStatus } from '../../src/core/errors.ts';
+import { ignoredSignals } from '../../src/start/watch-signals.ts';
 import { readPages } from '../helpers/pages.ts';
 
 type Page = 'options' | 'spawn-fcgictl';
@@ -62,8 +63,7 @@ test('-h fits a terminal, and says where events go, what signals and statuses me
       .filter((line) => line.length > 80),
   ).toEqual([]);
   const [, signals = '', statuses = ''] = describeUsage().split(/^Signals to the supervisor:|^Exit status:/m);
-  for (const signal of ['TERM', 'INT', 'QUIT', 'HUP', 'USR1', 'TTIN', 'TTOU'])
-    expect(signals).toContain(signal);
+  for (const signal of heededSignals()) expect(signals).toContain(signal);
   for (const status of Object.values(exitStatus)) expect(statuses).toMatch(new RegExp(`^ +${status} `, 'm'));
   expect(describeUsage()).toMatch(/--log <file>[^-]*-,\s[^]*syslog[^]*stderr/);
   expect(describeUsage()).toContain('spawn-fcgictl');
@@ -105,3 +105,32 @@ test('every file that the page of the architecture names is there', () => {
   expect(named.length).toBeGreaterThan(40);
   expect(named.filter((path) => !existsSync(new URL(`../../src/${path}`, import.meta.url)))).toEqual([]);
 });
+
+test('the page of options and the README say what each signal does', () => {
+  const pages = ['docs/options.md', 'README.md'].map(read);
+  expect(heededSignals()).toContain('TTOU');
+  for (const signal of heededSignals())
+    for (const page of pages) expect(page).toMatch(new RegExp(`^\\| [A-Z0-9, ]*\\b${signal}\\b`, 'm'));
+});
+
+test('the page of events has every event', () => {
+  const events = [...read('src/core/text/pool-event.ts').matchAll(/\bevent: '([a-z-]+)'/g)].map(
+    ([, name]) => name,
+  );
+  expect(events.length).toBeGreaterThan(20);
+  const page = read('docs/events.md');
+  expect(events.filter((name) => !new RegExp(`^\\|[^|]*\`${name}\``, 'm').test(page))).toEqual([]);
+});
+
+/** Those that have a meaning for the supervisor, without SIG. */
+function heededSignals(): string[] {
+  const named = [...read('src/start/watch-signals.ts').matchAll(/'SIG([A-Z0-9]+)'/g)].map(
+    ([, name = '']) => name,
+  );
+  const ignored = new Set<string>(ignoredSignals.map((name) => name.slice(3)));
+  return [...new Set(named)].filter((name) => !ignored.has(name));
+}
+
+function read(path: string): string {
+  return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+}
