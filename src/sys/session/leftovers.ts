@@ -153,21 +153,7 @@ export class SessionLeftovers {
       numbers.forEach((number) => scan.newMembersOf(number));
     const pids = numbers.flatMap((number) => scan.membersOf(number));
     const stats = pids.map((pid) => this.#proc.stat(pid)).filter((stat) => stat !== undefined);
-    const found = this.#membersOf(sessions, stats);
-    const isMissed = sessions.some(
-      ({ leader, session }) =>
-        !found.some((member) => member.leader === leader) && this.#isMissed(session, stats),
-    );
-    return { found, isCertain: this.#proc.failures === failures && !isMissed };
-  }
-
-  /**
-   * Who forks and ends all the time may be in no look at everybody, or be gone before anything is proven of him. But the
-   * kernel keeps the number while somebody is there; and it is not one who lives on and was not proven to be ours.
-   */
-  #isMissed(session: number, stats: readonly ProcessStat[]): boolean {
-    if (!this.#proc.isNumberInUse(session) || this.#proc.stat(session) !== undefined) return false;
-    return !stats.some((stat) => stat.session === session && this.#proc.isAlive(stat));
+    return { found: this.#membersOf(sessions, stats), isCertain: this.#proc.failures === failures };
   }
 
   #membersOf(sessions: readonly Session[], stats: readonly ProcessStat[]): Member[] {
