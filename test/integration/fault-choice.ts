@@ -7,7 +7,7 @@ const choice = process.env['SPAWN_FCGI_FAULTS'] ?? '';
 const isFull = choice === 'all';
 /** Of an operation in one setting; SPAWN_FCGI_FAULTS=N takes another number. */
 const faultsEach = Number(choice) || 3;
-const seed = Number(process.env['SPAWN_FCGI_FAULTS_SEED'] ?? Date.now() % 10_000);
+const seed = Number(process.env['SPAWN_FCGI_FAULTS_SEED'] ?? 1);
 if (!isFull) console.log(`SPAWN_FCGI_FAULTS_SEED=${seed} repeats this choice of faults`);
 
 /** Numbers of <errno.h> on Linux. */
