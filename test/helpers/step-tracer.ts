@@ -151,7 +151,7 @@ function makeHoldingPackage(dir: string, held: string): string {
   if (existsSync(bin)) return bin;
   mkdirSync(bin, { recursive: true });
   mkdirSync(join(copy, 'node_modules/.bin'), { recursive: true });
-  for (const name of ['spawn-fcgi', 'spawn-fcgictl', 'find-node.sh']) {
+  for (const name of ['spawn-fcgi', 'spawn-fcgictl', 'find-node.sh', 'watch-node.sh']) {
     copyFileSync(join(original, 'bin', name), join(bin, name));
   }
   symlinkSync(join(original, 'dist'), join(copy, 'dist'));

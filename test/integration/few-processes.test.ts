@@ -72,9 +72,10 @@ test('a Node that does not come to life is ended, and so is who watched it', asy
   const place = makePlace();
   const command = makeCommand(place, 'exec /bin/sleep 1000');
   // The 30 seconds are over at once.
-  const front = readFileSync(command, 'utf8');
-  expect(front).toContain('exec sleep "$most_seconds"');
-  writeFileSync(command, front.replace('exec sleep "$most_seconds"', 'exec sleep 0'));
+  const path = join(dirname(command), 'watch-node.sh');
+  const watch = readFileSync(path, 'utf8');
+  expect(watch).toContain('exec sleep "$most_seconds"');
+  writeFileSync(path, watch.replace('exec sleep "$most_seconds"', 'exec sleep 0'));
   group.setLimit(50);
   const { status, stderr, timedOut } = await runWithin(group, place, command, commandLine(place, []));
   expect({ status, timedOut }).toEqual({ status: 1, timedOut: false });
