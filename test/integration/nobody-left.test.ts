@@ -9,6 +9,8 @@ import { compileC, fixture } from '../helpers/compile-c.ts';
 import { allStats, isAlive, readOpenFiles, signalProcess } from '../helpers/processes.ts';
 import { needRoot } from '../helpers/requirements.ts';
 import { waitFor } from '../helpers/wait-for.ts';
+import { killSupervisor } from './echo-pool.ts';
+import { ctl } from './fake-supervisor.ts';
 import { events, expectNoProcess, expectNothingLeft, makePlace, waitForPids, type Place } from './place.ts';
 
 const program = compileC(fixture('leaving-worker.c'));
@@ -87,6 +89,19 @@ test('a child that forks and ends for ever is ended when its worker was killed, 
   await waitFor('KILL of what it left', () => events(place, 'killed').length > 0);
   await waitFor('the end of its session', () => sessionOf().length === 0);
   await endOf(pool);
+  await expectNothingLeft(place);
+});
+
+test('a child that forks and ends for ever is gone when the pool of a killed supervisor is said to be stopped', async () => {
+  const place = makePlace();
+  const pool = await startLeaving(place, ['--stop-timeout', '500ms'], ['runaway=1000']);
+  await waitForPids(join(place.dir, 'pids'));
+  await killSupervisor(pool);
+  const stopped = await ctl(place.stateDir, ['stop', place.socket]);
+  expect({ ...stopped, hasListener: hasListener(place.socket) }).toMatchObject({
+    status: 0,
+    hasListener: false,
+  });
   await expectNothingLeft(place);
 });
 

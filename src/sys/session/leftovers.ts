@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import type { Leftovers, SessionMember } from '../../core/machine.ts';
 import type { Descendants } from './descendants.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
-import type { ProcessStat } from '../proc/process-stat.ts';
+import { isRunning, type ProcessStat } from '../proc/process-stat.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
 import { SessionScan } from './session-scan.ts';
 import { holds } from './socket-holders.ts';
@@ -153,7 +153,23 @@ export class SessionLeftovers {
       numbers.forEach((number) => scan.newMembersOf(number));
     const pids = numbers.flatMap((number) => scan.membersOf(number));
     const stats = pids.map((pid) => this.#proc.stat(pid)).filter((stat) => stat !== undefined);
-    return { found: this.#membersOf(sessions, stats), isCertain: this.#proc.failures === failures };
+    const found = this.#membersOf(sessions, stats);
+    const isEmpty = (leader: number): boolean => !found.some((member) => member.leader === leader);
+    const isMissed = sessions.some((ended) => isEmpty(ended.leader) && this.#mayBeMissed(ended, scan));
+    return { found, isCertain: this.#proc.failures === failures && !isMissed };
+  }
+
+  /** Who ended before he was proven, or while the last look was at him, may have forked one whom nobody saw. */
+  #mayBeMissed(ended: EndedSession, scan: SessionScan): boolean {
+    const { session } = ended;
+    if (scan.isComplete && !scan.membersOf(session).some((pid) => this.#hasEnded(pid))) return false;
+    return this.#proc.isNumberInUse(session) && !this.#isAnothers(ended);
+  }
+
+  /** One on his way out lives, but shows no descriptors to prove him by. */
+  #hasEnded(pid: number): boolean {
+    const stat = this.#proc.stat(pid);
+    return stat === undefined || stat.isExiting || !isRunning(stat);
   }
 
   #membersOf(sessions: readonly Session[], stats: readonly ProcessStat[]): Member[] {
@@ -167,12 +183,16 @@ export class SessionLeftovers {
   }
 
   #isProven(ended: EndedSession, stat: ProcessStat): boolean {
-    const owner = this.#proc.stat(ended.session);
-    // A new process has the number: nobody of the old session is left.
-    if (owner && (ended.isLeaderless || Number(owner.startTime) >= ended.endTick)) return false;
+    if (this.#isAnothers(ended)) return false;
     if (Number(stat.startTime) < ended.endTick) return true;
     if (ended.isBelow && this.#descendants?.areOfWorkers) return true;
     return holds(this.#proc, stat.pid, this.#inodes) === true;
+  }
+
+  /** A new process has the number: nobody of the old session is left. */
+  #isAnothers({ session, isLeaderless, endTick }: EndedSession): boolean {
+    const owner = this.#proc.stat(session);
+    return owner !== undefined && (isLeaderless || Number(owner.startTime) >= endTick);
   }
 
   #prune(leaders: readonly number[], members: readonly Member[]): void {
