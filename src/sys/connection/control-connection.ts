@@ -5,12 +5,9 @@ import { errnoOf, SyscallError } from '../../core/errors.ts';
 import { receiveWithDescriptors, sendWithDescriptors } from './descriptor-passing.ts';
 import { O_PATH } from '../path/file-at.ts';
 import { attempt, check, E, libc } from '../libc/libc.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET } from '../libc/socket-numbers.ts';
 import { unixAddress } from './unix-socket.ts';
 
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
 const SO_SNDTIMEO = 21;
 const ETIMEDOUT = 110;
 const POLLIN = 1;

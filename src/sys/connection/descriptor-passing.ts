@@ -2,12 +2,12 @@
 // blocks, and never leaves a received descriptor open that nobody knows of.
 import { SyscallError } from '../../core/errors.ts';
 import { check, libc } from '../libc/libc.ts';
-import { controlSpace, encodeControl, MessageHeader, SOL_SOCKET } from '../libc/message-header.ts';
+import { controlSpace, encodeControl, MessageHeader } from '../libc/message-header.ts';
+import { MSG_DONTWAIT, MSG_NOSIGNAL, SOL_SOCKET } from '../libc/socket-numbers.ts';
+import { F_DUPFD_CLOEXEC } from '../libc/fcntl-numbers.ts';
 
 const SCM_RIGHTS = 1;
 const MSG_CTRUNC = 0x08;
-const MSG_DONTWAIT = 0x40;
-const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
 const EMSGSIZE = 90;
 const mostDescriptors = 8;
@@ -25,8 +25,6 @@ export function sendWithDescriptors(socket: number, bytes: Buffer, descriptors: 
   const header = new MessageHeader(bytes, control);
   return check('sendmsg', () => libc.sendmsg(socket, header.bytes, MSG_NOSIGNAL | MSG_DONTWAIT));
 }
-
-const F_DUPFD_CLOEXEC = 1030;
 
 /** Another descriptor of the same open file description, close-on-exec, above the standard streams. */
 export function duplicate(descriptor: number): number {

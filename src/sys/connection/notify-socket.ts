@@ -4,18 +4,21 @@
 import { SyscallError } from '../../core/errors.ts';
 import { addressOf } from '../libc/memory.ts';
 import { check, E, libc } from '../libc/libc.ts';
-import { controlSpace, MessageHeader, SOL_SOCKET } from '../libc/message-header.ts';
+import { controlSpace, MessageHeader } from '../libc/message-header.ts';
+import {
+  AF_UNIX,
+  MSG_DONTWAIT,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOL_SOCKET,
+  SO_ATTACH_FILTER,
+  SO_DETACH_FILTER,
+} from '../libc/socket-numbers.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
 import { localAddress } from '../socket/socket-facts.ts';
 
-const AF_UNIX = 1;
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0o2000000;
 const SO_PASSCRED = 16;
-const SO_ATTACH_FILTER = 26;
-const SO_DETACH_FILTER = 27;
 const SCM_CREDENTIALS = 2;
-const MSG_DONTWAIT = 0x40;
 /** struct ucred: pid, uid, gid. */
 const credentialBytes = 12;
 const longestMessageBytes = 4096;

@@ -1,8 +1,8 @@
 // Who is at the other end of a connection to a Unix socket (unix(7), SO_PEERCRED): the process that called listen(2).
 import type { Socket } from 'node:net';
 import { attempt, libc } from '../libc/libc.ts';
+import { SOL_SOCKET } from '../libc/socket-numbers.ts';
 
-const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 
 /** Its PID, as we number processes; undefined: the kernel does not say. */

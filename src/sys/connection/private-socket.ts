@@ -4,6 +4,7 @@ import { lstatSync, mkdtempSync, readdirSync, rmdirSync, unlinkSync } from 'node
 import { SyscallError } from '../../core/errors.ts';
 import { statDescriptor, withUmask } from '../path/file-at.ts';
 import { attempt, check, E, libc } from '../libc/libc.ts';
+import { AF_INET, AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from '../libc/socket-numbers.ts';
 import { unixAddress } from './unix-socket.ts';
 
 /** Of the directories in which a private socket has its name for a moment; what stays there is swept by the next one. */
@@ -11,11 +12,6 @@ const directoryPrefix = 'spawn-fcgi-trial-';
 /** Younger ones may be in use, by a process that cannot be seen from here (a container that shares /tmp). */
 const leftoverAgeMs = 10_000;
 
-const AF_UNIX = 1;
-const AF_INET = 2;
-const SOCK_STREAM = 1;
-const SOCK_CLOEXEC = 0o2000000;
-const SOCK_NONBLOCK = 0o4000;
 const loopback4 = 0x7f000001;
 const backlog = 16;
 /** The kernel takes no more than net.core.somaxconn. */

@@ -2,18 +2,12 @@
 // again and again while accept fails for want of descriptors, which any process of our uid can bring about (prlimit(2)),
 // and takes a processor for it. Here an accept that fails rests.
 import { attempt, E, libc } from '../libc/libc.ts';
+import { SOCK_CLOEXEC, SOCK_NONBLOCK } from '../libc/socket-numbers.ts';
+import { F_GETFL, F_SETFL, F_SETOWN, F_SETSIG, O_ASYNC, O_NONBLOCK } from '../libc/fcntl-numbers.ts';
 import { controlBacklog } from './unix-socket.ts';
 import { getFileLimit, setFileLimit } from '../process/resource-limit.ts';
 
-const F_GETFL = 3;
-const F_SETFL = 4;
-const F_SETOWN = 8;
 const F_GETOWN = 9;
-const F_SETSIG = 10;
-const O_NONBLOCK = 0o4000;
-const O_ASYNC = 0o20000;
-const SOCK_CLOEXEC = 0o2000000;
-const SOCK_NONBLOCK = 0o4000;
 const ECONNABORTED = 103;
 /** Does nothing to a process that has no handler (any more): it may be sent at any time. */
 const signal = 'SIGURG';
@@ -27,6 +21,7 @@ export class SignalledListener {
   readonly #take: (connection: number) => void;
   #restMs = shortestRestMs;
   #rest: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   /** The descriptor is its own from now on; `take` gets connections, close-on-exec and non-blocking, to close. */
   constructor(descriptor: number, take: (connection: number) => void) {
@@ -57,7 +52,6 @@ export class SignalledListener {
     this.#isClosed = true;
     libc.close(this.#descriptor);
   }
-  #isClosed = false;
 
   readonly #acceptAll = (): void => {
     clearTimeout(this.#rest);

@@ -1,9 +1,7 @@
 // Unix stream sockets of our own use: addresses, and the control socket.
 import { check, libc } from '../libc/libc.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from '../libc/socket-numbers.ts';
 
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
-const SOCK_CLOEXEC = 0o2000000;
 export const controlBacklog = 64;
 
 /** sockaddr_un as SUN_LEN measures it: without the final NUL, so that 107 bytes fit. */

@@ -2,8 +2,6 @@
 // recvmsg(2), laid out by hand (64-bit Linux, glibc and musl alike).
 import { addressOf } from './memory.ts';
 
-export const SOL_SOCKET = 1;
-
 /** Bytes of a control message in its buffer, as CMSG_SPACE(3). */
 export function controlSpace(dataBytes: number): number {
   return 16 + Math.ceil(dataBytes / 8) * 8;

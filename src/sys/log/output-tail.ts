@@ -3,9 +3,8 @@
 import type { Socket } from 'node:net';
 import { O_CLOEXEC } from '../path/file-at.ts';
 import { attempt, check, libc } from '../libc/libc.ts';
+import { F_SETFL, O_NONBLOCK } from '../libc/fcntl-numbers.ts';
 
-const O_NONBLOCK = 0o4000;
-const F_SETFL = 4;
 const chunkBytes = 65_536;
 
 export class OutputTail {

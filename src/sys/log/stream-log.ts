@@ -7,11 +7,10 @@ import { writeWithin } from '../file/bounded-write.ts';
 import { descriptorsOf, firstInherited, isCallers } from '../process/caller.ts';
 import { countLosses, formatLine, type LogOptions } from './event-lines.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
+import { F_DUPFD_CLOEXEC, F_GETFL } from '../libc/fcntl-numbers.ts';
 
 /** What somebody who does not read costs the pool. */
 const patienceMs = 1000;
-const F_GETFL = 3;
-const F_DUPFD_CLOEXEC = 1030;
 const O_ACCMODE = 3;
 
 /**

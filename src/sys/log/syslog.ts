@@ -6,15 +6,17 @@ import { basename, dirname } from 'node:path';
 import { AT_FDCWD, O_PATH, statAt, statDescriptor, type NameAt } from '../path/file-at.ts';
 import { openParent } from '../path/open-parent.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
+import {
+  AF_UNIX,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+} from '../libc/socket-numbers.ts';
 import { unixAddress } from '../connection/unix-socket.ts';
 
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0o2000000;
-const SOCK_NONBLOCK = 0o4000;
-const MSG_DONTWAIT = 0x40;
-const MSG_NOSIGNAL = 0x4000;
 const facilityDaemon = 3 << 3;
 
 interface Connection {

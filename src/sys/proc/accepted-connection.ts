@@ -3,10 +3,11 @@
 // where that is forbidden, the kernel's tables of connections are searched for them.
 import { DescriptorLender } from '../connection/descriptor-lender.ts';
 import { E, libc } from '../libc/libc.ts';
+import { AF_UNIX } from '../libc/socket-numbers.ts';
 import type { ListenSocket } from '../socket/listen-socket.ts';
 import { isRunning } from './process-stat.ts';
 import type { ProcFs } from './proc-fs.ts';
-import { AF_UNIX, isHungUp, localAddress, socketOption, unreadBytes } from '../socket/socket-facts.ts';
+import { isHungUp, localAddress, socketOption, unreadBytes } from '../socket/socket-facts.ts';
 import { tcpFacts } from '../socket/tcp-facts.ts';
 
 /**

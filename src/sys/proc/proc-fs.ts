@@ -2,11 +2,11 @@
 // and costs three calls a file. Reads facts about processes; signals nobody.
 import { constants, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { attempt, E, libc } from '../libc/libc.ts';
+import { F_SETOWN } from '../libc/fcntl-numbers.ts';
 import { O_CLOEXEC, O_PATH } from '../path/file-at.ts';
 import { isRunning, parseStat, type ProcessStat } from './process-stat.ts';
 
 const SYS_getdents64 = process.arch === 'arm64' ? 61 : 217;
-const F_SETOWN = 8;
 /** Somebody ended meanwhile, or is not ours to look into: that is an answer. */
 const answers: ReadonlySet<number> = new Set([E.NOENT, E.SRCH, E.ACCES, E.PERM, E.NOTDIR]);
 

@@ -3,12 +3,8 @@
 // this process does.
 import { O_CLOEXEC } from '../path/file-at.ts';
 import { attempt, libc } from '../libc/libc.ts';
+import { F_GETFL, F_SETFL, F_SETOWN, F_SETSIG, O_ASYNC } from '../libc/fcntl-numbers.ts';
 
-const F_GETFL = 3;
-const F_SETFL = 4;
-const F_SETOWN = 8;
-const F_SETSIG = 10;
-const O_ASYNC = 0o20000;
 const SIGKILL = 9;
 
 /**

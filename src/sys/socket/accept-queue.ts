@@ -1,9 +1,10 @@
 // How many connections wait to be accepted, and how many may: asked of the kernel in
 // microseconds, without /proc.
 import type { ListenSocket } from './listen-socket.ts';
-import { AF_UNIX, socketOption } from './socket-facts.ts';
+import { socketOption } from './socket-facts.ts';
 import { tcpQueue } from './tcp-facts.ts';
 import { askUnixDiag, unixDiag } from './unix-diag.ts';
+import { AF_UNIX } from '../libc/socket-numbers.ts';
 
 export interface AcceptQueue {
   readonly length: number;

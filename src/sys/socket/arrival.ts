@@ -1,9 +1,10 @@
 // Whether a connection to an address has come to the socket that it was meant for.
 import { AT_FDCWD, statAt } from '../path/file-at.ts';
 import type { ListenSocket } from './listen-socket.ts';
-import { AF_UNIX, socketOption } from './socket-facts.ts';
+import { socketOption } from './socket-facts.ts';
 import { inodeOf } from './socket-file.ts';
 import { askUnixDiag, unixDiag } from './unix-diag.ts';
+import { AF_UNIX } from '../libc/socket-numbers.ts';
 
 /** What is to be reached. */
 export interface Goal {

@@ -1,9 +1,8 @@
 // Asks the kernel which TCP socket would get a connection: its own look-up, of our network namespace, that a first
 // segment goes through, not a list to compare.
 import { askSockDiag } from './sock-diag.ts';
-import { AF_INET6 } from './socket-facts.ts';
+import { AF_INET6, IPPROTO_TCP } from '../libc/socket-numbers.ts';
 
-const IPPROTO_TCP = 6;
 const requestBytes = 56;
 /** In struct inet_diag_req_v2: the socket's ID, and in it both ports, both addresses, interface and cookie. */
 const idAt = 8;

@@ -4,8 +4,8 @@
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { removeIfSame, statIfThere, withUmask, type NameAt } from '../path/file-at.ts';
 import { E, libc } from '../libc/libc.ts';
+import { AF_UNIX } from '../libc/socket-numbers.ts';
 import type { SocketAddress } from './socket-address.ts';
-import { AF_UNIX } from './socket-facts.ts';
 import { inodeOf, removeStray, type SocketFile } from './socket-file.ts';
 import { directoryOf, isOpenToEverybody, openSocketDirectory, removeStale } from './socket-place.ts';
 import { bindTo, startListening, withSocket } from './stream-socket.ts';

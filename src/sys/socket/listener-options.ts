@@ -4,28 +4,20 @@ import { libc } from '../libc/libc.ts';
 import {
   AF_INET6,
   AF_UNIX,
-  attachedFilter,
-  localAddress,
-  rawOption,
-  setRawOption,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPPROTO_TCP,
+  SOCK_CLOEXEC,
+  SOCK_STREAM,
   SOL_SOCKET,
-  socketOption,
-} from './socket-facts.ts';
+  SO_DETACH_FILTER,
+  SO_REUSEADDR,
+} from '../libc/socket-numbers.ts';
+import { F_GETFL, F_SETFL, F_SETOWN, F_SETSIG, O_ASYNC } from '../libc/fcntl-numbers.ts';
+import { attachedFilter, localAddress, rawOption, setRawOption, socketOption } from './socket-facts.ts';
 
-const SOCK_STREAM = 1;
-const SOCK_CLOEXEC = 0o2000000;
-const IPPROTO_IP = 0;
-const IPPROTO_TCP = 6;
-const IPPROTO_IPV6 = 41;
-const SO_REUSEADDR = 2;
-const SO_DETACH_FILTER = 27;
 const SO_BINDTOIFINDEX = 62;
 const SO_BUF_LOCK = 72;
-const F_SETFL = 4;
-const F_GETFL = 3;
-const F_SETOWN = 8;
-const F_SETSIG = 10;
-const O_ASYNC = 0o20000;
 
 type Family = 'every' | 'tcp' | 'six';
 

@@ -1,12 +1,10 @@
 // Whether a socket is of our network namespace: from another one nobody here reaches it by TCP.
 import { reachableAddress } from '../connection/private-socket.ts';
 import { libc } from '../libc/libc.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from '../libc/socket-numbers.ts';
 import { listenerFor } from './inet-diag.ts';
-import { AF_UNIX, localAddress, namespaceOf, socketOption } from './socket-facts.ts';
+import { localAddress, namespaceOf, socketOption } from './socket-facts.ts';
 import { inodeOf } from './socket-file.ts';
-
-const SOCK_STREAM = 1;
-const SOCK_CLOEXEC = 0o2000000;
 
 /** Whether it is for certain; where the kernel tells nothing, it is not. */
 export function isOfOurNamespace(descriptor: number): boolean {

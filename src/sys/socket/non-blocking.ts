@@ -1,9 +1,6 @@
 // O_NONBLOCK of a socket, which all who share its open file description see.
 import { libc } from '../libc/libc.ts';
-
-const F_GETFL = 3;
-const F_SETFL = 4;
-const O_NONBLOCK = 0o4000;
+import { F_GETFL, F_SETFL, O_NONBLOCK } from '../libc/fcntl-numbers.ts';
 
 /** Whether O_NONBLOCK is set on the open file description, which all who inherited it share. */
 export function isNonBlocking(descriptor: number): boolean {

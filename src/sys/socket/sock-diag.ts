@@ -1,14 +1,13 @@
 // One question and one answer of sock_diag(7), about a single socket: needs no privilege, no /proc and no path.
 import { check, libc } from '../libc/libc.ts';
+import { MSG_DONTWAIT, SOCK_CLOEXEC } from '../libc/socket-numbers.ts';
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
-const SOCK_CLOEXEC = 0o2000000;
 const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;
 const NLM_F_REQUEST = 1;
 const NLMSG_ERROR = 2;
-const MSG_DONTWAIT = 0x40;
 const headerBytes = 16;
 /** A list of those who wait in a queue may be as long as a page. */
 const answerBytes = 8192;

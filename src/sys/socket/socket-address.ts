@@ -1,8 +1,6 @@
 // Addresses for bind(2): IP addresses in every form that 1.6 takes, and paths of Unix sockets.
 import { libc } from '../libc/libc.ts';
-
-const AF_INET = 2;
-const AF_INET6 = 10;
+import { AF_INET, AF_INET6 } from '../libc/socket-numbers.ts';
 
 /** An address that is ready for bind(2). */
 export type SocketAddress =

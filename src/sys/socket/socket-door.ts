@@ -4,22 +4,19 @@ import { constants } from 'node:fs';
 import { AT_FDCWD, O_CLOEXEC, O_PATH, removeIfSame, statDescriptor } from '../path/file-at.ts';
 import { addressOf } from '../libc/memory.ts';
 import { attempt, libc } from '../libc/libc.ts';
-import type { ListenSocket } from './listen-socket.ts';
 import {
   AF_INET6,
   AF_UNIX,
-  attachedFilter,
-  rawOption,
-  setRawOption,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
   SOL_SOCKET,
-  socketOption,
-} from './socket-facts.ts';
+  SO_ATTACH_FILTER,
+} from '../libc/socket-numbers.ts';
+import type { ListenSocket } from './listen-socket.ts';
+import { attachedFilter, rawOption, setRawOption, socketOption } from './socket-facts.ts';
 import type { SocketFile } from './socket-file.ts';
 
-const SO_ATTACH_FILTER = 26;
-const IPPROTO_IP = 0;
 const IP_MINTTL = 21;
-const IPPROTO_IPV6 = 41;
 const IPV6_MINHOPCOUNT = 73;
 const mostHops = 255;
 

@@ -1,9 +1,7 @@
 // What a socket says of itself: its own address, and its numeric options.
 import { attempt, libc } from '../libc/libc.ts';
+import { SOL_SOCKET } from '../libc/socket-numbers.ts';
 
-export const AF_UNIX = 1;
-export const AF_INET6 = 10;
-export const SOL_SOCKET = 1;
 const SIOCINQ = 0x541b;
 const POLLHUP = 0x10;
 const SO_GET_FILTER = 26;

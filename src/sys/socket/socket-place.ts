@@ -1,16 +1,12 @@
 // The place where a socket's file will be: its directory, who else may replace files there, and what is in the way.
 import { errnoOf, SpawnFcgiError } from '../../core/errors.ts';
 import { attempt, check, E, libc } from '../libc/libc.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from '../libc/socket-numbers.ts';
 import { fileType, statAt, statDescriptor, type NameAt } from '../path/file-at.ts';
 import { describeOpenFailure, openParent } from '../path/open-parent.ts';
 import { UnsafeLinkError } from '../path/path-walk.ts';
 import { unixAddress } from '../connection/unix-socket.ts';
-import { AF_UNIX } from './socket-facts.ts';
 import { refuse } from './stream-socket.ts';
-
-const SOCK_STREAM = 1;
-const SOCK_CLOEXEC = 0o2000000;
-const SOCK_NONBLOCK = 0o4000;
 
 /** The directory that a socket's file is in; throws 1.6's refusal. */
 export function openSocketDirectory(path: string): NameAt {

@@ -1,11 +1,7 @@
 // A new stream socket, bound and listening; each failure is a refusal in 1.6's words, and leaves no descriptor.
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { attempt, libc } from '../libc/libc.ts';
-
-const SOCK_STREAM = 1;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
-const SO_REUSEADDR = 2;
+import { SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, SO_REUSEADDR } from '../libc/socket-numbers.ts';
 
 /** Runs with a new socket, which stays open only if that succeeds: a start that waits for a port tries often. */
 export function withSocket<T>(family: number, run: (descriptor: number) => T): T {

@@ -4,14 +4,13 @@ import type { BoundAddress } from '../../core/pool-id.ts';
 import { DescriptorLender } from '../connection/descriptor-lender.ts';
 import { AT_FDCWD, statAt } from '../path/file-at.ts';
 import { E, libc } from '../libc/libc.ts';
+import { SOCK_STREAM } from '../libc/socket-numbers.ts';
 import { socketsListeningOn } from '../proc/port-holder.ts';
 import type { SocketAddress } from './socket-address.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
 import { isOfOurNamespace } from './network-namespace.ts';
 import { inodeOf, isBoundTo, isSamePath } from './socket-file.ts';
 import { localAddress, socketOption } from './socket-facts.ts';
-
-const SOCK_STREAM = 1;
 
 /** A copy of the worker's socket, close-on-exec; or why it may not be had (EPERM: Yama, a container, another user). */
 export type TakenSocket =

@@ -1,8 +1,8 @@
 // What the kernel tells of one TCP socket: how long its client has been waiting, whether it has ended for
 // good, and for a listening one the length of its queue (TCP_INFO, tcp(7)).
 import { libc } from '../libc/libc.ts';
+import { IPPROTO_TCP } from '../libc/socket-numbers.ts';
 
-const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
 const TCP_CLOSE = 7;
 /** Offsets in struct tcp_info; a listening socket uses tcpi_unacked and tcpi_sacked for its queue. */

@@ -1,6 +1,6 @@
 // Asks the kernel about one Unix socket by its inode.
 import { askSockDiag } from './sock-diag.ts';
-import { AF_UNIX } from './socket-facts.ts';
+import { AF_UNIX } from '../libc/socket-numbers.ts';
 
 const requestBytes = 24;
 /** Behind struct unix_diag_msg. */
