@@ -2,17 +2,16 @@
 // start with --replace. Lines with descriptors, each wait with a deadline.
 import { closeSync, constants, openSync } from 'node:fs';
 import { errnoOf, SyscallError } from '../../core/errors.ts';
+import { maxSocketPath } from '../../core/pool-id.ts';
 import { receiveWithDescriptors, sendWithDescriptors } from './descriptor-passing.ts';
 import { O_PATH } from '../path/file-at.ts';
 import { attempt, check, E, libc } from '../libc/libc.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET } from '../libc/socket-numbers.ts';
+import { POLLIN, POLLOUT, pollUntil } from '../libc/poll.ts';
 import { unixAddress } from './unix-socket.ts';
 
 const SO_SNDTIMEO = 21;
 const ETIMEDOUT = 110;
-const POLLIN = 1;
-const POLLOUT = 4;
-const longestPathBytes = 107;
 const readBytes = 65_536;
 /** A line is a JSON object of some hundred bytes. */
 const longestLineBytes = 262_144;
@@ -35,7 +34,7 @@ export function connectUnix(path: string, timeoutMs: number): number {
 
 /** A path that does not fit into an address is reached through a descriptor of the socket's file. */
 function connectByPath(descriptor: number, path: string): number {
-  if (Buffer.byteLength(path) <= longestPathBytes) return connectTo(descriptor, path);
+  if (Buffer.byteLength(path) <= maxSocketPath) return connectTo(descriptor, path);
   let file: number;
   try {
     file = openSync(path, O_PATH | constants.O_NOFOLLOW);
@@ -91,7 +90,7 @@ export class ControlConnection {
     let rest = Buffer.from(`${line}\n`);
     let unsent = descriptors;
     while (rest.length > 0) {
-      if (!this.#wait(POLLOUT, deadlineMs)) throw failure('sendmsg', ETIMEDOUT);
+      if (!pollUntil(this.descriptor, POLLOUT, deadlineMs)) throw failure('sendmsg', ETIMEDOUT);
       const count = this.#sendSome(rest, unsent);
       if (count > 0) unsent = [];
       rest = rest.subarray(count);
@@ -105,7 +104,7 @@ export class ControlConnection {
       const line = this.#lines.shift();
       if (line) return line;
       if (this.#isEnded) return 'closed';
-      if (!this.#wait(POLLIN, deadlineMs)) return 'timeout';
+      if (!pollUntil(this.descriptor, POLLIN, deadlineMs)) return 'timeout';
       this.#receiveSome();
     }
   }
@@ -117,20 +116,6 @@ export class ControlConnection {
     this.#lines.length = 0;
     this.#partialDescriptors = [];
     this.#isEnded = true;
-  }
-
-  /** Whether it happened in time. */
-  #wait(event: number, deadlineMs: number): boolean {
-    const request = Buffer.alloc(8);
-    request.writeInt32LE(this.descriptor, 0);
-    request.writeInt16LE(event, 4);
-    for (;;) {
-      const leftMs = Math.max(0, Math.ceil(deadlineMs - performance.now()));
-      // A signal ends the call early: what is left is counted again.
-      const result = libc.poll(request, 1, Math.min(leftMs, 0x7fff_ffff));
-      if (result > 0) return true;
-      if (leftMs === 0) return false;
-    }
   }
 
   #sendSome(bytes: Buffer, descriptors: readonly number[]): number {

@@ -1,9 +1,9 @@
 // Borrows descriptors of another process (pidfd_getfd(2), Linux 5.6): the same open
 // file, as a close-on-exec descriptor of ours. Who borrows closes.
 import { attempt, libc } from '../libc/libc.ts';
+import { openProcess } from '../process/pidfd.ts';
 
-/** Same numbers on every architecture. */
-const SYS_pidfd_open = 434;
+/** The same on every architecture. */
 const SYS_pidfd_getfd = 438;
 
 export class DescriptorLender {
@@ -17,9 +17,7 @@ export class DescriptorLender {
 
   /** Our descriptor, or minus errno: EPERM where we may not trace it, EBADF or ESRCH where it is gone already. */
   borrow(descriptor: number): number {
-    this.#process ??= attempt(() =>
-      libc.syscallNumbers(SYS_pidfd_open, 'ulong', this.#pid, 'ulong', 0, 'ulong', 0),
-    );
+    this.#process ??= openProcess(this.#pid);
     const lender = this.#process;
     if (lender < 0) return lender;
     return attempt(() =>

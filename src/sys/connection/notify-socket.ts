@@ -2,7 +2,6 @@
 // abstract, so that a worker reaches it from any chroot, with any user. Nobody waits on it:
 // it is looked at while somebody is starting, and drops what comes otherwise.
 import { SyscallError } from '../../core/errors.ts';
-import { addressOf } from '../libc/memory.ts';
 import { check, E, libc } from '../libc/libc.ts';
 import { controlSpace, MessageHeader } from '../libc/message-header.ts';
 import {
@@ -11,14 +10,15 @@ import {
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOL_SOCKET,
-  SO_ATTACH_FILTER,
   SO_DETACH_FILTER,
 } from '../libc/socket-numbers.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
-import { localAddress } from '../socket/socket-facts.ts';
+import { attachFilter, localAddress } from '../socket/socket-facts.ts';
 
 const SO_PASSCRED = 16;
 const SCM_CREDENTIALS = 2;
+/** A BPF program of one instruction: "return 0 bytes". */
+const dropAll = Buffer.of(0x06, 0, 0, 0, 0, 0, 0, 0);
 /** struct ucred: pid, uid, gid. */
 const credentialBytes = 12;
 const longestMessageBytes = 4096;
@@ -71,7 +71,7 @@ export class NotifySocket {
    * A message that was on its way at this moment may still be received.
    */
   mute(): void {
-    attachDropAll(this.#descriptor);
+    check('setsockopt', () => attachFilter(this.#descriptor, dropAll));
     // A sender that waits for room goes on when a message is taken.
     while (this.receive().length > 0) continue;
   }
@@ -114,15 +114,4 @@ function senderOf(header: MessageHeader): number {
     .controls()
     .find(({ level, type, data }) => level === SOL_SOCKET && type === SCM_CREDENTIALS && data.length >= 4);
   return credentials?.data.readInt32LE(0) ?? 0;
-}
-
-/** A BPF program of one instruction, "return 0 bytes" (struct sock_filter in struct sock_fprog). */
-function attachDropAll(descriptor: number): void {
-  const instruction = Buffer.of(0x06, 0, 0, 0, 0, 0, 0, 0);
-  const program = Buffer.alloc(16);
-  program.writeUInt16LE(1, 0);
-  program.writeBigUInt64LE(addressOf(instruction), 8);
-  check('setsockopt', () =>
-    libc.setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, program, program.length),
-  );
 }

@@ -2,12 +2,12 @@
 // status goes out through descriptor 4, its end is seen in /proc.
 import { closeSync, writeSync } from 'node:fs';
 import { attempt, check, libc } from '../libc/libc.ts';
+import { poll, POLLIN } from '../libc/poll.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
+import { unreadBytes } from '../socket/socket-facts.ts';
+import { openProcess } from './pidfd.ts';
 
 const statusDescriptor = 4;
-const SYS_pidfd_open = 434;
-const POLLIN = 0x001;
-const FIONREAD = 0x541b;
 const F_DUPFD = 0;
 
 /** The command's process, held so that its end can be seen also when /proc hides it after the drop of privileges. */
@@ -15,19 +15,19 @@ export class Front {
   readonly #proc: ProcFs;
   readonly #pid: number;
   readonly #startTime: string | undefined;
-  /** Of pidfd_open(2), Linux 5.3; negative: none. */
+  /** A pidfd; negative: none. */
   readonly #handle: number;
 
   constructor(proc: ProcFs, pid: number) {
     this.#proc = proc;
     this.#pid = pid;
     this.#startTime = proc.stat(pid)?.startTime;
-    this.#handle = attempt(() => libc.syscallNumbers(SYS_pidfd_open, 'ulong', pid, 'ulong', 0, 'ulong', 0));
+    this.#handle = openProcess(pid);
   }
 
   /** Whether it was ended, by whatever signal; nobody need have waited for it yet. */
   isGone(): boolean {
-    if (this.#handle >= 0) return isReadable(this.#handle);
+    if (this.#handle >= 0) return poll(this.#handle, POLLIN) !== 0;
     return !this.#proc.isAlive({ pid: this.#pid, startTime: this.#startTime });
   }
 
@@ -35,14 +35,6 @@ export class Front {
   release(): void {
     if (this.#handle >= 0) libc.close(this.#handle);
   }
-}
-
-/** A pidfd is readable from the end of its process on. */
-function isReadable(descriptor: number): boolean {
-  const poll = Buffer.alloc(8);
-  poll.writeInt32LE(descriptor, 0);
-  poll.writeInt16LE(POLLIN, 4);
-  return attempt(() => libc.poll(poll, 1, 0)) > 0;
 }
 
 /** Gives the command its exit status and ends it; nothing to do when it is gone. */
@@ -78,10 +70,8 @@ function writeLine(line: string): boolean {
 
 /** Whether the command has read what it was told: from then on only its own exit is left. */
 export function hasFrontRead(): boolean {
-  const unread = Buffer.alloc(4);
   // Where the kernel does not tell, nobody would ever be told either.
-  if (attempt(() => libc.ioctlPointer(statusDescriptor, FIONREAD, 'void *', unread)) < 0) return true;
-  return unread.readInt32LE() === 0;
+  return (unreadBytes(statusDescriptor) ?? 0) === 0;
 }
 
 /** Ends the command with the status that it was told. */

@@ -1,11 +1,13 @@
 // Whether a client can reach a listening socket: by what the kernel says of it, and by one connection to its address
 // that must turn up in this very socket. Never blocks; the connection is closed at once, so that a worker that accepts it
 // reads end of file.
+import { maxSocketPath } from '../../core/pool-id.ts';
 import { acceptQueue } from './accept-queue.ts';
 import { AT_FDCWD, statAt } from '../path/file-at.ts';
 import { hasArrived, type Goal } from './arrival.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from '../libc/socket-numbers.ts';
+import { poll, POLLOUT } from '../libc/poll.ts';
 import type { ListenSocket } from './listen-socket.ts';
 import { optionsInTheWay } from './listener-options.ts';
 import { isOfOtherNamespace, listenerOf } from './network-namespace.ts';
@@ -16,8 +18,6 @@ import { askUnixDiag, unixDiag } from './unix-diag.ts';
 import { unixAddress } from '../connection/unix-socket.ts';
 
 const RCV_SHUTDOWN = 1;
-const POLLOUT = 4;
-const longestPath = 107;
 
 export type Reach =
   | { readonly kind: 'reachable' }
@@ -97,7 +97,8 @@ export class Visit {
   look(): Reach | undefined {
     if (this.#result) return this.#result;
     const connection = this.#connection ?? -1;
-    if (isWritable(connection, 0)) return this.#conclude(this.#judge(socketOption(connection, 'error') ?? 0));
+    if (poll(connection, POLLOUT) !== 0)
+      return this.#conclude(this.#judge(socketOption(connection, 'error') ?? 0));
     if (isFull(this.#goal.socket)) return this.#conclude({ kind: 'full' });
     if (performance.now() < this.#attemptEndsAtMs) return undefined;
     this.#attempt += 1;
@@ -108,7 +109,7 @@ export class Visit {
 
   /** Waits for a moment, or until there is something to look at. */
   wait(ms: number): void {
-    if (this.#connection !== undefined) isWritable(this.#connection, ms);
+    if (this.#connection !== undefined) poll(this.#connection, POLLOUT, ms);
   }
 
   end(): void {
@@ -178,18 +179,11 @@ export function reachOf(goal: Goal): Reach {
 /** Magic links of /proc do not depend on the working directory; in a chroot there are none. */
 function pathTo({ file }: ListenSocket): string | undefined {
   const path = file ? `/proc/self/fd/${file.at.directory}/${file.at.name}` : '';
-  const isUsable = Buffer.byteLength(path) <= longestPath && statAt(AT_FDCWD, path) !== undefined;
+  const isUsable = Buffer.byteLength(path) <= maxSocketPath && statAt(AT_FDCWD, path) !== undefined;
   return isUsable ? path : undefined;
 }
 
 function isFull(socket: ListenSocket): boolean {
   const queue = acceptQueue(socket);
   return queue !== undefined && queue.length >= Math.max(queue.backlog, 1);
-}
-
-function isWritable(descriptor: number, ms: number): boolean {
-  const entry = Buffer.alloc(8);
-  entry.writeInt32LE(descriptor);
-  entry.writeInt16LE(POLLOUT, 4);
-  return attempt(() => libc.poll(entry, 1, ms)) > 0;
 }

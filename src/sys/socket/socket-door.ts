@@ -2,18 +2,10 @@
 // and then it is over. For a socket that ends with the pool, never for one that lives on with somebody else.
 import { constants } from 'node:fs';
 import { AT_FDCWD, O_CLOEXEC, O_PATH, removeIfSame, statDescriptor } from '../path/file-at.ts';
-import { addressOf } from '../libc/memory.ts';
 import { attempt, libc } from '../libc/libc.ts';
-import {
-  AF_INET6,
-  AF_UNIX,
-  IPPROTO_IP,
-  IPPROTO_IPV6,
-  SOL_SOCKET,
-  SO_ATTACH_FILTER,
-} from '../libc/socket-numbers.ts';
+import { AF_INET6, AF_UNIX, IPPROTO_IP, IPPROTO_IPV6 } from '../libc/socket-numbers.ts';
 import type { ListenSocket } from './listen-socket.ts';
-import { attachedFilter, rawOption, setRawOption, socketOption } from './socket-facts.ts';
+import { attachedFilter, attachFilter, rawOption, setRawOption, socketOption } from './socket-facts.ts';
 import type { SocketFile } from './socket-file.ts';
 
 const IP_MINTTL = 21;
@@ -107,18 +99,8 @@ export class SocketDoor {
 function bar(descriptor: number): boolean {
   const attached = attachedFilter(descriptor);
   if (attached === undefined || attached.length > 0) return attached?.equals(filter) === true;
-  return attach(descriptor) || barByHops(descriptor);
-}
-
-/** Newer kernels (6.18) ask for CAP_NET_ADMIN. */
-function attach(descriptor: number): boolean {
-  // struct sock_fprog: how many instructions, and where.
-  const program = Buffer.alloc(16);
-  program.writeUInt16LE(filter.length / 8);
-  program.writeBigUInt64LE(addressOf(filter), 8);
-  return (
-    attempt(() => libc.setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, program, program.length)) === 0
-  );
+  // Newer kernels (6.18) ask for CAP_NET_ADMIN.
+  return attempt(() => attachFilter(descriptor, filter)) === 0 || barByHops(descriptor);
 }
 
 /**

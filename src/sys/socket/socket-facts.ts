@@ -1,9 +1,10 @@
 // What a socket says of itself: its own address, and its numeric options.
 import { attempt, libc } from '../libc/libc.ts';
-import { SOL_SOCKET } from '../libc/socket-numbers.ts';
+import { addressOf } from '../libc/memory.ts';
+import { poll, POLLHUP } from '../libc/poll.ts';
+import { SOL_SOCKET, SO_ATTACH_FILTER } from '../libc/socket-numbers.ts';
 
 const SIOCINQ = 0x541b;
-const POLLHUP = 0x10;
 const SO_GET_FILTER = 26;
 const SO_NETNS_COOKIE = 71;
 /** Options of SOL_SOCKET that are read here (asm-generic/socket.h). */
@@ -49,6 +50,14 @@ export function attachedFilter(descriptor: number): Buffer | undefined {
   return program.length === 0 || ask(program) === 0 ? program : undefined;
 }
 
+/** A program of classic BPF (struct sock_filter each instruction, in struct sock_fprog); the result is setsockopt(2)'s. */
+export function attachFilter(descriptor: number, filter: Buffer): number {
+  const program = Buffer.alloc(16);
+  program.writeUInt16LE(filter.length / 8);
+  program.writeBigUInt64LE(addressOf(filter), 8);
+  return libc.setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, program, program.length);
+}
+
 /** A number that no two network namespaces share; undefined before Linux 5.14. */
 export function namespaceOf(descriptor: number): bigint | undefined {
   return rawOption(descriptor, SOL_SOCKET, SO_NETNS_COOKIE, 8)?.readBigUInt64LE();
@@ -64,7 +73,5 @@ export function unreadBytes(descriptor: number): number | undefined {
 
 /** Whether nothing can come or be sent any more: for a Unix socket as soon as its peer has closed. */
 export function isHungUp(descriptor: number): boolean {
-  const entry = Buffer.alloc(8);
-  entry.writeInt32LE(descriptor);
-  return attempt(() => libc.poll(entry, 1, 0)) > 0 && (entry.readInt16LE(6) & POLLHUP) !== 0;
+  return (poll(descriptor, 0) & POLLHUP) !== 0;
 }

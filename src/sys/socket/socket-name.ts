@@ -1,8 +1,7 @@
 // A name for connect(2) that leads to the very socket that is meant. Loads no libc.
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { maxSocketPath } from '../../core/pool-id.ts';
 
-/** sizeof(sun_path) - 1. */
-const maxSocketPath = 107;
 /** Same number on every Linux architecture; Node's constants lack it. */
 const O_PATH = 0o10000000;
 
