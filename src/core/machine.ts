@@ -41,7 +41,7 @@ export type EndSignal = 'SIGTERM' | 'SIGKILL';
 
 export type EndOfIdle = 'ask' | 'replace' | 'kill' | 'kill-waiting';
 
-/** `signalled`: it was idle and has the signal; `unknown`: its connections cannot be seen. */
+/** `signalled`: it was idle and has the signal; `unknown`: its connections cannot be seen, or it may not be stopped. */
 export type IdleVerdict = 'signalled' | 'busy' | 'unknown' | 'gone';
 
 /** What a worker is at work on, as far as one can see from outside. */

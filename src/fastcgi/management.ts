@@ -1,8 +1,7 @@
 // The two management records that a readiness probe needs (FastCGI specification,
-// sections 3.3, 4.1 and 4.2). Bytes only.
+// sections 4.1 and 4.2). Bytes only.
+import { encodeRecord, headerBytes, version } from './record.ts';
 
-const version = 1;
-const headerBytes = 8;
 const getValues = 9;
 const getValuesResult = 10;
 const unknownType = 11;
@@ -14,11 +13,7 @@ const question = 'FCGI_MPXS_CONNS';
  */
 export function encodeGetValues(): Buffer {
   const pair = Buffer.concat([Buffer.of(question.length, 0), Buffer.from(question)]);
-  return Buffer.concat([header(pair.length), pair, header(0)]);
-}
-
-function header(contentLength: number): Buffer {
-  return Buffer.from([version, getValues, 0, 0, 0, contentLength, 0, 0]);
+  return Buffer.concat([pair, Buffer.alloc(0)].map((content) => encodeRecord(getValues, 0, content)));
 }
 
 /** Whether the bytes so far are an answer; undefined: too few to say. */

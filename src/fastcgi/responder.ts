@@ -1,9 +1,8 @@
 // One request in the responder role, and the answer to it (FastCGI specification, sections
 // 3.3, 5 and 6.2; RFC 3875 for the header). Bytes only.
+import { encodeRecord, headerBytes, version } from './record.ts';
 
-const version = 1;
 const requestId = 1;
-const headerBytes = 8;
 /** The largest multiple of 8 that a record's length can tell: no record needs padding. */
 const maxContent = 65_528;
 const recordType = { begin: 1, end: 3, params: 4, stdin: 5, stdout: 6, stderr: 7 } as const;
@@ -16,10 +15,10 @@ export function encodeRequest(params: Readonly<Record<string, string>>): Buffer 
   const begin = Buffer.of(0, roleResponder, 0, 0, 0, 0, 0, 0);
   const pairs = Buffer.concat(Object.entries(params).flatMap(encodePair));
   return Buffer.concat([
-    encodeRecord(recordType.begin, begin),
-    ...splitContent(pairs).map((content) => encodeRecord(recordType.params, content)),
-    encodeRecord(recordType.params, Buffer.alloc(0)),
-    encodeRecord(recordType.stdin, Buffer.alloc(0)),
+    encodeRecord(recordType.begin, requestId, begin),
+    ...splitContent(pairs).map((content) => encodeRecord(recordType.params, requestId, content)),
+    encodeRecord(recordType.params, requestId, Buffer.alloc(0)),
+    encodeRecord(recordType.stdin, requestId, Buffer.alloc(0)),
   ]);
 }
 
@@ -28,11 +27,6 @@ function splitContent(content: Buffer): Buffer[] {
   return Array.from({ length: count }, (_unused, index) =>
     content.subarray(index * maxContent, (index + 1) * maxContent),
   );
-}
-
-function encodeRecord(type: number, content: Buffer): Buffer {
-  const header = Buffer.of(version, type, 0, requestId, content.length >> 8, content.length & 0xff, 0, 0);
-  return Buffer.concat([header, content]);
 }
 
 function encodePair([name, value]: [string, string]): Buffer[] {

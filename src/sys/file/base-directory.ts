@@ -6,8 +6,6 @@ import { O_PATH, statDescriptor, withUmask, type NameAt } from '../path/file-at.
 import { describeOpenFailure, openAt, openParent } from '../path/open-parent.ts';
 import { UnsafeLinkError } from '../path/path-walk.ts';
 
-const W_OK = 2;
-
 /**
  * Creates the base directory if need be and checks that nobody else could put
  * files there: a directory, ours, not a link, writable by its owner only. Directories above it are made
@@ -35,7 +33,7 @@ function describeUnfit(at: NameAt, uid: number): string | undefined {
   libc.close(descriptor);
   if (facts.uid !== uid) return `${at.path} belongs to uid ${facts.uid}`;
   if ((facts.mode & 0o022) !== 0) return `${at.path} is writable by others`;
-  const refusal = attempt(() => libc.accessAt(at.directory, at.name, W_OK, 0));
+  const refusal = attempt(() => libc.accessAt(at.directory, at.name, constants.W_OK, 0));
   return refusal < 0 ? `${at.path}: ${libc.strerror(-refusal)}` : undefined;
 }
 

@@ -3,14 +3,11 @@
 import { constants, fstatSync } from 'node:fs';
 import { errnoOf, SpawnFcgiError } from '../../core/errors.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
-import { fileType, O_CLOEXEC, statAt, statDescriptor, type NameAt } from '../path/file-at.ts';
+import { AT_EACCESS, fileType, O_CLOEXEC, statAt, statDescriptor, type NameAt } from '../path/file-at.ts';
 import { describeOpenFailure, openAt, openParent } from '../path/open-parent.ts';
 import { describeLease, openPastLease } from '../path/past-lease.ts';
 import { holdFile, openHolding } from './shared-file.ts';
 
-const AT_EACCESS = 0x200;
-const X_OK = 1;
-const W_OK = 2;
 /** More than the PIDs of as many workers as `--no-supervise` can start. */
 export const longestContent = 1024 * 1024;
 
@@ -49,7 +46,9 @@ function findExisting(path: string): OpenedPidFile | undefined {
   const at = openDirectoryOf(path);
   const file = statAt(at.directory, at.name) && openExisting(path, at);
   if (file) return file;
-  const refusal = attempt(() => libc.accessAt(at.directory, '.', W_OK | X_OK, AT_EACCESS));
+  const refusal = attempt(() =>
+    libc.accessAt(at.directory, '.', constants.W_OK | constants.X_OK, AT_EACCESS),
+  );
   libc.close(at.directory);
   if (refusal < 0) throw refuseOpen(path, { errno: refusal });
   return undefined;

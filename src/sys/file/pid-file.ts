@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import { errnoOf, SpawnFcgiError } from '../../core/errors.ts';
 import { noProcess } from '../../core/no-process.ts';
 import { padWithNewlines, removeIfSame, statAt, type NameAt } from '../path/file-at.ts';
-import { attempt, E, libc } from '../libc/libc.ts';
+import { E, libc } from '../libc/libc.ts';
 import { getFileSizeLimit } from '../process/resource-limit.ts';
 import {
   closePidFile,
@@ -15,9 +15,9 @@ import {
   openPidFile,
   type OpenedPidFile,
 } from './open-pid-file.ts';
+import { reserveRoom } from './reserve-room.ts';
 import { removeUnheld } from './shared-file.ts';
 
-const FALLOC_FL_KEEP_SIZE = 1;
 /** More than any PID list of a supervised pool; asks the disk for a block. */
 const reservedBytes = 64;
 
@@ -78,15 +78,9 @@ export class PidFile {
         hints: ['nothing was changed; give each pool a PID file of its own'],
       });
     }
-    const failure = getFileSizeLimit() < reservedBytes ? E.FBIG : this.#reserve();
+    const failure =
+      getFileSizeLimit() < reservedBytes ? E.FBIG : reserveRoom(this.#descriptor, reservedBytes);
     if (failure !== undefined) throw refuseWrite(failure);
-  }
-
-  /** Asks the disk for a block; why it has none for us, or undefined. */
-  #reserve(): number | undefined {
-    const result = attempt(() => libc.fallocate(this.#descriptor, FALLOC_FL_KEEP_SIZE, 0, reservedBytes));
-    // Not every file system can reserve.
-    return result < 0 && result !== -E.OPNOTSUPP && result !== -E.NOSYS ? -result : undefined;
   }
 
   /** Whether the path still leads to this file: a pool that was stopping may have removed it since. */
@@ -130,7 +124,7 @@ export class PidFile {
     if (content.length > 0) writeAll(this.#descriptor, padWithNewlines(content, oldLength));
     ftruncateSync(this.#descriptor, content.length);
     // An empty file gives its block back.
-    if (content.length === 0) this.#reserve();
+    if (content.length === 0) reserveRoom(this.#descriptor, reservedBytes);
   }
 
   #readText(): string {

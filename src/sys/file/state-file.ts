@@ -3,9 +3,8 @@
 import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import { findPoolState, formatPoolState, type PoolState } from '../../core/pool-state.ts';
 import { bootOffset, readPoolState, writePoolState } from '../proc/boot-clock.ts';
-import { attempt, E, libc } from '../libc/libc.ts';
+import { reserveRoom } from './reserve-room.ts';
 
-const FALLOC_FL_KEEP_SIZE = 1;
 const bytesPerWorker = 64;
 const bytesPerPool = 1024;
 const newline = 0x0a;
@@ -28,12 +27,10 @@ export class StateFile {
     bootOffset();
   }
 
-  /** Asks for room for two texts; why there is none, or undefined. Not every file system can reserve. */
+  /** Asks for room for two texts; why there is none, or undefined. */
   reserve(workers: number): number | undefined {
     this.#room = roomFor(workers, 0);
-    const size = 2 * this.#room;
-    const result = attempt(() => libc.fallocate(this.#descriptor, FALLOC_FL_KEEP_SIZE, 0, size));
-    return result < 0 && result !== -E.OPNOTSUPP && result !== -E.NOSYS ? -result : undefined;
+    return reserveRoom(this.#descriptor, 2 * this.#room);
   }
 
   read(): PoolState | undefined {

@@ -4,7 +4,9 @@ import { errnoOf } from '../../core/errors.ts';
 import { attempt, check, E, libc } from '../libc/libc.ts';
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
-const AT_EMPTY_PATH = 0x1000;
+export const AT_EMPTY_PATH = 0x1000;
+/** By the effective user. */
+export const AT_EACCESS = 0x200;
 const STATX_BASIC = 0x7ff;
 /** Same number on every Linux architecture; Node's constants lack it. */
 export const O_PATH = 0o10000000;

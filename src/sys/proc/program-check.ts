@@ -1,13 +1,10 @@
 // Why a program cannot be executed, for a hint: x bit, `#!` line, interpreter.
 // execve(2) says ENOENT for three different things; people need to know which.
-import { AT_FDCWD } from '../path/file-at.ts';
+import { AT_EACCESS, AT_FDCWD } from '../path/file-at.ts';
 import { closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { findLoader } from './elf-loader.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
-
-const AT_EACCESS = 0x200;
-const X_OK = 1;
 
 /** One line on the way out, or undefined when nothing plain is wrong with the file. */
 export function explainExecFailure(path: string, errno: number): string | undefined {
@@ -197,7 +194,7 @@ function findInterpreterError(line: string): number | undefined {
 
 /** faccessat(2) for execute or search by the effective user: access(2) would ask for the real one. */
 function findAccessError(path: string): number | undefined {
-  const result = attempt(() => libc.accessAt(AT_FDCWD, path, X_OK, AT_EACCESS));
+  const result = attempt(() => libc.accessAt(AT_FDCWD, path, constants.X_OK, AT_EACCESS));
   return result < 0 ? -result : undefined;
 }
 

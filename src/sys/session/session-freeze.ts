@@ -2,6 +2,7 @@
 // stopped, looked at, signalled if it holds no connection, and continued. A stopped
 // process cannot accept, and a signal sent while it is stopped comes first.
 import { constants } from 'node:os';
+import type { EndOfIdle, IdleVerdict } from '../../core/machine.ts';
 import { accepted, connectionsOf, type Connection, type Held } from '../proc/accepted-connection.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
 import type { ListenSocket } from '../socket/listen-socket.ts';
@@ -10,12 +11,7 @@ import { SessionScan, sessionOf } from './session-scan.ts';
 import { actsOnTermAlone } from '../process/term-disposition.ts';
 import { processRests, processWaits } from '../proc/waiting.ts';
 
-export type EndOfIdleSession = 'ask' | 'replace' | 'kill' | 'kill-waiting';
-
 export type Activity = 'idle' | 'busy' | 'unknown';
-
-/** 'unknown': we may not look, or may not stop it; 'gone': no process is left. */
-export type EndOfIdle = 'signalled' | 'busy' | 'unknown' | 'gone';
 
 const { SIGSTOP, SIGCONT, SIGTERM, SIGKILL } = constants.signals;
 /** How long one attempt may take to stop a session. A thread in an uninterruptible call cannot be stopped. */
@@ -45,12 +41,7 @@ export class SessionFreezer {
    * stopped. A worker that is not our child must just have been proven to be the one
    * that is meant, by its start time.
    */
-  endIfIdle(
-    leader: number,
-    isOurChild: boolean,
-    how: EndOfIdleSession,
-    scan = this.scan([leader]),
-  ): EndOfIdle {
+  endIfIdle(leader: number, isOurChild: boolean, how: EndOfIdle, scan = this.scan([leader])): IdleVerdict {
     const proc = this.#proc;
     if (!proc || !scan || !isForeignSession(leader)) return 'unknown';
     // A busy worker is not disturbed: most need not be stopped to be seen busy.
@@ -176,7 +167,7 @@ class FrozenSession {
   }
 
   /** Whether anybody got its signal. The leader comes last: its end would wake those in groups of their own. */
-  end(how: EndOfIdleSession): boolean {
+  end(how: EndOfIdle): boolean {
     const order = [...this.members].sort((a, b) => Number(a === this.#leader) - Number(b === this.#leader));
     const deliveries = order.map((pid) => {
       const isAsked = how === 'ask' || (how === 'replace' && actsOnTermAlone(this.#proc, pid));

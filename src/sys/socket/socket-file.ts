@@ -3,6 +3,7 @@
 import { constants } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import {
+  AT_EMPTY_PATH,
   AT_FDCWD,
   O_CLOEXEC,
   O_PATH,
@@ -15,7 +16,6 @@ import { attempt, libc } from '../libc/libc.ts';
 import { openParent } from '../path/open-parent.ts';
 import { askUnixDiag, unixDiag } from './unix-diag.ts';
 
-const AT_EMPTY_PATH = 0x1000;
 const SIOCUNIXFILE = 0x89e0;
 const longestPath = 4096;
 

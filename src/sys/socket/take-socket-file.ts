@@ -4,6 +4,7 @@ import type { Config } from '../../core/config.ts';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
 import {
+  AT_EMPTY_PATH,
   AT_FDCWD,
   fileType,
   O_CLOEXEC,
@@ -16,8 +17,6 @@ import type { Identity } from '../process/identity.ts';
 import { inodeOf, matchBoundFile, openBoundFile, type Adjustment, type SocketFile } from './socket-file.ts';
 import { directoryOf } from './socket-place.ts';
 import { refuse } from './stream-socket.ts';
-
-const AT_EMPTY_PATH = 0x1000;
 
 /** Who and what a Unix socket's file is for. */
 export interface SocketOwner extends Adjustment {
