@@ -70,6 +70,18 @@ const end = ({ reason, isAsked }: Closing | StateOf<'killing'>): LifeState => ({
   hasWorkers: false,
 });
 
+/** Whether others serve on makes no difference to how far the end is. */
+const closing: Table['stopping'] & Table['draining'] = {
+  up: stay,
+  failed: stay,
+  stop: askAgain,
+  drain: stay,
+  limited: stay,
+  overdue: kill,
+  emptied: empty,
+  cleared: end,
+};
+
 const table: Table = {
   starting: {
     up: serve,
@@ -91,26 +103,8 @@ const table: Table = {
     emptied: stay,
     cleared: stay,
   },
-  stopping: {
-    up: stay,
-    failed: stay,
-    stop: askAgain,
-    drain: stay,
-    limited: stay,
-    overdue: kill,
-    emptied: empty,
-    cleared: end,
-  },
-  draining: {
-    up: stay,
-    failed: stay,
-    stop: askAgain,
-    drain: stay,
-    limited: stay,
-    overdue: kill,
-    emptied: empty,
-    cleared: end,
-  },
+  stopping: closing,
+  draining: closing,
   killing: {
     up: stay,
     failed: stay,

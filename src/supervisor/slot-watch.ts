@@ -1,5 +1,6 @@
 // Slots between two workers: the timer of the next try, and what the log and the status hear of the end of the last one.
 import type { OrderOf } from '../core/pool/orders.ts';
+import { emptySlot, livePid } from '../core/pool/slot-state.ts';
 import type { Context, EndedWorker } from './context.ts';
 import { endEvent } from './end-report.ts';
 import { SlotFacts } from './slot-facts.ts';
@@ -58,7 +59,6 @@ export class SlotWatch {
   }
 
   #pidOf(slot: number): number | undefined {
-    const state = this.#context.pool.slots[slot]?.state;
-    return state !== undefined && 'pid' in state ? state.pid : undefined;
+    return livePid(this.#context.pool.slots[slot] ?? emptySlot);
   }
 }

@@ -109,8 +109,7 @@ export class PoolActions implements ControlActions {
   }
 
   #stop(client: ControlClient): void {
-    this.#waiting.add(client);
-    client.socket.on('close', () => this.#waiting.delete(client));
+    this.#await(client);
     // A second request is no second signal: the deadline stays what it is.
     if (this.#pool.supervisor.phase !== 'stopping') this.#pool.stop('asked by spawn-fcgictl');
   }

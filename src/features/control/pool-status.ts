@@ -111,7 +111,7 @@ function describeLastReload({ supervisor, nowMs }: StatusSource): PoolStatus['la
 }
 
 function describeWorkers(source: StatusSource): WorkerStatus[] {
-  const { pool, facts, roster } = source.supervisor;
+  const { pool, roster } = source.supervisor;
   const scan = source.freezer.scan(roster.pids);
   const slots = pool.slots.map((slot, index) => {
     const pid = livePid(slot);
@@ -124,7 +124,7 @@ function describeWorkers(source: StatusSource): WorkerStatus[] {
     ...roster.in('retiree').map(({ slot, pid }) => ({ slot, pid, state: 'stopping' as const })),
   ];
   const further = others.map((worker) => describeWorker(source, scan, { ...worker, nextTryMs: null }));
-  return [...slots, ...further].map((worker) => ({ ...worker, restarts: facts.slot(worker.slot).restarts }));
+  return [...slots, ...further];
 }
 
 function describeHolders({ supervisor }: StatusSource): SocketHolderStatus[] {
