@@ -1,5 +1,6 @@
 // The command spawn-fcgictl: reads its arguments, finds the pool, asks its supervisor.
-// The one place that catches and exits. Loads libc only for a pool whose supervisor was killed.
+// The one place that catches and exits. Loads libc only for a pool whose supervisor was killed, and to ask who answers for
+// another user's.
 import { SpawnFcgiError } from './core/errors.ts';
 import { changePool, pingPool } from './ctl/control-pool.ts';
 import { PoolFinder } from './ctl/find-pool.ts';

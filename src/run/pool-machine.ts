@@ -179,6 +179,6 @@ function settingsOf({ config, isTakingOver }: PreparedPool): PoolSettings {
   };
 }
 
-export function signalName(number: number): string | undefined {
+function signalName(number: number): string | undefined {
   return Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
 }

@@ -20,7 +20,7 @@ import { ControlDesk } from '../features/control/control-desk.ts';
 import { reportFailure } from '../start/report/failure-report.ts';
 import { FeatureList } from '../features/feature-list.ts';
 import { PoolLog } from '../features/pool-log.ts';
-import { PoolMachine, signalName } from './pool-machine.ts';
+import { PoolMachine } from './pool-machine.ts';
 import { PoolRecords } from '../features/records/pool-records.ts';
 import { PoolStart } from './pool-start.ts';
 import type { PreparedPool } from '../start/prepared-pool.ts';
@@ -74,7 +74,7 @@ class SupervisedRun {
     const desk = new ControlDesk({
       ...running,
       renewal: this.#renewal,
-      signalName,
+      signalName: this.#machine.signalName,
       describeErrno: this.#machine.describeErrno,
     });
     features.add(log, this.#start.takeOver, desk, records, tidying(proc));

@@ -1,5 +1,5 @@
-// Opens the control socket once the pool is up (its code is loaded only then: nobody
-// waits for it), and answers those who still wait when the pool has ended.
+// Answers at the control socket once the pool is up (node:net is loaded with the first client), and tells those who still
+// wait when the pool has ended.
 import type { Feature } from '../../core/feature.ts';
 import type { ControlClient } from '../../control/server.ts';
 import type { EventLog } from '../../core/machine.ts';

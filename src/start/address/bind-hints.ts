@@ -1,18 +1,23 @@
 // What to do about an address that could not be bound.
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { SpawnFcgiError } from '../../core/errors.ts';
+import { errnoOf, SpawnFcgiError } from '../../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../../core/pool-id.ts';
 import type { WorkerRecord } from '../../core/pool-state.ts';
 import { E } from '../../sys/libc/libc.ts';
 import { findHolder } from '../../sys/proc/port-holder.ts';
 import type { ProcFs } from '../../sys/proc/proc-fs.ts';
 
+/** 1.6's words for an address that is taken. */
+export function lineInUse({ kind }: BoundAddress): string {
+  return kind === 'unix' ? "socket is already in use, can't spawn" : 'bind failed: Address already in use';
+}
+
 /** Whether the refusal says that somebody else listens there. */
 export function isInUse(error: unknown): boolean {
   return (
     error instanceof SpawnFcgiError &&
-    (errnoOf(error) === E.ADDRINUSE || error.message.includes('already in use'))
+    (errnoOf(error.cause) === E.ADDRINUSE || error.message.includes('already in use'))
   );
 }
 
@@ -26,16 +31,12 @@ export function withBindHints(
   if (!(error instanceof SpawnFcgiError)) return error;
   const hints = isInUse(error)
     ? describeHolder(address, proc, orphans)
-    : describeFailure(errnoOf(error), address);
+    : describeFailure(errnoOf(error.cause), address);
   return new SpawnFcgiError(error.message, {
     exitCode: error.exitCode,
     hints: [...error.hints, ...hints],
     cause: error,
   });
-}
-
-function errnoOf(error: SpawnFcgiError): number | undefined {
-  return (error.cause as { errno?: number } | undefined)?.errno;
 }
 
 function describeHolder(
@@ -58,7 +59,7 @@ function describeHolder(
   return [`${where} is held by a process that this user may not look into; as root: ${tool}`];
 }
 
-function describeFailure(errno: number | undefined, address: BoundAddress): string[] {
+function describeFailure(errno: number, address: BoundAddress): string[] {
   const isTcp = address.kind === 'tcp';
   if (errno === E.ACCES && isTcp && address.port < 1024 && process.getuid?.() !== 0) {
     return [`only root can bind ports below 1024: run as root with -u, or take a port from 1024 on`];

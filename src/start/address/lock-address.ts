@@ -29,7 +29,7 @@ export interface LockOptions {
 
 export interface Lock {
   readonly files: PoolFiles;
-  /** The supervisor that gives its pool to us. */
+  /** The supervisor that gives its pool to us, and what it last said of itself. */
   readonly giver: { readonly connection: PoolGiver; readonly state: PoolState } | undefined;
   /** Nobody could connect to that pool any more, which is why it was asked for. */
   readonly wasCutOff?: boolean;

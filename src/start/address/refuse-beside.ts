@@ -4,6 +4,7 @@ import { formatAddress, type BoundAddress } from '../../core/pool-id.ts';
 import type { PoolState } from '../../core/pool-state.ts';
 import { readPath } from '../../sys/file/pool-directory.ts';
 import { pathsOfPool } from '../../sys/file/pool-names.ts';
+import { lineInUse } from './bind-hints.ts';
 
 export interface Beside {
   readonly base: string;
@@ -21,10 +22,8 @@ export interface Beside {
 
 export function refuseBeside(beside: Beside): SpawnFcgiError {
   const { address, isAway, isReplacing } = beside;
-  const line =
-    address.kind === 'unix' ? "socket is already in use, can't spawn" : 'bind failed: Address already in use';
   const away = `cannot take over the pool on ${formatAddress(address)}: it runs in another container`;
-  return new SpawnFcgiError(isAway && isReplacing ? away : line, { hints: [hintFor(beside)] });
+  return new SpawnFcgiError(isAway && isReplacing ? away : lineInUse(address), { hints: [hintFor(beside)] });
 }
 
 function hintFor({ base, address, holder, isAway, isCutOff, why }: Beside): string {

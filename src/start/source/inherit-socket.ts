@@ -25,6 +25,7 @@ import {
   type Search,
   type TakenSocket,
 } from '../../sys/socket/take-socket.ts';
+import { lineInUse } from '../address/bind-hints.ts';
 import { printHint } from '../report/print.ts';
 import type { Found, Sought } from './socket-source.ts';
 
@@ -149,9 +150,6 @@ function holdFile(descriptor: number, path: string): SocketFile | undefined {
     : undefined;
 }
 
-/** 1.6's words for an address that is taken. */
 function refuseInUse(address: BoundAddress, hint: string): SpawnFcgiError {
-  const line =
-    address.kind === 'unix' ? "socket is already in use, can't spawn" : 'bind failed: Address already in use';
-  return new SpawnFcgiError(line, { hints: [`${formatAddress(address)}: ${hint}`] });
+  return new SpawnFcgiError(lineInUse(address), { hints: [`${formatAddress(address)}: ${hint}`] });
 }

@@ -1,12 +1,10 @@
 // Steps of a start: takes the pool's lock and files, says what is there already, and opens the control socket.
-import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
 import { readVariable } from '../../sys/process/caller.ts';
 import { removeIfSame } from '../../sys/path/file-at.ts';
 import type { CreatedFile } from '../../sys/file/held-file.ts';
 import type { PoolFiles } from '../../sys/file/pool-files.ts';
 import { claimAddress, type Claim, type ClaimOptions } from '../address/claim-address.ts';
 import type { Place } from './find-place.ts';
-import type { PoolGiver } from '../source/pool-giver.ts';
 import { printHint } from '../report/print.ts';
 import type { Given } from '../start-given.ts';
 import type { StartJournal } from '../start-journal.ts';
@@ -53,12 +51,8 @@ function noteCreated({ at, identity }: CreatedFile, journal: StartJournal): void
   journal.made(at.path, identity, () => removeIfSame(at, identity));
 }
 
-export interface Predecessor {
-  /** The supervisor that gives its pool to us, and what it last said of itself. */
-  readonly giver: { readonly connection: PoolGiver; readonly state: PoolState } | undefined;
-  /** Workers of a supervisor that was killed: they serve until ours are up. */
-  readonly orphans: readonly WorkerRecord[];
-}
+/** Who serves until our workers are up: the pool of a supervisor that gives it to us, or of one that was killed. */
+export type Predecessor = Pick<Claim, 'giver' | 'orphans'>;
 
 /** They will be ours to end: who asks the service to stop may mean them alone. */
 export function takeOrphans({ claim, interruption }: Claimed & Pick<Given, 'interruption'>): Predecessor {
