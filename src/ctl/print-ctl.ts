@@ -3,7 +3,7 @@
 import { getSystemErrorMessage } from 'node:util';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { describeFailure } from '../core/text/failure-text.ts';
-import { writeFully } from '../start/report/write-fully.ts';
+import { writeFully } from './write-fully.ts';
 import { printable, printableLines } from '../core/text/printable.ts';
 
 export function printText(text: string): void {

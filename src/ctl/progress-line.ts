@@ -1,6 +1,6 @@
 // One line on a terminal's stderr that says what a long wait is at; nothing in a pipe.
 import { isatty } from 'node:tty';
-import { writeFully } from '../start/report/write-fully.ts';
+import { writeFully } from './write-fully.ts';
 import { printable } from '../core/text/printable.ts';
 import { cutEnd } from './printable.ts';
 import { formatDuration } from './status-table.ts';

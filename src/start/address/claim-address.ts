@@ -13,7 +13,7 @@ import { prepareBaseDirectory } from '../../sys/file/base-directory.ts';
 import { knownAddress } from '../../sys/file/pool-names.ts';
 import { findOrphansThatStay } from '../source/find-orphans.ts';
 import { lockAddress, type Lock, type LockOptions } from './lock-address.ts';
-import { RunningPools } from '../steps/running-pools.ts';
+import { RunningPools } from './running-pools.ts';
 
 export interface Claim {
   /** Of this user, but for one that is being replaced. */

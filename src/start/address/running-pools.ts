@@ -7,7 +7,7 @@ import { AT_FDCWD, statAt } from '../../sys/path/file-at.ts';
 import { readStates } from '../../sys/file/pool-names.ts';
 import type { ProcFs } from '../../sys/proc/proc-fs.ts';
 import { isRunningHere } from '../source/find-orphans.ts';
-import { patienceFor } from '../address/lock-address.ts';
+import { patienceFor } from './lock-address.ts';
 
 const pollMs = 5;
 
