@@ -19,9 +19,12 @@ const usualBehind: ReadonlySet<OptionKey> = new Set<OptionKey>([
 ]);
 
 /** Where `--` belongs, for options that can only have been meant for the program. */
-export function explainSeparator({ before, from }: Placement): string {
-  const line = [...before, '--', ...from].map(shellQuote).join(' ');
-  return `options after '${from[0]}' are taken as spawn-fcgi's own; put -- before the program: spawn-fcgi ${line}`;
+export function explainSeparator(placement: Placement): string {
+  return `options after '${placement.from[0]}' are taken as spawn-fcgi's own; put -- before the program: spawn-fcgi ${withSeparator(placement)}`;
+}
+
+function withSeparator({ before, from }: Placement): string {
+  return [...before, '--', ...from].map(shellQuote).join(' ');
 }
 
 /** A hint for options behind the program that were hardly meant for us, whatever comes of the start. */
@@ -39,13 +42,13 @@ function isSuspect({ key, value }: GivenOption, { early }: Placement): boolean {
 }
 
 function describeMisplaced(suspects: readonly GivenOption[], placement: Placement): string {
-  const { late, before, from } = placement;
+  const { late, from } = placement;
   const flags = [...new Set(suspects.map(({ flag }) => flag))].join(', ');
   const program = shellQuote(from[0] ?? '');
   // Which words belong to which option is for getopt to know: a ready line only where all of them move.
   const line =
     suspects.length === late.length
-      ? [...before, '--', ...from].map(shellQuote).join(' ')
+      ? withSeparator(placement)
       : `[options of spawn-fcgi] -- ${program} [options of ${program}]`;
   return `${flags} after '${from[0]}' is taken as spawn-fcgi's own; if it is meant for the program, put -- before that: spawn-fcgi ${line}`;
 }

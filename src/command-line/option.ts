@@ -29,3 +29,13 @@ export interface OptionRow {
 
 /** Where -h lists it. */
 export type Section = 'general' | 'root' | 'model' | 'supervision';
+
+/** Its letters as they are typed. */
+export function shortForms({ short, alsoShort }: OptionRow): string[] {
+  return [short, alsoShort].filter((letter) => letter !== undefined).map((letter) => `-${letter}`);
+}
+
+/** A text of the row with its default. */
+export function fillIn(text: string, option: Pick<OptionRow, 'default'>): string {
+  return text.replace('{default}', option.default ?? '');
+}

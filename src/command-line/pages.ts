@@ -1,6 +1,6 @@
 // The tables of options in README.md and docs/options.md, in Markdown, made from the table of options. The command
 // itself does not load this: `npm run pages` writes them, and a test compares them.
-import type { OptionRow } from './option.ts';
+import { fillIn, shortForms, type OptionRow } from './option.ts';
 import { options } from './options.ts';
 
 /** Of docs/options.md: every option. */
@@ -23,7 +23,7 @@ export function describeEverydayOptions(): string {
     everyday.map(({ ways, meaning }) => {
       const written = ways.map((names) => names.map(find));
       const labels = written.map((way) => code(way.map(describeShortly).join(' ')));
-      return [labels.join(', or '), fillIn(meaning, written[0]?.[0])];
+      return [labels.join(', or '), fillIn(meaning, written[0]?.[0] ?? {})];
     }),
   );
 }
@@ -79,17 +79,9 @@ function describeShortly(option: OptionRow): string {
   return withArgument(shortForms(option)[0] ?? `--${option.long}`, option);
 }
 
-function shortForms({ short, alsoShort }: OptionRow): string[] {
-  return [short, alsoShort].filter((letter) => letter !== undefined).map((letter) => `-${letter}`);
-}
-
 function withArgument(name: string, { argument, metavar }: OptionRow): string {
   const written = metavar ?? argument?.replaceAll(/[<>]/g, '').toUpperCase();
   return written === undefined ? name : `${name} ${written}`;
-}
-
-function fillIn(text: string, option: OptionRow | undefined): string {
-  return text.replace('{default}', option?.default ?? '');
 }
 
 function code(text: string): string {

@@ -1,6 +1,6 @@
 // The texts of -h and -v; the options in -h come from the table.
 import manifest from '../../package.json' with { type: 'json' };
-import type { OptionRow, Section } from './option.ts';
+import { fillIn, shortForms, type OptionRow, type Section } from './option.ts';
 import { options } from './options.ts';
 
 export const versionText = `spawn-fcgi v${manifest.version} (ipv6) - spawns and supervises FastCGI processes\n`;
@@ -32,15 +32,15 @@ function describeOptions(section: Section, column: number): string {
 
 function describeOption(option: OptionRow, column: number): string[] {
   const label = describeLabel(option);
-  const text = option.help.replace('{default}', option.default ?? '');
-  const lines = wrap(text, widest - column).map((line) => ' '.repeat(column) + line);
+  const lines = wrap(fillIn(option.help, option), widest - column).map((line) => ' '.repeat(column) + line);
   const [first = ''] = lines;
   if (label.length >= column) return [label, ...lines];
   return [label.padEnd(column) + first.slice(column), ...lines.slice(1)];
 }
 
-function describeLabel({ short, alsoShort, long, argument }: OptionRow): string {
-  const letters = [short, alsoShort].filter((letter) => letter !== undefined).map((letter) => `-${letter}, `);
+function describeLabel(option: OptionRow): string {
+  const { long, argument } = option;
+  const letters = shortForms(option).map((letter) => `${letter}, `);
   const name = argument === undefined ? `--${long}` : `--${long} ${argument}`;
   return letters.length === 0 ? `     ${name}` : ` ${letters.join('')}${name}`;
 }
