@@ -184,8 +184,10 @@ export class Slots {
   noteRecycling(generation: number): void {
     if (generation === this.#serving) this.#recycles = true;
     this.#slots.forEach((slot, index) => {
-      if (this.#generations[index] === generation)
-        this.#slots[index] = { ...slot, memory: noteRecycling(slot.memory) };
+      if (this.#generations[index] !== generation) return;
+      const memory = noteRecycling(slot.memory);
+      // Mostly it is known already, and the respawn waits.
+      if (memory !== slot.memory) this.#slots[index] = { ...slot, memory };
     });
   }
 }
