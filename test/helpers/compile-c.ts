@@ -1,6 +1,7 @@
 /**
  * Compiles small C programs for tests, once per content: the binaries are kept
- * in node_modules/.cache under a hash of the source and the options.
+ * in node_modules/.cache under a hash of the source, the headers of
+ * test/fixtures that it includes, and the options.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
@@ -27,11 +28,13 @@ export function compileC(source: string, options: CompileOptions = {}): string {
     '-Wall',
     '-Wextra',
     '-Werror',
+    '-I',
+    fixture(''),
     ...(options.flags ?? []),
   ];
   const libs = (options.libs ?? []).map((lib) => `-l${lib}`);
   const key = createHash('sha256')
-    .update(JSON.stringify([text, flags, libs]))
+    .update(JSON.stringify([text, headersOf(text), flags, libs]))
     .digest('hex')
     .slice(0, 16);
   const binary = join(cacheDir, key);
@@ -49,6 +52,11 @@ export function compileC(source: string, options: CompileOptions = {}): string {
   );
   renameSync(unfinished, binary);
   return binary;
+}
+
+function headersOf(text: string): string[] {
+  const names = [...text.matchAll(/^#include "([^"]+)"$/gm)];
+  return names.map(([, name = '']) => readFileSync(fixture(name), 'utf8'));
 }
 
 /** Path of a program in test/fixtures, as fixture('report-worker.c'). */
