@@ -8,15 +8,12 @@ import { join } from 'node:path';
 import { DescriptorLender } from '../../src/sys/connection/descriptor-lender.ts';
 import { addressOf } from '../../src/sys/libc/memory.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
-import { optionsInTheWay, resetOptions } from '../../src/sys/socket/listener-options.ts';
 import { setNonBlocking } from '../../src/sys/socket/non-blocking.ts';
-import { describeReach, reachOf } from '../../src/sys/socket/reach.ts';
-import { rawOption, setRawOption } from '../../src/sys/socket/socket-facts.ts';
-import { atEnd } from '../helpers/cleanup.ts';
+import { setRawOption } from '../../src/sys/socket/socket-facts.ts';
 import { oursPath } from '../helpers/command-under-test.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { freePort } from '../helpers/free-port.ts';
-import { listenSomewhere } from '../helpers/lone-worker.ts';
+import { intOf, SOL_SOCKET, timeOf } from '../helpers/option-values.ts';
 import { isAlive } from '../helpers/processes.ts';
 import { needCommands, needRoot } from '../helpers/requirements.ts';
 import { runCommand } from '../helpers/run-command.ts';
@@ -39,7 +36,6 @@ import {
 } from './place.ts';
 import { askEcho, startRequests } from './request-load.ts';
 
-const SOL_SOCKET = 1;
 const SHUT_RDWR = 2;
 const asNobody = ['-u', 'nobody', '-g', 'nogroup'];
 
@@ -100,19 +96,6 @@ const cases = [
   ...onTcp.map((one) => ['TCP', one] as const),
   ...onUnix.map((one) => ['a Unix socket', one] as const),
 ];
-
-function intOf(number: number): Buffer {
-  const value = Buffer.alloc(4);
-  value.writeInt32LE(number);
-  return value;
-}
-
-/** struct timeval. */
-function timeOf(microseconds: number): Buffer {
-  const value = Buffer.alloc(16);
-  value.writeBigInt64LE(BigInt(microseconds), 8);
-  return value;
-}
 
 /** What a worker could do: it has the socket as descriptor 0. */
 function spoil(worker: number, place: EchoPlace, spoiling: Spoiling): void {
@@ -379,64 +362,6 @@ function hasDescriptor(pid: number, number: number): boolean {
   return descriptor >= 0;
 }
 
-/** What a worker of any user may set: those that keep clients out, or their answers, and those that do other harm. */
-const others = ['SO_SNDTIMEO', 'SO_LINGER', 'SO_RCVLOWAT', 'SO_DONTROUTE', 'SO_MAX_PACING_RATE', 'IP_TTL'];
-const settings: readonly (readonly [name: string, level: number, number: number, value: Buffer])[] = [
-  ['SO_RCVTIMEO', SOL_SOCKET, 20, timeOf(1)],
-  ['SO_SNDTIMEO', SOL_SOCKET, 21, timeOf(1)],
-  ['SO_LINGER', SOL_SOCKET, 13, Buffer.concat([intOf(1), intOf(0)])],
-  ['SO_RCVLOWAT', SOL_SOCKET, 18, intOf(1 << 20)],
-  ['SO_DONTROUTE', SOL_SOCKET, 5, intOf(1)],
-  ['SO_MAX_PACING_RATE', SOL_SOCKET, 47, intOf(1)],
-  ['SO_REUSEPORT', SOL_SOCKET, 15, intOf(1)],
-  ['SO_REUSEADDR', SOL_SOCKET, 2, intOf(0)],
-  ['IP_TTL', 0, 2, intOf(1)],
-  ['IP_MINTTL', 0, 21, intOf(255)],
-  ['IP_MTU_DISCOVER', 0, 10, intOf(3)],
-  ['IP_RECVERR', 0, 11, intOf(1)],
-  ['TCP_DEFER_ACCEPT', 6, 9, intOf(30)],
-  ['TCP_CORK', 6, 3, intOf(1)],
-  ['TCP_LINGER2', 6, 8, intOf(-1)],
-  ['TCP_USER_TIMEOUT', 6, 18, intOf(1)],
-  ['TCP_TX_DELAY', 6, 37, intOf(900_000)],
-  ['TCP_WINDOW_CLAMP', 6, 10, intOf(1)],
-  ['TCP_MAXSEG', 6, 2, intOf(88)],
-];
-const settingsOfSix: typeof settings = [
-  ['IPV6_UNICAST_HOPS', 41, 16, intOf(1)],
-  ['IPV6_MINHOPCOUNT', 41, 73, intOf(255)],
-  ['IPV6_MTU_DISCOVER', 41, 23, intOf(3)],
-  ['IPV6_RECVERR', 41, 25, intOf(1)],
-];
-
-test.for([
-  ['127.0.0.1', settings],
-  ['::1', [...settings, ...settingsOfSix]],
-] as const)(
-  'whatever a worker may set on a socket of %s is seen if it keeps clients out, and taken back',
-  async ([host, all]) => {
-    const socket = await listenSomewhere('tcp', 16, host);
-    const asNew = all.map(([, level, number, { length }]) =>
-      rawOption(socket.descriptor, level, number, length),
-    );
-    for (const [name, level, number, value] of all)
-      expect([name, setRawOption(socket.descriptor, level, number, value)]).toEqual([name, true]);
-    for (const size of [7, 8]) setRawOption(socket.descriptor, SOL_SOCKET, size, intOf(1));
-    expect(optionsInTheWay(socket.descriptor)).toEqual(expect.arrayContaining(others));
-    expect(resetOptions(socket.descriptor)).toHaveLength(all.length);
-    expect(optionsInTheWay(socket.descriptor)).toEqual([]);
-    const after = all.map(([, level, number, { length }]) =>
-      rawOption(socket.descriptor, level, number, length),
-    );
-    const exact = (index: number): boolean => all[index]?.[0] !== 'TCP_WINDOW_CLAMP';
-    expect(after.filter((_value, index) => exact(index))).toEqual(
-      asNew.filter((_value, index) => exact(index)),
-    );
-    expect(resetOptions(socket.descriptor)).toEqual([]);
-    expect(reachOf({ socket, path: undefined })).toEqual({ kind: 'reachable' });
-  },
-);
-
 test.for(transports)('ping on %s costs no request of those who come meanwhile', async (transport) => {
   const place = await makeEchoPlace(transport);
   const pool = await start(place, ['-F', '3'], [], place);
@@ -462,43 +387,4 @@ test('a socket file in a directory that was moved away leads nobody to the pool,
   expect((await askEcho(place.target)).pid).toBe(await onlyWorker(next));
   expect((await ping(place)).status).toBe(0);
   await endPool(place, next);
-});
-
-describe.for(['unix', 'tcp'] as const)('a %s socket', (kind) => {
-  test('that listens is reachable, and the connection waits for nobody', async () => {
-    const socket = await listenSomewhere(kind);
-    const goal = { socket, path: 'path' in socket.target ? socket.target.path : undefined };
-    expect(reachOf(goal)).toEqual({ kind: 'reachable' });
-  });
-
-  test('whose queue is full is known as full, not as out of reach', async () => {
-    const socket = await listenSomewhere(kind, 1);
-    const goal = { socket, path: 'path' in socket.target ? socket.target.path : undefined };
-    for (let count = 0; count < 3; count += 1) {
-      const client = connect(socket.target);
-      client.on('error', () => undefined);
-      atEnd(() => void client.destroy());
-    }
-    const full = await waitFor('a full queue', () => {
-      const reach = reachOf(goal);
-      return reach.kind === 'full' && reach;
-    });
-    expect(describeReach(full)).toBeUndefined();
-  });
-});
-
-test('a TCP socket beside another one that gets its connections leads elsewhere', async () => {
-  const SO_REUSEPORT = 15;
-  const wide = await listenSomewhere('tcp', 16, '0.0.0.0');
-  expect(setRawOption(wide.descriptor, SOL_SOCKET, SO_REUSEPORT, intOf(1))).toBe(true);
-  const thief = libc.socket(2, 1, 0);
-  atEnd(() => void libc.close(thief));
-  setRawOption(thief, SOL_SOCKET, SO_REUSEPORT, intOf(1));
-  const bytes = Buffer.alloc(16);
-  bytes.writeUInt16LE(2);
-  bytes.writeUInt16BE('port' in wide.target ? wide.target.port : 0, 2);
-  bytes.writeUInt32BE(0x7f000001, 4);
-  expect(libc.bind(thief, bytes, bytes.length)).toBe(0);
-  expect(libc.listen(thief, 16)).toBe(0);
-  expect(reachOf({ socket: wide, path: undefined })).toEqual({ kind: 'elsewhere' });
 });
