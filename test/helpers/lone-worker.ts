@@ -49,6 +49,11 @@ export async function listenSomewhere(
   return { ...socket, address, target: kind === 'unix' ? { path } : { port, host } };
 }
 
+/** Of a Unix socket. */
+export function pathOf({ address }: Listening): string {
+  return address.kind === 'unix' ? address.path : '';
+}
+
 export interface WorkerOptions {
   /** A descriptor; /dev/null without it. */
   stdout?: number;

@@ -7,7 +7,6 @@ import {
   copyFileSync,
   mkdirSync,
   readFileSync,
-  readdirSync,
   readlinkSync,
   rmSync,
   statSync,
@@ -34,6 +33,7 @@ import {
   makePlace,
   NOBODY,
   onlyWorker,
+  poolFile,
   run,
   start,
   visit,
@@ -350,7 +350,7 @@ describe('a state file that is wrong about', () => {
       const first = await start(place);
       const worker = await onlyWorker(first);
       await killSupervisor(first);
-      writeFileSync(statePath(place), text);
+      writeFileSync(poolFile(place, '.state'), text);
       const refused = await run(place);
       expect(refused).toMatchObject({ status: 255, stdout: '' });
       expect(hintsOf(refused.stderr).join('\n')).toContain(String(worker));
@@ -368,14 +368,10 @@ async function startBystander(place: Place, isOrphan: boolean) {
   return { bystander, stop };
 }
 
-function statePath({ stateDir }: Place): string {
-  return join(stateDir, readdirSync(stateDir).find((file) => file.endsWith('.state')) ?? '');
-}
-
 function forgeState(place: Place, forge: (state: PoolState) => object): void {
   const state = readPoolState(place);
   if (!state) throw new Error('no state');
-  writeFileSync(statePath(place), JSON.stringify({ ...state, ...forge(state) }));
+  writeFileSync(poolFile(place, '.state'), JSON.stringify({ ...state, ...forge(state) }));
 }
 
 function startTimeOf(pid: number): string {

@@ -16,7 +16,7 @@ import { receiveWithDescriptors, sendWithDescriptors } from '../../src/sys/conne
 import { listenOn } from '../../src/sys/socket/listen-socket.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { atEnd } from '../helpers/cleanup.ts';
-import { listenSomewhere, startWorker, type Listening } from '../helpers/lone-worker.ts';
+import { listenSomewhere, pathOf, startWorker } from '../helpers/lone-worker.ts';
 import { makeTempDir } from '../helpers/temp-dir.ts';
 
 const program = compileC(fixture('control-peer.c'));
@@ -162,10 +162,6 @@ async function connectTo(...actions: string[]) {
   const connection = ControlConnection.connect(pathOf(socket), waitMs);
   atEnd(() => connection.close());
   return { connection, peer };
-}
-
-function pathOf({ address }: Listening): string {
-  return address.kind === 'unix' ? address.path : '';
 }
 
 function expectLine(connection: ControlConnection) {

@@ -1,8 +1,6 @@
 // A supervisor without descriptors, as any process of its user can bring about by prlimit(2): clients of the control
 // socket wait without costing anything, and the pool goes on.
 import { connect, type Socket } from 'node:net';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
 import { atEnd } from '../helpers/cleanup.ts';
 import { injectFault } from '../helpers/inject-fault.ts';
@@ -15,6 +13,7 @@ import {
   expectNothingLeft,
   makePlace,
   onlyWorker,
+  poolFile,
   start,
   waitForEvents,
   type Place,
@@ -51,7 +50,7 @@ test('a soft limit on open files that somebody has lowered is raised again for a
 
 test('a pool whose supervisor may open no file any more keeps its workers, and stops', async (ctx) => {
   const place = makePlace();
-  const pool = await start(place, ['--stop-timeout', '2s']);
+  const pool = await start(place, ['--stop-timeout', '500ms']);
   const first = await onlyWorker(pool);
   await limitFiles(ctx, pool.pid, `${FEW}:${FEW}`);
   process.kill(first, 'SIGKILL');
@@ -69,9 +68,8 @@ async function limitFiles(ctx: TestContext, pid: number, limit: string): Promise
 }
 
 /** The first bytes of the answer. */
-function ping({ stateDir }: Place): Promise<string> {
-  const name = readdirSync(stateDir).find((entry) => entry.endsWith('.ctl')) ?? '';
-  const socket: Socket = connect(join(stateDir, name));
+function ping(place: Place): Promise<string> {
+  const socket: Socket = connect(poolFile(place, '.ctl'));
   atEnd(() => void socket.destroy());
   socket.write('{"v":1,"command":"ping"}\n');
   return new Promise((resolve, reject) => {

@@ -2,7 +2,7 @@
 // the kernel says; how it answers when all are busy; whom it keeps out (docs/control-protocol.md).
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { readdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import { unlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ask } from '../../src/control/client.ts';
 import { atEnd } from '../helpers/cleanup.ts';
@@ -20,6 +20,7 @@ import {
   makePlace,
   NOBODY,
   onlyWorker,
+  poolFile,
   start,
   waitForEvents,
   workersOf,
@@ -67,7 +68,7 @@ describe.for(transports)('on %s', (transport) => {
     await waitFor('some answers', () => load.tally.answered > 20);
     for (let count = 0; count < 20; count += 1) {
       // Some 10 ms on an idle machine.
-      const outcome = await ask(controlOf(place), { command: 'status' }, { timeoutMs: 2_000 });
+      const outcome = await ask(poolFile(place, '.ctl'), { command: 'status' }, { timeoutMs: 2_000 });
       expect(outcome.kind).toBe('result');
     }
     expect((await load.stop()).lost).toEqual([]);
@@ -279,7 +280,7 @@ test('the user of the workers can neither connect, nor write the state, nor take
   expect(readProcess(pool.pid)?.status['Uid']).toMatch(/^65534\t65534/);
   const nobody = (script: string, ...args: string[]) =>
     runCommand('sh', ['-c', script, 'sh', ...args], { ...asNobody, cwd: '/' });
-  const paths = ['.state', '.lock', '.ctl'].map((suffix) => fileOf(place, suffix));
+  const paths = (['.state', '.lock', '.ctl'] as const).map((ending) => poolFile(place, ending));
   const connecting = 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])';
   const attempts: [string, ...string[]][] = [
     ...paths.flatMap((path): [string, ...string[]][] => [
@@ -290,7 +291,7 @@ test('the user of the workers can neither connect, nor write the state, nor take
       ['flock --nonblock "$1" true', path],
     ]),
     ['touch "$1/other.state"', place.stateDir],
-    ['python3 -c "$2" "$1"', fileOf(place, '.ctl'), connecting],
+    ['python3 -c "$2" "$1"', poolFile(place, '.ctl'), connecting],
     ['ls /proc/$1/fd', String(pool.pid)],
     ['echo x > /proc/$1/fd/3', String(pool.pid)],
     ['cat /proc/$1/mem', String(pool.pid)],
@@ -362,14 +363,6 @@ test('stop by spawn-fcgictl returns when everything is gone', async () => {
   await expectNothingLeft(place);
 });
 
-function fileOf({ stateDir }: Place, suffix: string): string {
-  return join(stateDir, readdirSync(stateDir).find((name) => name.endsWith(suffix)) ?? '');
-}
-
-function controlOf(place: Place): string {
-  return fileOf(place, '.ctl');
-}
-
 /** The status of `ping`, and the first word of what it says. */
 async function ping(
   { stateDir, socket, name = socket }: Place & { name?: string },
@@ -422,7 +415,7 @@ async function queueOfSs({ target }: EchoPlace): Promise<{ length: number; backl
 function open(place: Place): Promise<Socket> {
   return waitFor('a connection', () =>
     new Promise<Socket>((resolve, reject) => {
-      const socket = connect(controlOf(place), () => resolve(socket));
+      const socket = connect(poolFile(place, '.ctl'), () => resolve(socket));
       atEnd(() => void socket.destroy());
       socket.on('error', reject);
     }).catch(() => undefined),

@@ -30,6 +30,7 @@ import {
   makePlace,
   NOBODY,
   onlyWorker,
+  poolFile,
   run,
   start,
   waitForEvents,
@@ -324,9 +325,8 @@ async function holdRequest({ dir, target }: EchoPlace, worker: number) {
 }
 
 /** Looked at, and not tried: that would take it away. */
-function isLocked({ stateDir }: Place): boolean {
-  const name = readdirSync(stateDir).find((file) => file.endsWith('.lock')) ?? '';
-  const { ino } = statSync(join(stateDir, name));
+function isLocked(place: Place): boolean {
+  const { ino } = statSync(poolFile(place, '.lock'));
   return new RegExp(`FLOCK.*:${ino} `).test(readFileSync('/proc/locks', 'utf8'));
 }
 
@@ -344,8 +344,7 @@ function socketsOf(pid: number): number {
 }
 
 function forgeState(place: Place, forge: (state: PoolState) => Partial<PoolState>): void {
-  const name = readdirSync(place.stateDir).find((file) => file.endsWith('.state')) ?? '';
   const state = readPoolState(place);
   if (!state) throw new Error('no state');
-  writeFileSync(join(place.stateDir, name), JSON.stringify({ ...state, ...forge(state) }));
+  writeFileSync(poolFile(place, '.state'), JSON.stringify({ ...state, ...forge(state) }));
 }

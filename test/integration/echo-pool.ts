@@ -11,7 +11,7 @@ import { isAlive } from '../helpers/processes.ts';
 import { runCommand, type RunOptions } from '../helpers/run-command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { ctl } from './fake-supervisor.ts';
-import { makePlace, type Place } from './place.ts';
+import { makePlace, poolFile, type Place } from './place.ts';
 
 export const transports = ['TCP', 'a Unix socket'] as const;
 export type Transport = (typeof transports)[number];
@@ -52,9 +52,8 @@ export async function killSupervisor({ pid }: { pid: number }): Promise<void> {
 }
 
 /** Whether somebody holds the pool's lock. */
-export async function isLocked({ stateDir }: Place): Promise<boolean> {
-  const name = readdirSync(stateDir).find((file) => file.endsWith('.lock')) ?? '';
-  return (await runCommand('flock', ['--nonblock', join(stateDir, name), 'true'])).status === 1;
+export async function isLocked(place: Place): Promise<boolean> {
+  return (await runCommand('flock', ['--nonblock', poolFile(place, '.lock'), 'true'])).status === 1;
 }
 
 /** What spawn-fcgictl says of the pool. */

@@ -1,15 +1,23 @@
 // What another user has written into a state directory of his does not make root's spawn-fcgictl act on a pool that is
 // not his.
-import { chownSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { chownSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
 import { atEnd } from '../helpers/cleanup.ts';
 import { isAlive } from '../helpers/processes.ts';
 import { needRoot } from '../helpers/requirements.ts';
 import { ctl } from './fake-supervisor.ts';
-import { endPool, expectNothingLeft, makePlace, NOBODY, onlyWorker, start, type Place } from './place.ts';
+import {
+  endPool,
+  expectNothingLeft,
+  makePlace,
+  NOBODY,
+  onlyWorker,
+  poolFile,
+  start,
+  type Place,
+} from './place.ts';
 
 const commands = [['status'], ['ping'], ['reload'], ['restart'], ['scale', '2'], ['stop']] as const;
 
@@ -20,11 +28,7 @@ async function startAsNobody(ctx: TestContext): Promise<{ place: Place; control:
   mkdirSync(place.stateDir, { mode: 0o700 });
   for (const path of [place.dir, place.runDir, place.stateDir]) chownSync(path, NOBODY, NOBODY);
   const { pid } = await start(place, [], undefined, { uid: NOBODY, gid: NOBODY });
-  return { place, control: controlOf(place), pid };
-}
-
-function controlOf({ stateDir }: Place): string {
-  return join(stateDir, readdirSync(stateDir).find((name) => name.endsWith('.ctl')) ?? '');
+  return { place, control: poolFile(place, '.ctl'), pid };
 }
 
 async function askEverything(
@@ -45,7 +49,7 @@ test("a control name that leads to root's own pool is not followed", async (ctx)
   const pool = await start(own);
   const worker = await onlyWorker(pool);
   rmSync(control);
-  symlinkSync(controlOf(own), control);
+  symlinkSync(poolFile(own, '.ctl'), control);
   await askEverything(place, { status: 5, stderr: 'not permitted to use its control socket' });
   expect(isAlive(worker)).toBe(true);
   await endPool(own, pool);

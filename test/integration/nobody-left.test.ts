@@ -1,5 +1,5 @@
 // "Stopped" is said when a look has shown that nobody is left, not when nobody was seen.
-import { chmodSync, copyFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -11,7 +11,15 @@ import { needRoot } from '../helpers/requirements.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { killSupervisor } from './echo-pool.ts';
 import { ctl } from './fake-supervisor.ts';
-import { events, expectNoProcess, expectNothingLeft, makePlace, waitForPids, type Place } from './place.ts';
+import {
+  events,
+  expectNoProcess,
+  expectNothingLeft,
+  makePlace,
+  poolFile,
+  waitForPids,
+  type Place,
+} from './place.ts';
 
 const program = compileC(fixture('leaving-worker.c'));
 
@@ -119,11 +127,9 @@ test('a supervisor without a free descriptor finds children of workers all the s
 });
 
 /** Control connections, more than there are descriptors for. */
-function connectUntilFull({ stateDir }: Place): Socket[] {
-  const control = readdirSync(stateDir).find((name) => name.endsWith('.ctl')) ?? '';
-  const clients = Array.from({ length: 70 }, () =>
-    connect(join(stateDir, control)).on('error', () => undefined),
-  );
+function connectUntilFull(place: Place): Socket[] {
+  const control = poolFile(place, '.ctl');
+  const clients = Array.from({ length: 70 }, () => connect(control).on('error', () => undefined));
   atEnd(() => clients.forEach((client) => client.destroy()));
   return clients;
 }

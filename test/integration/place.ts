@@ -247,6 +247,11 @@ export function filesOf({ dir, runDir, stateDir }: Place): string[] {
     .toSorted();
 }
 
+/** The path of one of the files that the only pool of the place has in its state directory. */
+export function poolFile({ stateDir }: Place, ending: '.ctl' | '.lock' | '.state'): string {
+  return join(stateDir, readdirSync(stateDir).find((name) => name.endsWith(ending)) ?? '');
+}
+
 /** What a command printed on stderr, without hints; and only them. */
 export function withoutHints(stderr: string): string {
   return linesOf(stderr)

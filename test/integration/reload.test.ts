@@ -1,7 +1,7 @@
 // Rolling reload, restart and scaling by signal and by spawn-fcgictl, and the control socket of a real supervisor: which
 // workers serve afterwards, what the command says, and one operation at a time (docs/reload.md).
 import { describe, expect, test } from 'vitest';
-import { chmodSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, renameSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { atEnd } from '../helpers/cleanup.ts';
@@ -18,6 +18,7 @@ import {
   makePlace,
   NOBODY,
   onlyWorker,
+  poolFile,
   start,
   startStaying,
   visit,
@@ -246,7 +247,7 @@ describe('the control socket', () => {
     await start(place, ['-u', 'nobody', '-g', 'nogroup']);
     const asWorker = { uid: NOBODY, gid: NOBODY };
     const script = 'import socket,sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])';
-    const refused = await runCommand('python3', ['-c', script, controlOf(place)], asWorker);
+    const refused = await runCommand('python3', ['-c', script, poolFile(place, '.ctl')], asWorker);
     expect(refused.stderr).toContain('Permission denied');
   });
 
@@ -300,13 +301,9 @@ function flag({ dir }: Place, name: string): void {
   writeFileSync(join(dir, name), '');
 }
 
-function controlOf({ stateDir }: Place): string {
-  return join(stateDir, readdirSync(stateDir).find((name) => name.endsWith('.ctl')) ?? '');
-}
-
 /** Again when the socket's queue is full: the supervisor takes them out one by one. */
 function open(place: Place): Promise<Socket> {
-  return waitFor('a connection', () => connected(controlOf(place)).catch(() => undefined));
+  return waitFor('a connection', () => connected(poolFile(place, '.ctl')).catch(() => undefined));
 }
 
 function hold({ socket }: Place): Promise<Socket> {

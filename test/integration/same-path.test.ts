@@ -24,6 +24,7 @@ import {
   hintsOf,
   NOBODY,
   onlyWorker,
+  poolFile,
   run,
   start,
   waitForEvents,
@@ -153,8 +154,8 @@ test("--state-dir through another user's link is refused", async (ctx) => {
 });
 
 /** Makes the state one of a version that wrote down neither the socket's file nor the PID namespace. */
-function forgetNews({ stateDir }: Place): void {
-  const path = join(stateDir, readdirSync(stateDir).find((name) => name.endsWith('.state')) ?? '');
+function forgetNews(place: Place): void {
+  const path = poolFile(place, '.state');
   const change = (line: string): string => {
     const { socketFile: _file, pidNamespace: _space, ...state } = JSON.parse(line) as Record<string, unknown>;
     return JSON.stringify(state);

@@ -11,6 +11,7 @@ import { compileC, fixture } from '../helpers/compile-c.ts';
 import {
   listenSomewhere,
   openProc,
+  pathOf,
   startWorker,
   stateOf,
   waitForExit,
@@ -394,10 +395,6 @@ async function end(
 async function place(kind: 'unix' | 'tcp', backlog?: number) {
   const socket = await listenSomewhere(kind, backlog);
   return { socket, freezer: new SessionFreezer(proc, socket) };
-}
-
-function pathOf({ address }: Listening): string {
-  return address.kind === 'unix' ? address.path : '';
 }
 
 /** The program where every user can execute it; without read permission with mode 0711. */

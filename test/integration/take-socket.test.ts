@@ -26,10 +26,10 @@ import { freePort } from '../helpers/free-port.ts';
 import {
   listenSomewhere,
   openProc,
+  pathOf,
   startWorker,
   stateOf,
   waitForExit,
-  type Listening,
 } from '../helpers/lone-worker.ts';
 import { needRoot } from '../helpers/requirements.ts';
 import { makeTempDir } from '../helpers/temp-dir.ts';
@@ -225,10 +225,6 @@ async function poolOf(kind: 'unix' | 'tcp') {
 function expectTaken(taken: ReturnType<typeof takeListeningSocket>) {
   if (!taken || !('descriptor' in taken)) throw new Error(`not taken: ${JSON.stringify(taken)}`);
   return taken;
-}
-
-function pathOf({ address }: Listening): string {
-  return address.kind === 'unix' ? address.path : '';
 }
 
 function openDescriptors(): number {
