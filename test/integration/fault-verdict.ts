@@ -67,6 +67,7 @@ async function recordCalls(operation: FaultyOperation): Promise<Step[]> {
   await tracer.end();
   clear(place);
   if (status !== 0) throw new Error(`undisturbed, ${said}: ${stderr}`);
+  if (steps.length === 0) throw new Error('no call was seen, so that none would fail');
   return steps;
 }
 

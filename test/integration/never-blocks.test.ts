@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { acceptQueue } from '../../src/sys/socket/accept-queue.ts';
@@ -12,9 +12,10 @@ import { atEnd } from '../helpers/cleanup.ts';
 import { compileC } from '../helpers/compile-c.ts';
 import { listenSomewhere, type Listening } from '../helpers/lone-worker.ts';
 import { childrenOf } from '../helpers/processes.ts';
+import { runCommand } from '../helpers/run-command.ts';
 import { makeTempDir } from '../helpers/temp-dir.ts';
 import { waitFor } from '../helpers/wait-for.ts';
-import { expectNothingLeft, makePlace, run, startStaying, waitForEvents } from './place.ts';
+import { expectNothingLeft, makePlace, run, startStaying, waitForEvents, withoutHints } from './place.ts';
 
 test('a Unix socket whose queue is full has no room, and room for the probe that is ahead of clients', async () => {
   const socket = await fullSocket('unix');
@@ -48,6 +49,48 @@ test.for([['-P'], ['--worker-pid-file'], ['--log']])(
     await expectNothingLeft(place);
   },
 );
+
+test.for([
+  ['-P', "PID-file exists and isn't regular file: '%'"],
+  ['--worker-pid-file', "PID-file exists and isn't regular file: '%'"],
+  ['--log', "opening log file '%' failed: No such device or address"],
+])('a FIFO for %s that nobody reads is refused, and not waited for', async ([option = '', message = '']) => {
+  const place = makePlace();
+  const path = join(makeTempDir(), 'fifo');
+  expect(await runCommand('mkfifo', [path])).toMatchObject({ status: 0 });
+  const result = await run(place, [option, path]);
+  expect(result).toMatchObject({ status: 255, stdout: '', timedOut: false });
+  expect(withoutHints(result.stderr)).toBe(`spawn-fcgi: ${message.replace('%', path)}`);
+  await expectNothingLeft(place);
+});
+
+test('a probe among clients who fill a queue of one, which nobody accepts from, ends at --ready-timeout', async () => {
+  const place = makePlace();
+  const isOver = knock(place.socket);
+  const result = await run(place, ['-b', '1', '--ready', 'probe', '--ready-timeout', '1s'], ['hang']);
+  expect(isOver()).toBeGreaterThan(0);
+  expect(result).toMatchObject({ status: 75, stdout: '', timedOut: false });
+  expect(withoutHints(result.stderr)).toMatch(/was not ready within --ready-timeout$/);
+  await expectNothingLeft(place);
+});
+
+/** Connects again and again, and lets nobody go; says in the end how many came in. */
+function knock(path: string): () => number {
+  const clients: Socket[] = [];
+  let connected = 0;
+  const timer = setInterval(() => {
+    const client = connect(path, () => (connected += 1));
+    client.on('error', () => undefined);
+    clients.push(client);
+  }, 1);
+  const end = (): number => {
+    clearInterval(timer);
+    for (const client of clients) client.destroy();
+    return connected;
+  };
+  atEnd(() => void end());
+  return end;
+}
 
 test('a stop ends although somebody has stopped its guard', async () => {
   const place = makePlace();
