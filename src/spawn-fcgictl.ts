@@ -3,10 +3,10 @@
 // another user's.
 import { SpawnFcgiError } from './core/errors.ts';
 import { changePool, pingPool } from './ctl/control-pool.ts';
-import { PoolFinder } from './ctl/find-pool.ts';
-import { printFailure, printText } from './ctl/print-ctl.ts';
+import { PoolFinder } from './ctl/target/find-pool.ts';
+import { printFailure, printText } from './ctl/print/print-ctl.ts';
 import { parseArguments, type CtlRequest } from './ctl/program.ts';
-import { showStatus } from './ctl/show-status.ts';
+import { showStatus } from './ctl/status/show-status.ts';
 import { ctlStatus } from './ctl/statuses.ts';
 
 /** A supervisor that needs longer does not answer. */

@@ -5,14 +5,14 @@ import { ask, type Outcome } from '../control/client.ts';
 import type { ControlRequest, ControlResult, PoolSummary } from '../control/protocol.ts';
 import { quote } from '../core/text/quote-words.ts';
 import { explainFailure } from './explain-outcome.ts';
-import { describeDeath, refuseDead } from './dead-pool-text.ts';
-import { isDeadPool, ownerOf, type DeadPool, type Pool } from './pools.ts';
-import { judgeHealth, type Health } from './health.ts';
-import { printError, printText } from './print-ctl.ts';
+import { describeDeath, refuseDead } from './status/dead-pool-text.ts';
+import { isDeadPool, ownerOf, type DeadPool, type Pool } from './target/pools.ts';
+import { judgeHealth, type Health } from './status/health.ts';
+import { printError, printText } from './print/print-ctl.ts';
 import { printable } from '../core/text/printable.ts';
 import { probePool, type ProbeTarget } from './probe.ts';
 import type { CtlRequest } from './program.ts';
-import { ProgressLine } from './progress-line.ts';
+import { ProgressLine } from './print/progress-line.ts';
 import { ctlStatus } from './statuses.ts';
 
 /** A supervisor says that it has ended before it does. */

@@ -19,7 +19,7 @@ import { checkListeningSocket, takeSocketOf } from '../sys/socket/take-socket.ts
 import { findOrphans, socketsShutDown } from '../start/source/find-orphans.ts';
 import { holdSocket } from '../start/source/inherit-socket.ts';
 import { OrphansEnd, type EndOptions, type Entrance } from './orphans-end.ts';
-import { describeEntry, type DeadPool } from './pools.ts';
+import { describeEntry, type DeadPool } from './target/pools.ts';
 import { ctlStatus } from './statuses.ts';
 
 /** Ends them and says so; throws what stands in the way. An interruption leaves nobody stopped. */

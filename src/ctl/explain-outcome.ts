@@ -2,10 +2,10 @@
 import type { Outcome } from '../control/client.ts';
 import { protocolVersion } from '../control/protocol.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
-import { describeEntry, type Pool } from './pools.ts';
+import { describeEntry, type Pool } from './target/pools.ts';
 import { printable } from '../core/text/printable.ts';
 import { ctlStatus } from './statuses.ts';
-import { formatTime } from './status-table.ts';
+import { formatTime } from './status/status-table.ts';
 
 export type Failure = Exclude<Outcome, { kind: 'result' }>;
 

@@ -10,7 +10,7 @@ import { describeEvent } from '../core/text/event-text.ts';
 import { Roster } from '../core/pool/roster.ts';
 import { AdoptedWorkers } from '../supervisor/ending/adopted-workers.ts';
 import { EndedSessions } from '../supervisor/ending/ended-sessions.ts';
-import { acceptQueue } from '../sys/socket/accept-queue.ts';
+import { acceptQueue } from '../sys/socket-state/accept-queue.ts';
 import { systemClock } from '../sys/process/clock.ts';
 import { SessionLeftovers } from '../sys/session/leftovers.ts';
 import { SessionFreezer } from '../sys/session/session-freeze.ts';

@@ -5,10 +5,10 @@ import manifest from '../../package.json' with { type: 'json' };
 import { encodeGetValues, isManagementAnswer } from '../fastcgi/management.ts';
 import { AnswerReader, encodeRequest, type Answer } from '../fastcgi/responder.ts';
 import { nameSocket } from '../sys/socket/socket-name.ts';
-import { parseEndpoint } from './parse-target.ts';
+import { parseEndpoint } from './target/parse-target.ts';
 import { printable } from '../core/text/printable.ts';
-import { cutEnd } from './printable.ts';
-import { formatTime } from './status-table.ts';
+import { cutEnd } from './print/printable.ts';
+import { formatTime } from './status/status-table.ts';
 
 export interface ProbeResult {
   readonly isServed: boolean;

@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { connect } from 'node:net';
-import { acceptQueue } from '../../src/sys/socket/accept-queue.ts';
+import { acceptQueue } from '../../src/sys/socket-state/accept-queue.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
-import { askUnixDiag } from '../../src/sys/socket/unix-diag.ts';
+import { askUnixDiag } from '../../src/sys/socket-state/unix-diag.ts';
 import { asUser } from '../helpers/as-user.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';

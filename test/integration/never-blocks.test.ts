@@ -5,7 +5,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { acceptQueue } from '../../src/sys/socket/accept-queue.ts';
+import { acceptQueue } from '../../src/sys/socket-state/accept-queue.ts';
 import { connectAhead, connectIfRoom } from '../../src/sys/connection/private-socket.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { atEnd } from '../helpers/cleanup.ts';

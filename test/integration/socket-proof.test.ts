@@ -9,7 +9,7 @@ import { DescriptorLender } from '../../src/sys/connection/descriptor-lender.ts'
 import { addressOf } from '../../src/sys/libc/memory.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { setNonBlocking } from '../../src/sys/socket/non-blocking.ts';
-import { setRawOption } from '../../src/sys/socket/socket-facts.ts';
+import { setRawOption } from '../../src/sys/socket-state/socket-facts.ts';
 import { oursPath } from '../helpers/command-under-test.ts';
 import { compileC, fixture } from '../helpers/compile-c.ts';
 import { freePort } from '../helpers/free-port.ts';

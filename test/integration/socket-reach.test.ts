@@ -3,9 +3,9 @@
 import { describe, expect, test } from 'vitest';
 import { connect } from 'node:net';
 import { libc } from '../../src/sys/libc/libc.ts';
-import { optionsInTheWay, resetOptions } from '../../src/sys/socket/listener-options.ts';
-import { describeReach, reachOf } from '../../src/sys/socket/reach.ts';
-import { rawOption, setRawOption } from '../../src/sys/socket/socket-facts.ts';
+import { optionsInTheWay, resetOptions } from '../../src/sys/socket-state/listener-options.ts';
+import { describeReach, reachOf } from '../../src/sys/socket-state/reach.ts';
+import { rawOption, setRawOption } from '../../src/sys/socket-state/socket-facts.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { listenSomewhere } from '../helpers/lone-worker.ts';
 import { intOf, SOL_SOCKET, timeOf } from '../helpers/option-values.ts';

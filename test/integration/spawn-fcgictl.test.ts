@@ -4,7 +4,7 @@ import { chmodSync, lchownSync, mkdirSync, renameSync, symlinkSync, writeFileSyn
 import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { MeasuredPool } from '../../src/ctl/status-table.ts';
+import type { MeasuredPool } from '../../src/ctl/status/status-table.ts';
 import { atEnd } from '../helpers/cleanup.ts';
 import { exampleWorker } from '../helpers/example-pool.ts';
 import { findCommand, needCommands, needRoot } from '../helpers/requirements.ts';

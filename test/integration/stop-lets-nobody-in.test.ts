@@ -3,7 +3,7 @@ import { chmodSync, copyFileSync, existsSync, statSync, writeFileSync } from 'no
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { resetOptions } from '../../src/sys/socket/listener-options.ts';
+import { resetOptions } from '../../src/sys/socket-state/listener-options.ts';
 import { SocketDoor } from '../../src/sys/socket/socket-door.ts';
 import { asEffectiveUser } from '../helpers/as-user.ts';
 import { atEnd } from '../helpers/cleanup.ts';

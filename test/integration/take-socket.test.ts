@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { connect } from 'node:net';
 import { join, relative } from 'node:path';
-import { acceptQueue } from '../../src/sys/socket/accept-queue.ts';
+import { acceptQueue } from '../../src/sys/socket-state/accept-queue.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { listenOn } from '../../src/sys/socket/listen-socket.ts';
 import { parseIp, type SocketAddress } from '../../src/sys/socket/socket-address.ts';

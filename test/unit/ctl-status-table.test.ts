@@ -6,8 +6,8 @@ import {
   formatPool,
   type MeasuredPool,
   type MeasuredWorker,
-} from '../../src/ctl/status-table.ts';
-import { cutEnd, cutStart, printableJson, widthOf } from '../../src/ctl/printable.ts';
+} from '../../src/ctl/status/status-table.ts';
+import { cutEnd, cutStart, printableJson, widthOf } from '../../src/ctl/print/printable.ts';
 import { printable } from '../../src/core/text/printable.ts';
 import { examplePool, exampleWorker } from '../helpers/example-pool.ts';
 

@@ -1,6 +1,6 @@
 // What a TARGET of spawn-fcgictl means by its form.
 import { describe, expect, test } from 'vitest';
-import { canonicalIp, parseEndpoint, parseTarget } from '../../src/ctl/parse-target.ts';
+import { canonicalIp, parseEndpoint, parseTarget } from '../../src/ctl/target/parse-target.ts';
 
 describe('a target', () => {
   test.each([

@@ -6,7 +6,7 @@ import { livePid } from '../../core/pool/slot-state.ts';
 import type { Config } from '../../core/config.ts';
 import { describeEnd } from '../../supervisor/end-report.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';
-import { acceptQueue } from '../../sys/socket/accept-queue.ts';
+import { acceptQueue } from '../../sys/socket-state/accept-queue.ts';
 import type { SessionFreezer } from '../../sys/session/session-freeze.ts';
 import type { SessionScan } from '../../sys/session/session-scan.ts';
 import { standingOf } from '../../sys/socket/socket-file.ts';

@@ -1,9 +1,9 @@
 // Whether clients reach the pool, for those who ask: spawn-fcgictl ping and status, and whoever wants new workers. Nothing is
 // looked at while nobody asks.
-import { acceptQueue } from '../../sys/socket/accept-queue.ts';
+import { acceptQueue } from '../../sys/socket-state/accept-queue.ts';
 import { statAt } from '../../sys/path/file-at.ts';
-import { describeReach, obstacleOf, reachOf, Visit, type Reach } from '../../sys/socket/reach.ts';
-import type { Goal } from '../../sys/socket/arrival.ts';
+import { describeReach, obstacleOf, reachOf, Visit, type Reach } from '../../sys/socket-state/reach.ts';
+import type { Goal } from '../../sys/socket-state/arrival.ts';
 import type { PreparedPool } from '../../start/prepared-pool.ts';
 
 const lookMs = 10;

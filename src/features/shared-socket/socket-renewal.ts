@@ -3,9 +3,9 @@
 // supervisor still may: old workers finish on the old one, new ones start on the new.
 import type { EventLog } from '../../core/machine.ts';
 import { listenAgain, renewSocket } from '../../sys/socket/renew-socket.ts';
-import { resetOptions } from '../../sys/socket/listener-options.ts';
-import { describeReach } from '../../sys/socket/reach.ts';
-import { socketOption } from '../../sys/socket/socket-facts.ts';
+import { resetOptions } from '../../sys/socket-state/listener-options.ts';
+import { describeReach } from '../../sys/socket-state/reach.ts';
+import { socketOption } from '../../sys/socket-state/socket-facts.ts';
 import { adjustSocketFile, standingOf, type Standing } from '../../sys/socket/socket-file.ts';
 import type { PoolRecords } from '../records/pool-records.ts';
 import type { PreparedPool } from '../../start/prepared-pool.ts';

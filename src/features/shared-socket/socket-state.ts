@@ -2,7 +2,7 @@
 // wants it: Node and Go set O_NONBLOCK and another backlog on it, and a Node program that
 // ends clears the flag under those that serve on.
 import type { SharedSocket } from '../../core/machine.ts';
-import { acceptQueue } from '../../sys/socket/accept-queue.ts';
+import { acceptQueue } from '../../sys/socket-state/accept-queue.ts';
 import type { ListenSocket } from '../../sys/socket/listen-socket.ts';
 import { attempt, libc } from '../../sys/libc/libc.ts';
 import { isNonBlocking, setNonBlocking } from '../../sys/socket/non-blocking.ts';

@@ -13,7 +13,7 @@ import {
   SO_DETACH_FILTER,
 } from '../libc/socket-numbers.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
-import { attachFilter, localAddress } from '../socket/socket-facts.ts';
+import { attachFilter, localAddress } from '../socket-state/socket-facts.ts';
 
 const SO_PASSCRED = 16;
 const SCM_CREDENTIALS = 2;

@@ -7,8 +7,8 @@ import { AF_UNIX } from '../libc/socket-numbers.ts';
 import type { ListenSocket } from '../socket/listen-socket.ts';
 import { isRunning } from './process-stat.ts';
 import type { ProcFs } from './proc-fs.ts';
-import { isHungUp, localAddress, socketOption, unreadBytes } from '../socket/socket-facts.ts';
-import { tcpFacts } from '../socket/tcp-facts.ts';
+import { isHungUp, localAddress, socketOption, unreadBytes } from '../socket-state/socket-facts.ts';
+import { tcpFacts } from '../socket-state/tcp-facts.ts';
 
 /**
  * How far a connection has ended, once everything that came was read. `closed`: for good and for both sides (TCP:

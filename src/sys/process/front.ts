@@ -4,7 +4,7 @@ import { closeSync, writeSync } from 'node:fs';
 import { attempt, check, libc } from '../libc/libc.ts';
 import { poll, POLLIN } from '../libc/poll.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
-import { unreadBytes } from '../socket/socket-facts.ts';
+import { unreadBytes } from '../socket-state/socket-facts.ts';
 import { openProcess } from './pidfd.ts';
 
 const statusDescriptor = 4;

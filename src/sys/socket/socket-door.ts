@@ -5,7 +5,13 @@ import { AT_FDCWD, O_CLOEXEC, O_PATH, removeIfSame, statDescriptor } from '../pa
 import { attempt, libc } from '../libc/libc.ts';
 import { AF_INET6, AF_UNIX, IPPROTO_IP, IPPROTO_IPV6 } from '../libc/socket-numbers.ts';
 import type { ListenSocket } from './listen-socket.ts';
-import { attachedFilter, attachFilter, rawOption, setRawOption, socketOption } from './socket-facts.ts';
+import {
+  attachedFilter,
+  attachFilter,
+  rawOption,
+  setRawOption,
+  socketOption,
+} from '../socket-state/socket-facts.ts';
 import type { SocketFile } from './socket-file.ts';
 
 const IP_MINTTL = 21;

@@ -14,7 +14,7 @@ import {
 } from '../path/file-at.ts';
 import { attempt, libc } from '../libc/libc.ts';
 import { openParent } from '../path/open-parent.ts';
-import { askUnixDiag, unixDiag } from './unix-diag.ts';
+import { askUnixDiag, unixDiag } from '../socket-state/unix-diag.ts';
 
 const SIOCUNIXFILE = 0x89e0;
 const longestPath = 4096;

@@ -8,9 +8,9 @@ import { SOCK_STREAM } from '../libc/socket-numbers.ts';
 import { socketsListeningOn } from '../proc/port-holder.ts';
 import type { SocketAddress } from './socket-address.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
-import { isOfOurNamespace } from './network-namespace.ts';
+import { isOfOurNamespace } from '../socket-state/network-namespace.ts';
 import { inodeOf, isBoundTo, isSamePath } from './socket-file.ts';
-import { localAddress, socketOption } from './socket-facts.ts';
+import { localAddress, socketOption } from '../socket-state/socket-facts.ts';
 
 /** A copy of the worker's socket, close-on-exec; or why it may not be had (EPERM: Yama, a container, another user). */
 export type TakenSocket =

@@ -1,8 +1,8 @@
 // What a killed supervisor left, proved as a start that adopts it does. Loaded with libc,
 // and only where there is such a pool.
-import { parseAddress } from '../core/pool-id.ts';
-import { ProcFs } from '../sys/proc/proc-fs.ts';
-import { findOrphans } from '../start/source/find-orphans.ts';
+import { parseAddress } from '../../core/pool-id.ts';
+import { ProcFs } from '../../sys/proc/proc-fs.ts';
+import { findOrphans } from '../../start/source/find-orphans.ts';
 import type { Orphan, Pool } from './pools.ts';
 
 /** Workers of the pool that are there still: start time, user, session, and the socket on the address. */

@@ -8,12 +8,12 @@ import { hasArrived, type Goal } from './arrival.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from '../libc/socket-numbers.ts';
 import { poll, POLLOUT } from '../libc/poll.ts';
-import type { ListenSocket } from './listen-socket.ts';
+import type { ListenSocket } from '../socket/listen-socket.ts';
 import { optionsInTheWay } from './listener-options.ts';
 import { isOfOtherNamespace, listenerOf } from './network-namespace.ts';
 import { reachableAddress } from '../connection/private-socket.ts';
 import { localAddress, socketOption } from './socket-facts.ts';
-import { standingOf } from './socket-file.ts';
+import { standingOf } from '../socket/socket-file.ts';
 import { askUnixDiag, unixDiag } from './unix-diag.ts';
 import { unixAddress } from '../connection/unix-socket.ts';
 

@@ -1,5 +1,5 @@
 // What a TARGET may mean, by its form alone. Pure.
-import { parseWhole } from '../core/quantity.ts';
+import { parseWhole } from '../../core/quantity.ts';
 
 export const maxPort = 65_535;
 

@@ -4,7 +4,7 @@ import { libc } from '../libc/libc.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from '../libc/socket-numbers.ts';
 import { listenerFor } from './inet-diag.ts';
 import { localAddress, namespaceOf, socketOption } from './socket-facts.ts';
-import { inodeOf } from './socket-file.ts';
+import { inodeOf } from '../socket/socket-file.ts';
 
 /** Whether it is for certain; where the kernel tells nothing, it is not. */
 export function isOfOurNamespace(descriptor: number): boolean {

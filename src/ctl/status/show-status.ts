@@ -1,19 +1,19 @@
 // `spawn-fcgictl status`: asks one pool or all at once, measures their workers, prints.
-import { ask, type Outcome } from '../control/client.ts';
-import { hasWorkers, type PoolStatus } from '../control/protocol.ts';
-import { SpawnFcgiError } from '../core/errors.ts';
-import { isRunning, uptimeSince } from '../sys/proc/process-look.ts';
-import { measureProcesses, type Usage } from '../sys/proc/process-usage.ts';
-import { explainFailure } from './explain-outcome.ts';
+import { ask, type Outcome } from '../../control/client.ts';
+import { hasWorkers, type PoolStatus } from '../../control/protocol.ts';
+import { SpawnFcgiError } from '../../core/errors.ts';
+import { isRunning, uptimeSince } from '../../sys/proc/process-look.ts';
+import { measureProcesses, type Usage } from '../../sys/proc/process-usage.ts';
+import { explainFailure } from '../explain-outcome.ts';
 import { deadPoolJson, formatDeadPool, type MeasuredDeadPool } from './dead-pool-text.ts';
-import { type PoolFinder } from './find-pool.ts';
-import { isDeadPool, ownerOf, type DeadPool, type Pool } from './pools.ts';
-import { printError, printText } from './print-ctl.ts';
-import { printable } from '../core/text/printable.ts';
-import { printableJson } from './printable.ts';
-import type { CtlRequest } from './program.ts';
+import { type PoolFinder } from '../target/find-pool.ts';
+import { isDeadPool, ownerOf, type DeadPool, type Pool } from '../target/pools.ts';
+import { printError, printText } from '../print/print-ctl.ts';
+import { printable } from '../../core/text/printable.ts';
+import { printableJson } from '../print/printable.ts';
+import type { CtlRequest } from '../program.ts';
 import { formatPool, type MeasuredPool, type WorkerUsage } from './status-table.ts';
-import { ctlStatus } from './statuses.ts';
+import { ctlStatus } from '../statuses.ts';
 
 /** Returns the exit status: that of the first pool that did not answer; else whether one has no supervisor. */
 export async function showStatus(

@@ -1,8 +1,8 @@
 // Whether a connection to an address has come to the socket that it was meant for.
 import { AT_FDCWD, statAt } from '../path/file-at.ts';
-import type { ListenSocket } from './listen-socket.ts';
+import type { ListenSocket } from '../socket/listen-socket.ts';
 import { socketOption } from './socket-facts.ts';
-import { inodeOf } from './socket-file.ts';
+import { inodeOf } from '../socket/socket-file.ts';
 import { askUnixDiag, unixDiag } from './unix-diag.ts';
 import { AF_UNIX } from '../libc/socket-numbers.ts';
 

@@ -1,6 +1,6 @@
 // How many connections wait to be accepted, and how many may: asked of the kernel in
 // microseconds, without /proc.
-import type { ListenSocket } from './listen-socket.ts';
+import type { ListenSocket } from '../socket/listen-socket.ts';
 import { socketOption } from './socket-facts.ts';
 import { tcpQueue } from './tcp-facts.ts';
 import { askUnixDiag, unixDiag } from './unix-diag.ts';

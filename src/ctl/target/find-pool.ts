@@ -1,18 +1,18 @@
 // From a TARGET to the one pool that it names, by the base directories. What is
 // found in a PID file is only a name to look a pool up by.
 import { basename, dirname, join } from 'node:path';
-import { SpawnFcgiError } from '../core/errors.ts';
-import { noProcess } from '../core/no-process.ts';
-import { baseDirectories, type RuntimeDirectories } from '../sys/file/base-directories.ts';
-import { findForeignPool, findForeignPools } from '../sys/file/foreign-pools.ts';
+import { SpawnFcgiError } from '../../core/errors.ts';
+import { noProcess } from '../../core/no-process.ts';
+import { baseDirectories, type RuntimeDirectories } from '../../sys/file/base-directories.ts';
+import { findForeignPool, findForeignPools } from '../../sys/file/foreign-pools.ts';
 import {
   readPath,
   readPoolDirectory,
   type PoolDirectory,
   type PoolEntry,
-} from '../sys/file/pool-directory.ts';
-import { isProcess } from '../sys/proc/process-look.ts';
-import { resolveLinks } from '../sys/path/resolve-links.ts';
+} from '../../sys/file/pool-directory.ts';
+import { isProcess } from '../../sys/proc/process-look.ts';
+import { resolveLinks } from '../../sys/path/resolve-links.ts';
 import { maxPort, parseEndpoint, parseTarget } from './parse-target.ts';
 import {
   describeEntry,
@@ -23,10 +23,10 @@ import {
   type Pool,
   type Proved,
 } from './pools.ts';
-import { printable } from '../core/text/printable.ts';
+import { printable } from '../../core/text/printable.ts';
 import { addressesOf } from './ip-addresses.ts';
 import { refuseDirectory, refuseMisguidance, refusePermission, refuseUsage } from './refuse-target.ts';
-import { ctlStatus } from './statuses.ts';
+import { ctlStatus } from '../statuses.ts';
 
 /** The pools of this machine as far as the caller may look. */
 export class PoolFinder {

@@ -1,11 +1,11 @@
 // Why a TARGET leads to no pool, or to none that the caller may act on, with the exit status of each reason.
 import { resolve } from 'node:path';
-import { SpawnFcgiError } from '../core/errors.ts';
-import { printable } from '../core/text/printable.ts';
-import { anybody, guideOf, nameForRoot } from '../sys/path/path-guide.ts';
+import { SpawnFcgiError } from '../../core/errors.ts';
+import { printable } from '../../core/text/printable.ts';
+import { anybody, guideOf, nameForRoot } from '../../sys/path/path-guide.ts';
 import { parseTarget } from './parse-target.ts';
 import { describeEntry, describeUser, type Pool } from './pools.ts';
-import { ctlStatus } from './statuses.ts';
+import { ctlStatus } from '../statuses.ts';
 
 /**
  * What another user can put at a path, at any moment, must not make root act on a pool that is not that user's: there a

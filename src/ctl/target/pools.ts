@@ -1,9 +1,9 @@
 // Pools as spawn-fcgictl knows them: living ones and those that a killed supervisor left, which of several is meant, and
 // what they are called in a message.
-import type { SocketOwner } from '../control/client.ts';
-import type { PoolState, WorkerRecord } from '../core/pool-state.ts';
-import type { PoolEntry } from '../sys/file/pool-directory.ts';
-import { printable } from '../core/text/printable.ts';
+import type { SocketOwner } from '../../control/client.ts';
+import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
+import type { PoolEntry } from '../../sys/file/pool-directory.ts';
+import { printable } from '../../core/text/printable.ts';
 
 /** A worker that a killed supervisor left, with the processes of its session. */
 export interface Orphan extends WorkerRecord {

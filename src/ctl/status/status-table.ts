@@ -1,8 +1,8 @@
 // The table of `spawn-fcgictl status`: a heading line a pool, a row a worker. Pure.
-import type { PoolStatus, SocketHolderStatus, WorkerStatus } from '../control/protocol.ts';
+import type { PoolStatus, SocketHolderStatus, WorkerStatus } from '../../control/protocol.ts';
 import { describeLoss, judgeHealth } from './health.ts';
-import { printable } from '../core/text/printable.ts';
-import { cutEnd, cutStart, widthOf } from './printable.ts';
+import { printable } from '../../core/text/printable.ts';
+import { cutEnd, cutStart, widthOf } from '../print/printable.ts';
 
 /** What the client measures of a worker; null where there was nothing to measure. */
 export interface WorkerUsage {

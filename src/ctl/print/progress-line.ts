@@ -1,9 +1,9 @@
 // One line on a terminal's stderr that says what a long wait is at; nothing in a pipe.
 import { isatty } from 'node:tty';
 import { writeFully } from './write-fully.ts';
-import { printable } from '../core/text/printable.ts';
+import { printable } from '../../core/text/printable.ts';
 import { cutEnd } from './printable.ts';
-import { formatDuration } from './status-table.ts';
+import { formatDuration } from '../status/status-table.ts';
 
 const tickMs = 1000;
 const clearLine = '\r\x1b[K';

@@ -1,10 +1,10 @@
 // What users of spawn-fcgictl see: results on stdout, `spawn-fcgictl: TEXT` on stderr.
 // Text of others has been made printable before.
 import { getSystemErrorMessage } from 'node:util';
-import { SpawnFcgiError } from '../core/errors.ts';
-import { describeFailure } from '../core/text/failure-text.ts';
+import { SpawnFcgiError } from '../../core/errors.ts';
+import { describeFailure } from '../../core/text/failure-text.ts';
 import { writeFully } from './write-fully.ts';
-import { printable, printableLines } from '../core/text/printable.ts';
+import { printable, printableLines } from '../../core/text/printable.ts';
 
 export function printText(text: string): void {
   writeFully(1, text);

@@ -1,9 +1,9 @@
 // What is said of a pool whose supervisor was killed: to people, and as JSON. Pure.
-import { SpawnFcgiError } from '../core/errors.ts';
-import { describeEntry, type DeadPool, type Orphan } from './pools.ts';
-import { printable } from '../core/text/printable.ts';
+import { SpawnFcgiError } from '../../core/errors.ts';
+import { describeEntry, type DeadPool, type Orphan } from '../target/pools.ts';
+import { printable } from '../../core/text/printable.ts';
 import { formatBytes, formatDuration, formatTable, left, right, type WorkerUsage } from './status-table.ts';
-import { ctlStatus } from './statuses.ts';
+import { ctlStatus } from '../statuses.ts';
 
 export type MeasuredOrphan = Orphan & WorkerUsage & { readonly uptimeMs: number | null };
 export type MeasuredDeadPool = DeadPool & { readonly measured: readonly MeasuredOrphan[] };

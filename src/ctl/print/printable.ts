@@ -1,5 +1,5 @@
 // JSON and columns of text from files and from the server, safe for a terminal. Pure.
-import { unprintable } from '../core/text/printable.ts';
+import { unprintable } from '../../core/text/printable.ts';
 
 /** JSON with what its own escapes leave out escaped too; newlines of its layout stay. */
 export function printableJson(value: unknown): string {
