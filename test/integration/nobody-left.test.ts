@@ -1,7 +1,7 @@
 // "Stopped" is said when a look has shown that nobody is left, not when nobody was seen.
 import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { atEnd } from '../helpers/cleanup.ts';
 import { oursPath, startPool, type Pool } from '../helpers/command-under-test.ts';
@@ -29,23 +29,24 @@ async function startLeaving(
   actions: readonly string[],
   { command = oursPath, front = [] }: { command?: string; front?: readonly string[] } = {},
 ): Promise<Pool> {
-  const app = join(place.dir, 'leaving');
+  // A name of its own (a place's is unique): who forks and ends all the time can be ended by nothing else.
+  const app = join(place.dir, basename(place.dir).slice(-15));
   copyFileSync(program, app);
   const pids = join(place.dir, 'pids');
   writeFileSync(pids, '');
   chmodSync(pids, 0o666);
   const own = ['--state-dir', place.stateDir, '--log', place.log, '--log-format', 'json'];
-  atEnd(() => killRunaways(app));
+  atEnd(() => killRunaways(place, app));
   const all = ['-s', place.socket, ...own, ...options, '--', app, `pids=${pids}`, ...actions];
   return startPool([...front, ...all], { cwd: place.dir, command });
 }
 
 /** One look may miss them. */
-async function killRunaways(app: string): Promise<void> {
+async function killRunaways(place: Place, app: string): Promise<void> {
   const isOver = (): boolean => {
-    const left = allStats().filter(({ comm, state }) => comm === 'leaving' && state !== 'Z');
+    const left = allStats().filter(({ comm, state }) => comm === basename(app) && state !== 'Z');
     for (const { pid, startTime } of left) signalProcess(pid, startTime, 'SIGKILL');
-    return !hasListener(app.replace(/leaving$/, 'run/app.sock')) && left.length === 0;
+    return !hasListener(place.socket) && left.length === 0;
   };
   await waitFor('the end of runaways', isOver);
 }

@@ -92,18 +92,24 @@ describe.for(['unix', 'tcp'] as const)('a %s socket', (kind) => {
   });
 });
 
-test('a TCP socket beside another one that gets its connections leads elsewhere', async () => {
+/** Another socket on 127.0.0.1 and the same port; false: that port is in use there. */
+function listenBeside({ descriptor, target }: Awaited<ReturnType<typeof listenSomewhere>>): boolean {
   const SO_REUSEPORT = 15;
-  const wide = await listenSomewhere('tcp', 16, '0.0.0.0');
-  expect(setRawOption(wide.descriptor, SOL_SOCKET, SO_REUSEPORT, intOf(1))).toBe(true);
+  expect(setRawOption(descriptor, SOL_SOCKET, SO_REUSEPORT, intOf(1))).toBe(true);
   const thief = libc.socket(2, 1, 0);
   atEnd(() => void libc.close(thief));
   setRawOption(thief, SOL_SOCKET, SO_REUSEPORT, intOf(1));
   const bytes = Buffer.alloc(16);
   bytes.writeUInt16LE(2);
-  bytes.writeUInt16BE('port' in wide.target ? wide.target.port : 0, 2);
+  bytes.writeUInt16BE('port' in target ? target.port : 0, 2);
   bytes.writeUInt32BE(0x7f000001, 4);
-  expect(libc.bind(thief, bytes, bytes.length)).toBe(0);
-  expect(libc.listen(thief, 16)).toBe(0);
+  return libc.bind(thief, bytes, bytes.length) === 0 && libc.listen(thief, 16) === 0;
+}
+
+test('a TCP socket beside another one that gets its connections leads elsewhere', async () => {
+  const wide = await waitFor('a port whose 127.0.0.1 no connection of somebody else has', async () => {
+    const listening = await listenSomewhere('tcp', 16, '0.0.0.0');
+    return listenBeside(listening) && listening;
+  });
   expect(reachOf({ socket: wide, path: undefined })).toEqual({ kind: 'elsewhere' });
 });

@@ -31,7 +31,8 @@ export class StrayHolders implements SocketHolders {
 
   amongOrphans(): HolderLook {
     const { found, isCertain } = this.#descendants.look();
-    return { holders: this.#holdersAmong(found), isCertain };
+    const { holders, isMissed } = this.#holdersAmong(found);
+    return { holders, isCertain: isCertain && !isMissed };
   }
 
   /** Workers' sessions are left out by a call each that costs next to nothing. */
@@ -45,20 +46,31 @@ export class StrayHolders implements SocketHolders {
       return stat && isRunning(stat) ? [stat] : [];
     });
     const ours = outside.filter((stat) => this.#descendants.ancestorOf(stat) !== undefined);
-    return { holders: this.#holdersAmong(ours), isCertain: this.#proc.failures === failures };
+    const { holders, isMissed } = this.#holdersAmong(ours);
+    return { holders, isCertain: this.#proc.failures === failures && !isMissed };
   }
 
-  #holdersAmong(stats: readonly ProcessStat[]): SocketHolder[] {
+  /** `isMissed`: one has ended meanwhile, or shows no descriptors on his way out: he may have forked one unseen. */
+  #holdersAmong(stats: readonly ProcessStat[]): { holders: SocketHolder[]; isMissed: boolean } {
+    let isMissed = false;
     const bySession = new Map<number, SocketHolder>();
     for (const stat of stats) {
       const { pid, session, startTime, comm } = stat;
       if (bySession.has(session) || this.#isLeft(session) || this.#isSpared(stat)) continue;
-      if (holds(this.#proc, pid, this.#inodes) !== true) continue;
+      if (holds(this.#proc, pid, this.#inodes) !== true) {
+        isMissed ||= this.#hasEnded(stat);
+        continue;
+      }
       const ancestor = this.#descendants.ancestorOf(stat);
       const worker = ancestor === process.pid ? undefined : ancestor;
       bySession.set(session, { pid, session, startTime, name: comm, worker });
     }
-    return [...bySession.values()];
+    return { holders: [...bySession.values()], isMissed };
+  }
+
+  #hasEnded({ pid, startTime }: ProcessStat): boolean {
+    const stat = this.#proc.stat(pid);
+    return stat?.startTime !== startTime || stat.isExiting || !isRunning(stat);
   }
 
   #isSpared(stat: ProcessStat): boolean {
