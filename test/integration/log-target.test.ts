@@ -162,7 +162,7 @@ describe('the file of --log, when the start fails,', () => {
 
   test('stays if another pool has it by now, or lines are in it', () => {
     const { log } = makePlace();
-    const options = { format: 'human', name: 'app' } as const;
+    const options = { format: 'human', name: 'app', address: log, pid: process.pid } as const;
     const undo: (() => boolean)[] = [];
     const open = (): ReturnType<typeof fileLog> =>
       fileLog(log, { uid: 0, gid: 0, userName: undefined }, options, (_file, one) => undo.push(one));

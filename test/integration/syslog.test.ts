@@ -38,6 +38,17 @@ describe('events in the background', () => {
     );
   });
 
+  test('are whole JSON objects but for the time, which syslogd has', async (ctx) => {
+    needNamespaces(ctx);
+    const { place, dev } = makeDev();
+    const syslogd = startSyslogd(join(dev, 'log'));
+    const { pid } = await startWithDev(place, dev, ['--log-format', 'json']);
+    const [line = ''] = await waitFor('the first event', () => nonEmpty(syslogd.take()));
+    const { socket: address } = place;
+    const whose = { v: 1, name: 'app', address, pid, severity: 'notice' };
+    expect(JSON.parse(line.slice(line.indexOf('{')))).toEqual({ ...whose, event: 'pool-up', workers: 1 });
+  });
+
   test('go to a syslogd that came later, and to its successor', async (ctx) => {
     needNamespaces(ctx);
     const { place, dev } = makeDev();
@@ -190,7 +201,7 @@ test('a syslogd with a stream socket gets its lines ended by NUL', async () => {
   const server = createServer((connection) => connection.on('data', (chunk) => (received += String(chunk))));
   await new Promise<void>((resolve) => server.listen(path, resolve));
   atEnd(() => void server.close());
-  const log = syslogLog({ format: 'human', name: 'app' }, path);
+  const log = syslogLog({ format: 'human', name: 'app', address: path, pid: process.pid }, path);
   log.write({ event: 'stopped' });
   log.write({ event: 'logs-reopened' });
   await waitFor('both lines', () => received.split('\0').length === 3);

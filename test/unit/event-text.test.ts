@@ -1,5 +1,7 @@
 // Supervisor events as one line each, and how urgent each is.
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { eventFacts } from '../../src/core/text/event-json.ts';
 import { describeEvent } from '../../src/core/text/event-text.ts';
 import { severityOf, type Severity } from '../../src/core/text/event-severity.ts';
 import type { PoolEvent } from '../../src/core/text/pool-event.ts';
@@ -203,6 +205,22 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
 test.each(lines)('%j is of severity %s and reads: %s', (event, severity, line) => {
   expect(severityOf(event)).toBe(severity);
   expect(describeEvent(event)).toBe(line);
+});
+
+test('the page of events has every field of theirs in its row, and those of all', () => {
+  const page = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8');
+  const rows = page.split('\n').filter((line) => line.startsWith('|'));
+  const whose = { name: 'app', address: '/run/a', pid: 1 };
+  const missing = lines.flatMap(([event]) => {
+    const common = Object.keys(eventFacts({ event: 'stopped' }, whose, new Date()));
+    const row = rows.find((line) => line.split('|')[1]?.includes(`\`${event.event}\``)) ?? '';
+    const fields = Object.keys(event).filter((field) => field !== 'event');
+    return [
+      ...fields.filter((field) => !row.includes(`\`${field}\``)).map((field) => `${event.event}: ${field}`),
+      ...common.filter((field) => !page.includes(`| \`${field}\` |`)),
+    ];
+  });
+  expect(missing).toEqual([]);
 });
 
 test.each<PoolEvent>([

@@ -7,6 +7,7 @@ import type { Caller } from '../../sys/process/caller.ts';
 import type { LogOptions } from '../../sys/log/event-lines.ts';
 import { fileLog, syslogLog } from '../../sys/log/event-log.ts';
 import { streamLog, takeDescriptor } from '../../sys/log/stream-log.ts';
+import type { Place } from './find-place.ts';
 import type { Users } from './resolve-users.ts';
 import type { Foreseen } from './socket-owner.ts';
 import type { Given } from '../start-given.ts';
@@ -48,9 +49,9 @@ export interface Logged extends Foreseen {
 
 export function openEventLog(
   byDefault: DefaultLog,
-): Step<Pick<Given, 'config' | 'logDescriptor' | 'journal'> & Users, Logged> {
-  return ({ config, logDescriptor, journal, identity }) => {
-    const options = { format: config.logFormat, name: config.name };
+): Step<Pick<Given, 'config' | 'logDescriptor' | 'journal'> & Users & Pick<Place, 'address'>, Logged> {
+  return ({ config, logDescriptor, journal, identity, address }) => {
+    const options = { format: config.logFormat, name: config.name, address, pid: process.pid };
     const { logFile } = config;
     if (logFile === undefined)
       return { log: byDefault.open(options), laterHints: byDefault.describeProblem() };

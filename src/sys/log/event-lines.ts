@@ -1,12 +1,11 @@
 // An event as a line, and the count of those that nobody took.
+import { eventFacts, type EventSource } from '../../core/text/event-json.ts';
 import { describeEvent } from '../../core/text/event-text.ts';
-import { severityOf } from '../../core/text/event-severity.ts';
 import type { PoolEvent } from '../../core/text/pool-event.ts';
 import type { EventLog } from '../../core/machine.ts';
 
-export interface LogOptions {
+export interface LogOptions extends EventSource {
   readonly format: 'human' | 'json';
-  readonly name: string;
 }
 
 /** Counts the events that `write` could not hand over, and says so with the next one that it can. */
@@ -27,11 +26,7 @@ export function countLosses(write: (event: PoolEvent) => boolean): EventLog['wri
 
 /** `time` is for people; in JSON there always is one. */
 export function formatLine(event: PoolEvent, options: LogOptions, time: Date | undefined): string {
-  if (options.format === 'json') {
-    const when = (time ?? new Date()).toISOString();
-    const facts = { time: when, name: options.name, pid: process.pid, severity: severityOf(event), ...event };
-    return `${JSON.stringify(facts)}\n`;
-  }
+  if (options.format === 'json') return `${JSON.stringify(eventFacts(event, options, time ?? new Date()))}\n`;
   const prefix = time ? `${time.toISOString()} ` : '';
-  return `${prefix}spawn-fcgi[${process.pid}] ${options.name}: ${describeEvent(event)}\n`;
+  return `${prefix}spawn-fcgi[${options.pid}] ${options.name}: ${describeEvent(event)}\n`;
 }

@@ -2,6 +2,7 @@
 // the drop of privileges and used by descriptor afterwards.
 import { constants, fchownSync, writeSync } from 'node:fs';
 import { errnoOf, SpawnFcgiError } from '../../core/errors.ts';
+import { eventFacts } from '../../core/text/event-json.ts';
 import { describeEvent } from '../../core/text/event-text.ts';
 import { severityOf, type Severity } from '../../core/text/event-severity.ts';
 import { countLosses, formatLine, type LogOptions } from './event-lines.ts';
@@ -125,7 +126,10 @@ export function syslogLog(options: LogOptions, path?: string): EventLog {
   const syslog = new Syslog(`spawn-fcgi/${options.name}`, path);
   return {
     write: countLosses((event) => {
-      const text = options.format === 'json' ? JSON.stringify(event) : describeEvent(event);
+      const text =
+        options.format === 'json'
+          ? JSON.stringify(eventFacts(event, options, undefined))
+          : describeEvent(event);
       return syslog.write(syslogLevel[severityOf(event)], text);
     }),
     reopen: () => undefined,
