@@ -46,7 +46,7 @@ export class OrphansEnd {
     this.#state = state;
     this.#entrance = entrance;
     this.#freezer = new SessionFreezer(proc, entrance.socket);
-    const left = new SessionLeftovers(proc, undefined, entrance.socket.inode);
+    const left = new SessionLeftovers(proc, undefined, entrance.socket);
     this.#sessions = adoptedSessions(proc, this.#freezer, left);
     this.#options = options;
     this.#endAtMs = systemClock.nowMs() + state.stopTimeoutMs;

@@ -65,12 +65,12 @@ export class PoolMachine implements Machine {
     this.log = log;
     this.records = features;
     this.#descendants = proc && new Descendants(proc, journal.guardPid);
-    const left = proc && new SessionLeftovers(proc, this.#descendants, socket.inode);
+    const left = proc && new SessionLeftovers(proc, this.#descendants, socket);
     this.sessions = workerSessions(proc, freezer, left);
     this.adoptedSessions = adoptedSessions(proc, freezer, left);
     this.socketHolders =
       proc && this.#descendants
-        ? new StrayHolders(proc, this.#descendants, socket.inode, (session) => left?.has(session) === true)
+        ? new StrayHolders(proc, this.#descendants, socket, (session) => left?.has(session) === true)
         : { amongOrphans: nobody, amongAll: nobody, spare: () => undefined };
     this.sharedSocket = new SocketState(socket, config.backlog, () => records.door.isShut);
     this.stopGuard = new StopGuardProcess(proc, prepared.nowhere, (message) =>

@@ -56,7 +56,7 @@ class UnsupervisedRun {
       caller.fileLimit,
     );
     this.#descendants = proc && new Descendants(proc, journal.guardPid);
-    const left = proc && new SessionLeftovers(proc, this.#descendants, socket.inode);
+    const left = proc && new SessionLeftovers(proc, this.#descendants, socket);
     this.#sessions = workerSessions(proc, new SessionFreezer(proc, socket), left);
   }
 

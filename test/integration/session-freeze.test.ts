@@ -116,6 +116,13 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     expect((await waitForExit(worker)).signal).toBe(SIGKILL);
   });
 
+  test('a worker that waits on the socket before the one that was bound anew waits, too', async () => {
+    const [{ socket }, { socket: fresh }] = [await place(kind), await place(kind)];
+    const worker = await startIdle(socket, ['serve']);
+    await end(new SessionFreezer(proc, { ...fresh, formerInode: socket.inode }), worker, 'kill-waiting');
+    expect((await waitForExit(worker)).signal).toBe(SIGKILL);
+  });
+
   test('connections of its own to others do not make a worker busy', async () => {
     const { socket, freezer } = await place(kind);
     const other = await listenSomewhere('unix');

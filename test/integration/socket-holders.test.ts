@@ -1,6 +1,15 @@
 // Who has left the session of a worker and keeps the listening socket answers requests as well: named, and ended with
 // the pool or with its generation. Others who hold it, or have left without it, are none of ours.
-import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmdirSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -40,20 +49,29 @@ async function startLeaving(
   options: readonly string[] = [],
 ): Promise<[Pool, holder: number]> {
   const pool = await startAgain(action, options);
+  return [pool, await holderOf()];
+}
+
+async function holderOf(): Promise<number> {
   const [holder = 0] = await waitForPids(pidsOf(place));
   const startTime = readStat(holder)?.startTime ?? 0;
   atEnd(() => signalProcess(holder, startTime, 'SIGKILL'));
-  return [pool, holder];
+  return holder;
 }
 
 function startAgain(action: string, options: readonly string[] = []): Promise<Pool> {
-  const [once, leaving] = [join(place.dir, 'once'), join(place.dir, 'leaving')];
+  const [once, leaving] = [onceDirectory(), join(place.dir, 'leaving')];
   writeFileSync(
     app(),
     `#!/bin/sh\nmkdir '${once}' 2>/dev/null && exec '${leaving}' pids='${pidsOf(place)}' ${action} serve\nexec '${leaving}' serve\n`,
   );
   chmodSync(app(), 0o755);
   return startPool(commandOf(options), { cwd: place.dir });
+}
+
+/** There: no worker leaves any more. */
+function onceDirectory(): string {
+  return join(place.dir, 'once');
 }
 
 function app(): string {
@@ -131,6 +149,35 @@ describe.for(ways)('who has left by "%s"', (way) => {
     expect(await ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
     expect(isAlive(holder)).toBe(false);
     await expectNothingLeft(place);
+  });
+});
+
+describe('where a lost socket was bound anew', () => {
+  test('who has left with the new one is in status, and gone when the pool is said to be stopped', async () => {
+    mkdirSync(onceDirectory());
+    const pool = await startAgain('daemon');
+    // The next worker is the one who leaves somebody.
+    rmdirSync(onceDirectory());
+    unlinkSync(place.socket);
+    expect(await ctl(place.stateDir, ['restart', place.socket])).toMatchObject({ status: 0 });
+    expect(events(place, 'socket-renewed')).toHaveLength(1);
+    const holder = await holderOf();
+    const { stdout } = await ctl(place.stateDir, ['status', '--json', place.socket]);
+    expect(JSON.parse(stdout)).toMatchObject([{ socketHolders: [{ pid: holder, name: 'leaving' }] }]);
+    process.kill(pool.pid, 'SIGTERM');
+    await waitFor('the end of the supervisor', () => !isAlive(pool.pid));
+    expect(isAlive(holder)).toBe(false);
+    expect(await ask()).toBeUndefined();
+    await expectNothingLeft(place);
+  });
+
+  test.for(['restart', 'reload'])('who has left with the old one ends in the %s', async (operation) => {
+    const [pool, holder] = await startLeaving('daemon');
+    unlinkSync(place.socket);
+    expect(await ctl(place.stateDir, [operation, place.socket])).toMatchObject({ status: 0 });
+    await expectGone(holder);
+    expect(await ask()).toBeGreaterThan(0);
+    await endPool(place, pool);
   });
 });
 

@@ -5,6 +5,7 @@ import { DescriptorLender } from '../connection/descriptor-lender.ts';
 import { E, libc } from '../libc/libc.ts';
 import { AF_UNIX } from '../libc/socket-numbers.ts';
 import type { ListenSocket } from '../socket/listen-socket.ts';
+import { inodesOf } from '../socket/socket-inodes.ts';
 import { isRunning } from './process-stat.ts';
 import type { ProcFs } from './proc-fs.ts';
 import { isHungUp, localAddress, socketOption, unreadBytes } from '../socket-state/socket-facts.ts';
@@ -51,6 +52,7 @@ export function* connectionsOf(
   }
   const lender = new DescriptorLender(pid);
   const own = localAddress(listening.descriptor);
+  const shared = inodesOf(listening);
   /** Sockets that may not be borrowed, by inode. */
   const withheld: string[] = [];
   try {
@@ -62,7 +64,7 @@ export function* connectionsOf(
       }
       if (typeof link === 'number' || !link.startsWith('socket:[')) continue;
       const inode = link.slice(8, -1);
-      if (inode === listening.inode || inode === listening.formerInode) continue;
+      if (shared.has(inode)) continue;
       const borrowed = lender.borrow(Number(name));
       // Closed or ended meanwhile.
       if (borrowed === -E.BADF || borrowed === -E.SRCH) continue;

@@ -67,7 +67,8 @@ export function readinessOfAny(proc: ProcFs, pids: readonly number[], listening:
 }
 
 function processReadiness(proc: ProcFs, pid: number, listening: ListenSocket): Waiting {
-  const waits = processWaits(proc, pid, listening);
+  // Who waits on the one before a socket that was bound anew is there for nobody.
+  const waits = processWaits(proc, pid, new Set([listening.inode]));
   if (waits === 'yes') return 'yes';
   const held = accepted(proc, pid, listening);
   if (held === 'open' || held === 'hung-up') return 'yes';
@@ -85,11 +86,14 @@ export function blocksInAccept(proc: ProcFs, leader: number, { inode }: ListenSo
   );
 }
 
-/** Whether a thread of this one process waits for the next connection. Ask before it is stopped: arm64 does not tell then. */
-export function processWaits(proc: ProcFs, pid: number, listening: ListenSocket): Waiting {
+/**
+ * Whether a thread of this one process waits for the next connection on one of these sockets. Ask before it is stopped:
+ * arm64 does not tell then.
+ */
+export function processWaits(proc: ProcFs, pid: number, inodes: ReadonlySet<string>): Waiting {
   let answer: Waiting = 'no';
   for (const task of proc.list(`${pid}/task`)) {
-    const waits = threadWaits(proc, pid, task, listening.inode);
+    const waits = threadWaits(proc, pid, task, inodes);
     if (waits === 'only' || waits === 'also') return 'yes';
     if (waits === 'unknown') answer = 'unknown';
   }
@@ -100,15 +104,15 @@ export function processWaits(proc: ProcFs, pid: number, listening: ListenSocket)
  * Whether this one process does nothing until the next connection comes: a thread waits for that and for
  * nothing else, and all others wait for one another. What they had begun they have ended, or forgotten.
  */
-export function processRests(proc: ProcFs, pid: number, listening: ListenSocket): boolean {
-  const threads = proc.list(`${pid}/task`).map((task) => threadWaits(proc, pid, task, listening.inode));
+export function processRests(proc: ProcFs, pid: number, inodes: ReadonlySet<string>): boolean {
+  const threads = proc.list(`${pid}/task`).map((task) => threadWaits(proc, pid, task, inodes));
   return threads.includes('only') && threads.every((waits) => waits === 'only' || waits === 'thread');
 }
 
 /** What a thread waits for: `only` the next connection, `also` that, another `thread`, or it does something `else`. */
 type ThreadWaits = 'only' | 'also' | 'thread' | 'else' | 'unknown';
 
-function threadWaits(proc: ProcFs, pid: number, task: string, inode: string): ThreadWaits {
+function threadWaits(proc: ProcFs, pid: number, task: string, inodes: ReadonlySet<string>): ThreadWaits {
   const text = proc.readText(`${pid}/task/${task}/syscall`);
   if (text === undefined) return isThere(proc, pid, task) ? 'unknown' : 'else';
   const fields = text.split(' ');
@@ -116,7 +120,7 @@ function threadWaits(proc: ProcFs, pid: number, task: string, inode: string): Th
   if (fields.length < 9) return 'else';
   // Another ABI numbers its calls differently: a 32-bit program, by its stack.
   if (BigInt(fields[7] ?? 0) < 1n << 32n) return 'unknown';
-  const isSocket = (fd: number): boolean => socketInode(proc, pid, fd) === inode;
+  const isSocket = (fd: number): boolean => inodes.has(socketInode(proc, pid, fd) ?? '');
   switch (calls.get(Number(fields[0]))) {
     case undefined:
       return 'else';
@@ -129,7 +133,7 @@ function threadWaits(proc: ProcFs, pid: number, task: string, inode: string): Th
     case 'epoll':
       return among(
         epollInodes(proc, pid, Number(fields[1])),
-        (other) => other === BigInt(inode).toString(16),
+        (other) => inodes.has(String(BigInt(`0x${other}`))),
       );
     case 'poll':
       return among(polled(pid, BigInt(fields[1] ?? 0), Number(fields[2])), isSocket);

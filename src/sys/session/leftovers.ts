@@ -6,6 +6,7 @@ import type { Descendants } from './descendants.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
 import { isRunning, type ProcessStat } from '../proc/process-stat.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
+import { inodesOf, type SocketInodes } from '../socket/socket-inodes.ts';
 import { SessionScan } from './session-scan.ts';
 import { holds } from './socket-holders.ts';
 
@@ -33,14 +34,14 @@ const looksAtStrangers = 5;
 export class SessionLeftovers {
   readonly #proc: ProcFs;
   readonly #descendants: Descendants | undefined;
-  readonly #inodes: ReadonlySet<string>;
+  readonly #listening: SocketInodes;
   readonly #ended = new Map<number, EndedSession>();
 
-  /** `descendants`: of a process that adopts what its workers leave; `inode`: of the listening socket. */
-  constructor(proc: ProcFs, descendants: Descendants | undefined, inode: string) {
+  /** `descendants`: of a process that adopts what its workers leave. */
+  constructor(proc: ProcFs, descendants: Descendants | undefined, listening: SocketInodes) {
     this.#proc = proc;
     this.#descendants = descendants;
-    this.#inodes = new Set([inode]);
+    this.#listening = listening;
   }
 
   /** Our child has ended, and was waited for just now: while we did that nobody else can have got its number. */
@@ -186,7 +187,7 @@ export class SessionLeftovers {
     if (this.#isAnothers(ended)) return false;
     if (Number(stat.startTime) < ended.endTick) return true;
     if (ended.isBelow && this.#descendants?.areOfWorkers) return true;
-    return holds(this.#proc, stat.pid, this.#inodes) === true;
+    return holds(this.#proc, stat.pid, inodesOf(this.#listening)) === true;
   }
 
   /** A new process has the number: nobody of the old session is left. */

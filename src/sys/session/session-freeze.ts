@@ -6,6 +6,7 @@ import type { EndOfIdle, IdleVerdict } from '../../core/machine.ts';
 import { accepted, connectionsOf, type Connection, type Held } from '../proc/accepted-connection.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
 import type { ListenSocket } from '../socket/listen-socket.ts';
+import { inodesOf } from '../socket/socket-inodes.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
 import { SessionScan, sessionOf } from './session-scan.ts';
 import { actsOnTermAlone } from '../process/term-disposition.ts';
@@ -115,11 +116,11 @@ export class SessionFreezer {
   }
 
   #rests(pid: number): boolean {
-    return this.#proc !== undefined && processRests(this.#proc, pid, this.#listening);
+    return this.#proc !== undefined && processRests(this.#proc, pid, inodesOf(this.#listening));
   }
 
   #waits(pid: number): boolean {
-    return this.#proc !== undefined && processWaits(this.#proc, pid, this.#listening) === 'yes';
+    return this.#proc !== undefined && processWaits(this.#proc, pid, inodesOf(this.#listening)) === 'yes';
   }
 }
 

@@ -4,23 +4,28 @@ import type { HolderLook, SocketHolder, SocketHolders } from '../../core/machine
 import type { Descendants } from './descendants.ts';
 import { isRunning, type ProcessStat } from '../proc/process-stat.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
+import { inodesOf, type SocketInodes } from '../socket/socket-inodes.ts';
 import { sessionOf } from './session-scan.ts';
 import { holds } from './socket-holders.ts';
 
 export class StrayHolders implements SocketHolders {
   readonly #proc: ProcFs;
   readonly #descendants: Descendants;
-  readonly #inodes: ReadonlySet<string>;
+  readonly #listening: SocketInodes;
   /** With their start times: the number may be another's later. */
   readonly #spared = new Map<number, string>();
   /** Whether these are left of the session of a worker that has ended, which others see to. */
   readonly #isLeft: (session: number) => boolean;
 
-  /** `inode`: of the listening socket. */
-  constructor(proc: ProcFs, descendants: Descendants, inode: string, isLeft: (session: number) => boolean) {
+  constructor(
+    proc: ProcFs,
+    descendants: Descendants,
+    listening: SocketInodes,
+    isLeft: (session: number) => boolean,
+  ) {
     this.#proc = proc;
     this.#descendants = descendants;
-    this.#inodes = new Set([inode]);
+    this.#listening = listening;
     this.#isLeft = isLeft;
   }
 
@@ -54,10 +59,11 @@ export class StrayHolders implements SocketHolders {
   #holdersAmong(stats: readonly ProcessStat[]): { holders: SocketHolder[]; isMissed: boolean } {
     let isMissed = false;
     const bySession = new Map<number, SocketHolder>();
+    const inodes = inodesOf(this.#listening);
     for (const stat of stats) {
       const { pid, session, startTime, comm } = stat;
       if (bySession.has(session) || this.#isLeft(session) || this.#isSpared(stat)) continue;
-      if (holds(this.#proc, pid, this.#inodes) !== true) {
+      if (holds(this.#proc, pid, inodes) !== true) {
         isMissed ||= this.#hasEnded(stat);
         continue;
       }
