@@ -17,9 +17,11 @@ export class Strays {
     this.#options = options;
   }
 
-  /** Where nobody is left but orphans, or only those matter. */
-  amongOrphans(): HolderLook {
-    return this.#tell(this.#options.holders.amongOrphans());
+  /** Where nobody is left but orphans, or only those matter. `end`: before they are told of, since we may be killed over that. */
+  amongOrphans(end?: (holders: readonly SocketHolder[]) => void): HolderLook {
+    const look = this.#options.holders.amongOrphans();
+    end?.(look.holders);
+    return this.#tell(look);
   }
 
   amongAll(): HolderLook {

@@ -161,10 +161,11 @@ export class WorkerEnds {
 
   /** Those that are nobody's child any more; the result: a look has shown that there are no others. */
   endStrays(): boolean {
-    const { holders, isCertain } = this.#strays.amongOrphans();
     const known = new Set(this.#adopted.pids);
-    this.endAdopted(holders.filter(({ pid }) => !known.has(pid)));
-    if (this.#context.life.state.kind === 'killing' && holders.length > 0) this.#adopted.kill();
+    const { isCertain } = this.#strays.amongOrphans((holders) => {
+      this.endAdopted(holders.filter(({ pid }) => !known.has(pid)));
+      if (this.#context.life.state.kind === 'killing' && holders.length > 0) this.#adopted.kill();
+    });
     return isCertain;
   }
 
