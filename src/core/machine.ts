@@ -12,8 +12,11 @@ export interface Clock {
 }
 
 export interface Spawner {
-  /** Starts a worker of the generation: its PID, or the errno of fork or exec. The first one pins the generation. */
-  spawn(generation: number): { readonly pid: number } | { readonly errno: number };
+  /**
+   * Starts a worker of the generation for the slot: its PID, or the errno of fork or exec. The first one pins the
+   * generation.
+   */
+  spawn(generation: number, slot: number): { readonly pid: number } | { readonly errno: number };
   /** The file that the generation executes, for messages. */
   pathOf(generation: number): string;
   /** Lets go of what belongs to other generations. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { parseAddress, type BoundAddress } from '../core/pool-id.ts';
 import type { PoolState } from '../core/pool-state.ts';
-import { workerPidPath } from '../core/worker-pid-path.ts';
+import { forSlot } from '../core/slot-pattern.ts';
 import { fileType, removeIfSame, statAt } from '../sys/path/file-at.ts';
 import { resolveIdentity, setGroups, setUser } from '../sys/process/identity.ts';
 import { libc } from '../sys/libc/libc.ts';
@@ -114,7 +114,7 @@ function removeFiles(state: PoolState, { socket, door }: Entrance, files: PoolFi
   if (state.pidFile !== undefined) removePidFile(state.pidFile, state.pid);
   const { workerPidFile } = state;
   if (workerPidFile !== undefined)
-    for (const { slot, pid } of state.workers) removePidFile(workerPidPath(workerPidFile, slot), pid);
+    for (const { slot, pid } of state.workers) removePidFile(forSlot(workerPidFile, slot), pid);
   if (state.control !== undefined) removeSocket(join(base, state.control));
   files.release();
 }

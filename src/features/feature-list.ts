@@ -1,7 +1,8 @@
 // The features of one pool, asked in the order of the list.
 import { everyStep } from '../core/every-step.ts';
-import type { Feature } from '../core/feature.ts';
-import type { Evidence, Spawner, WorkerRecords } from '../core/machine.ts';
+import type { Feature, ProcessPlace, Variables } from './feature.ts';
+import type { Evidence, WorkerRecords } from '../core/machine.ts';
+import { withVariables, type OwnParts, type SpawnResult } from '../sys/process/spawn-worker.ts';
 
 /** Hooks of the pool's life, which cannot keep one another from their turn. */
 type LifeHook = 'beginning' | 'up' | 'serving' | 'stopping' | 'undo' | 'release';
@@ -21,21 +22,26 @@ export class FeatureList implements WorkerRecords {
 
   /** An environment with the variables of the features. */
   equip(environment: readonly Buffer[]): Buffer[] {
-    const variables = this.#features.flatMap((feature) => Object.entries(feature.variables ?? {}));
-    if (variables.length === 0) return [...environment];
-    const others = environment.filter((entry) => {
-      const text = entry.toString('latin1');
-      return !variables.some(([name]) => text.startsWith(`${name}=`));
-    });
-    return [...others, ...variables.map(([name, value]) => Buffer.from(`${name}=${value}`))];
+    const all = this.#features.map(({ variables }) => variables ?? {});
+    return withVariables(environment, Object.assign({}, ...all));
   }
 
-  /** Starts a process of the pool's program by `spawn`. */
-  start<T extends ReturnType<Spawner['spawn']>>(spawn: () => T): T {
-    for (const feature of this.#features) feature.starting?.();
-    const result = spawn();
-    for (const feature of this.#features) feature.begun?.('pid' in result ? result.pid : undefined);
+  /** Starts a process of the pool's program by `spawn`, which hears what that has and others do not. */
+  start(place: ProcessPlace, spawn: (own: OwnParts | undefined) => SpawnResult): SpawnResult {
+    for (const feature of this.#features) feature.starting?.(place);
+    const result = spawn(this.ownPartsOf(place));
+    const pid = 'pid' in result ? result.pid : undefined;
+    for (const feature of this.#features) feature.begun?.(pid, place);
     return result;
+  }
+
+  /** Undefined: it has what the others have. */
+  ownPartsOf(place: ProcessPlace): OwnParts | undefined {
+    const variables = this.#features.map((feature) => feature.variablesOf?.(place)).filter(isThere);
+    const streams = this.#features.map((feature) => feature.streamsOf?.(place)).filter(isThere);
+    if (variables.length + streams.length === 0) return undefined;
+    const own = variables.length === 0 ? {} : { variables: Object.assign({}, ...variables) as Variables };
+    return Object.assign(own, ...streams) as OwnParts;
   }
 
   evidenceOf(pid: number): Evidence | undefined {
@@ -87,4 +93,8 @@ export class FeatureList implements WorkerRecords {
     );
     all();
   }
+}
+
+function isThere<T>(value: T | undefined): value is T {
+  return value !== undefined;
 }

@@ -1,7 +1,7 @@
 // What the pool says of itself, to its log and to who waits at the control socket.
 import { describeEvent } from '../core/text/event-text.ts';
 import type { PoolEvent } from '../core/text/pool-event.ts';
-import type { Feature } from '../core/feature.ts';
+import type { Feature } from './feature.ts';
 import type { Clock, EventLog } from '../core/machine.ts';
 import { PlannedExits } from '../supervisor/planned-exits.ts';
 import type { FeatureList } from './feature-list.ts';

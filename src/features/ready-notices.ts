@@ -1,6 +1,6 @@
 // `--ready notify`: which workers have said READY=1. Listens only while somebody is
 // starting; at all other times the kernel drops what workers send.
-import type { Feature } from '../core/feature.ts';
+import type { Feature } from './feature.ts';
 import { NotifySocket } from '../sys/connection/notify-socket.ts';
 import type { ProcFs } from '../sys/proc/proc-fs.ts';
 

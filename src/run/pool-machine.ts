@@ -18,12 +18,13 @@ import { SessionLeftovers } from '../sys/session/leftovers.ts';
 import { attempt, E, libc } from '../sys/libc/libc.ts';
 import { Releases } from '../sys/path/release.ts';
 import type { SessionFreezer } from '../sys/session/session-freeze.ts';
-import { commandLineOf, workerEnvironment } from '../sys/process/spawn-worker.ts';
+import { commandLineOf, workerEnvironment, type Streams } from '../sys/process/spawn-worker.ts';
 import { StrayHolders } from '../sys/session/stray-holders.ts';
 import { StopGuardProcess } from '../sys/session/stop-guard.ts';
 import { readinessOf } from '../sys/proc/waiting.ts';
 import { adoptedSessions } from '../sys/session/adopted-sessions.ts';
 import { workerSessions } from '../sys/session/worker-sessions.ts';
+import type { ProcessPlace } from '../features/feature.ts';
 import type { FeatureList } from '../features/feature-list.ts';
 import type { PoolRecords } from '../features/records/pool-records.ts';
 import type { PreparedPool } from '../start/prepared-pool.ts';
@@ -82,7 +83,8 @@ export class PoolMachine implements Machine {
     };
     const releases = this.#createReleases();
     this.spawner = {
-      spawn: (generation) => features.start(() => releases.spawn(generation)),
+      spawn: (generation, slot) =>
+        features.start({ slot, role: 'worker' }, (own) => releases.spawn(generation, own)),
       pathOf: (generation) => releases.pathOf(generation),
       keepOnly: (generations) => releases.keepOnly(generations),
     };
@@ -112,13 +114,12 @@ export class PoolMachine implements Machine {
 
   #createReleases(): Releases {
     const { prepared, features } = this.#parts;
-    const { config, caller, journal, socket, nowhere, directory, proc } = prepared;
-    const [stdout, stderr] = config.model === 'background' ? [nowhere, nowhere] : [1, 2];
+    const { config, caller, journal, socket, directory, proc } = prepared;
     return new Releases({
       command: commandLineOf(config.program, caller),
       directory,
       environment: features.equip(workerEnvironment(caller.environment, config.phpChildren)),
-      streams: { stdin: socket.descriptor, stdout, stderr },
+      streams: { stdin: socket.descriptor, ...this.#outputs() },
       fileLimit: caller.fileLimit,
       oomScore: prepared.oomScore,
       onSpawn: (pid) => {
@@ -128,17 +129,31 @@ export class PoolMachine implements Machine {
     });
   }
 
+  /** Where workers' output goes if no feature says otherwise. */
+  #outputs(): Pick<Streams, 'stdout' | 'stderr'> {
+    const { config, nowhere } = this.#parts.prepared;
+    return config.model === 'background' ? { stdout: nowhere, stderr: nowhere } : { stdout: 1, stderr: 2 };
+  }
+
+  /** Whether nobody reads what a process beside the pool would print as a worker. */
+  readonly isOutputDiscarded = (): boolean => {
+    const { features, prepared } = this.#parts;
+    const { stdout, stderr } = { ...this.#outputs(), ...features.ownPartsOf(standIn) };
+    return stdout === prepared.nowhere && stderr === prepared.nowhere;
+  };
+
   #besideThePool(releases: Releases): PrivateWorkerOptions {
     const { prepared, features, records } = this.#parts;
-    const { config, proc, socket } = prepared;
+    const { proc, socket } = prepared;
     return {
-      spawnOn: (...where) => features.start(() => releases.spawnOn(...where)),
+      spawnOn: (generation, streams) =>
+        features.start(standIn, (own) => releases.spawn(generation, { ...own, ...streams })),
       poolSocket: socket,
       sessions: this.sessions,
       membersOf: this.membersOf,
       evidenceOn: (pid, own) =>
         features.evidenceOf(pid) ?? readinessOf(proc, pid, { ...own, file: undefined }),
-      isOutputDiscarded: config.model === 'background',
+      isOutputDiscarded: this.isOutputDiscarded,
       onSocket: (inode) => records.tryingOn(inode),
     };
   }
@@ -158,6 +173,9 @@ export class PoolMachine implements Machine {
     });
   }
 }
+
+/** A process beside the pool is as the first worker that a reload replaces. */
+const standIn: ProcessPlace = { slot: 0, role: 'trial' };
 
 /** Where nobody can look. */
 function nobody(): HolderLook {

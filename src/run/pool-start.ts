@@ -179,7 +179,8 @@ export class PoolStart implements StartVerdict {
   #explain(end: WorkerEnd, done: (hints: readonly string[]) => void): void {
     const { prepared, machine, supervisor } = this.#parts;
     const hints = explainStartFailure(prepared.config, end);
-    const isToldByItself = this.#isBackground && hints.length === 0 && mayRunAgain(end) && !this.#abandoned;
+    const isToldByItself =
+      machine.isOutputDiscarded() && hints.length === 0 && mayRunAgain(end) && !this.#abandoned;
     if (isToldByItself) machine.secondRun.begin(supervisor.pool.generation, done);
     else done(hints);
   }

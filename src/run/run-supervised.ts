@@ -1,6 +1,6 @@
 // Runs one pool, in the background or the foreground, to its end: puts it together from its parts and its features,
 // and follows signals.
-import type { Feature } from '../core/feature.ts';
+import type { Feature } from '../features/feature.ts';
 import { everyStep } from '../core/every-step.ts';
 import type { Outcome } from '../supervisor/outcome.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';

@@ -36,7 +36,7 @@ export class WorkerStarts {
   spawn(slot: number): void {
     const { machine, pool, life } = this.#context;
     const generation = pool.generationOf(slot);
-    const result = this.#spawnOf(generation);
+    const result = this.#spawnOf(generation, slot);
     const now = this.#context.now();
     if ('errno' in result) {
       this.#context.tellLater(() => {
@@ -55,7 +55,7 @@ export class WorkerStarts {
   try(order: OrderOf<'try'>): boolean {
     const { machine, pool } = this.#context;
     const { slot, generation, step } = order;
-    const result = this.#spawnOf(generation);
+    const result = this.#spawnOf(generation, slot);
     const { atMs } = this.#context.now();
     if ('errno' in result) {
       this.#context.carryOut(pool.tell({ kind: 'candidate-failed', step, errno: result.errno }));
@@ -74,9 +74,9 @@ export class WorkerStarts {
   }
 
   /** Whatever fails on the way to a process is a start that failed, and tried again like any other. */
-  #spawnOf(generation: number): ReturnType<Spawner['spawn']> {
+  #spawnOf(generation: number, slot: number): ReturnType<Spawner['spawn']> {
     try {
-      return this.#context.machine.spawner.spawn(generation);
+      return this.#context.machine.spawner.spawn(generation, slot);
     } catch (error) {
       const { syscall = 'spawn', errno = EIO, message } = error as Partial<SyscallError>;
       this.#context.warn(`a worker could not be started: ${syscall}: ${message}`);

@@ -1,7 +1,7 @@
 // What the features of a pool are asked, in which order, and what one that fails means for the others.
 import { describe, expect, test } from 'vitest';
 import { FeatureList } from '../../src/features/feature-list.ts';
-import type { Feature } from '../../src/core/feature.ts';
+import type { Feature } from '../../src/features/feature.ts';
 
 function createList(...features: readonly Feature[]) {
   const failures: string[] = [];
@@ -9,6 +9,8 @@ function createList(...features: readonly Feature[]) {
   list.add(...features);
   return { list, failures };
 }
+
+const place = { slot: 0, role: 'worker' } as const;
 
 function texts(environment: readonly Buffer[]): string[] {
   return environment.map((entry) => entry.toString('latin1'));
@@ -37,12 +39,41 @@ describe('a process', () => {
       starting: () => void journal.push('starting'),
       begun: (pid) => void journal.push(`begun ${pid}`),
     });
-    list.start(() => {
+    list.start(place, () => {
       journal.push('spawn');
       return { pid: 7 };
     });
-    list.start(() => ({ errno: 2 }));
+    list.start(place, () => ({ errno: 2 }));
     expect(journal).toEqual(['starting', 'spawn', 'begun 7', 'starting', 'begun undefined']);
+  });
+
+  test('has variables and streams of its own by its slot and role, the later feature’s first', () => {
+    const { list } = createList(
+      {
+        variablesOf: ({ slot }) => ({ SLOT: `${slot}`, ROLE: 'any' }),
+        streamsOf: () => ({ stdout: 5, stderr: 6 }),
+      },
+      {
+        variablesOf: ({ role }) => ({ ROLE: role }),
+        streamsOf: ({ slot }) => (slot === 3 ? { stderr: 9 } : undefined),
+      },
+    );
+    const own: unknown[] = [];
+    const note = (parts: unknown): { pid: number } => ({ pid: own.push(parts) });
+    list.start({ slot: 3, role: 'worker' }, note);
+    list.start({ slot: 0, role: 'trial' }, note);
+    expect(own).toEqual([
+      { variables: { SLOT: '3', ROLE: 'worker' }, stdout: 5, stderr: 9 },
+      { variables: { SLOT: '0', ROLE: 'trial' }, stdout: 5, stderr: 6 },
+    ]);
+  });
+
+  test('has nothing of its own, and is started as the others, where no feature gives it anything', () => {
+    const { list } = createList({ variables: { A: 'b' } }, { streamsOf: () => undefined });
+    list.start(place, (own) => {
+      expect(own).toBeUndefined();
+      return { pid: 7 };
+    });
   });
 
   test('is looked at from outside unless a feature knows whether it is ready', () => {

@@ -1,6 +1,6 @@
 // Answers at the control socket once the pool is up (node:net is loaded with the first client), and tells those who still
 // wait when the pool has ended.
-import type { Feature } from '../../core/feature.ts';
+import type { Feature } from '../feature.ts';
 import type { ControlClient } from '../../control/server.ts';
 import type { EventLog } from '../../core/machine.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';

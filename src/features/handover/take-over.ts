@@ -1,7 +1,7 @@
 // The new supervisor's part of a takeover (docs/handover.md): waits until its own workers
 // are up, takes the files from the old supervisor, and sees to it that the old workers end.
 import { exitStatus } from '../../core/errors.ts';
-import type { Feature } from '../../core/feature.ts';
+import type { Feature } from '../feature.ts';
 import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
 import type { EventLog } from '../../core/machine.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';

@@ -1,5 +1,5 @@
 // What the pool tells others in files: its PID, its workers' PIDs, its state.
-import type { Feature } from '../../core/feature.ts';
+import type { Feature } from '../feature.ts';
 import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
 import { everyStep } from '../../core/every-step.ts';
 import { removeIfSame } from '../../sys/path/file-at.ts';

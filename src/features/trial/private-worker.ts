@@ -7,16 +7,16 @@ import type { ListenSocket } from '../../sys/socket/listen-socket.ts';
 import { OutputTail } from '../../sys/log/output-tail.ts';
 import { isNonBlocking } from '../../sys/socket/non-blocking.ts';
 import { listenPrivately, type PrivateSocket } from '../../sys/connection/private-socket.ts';
-import type { Releases } from '../../sys/path/release.ts';
+import type { SpawnResult, Streams } from '../../sys/process/spawn-worker.ts';
 
 export interface PrivateWorkerOptions {
-  readonly spawnOn: Releases['spawnOn'];
+  readonly spawnOn: (generation: number, streams: Partial<Streams>) => SpawnResult;
   readonly poolSocket: ListenSocket;
   readonly sessions: Pick<Sessions, 'signalWorkers' | 'isOver' | 'signalLeftovers' | 'leftovers'>;
   readonly membersOf: (leader: number) => readonly number[];
   readonly evidenceOn: (pid: number, socket: Pick<ListenSocket, 'descriptor' | 'inode'>) => Evidence;
   /** What workers print is discarded: this one's is read. Where somebody sees it, it is not taken away from them. */
-  readonly isOutputDiscarded: boolean;
+  readonly isOutputDiscarded: () => boolean;
   /** Hears of the worker's socket before it has a worker: the next start must find that, should we be killed. */
   readonly onSocket: (inode: string | undefined) => void;
 }
@@ -47,7 +47,7 @@ export class PrivateWorker {
     generation: number,
     connects: boolean,
   ): PrivateWorker | { readonly errno: number } {
-    const output = options.isOutputDiscarded ? new OutputTail(keptBytes) : undefined;
+    const output = options.isOutputDiscarded() ? new OutputTail(keptBytes) : undefined;
     let socket: PrivateSocket;
     try {
       socket = listenPrivately(options.poolSocket.descriptor, connects);
@@ -63,7 +63,8 @@ export class PrivateWorker {
     };
     try {
       options.onSocket(socket.inode);
-      const result = options.spawnOn(generation, socket.descriptor, output?.writeEnd);
+      const outputs = output && { stdout: output.writeEnd, stderr: output.writeEnd };
+      const result = options.spawnOn(generation, { stdin: socket.descriptor, ...outputs });
       if ('pid' in result) {
         output?.follow();
         return new PrivateWorker(options, socket, output, result.pid);

@@ -1,7 +1,7 @@
 // The other running pools of this user, by what they say of themselves in a base directory: whose a PID file is, and
 // when a pool that is stopping has ended.
 import type { PoolState } from '../../core/pool-state.ts';
-import { workerPidPath } from '../../core/worker-pid-path.ts';
+import { forSlot } from '../../core/slot-pattern.ts';
 import { pause } from '../../sys/process/clock.ts';
 import { AT_FDCWD, statAt } from '../../sys/path/file-at.ts';
 import { readStates } from '../../sys/file/pool-names.ts';
@@ -61,5 +61,5 @@ function isWorkersFile(
 ): boolean {
   const worker = workers.find((candidate) => candidate.pid === pid);
   if (!worker || workerPidFile === undefined || !proc?.isAlive(worker)) return false;
-  return statAt(AT_FDCWD, workerPidPath(workerPidFile, worker.slot))?.identity === file;
+  return statAt(AT_FDCWD, forSlot(workerPidFile, worker.slot))?.identity === file;
 }

@@ -4,7 +4,7 @@ import type { Config } from '../../core/config.ts';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { descriptorOfLog } from '../../core/log-target.ts';
 import { AT_FDCWD, statAt } from '../../sys/path/file-at.ts';
-import { workerPidPath } from '../../core/worker-pid-path.ts';
+import { forSlot } from '../../core/slot-pattern.ts';
 import type { Place } from './find-place.ts';
 
 /** A step of a start: refuses them by directory (device and inode) and name, before anything is made. */
@@ -26,7 +26,7 @@ export function requireDistinctFiles({ config, bound }: { readonly config: Confi
     add('--log', config.logFile);
   const pattern = config.workerPidFile;
   if (pattern === undefined) return;
-  for (let slot = 0; slot < config.workers; slot++) add('--worker-pid-file', workerPidPath(pattern, slot));
+  for (let slot = 0; slot < config.workers; slot++) add('--worker-pid-file', forSlot(pattern, slot));
 }
 
 /** One that is not there leads nowhere: who opens the file will say so. */

@@ -1,7 +1,7 @@
 // Steps of a start: the files of -P and --worker-pid-file. Opened as privileged as we are, and claimed once the pool's lock
 // is ours; written once the pool is up.
 import { resolve } from 'node:path';
-import { workerPidPath } from '../../core/worker-pid-path.ts';
+import { forSlot } from '../../core/slot-pattern.ts';
 import { PidFile } from '../../sys/file/pid-file.ts';
 import type { Claimed } from './claim-place.ts';
 import type { Given } from '../start-given.ts';
@@ -60,7 +60,7 @@ export function openWorkerPidFiles({
   const pattern = config.workerPidFile;
   if (pattern === undefined) return { workerPidFiles: [], workerPidPattern: undefined };
   const workerPidFiles = Array.from({ length: config.workers }, (_unused, slot) => {
-    const file = PidFile.open(workerPidPath(pattern, slot));
+    const file = PidFile.open(forSlot(pattern, slot));
     note(file, journal);
     file.claim((pid, identity) => claim.others.own(pid, identity));
     return file;

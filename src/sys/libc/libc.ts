@@ -71,6 +71,7 @@ export const libc = {
   fileActionsAddFchdir: declare<[Buffer, number], number>(
     'int posix_spawn_file_actions_addfchdir_np(void *, int)',
   ),
+  fileActionsDestroy: declare<[Buffer], number>('int posix_spawn_file_actions_destroy(void *)'),
   fileActionsInit: declare<[Buffer], number>('int posix_spawn_file_actions_init(void *)'),
   spawnattrInit: declare<[Buffer], number>('int posix_spawnattr_init(void *)'),
   spawnattrSetflags: declare<[Buffer, number], number>('int posix_spawnattr_setflags(void *, short)'),

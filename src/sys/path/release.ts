@@ -9,7 +9,13 @@ import type { Spawner } from '../../core/machine.ts';
 import { O_CLOEXEC, O_PATH } from './file-at.ts';
 import { E, libc } from '../libc/libc.ts';
 import type { WorkerOomScore } from '../process/oom-score.ts';
-import { ProcessTemplate, type CommandLine, type Streams } from '../process/spawn-worker.ts';
+import {
+  ProcessTemplate,
+  type CommandLine,
+  type OwnParts,
+  type SpawnResult,
+  type Streams,
+} from '../process/spawn-worker.ts';
 import type { Limit } from '../process/resource-limit.ts';
 
 /** What every generation starts from; paths are resolved anew for each. */
@@ -38,7 +44,7 @@ interface Release {
 const mostLooks = 5;
 
 /** Starts workers of generations; the first of each pins it. */
-export class Releases implements Spawner {
+export class Releases implements Pick<Spawner, 'pathOf' | 'keepOnly'> {
   readonly #source: ReleaseSource;
   readonly #byGeneration = new Map<number, Release>();
 
@@ -46,25 +52,13 @@ export class Releases implements Spawner {
     this.#source = source;
   }
 
-  spawn(generation: number): { readonly pid: number } | { readonly errno: number } {
-    const release = this.#byGeneration.get(generation) ?? this.#pin(generation);
-    return typeof release === 'number' ? { errno: release } : this.#start(release.template);
-  }
-
-  /** One worker of the generation on another socket; `output` is its standard output and error, if not what workers have. */
-  spawnOn(
-    generation: number,
-    stdin: number,
-    output: number | undefined,
-  ): { readonly pid: number } | { readonly errno: number } {
+  /** A process of the generation; `own` is what it has that the others do not. */
+  spawn(generation: number, own?: OwnParts): SpawnResult {
     const release = this.#byGeneration.get(generation) ?? this.#pin(generation);
     if (typeof release === 'number') return { errno: release };
-    return this.#start(this.#templateFor(release.path, release.directory, stdin, output));
-  }
-
-  #start(template: ProcessTemplate): ReturnType<ProcessTemplate['spawn']> {
+    const { template } = release;
     const { oomScore } = this.#source;
-    const result = oomScore ? oomScore.during(() => template.spawn()) : template.spawn();
+    const result = oomScore ? oomScore.during(() => template.spawn(own)) : template.spawn(own);
     // The process is there: whoever does not hear of it must not hide it.
     if ('pid' in result) {
       const { pid } = result;
@@ -81,8 +75,9 @@ export class Releases implements Spawner {
   }
 
   keepOnly(generations: readonly number[]): void {
-    for (const [generation, { directory }] of this.#byGeneration) {
+    for (const [generation, { directory, template }] of this.#byGeneration) {
       if (generations.includes(generation)) continue;
+      template.release();
       if (directory !== undefined) libc.close(directory);
       this.#byGeneration.delete(generation);
     }
@@ -92,7 +87,8 @@ export class Releases implements Spawner {
   #pin(generation: number): Release | number {
     try {
       const { path, directory } = this.#resolve();
-      const template = this.#templateFor(path, directory, this.#source.streams.stdin);
+      const { command, environment, streams, fileLimit } = this.#source;
+      const template = new ProcessTemplate({ ...command, path }, environment, streams, fileLimit, directory);
       const release = { path, directory, template };
       this.#byGeneration.set(generation, release);
       return release;
@@ -112,23 +108,6 @@ export class Releases implements Spawner {
       if (realpathSync(directory) !== real && look < mostLooks) continue;
       return { path, directory: openSync(real, O_PATH | constants.O_DIRECTORY | O_CLOEXEC) };
     }
-  }
-
-  #templateFor(
-    path: string | Buffer,
-    directory: number | undefined,
-    stdin: number,
-    output?: number,
-  ): ProcessTemplate {
-    const { command, environment, streams, fileLimit } = this.#source;
-    const outputs = output === undefined ? {} : { stdout: output, stderr: output };
-    return new ProcessTemplate(
-      { ...command, path },
-      environment,
-      { ...streams, stdin, ...outputs },
-      fileLimit,
-      directory,
-    );
   }
 }
 

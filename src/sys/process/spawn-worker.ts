@@ -40,10 +40,28 @@ export function executedPath(program: Program): string {
 
 /** The caller's environment with PHP_FCGI_CHILDREN set by -C, as putenv(3) would. */
 export function workerEnvironment(environment: readonly Buffer[], phpChildren: number | undefined): Buffer[] {
-  if (phpChildren === undefined) return [...environment];
-  const others = environment.filter((entry) => !entry.toString('latin1').startsWith('PHP_FCGI_CHILDREN='));
-  return [...others, Buffer.from(`PHP_FCGI_CHILDREN=${phpChildren}`)];
+  return withVariables(
+    environment,
+    phpChildren === undefined ? {} : { PHP_FCGI_CHILDREN: String(phpChildren) },
+  );
 }
+
+/** The environment with these variables behind it, in the place of what it has by their names. */
+export function withVariables(
+  environment: readonly Buffer[],
+  variables: Readonly<Record<string, string>>,
+): Buffer[] {
+  const entries = Object.entries(variables).map(([name, value]) => Buffer.from(`${name}=${value}`));
+  const prefixes = Object.keys(variables).map((name) => Buffer.from(`${name}=`));
+  const isReplaced = (entry: Buffer): boolean =>
+    prefixes.some(
+      (prefix) =>
+        entry.length >= prefix.length && entry.compare(prefix, 0, prefix.length, 0, prefix.length) === 0,
+    );
+  return [...environment.filter((entry) => !isReplaced(entry)), ...entries];
+}
+
+export type SpawnResult = { readonly pid: number } | { readonly errno: number };
 
 export interface Streams {
   readonly stdin: number;
@@ -51,13 +69,20 @@ export interface Streams {
   readonly stderr: number;
 }
 
+/** What one process has instead of what its template says. */
+export interface OwnParts extends Partial<Streams> {
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
 /** What is prepared once and used for every spawn of a generation. */
 export class ProcessTemplate {
   readonly #path: Buffer;
   readonly #argv: StringVector;
-  readonly #environment: StringVector;
+  readonly #entries: readonly Buffer[];
+  readonly #streams: Streams;
+  readonly #directory: number | undefined;
   readonly #limit: Limit | undefined;
-  readonly #fileActions = Buffer.alloc(512);
+  readonly #shared: ProcessParts;
   readonly #attributes = Buffer.alloc(1024);
 
   /**
@@ -73,13 +98,11 @@ export class ProcessTemplate {
   ) {
     this.#path = cString(command.path);
     this.#argv = new StringVector(command.argv);
-    this.#environment = new StringVector(environment);
+    this.#entries = environment;
+    this.#streams = streams;
+    this.#directory = directory;
     this.#limit = fileLimit;
-    libc.fileActionsInit(this.#fileActions);
-    if (directory !== undefined) libc.fileActionsAddFchdir(this.#fileActions, directory);
-    [streams.stdin, streams.stdout, streams.stderr].forEach((source, target) => {
-      libc.fileActionsAddDup2(this.#fileActions, source, target);
-    });
+    this.#shared = new ProcessParts(new StringVector(environment), streams, directory);
     libc.spawnattrInit(this.#attributes);
     libc.spawnattrSetflags(
       this.#attributes,
@@ -90,7 +113,31 @@ export class ProcessTemplate {
   }
 
   /** The PID, or the errno of fork or exec: posix_spawn reports both. */
-  spawn(): { readonly pid: number } | { readonly errno: number } {
+  spawn(own?: OwnParts): SpawnResult {
+    if (own === undefined) return this.#spawn(this.#shared);
+    const parts = this.#partsFor(own);
+    try {
+      return this.#spawn(parts);
+    } finally {
+      parts.release();
+    }
+  }
+
+  /** No process of it will be started any more. */
+  release(): void {
+    this.#shared.release();
+  }
+
+  #partsFor({ variables, ...streams }: OwnParts): ProcessParts {
+    const environment = variables && new StringVector(withVariables(this.#entries, variables));
+    return new ProcessParts(
+      environment ?? this.#shared.environment,
+      { ...this.#streams, ...streams },
+      this.#directory,
+    );
+  }
+
+  #spawn({ fileActions, environment }: ProcessParts): SpawnResult {
     const pid = Buffer.alloc(4);
     const ours = this.#limit && getFileLimit();
     // The hard limit may be lower than the caller's by now: somebody used prlimit(1).
@@ -99,15 +146,35 @@ export class ProcessTemplate {
       const error = libc.posixSpawn(
         pid,
         this.#path,
-        this.#fileActions,
+        fileActions,
         this.#attributes,
         this.#argv.pointers,
-        this.#environment.pointers,
+        environment.pointers,
       );
       return error === 0 ? { pid: pid.readInt32LE() } : { errno: error };
     } finally {
       if (ours) trySoftLimit(ours.soft, ours.hard);
     }
+  }
+}
+
+/** Environment and descriptors of one process, or of all that have nothing of their own. */
+class ProcessParts {
+  readonly environment: StringVector;
+  readonly fileActions = Buffer.alloc(512);
+
+  constructor(environment: StringVector, streams: Streams, directory: number | undefined) {
+    this.environment = environment;
+    libc.fileActionsInit(this.fileActions);
+    if (directory !== undefined) libc.fileActionsAddFchdir(this.fileActions, directory);
+    [streams.stdin, streams.stdout, streams.stderr].forEach((source, target) => {
+      libc.fileActionsAddDup2(this.fileActions, source, target);
+    });
+  }
+
+  /** What the C library has allocated for them. */
+  release(): void {
+    libc.fileActionsDestroy(this.fileActions);
   }
 }
 

@@ -1,14 +1,34 @@
 // The plug: what a capability of a pool may have a say in. Types only. A feature leaves out what it has no say in, and
 // who composes a pool (src/run/run-supervised.ts) knows of it by a line in its list and nothing else.
 
+export type Variables = Readonly<Record<string, string>>;
+
+/** Where a process of the pool's program starts. */
+export interface ProcessPlace {
+  /** Of a trial: the slot whose worker it stands in for. */
+  readonly slot: number;
+  /** `trial`: beside the pool, on a socket that nobody else can reach. */
+  readonly role: 'worker' | 'trial';
+}
+
+/** Descriptors that become 1 and 2 of a worker; what is left out is what workers have anyway. */
+export interface OutputStreams {
+  readonly stdout?: number;
+  readonly stderr?: number;
+}
+
 /** A process of the pool's program, in the pool or beside it (a trial, a second run). */
 interface ProcessFeature {
-  /** Variables of each of them, in the place of what the caller has by these names. */
-  readonly variables?: Readonly<Record<string, string>>;
+  /** Variables of each of them, in the place of what the caller has by these names. Asked once. */
+  readonly variables?: Variables;
+  /** Variables of this one; asked before each start, so what is the same for all of them belongs above. */
+  variablesOf?(place: ProcessPlace): Variables | undefined;
+  /** Where this one's output goes; asked before each start. The descriptors stay the feature's. */
+  streamsOf?(place: ProcessPlace): OutputStreams | undefined;
   /** One is about to be started. */
-  starting?(): void;
+  starting?(place: ProcessPlace): void;
   /** It was; undefined: it could not be. */
-  begun?(pid: number | undefined): void;
+  begun?(pid: number | undefined, place: ProcessPlace): void;
   /** Whether it has said itself that it is ready; undefined: it is looked at from outside. */
   evidenceOf?(pid: number): 'yes' | 'no' | undefined;
   /** A child of ours is gone, whatever it was. */
