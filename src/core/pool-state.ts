@@ -30,6 +30,8 @@ export interface PoolState {
   /** The pattern of --worker-pid-file; absolute. */
   readonly workerPidFile?: string | undefined;
   readonly workers: readonly WorkerRecord[];
+  /** What features remember, by their names; whoever has the name judges it. Undefined: nothing, or an older version. */
+  readonly memories?: Readonly<Record<string, unknown>> | undefined;
 }
 
 export interface WorkerRecord {
@@ -83,8 +85,10 @@ function parseLine(line: string): Pick<StoredState, 'state' | 'sequence'> | unde
   }
   if (typeof value !== 'object' || value === null) return undefined;
   // A state alone in its file needs no number.
-  const { sequence = 0, end = 0, ...state } = value as Partial<Record<string, unknown>>;
+  const { sequence = 0, end = 0, memories, ...known } = value as Partial<Record<string, unknown>>;
   if (typeof sequence !== 'number' || sequence !== end) return undefined;
+  // The pool does not depend on them.
+  const state = isRecord(memories) ? { ...known, memories } : known;
   return isPoolState(state) ? { state, sequence } : undefined;
 }
 
@@ -112,6 +116,10 @@ function isPoolState(value: unknown): value is PoolState {
     Array.isArray(state.workers) &&
     state.workers.every(isWorkerRecord)
   );
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isWorkerRecord(value: unknown): value is WorkerRecord {

@@ -2,10 +2,12 @@
 import { everyStep } from '../core/every-step.ts';
 import type { Feature, ProcessPlace, Variables } from './feature.ts';
 import type { Evidence, WorkerRecords } from '../core/machine.ts';
+import { libc } from '../sys/libc/libc.ts';
+import type { Gift } from '../start/source/handover-lines.ts';
 import { withVariables, type OwnParts, type SpawnResult } from '../sys/process/spawn-worker.ts';
 
 /** Hooks of the pool's life, which cannot keep one another from their turn. */
-type LifeHook = 'beginning' | 'up' | 'serving' | 'stopping' | 'undo' | 'release';
+type LifeHook = 'beginning' | 'up' | 'serving' | 'stopping' | 'handedOver' | 'undo' | 'release';
 
 export class FeatureList implements WorkerRecords {
   readonly #features: Feature[] = [];
@@ -83,6 +85,56 @@ export class FeatureList implements WorkerRecords {
   /** Tells all of a step in the pool's life. */
   live(hook: LifeHook, wasUp = false): void {
     everyStep(this.#report, ...this.#features.map((feature) => () => feature[hook]?.(wasUp)));
+  }
+
+  /** What features have for the supervisor that takes the pool over. */
+  gifts(): Gift[] {
+    return this.#named().flatMap(([name, feature]) => {
+      const gift = this.#answerOf(() => feature.gives?.());
+      return gift ? [{ ...gift, feature: name }] : [];
+    });
+  }
+
+  /** Each gets what its like has given, which may have come in pieces; what nobody wants is closed. */
+  take(gifts: readonly Gift[]): void {
+    const takers = new Map(this.#named().filter(([, feature]) => 'takes' in feature));
+    const whole = new Map<string, Gift>();
+    for (const gift of gifts) {
+      const { descriptors = [], data = gift.data } = whole.get(gift.feature) ?? {};
+      whole.set(gift.feature, { ...gift, data, descriptors: [...descriptors, ...gift.descriptors] });
+    }
+    const steps = [...whole].map(([name, gift]) => () => {
+      const taker = takers.get(name);
+      if (taker) taker.takes?.(gift);
+      else for (const descriptor of gift.descriptors) libc.close(descriptor);
+    });
+    everyStep(this.#report, ...steps);
+  }
+
+  /** What features have to remember, by name; undefined: none has. */
+  memories(): Record<string, unknown> | undefined {
+    const known = this.#named()
+      .map(([name, feature]) => [name, this.#answerOf(() => feature.remembers?.())] as const)
+      .filter(([, memory]) => memory !== undefined);
+    return known.length === 0 ? undefined : Object.fromEntries(known);
+  }
+
+  recall(memories: Readonly<Record<string, unknown>> = {}): void {
+    const steps = this.#named().map(([name, feature]) => () => {
+      if (Object.hasOwn(memories, name)) feature.recalls?.(memories[name]);
+    });
+    everyStep(this.#report, ...steps);
+  }
+
+  /** One that fails has nothing to say; the others have. */
+  #answerOf<T>(ask: () => T): T | undefined {
+    let answer: T | undefined;
+    everyStep(this.#report, () => (answer = ask()));
+    return answer;
+  }
+
+  #named(): [string, Feature][] {
+    return this.#features.flatMap((feature) => (feature.name === undefined ? [] : [[feature.name, feature]]));
   }
 
   /** One after the other, then `done`. */

@@ -1,5 +1,6 @@
 // The plug: what a capability of a pool may have a say in. Types only. A feature leaves out what it has no say in, and
 // who composes a pool (src/run/run-supervised.ts) knows of it by a line in its list and nothing else.
+import type { Gift } from '../start/source/handover-lines.ts';
 
 export type Variables = Readonly<Record<string, string>>;
 
@@ -63,6 +64,22 @@ interface LifeFeature {
   farewell?(done: () => void): void;
 }
 
+/** What is of use to the supervisor that comes after this one. */
+interface HeirFeature {
+  /** By it the next supervisor finds what is its own. */
+  readonly name?: string;
+  /** For the one that takes the pool over, which gets copies of the descriptors; undefined: nothing. */
+  gives?(): Pick<Gift, 'descriptors' | 'data'> | undefined;
+  /** Before our first worker: from the one that gives us its pool. The descriptors are ours, to close as well. */
+  takes?(gift: Gift): void;
+  /** The pool is another supervisor's now; our workers end still. */
+  handedOver?(): void;
+  /** For the state file, should we be killed: what JSON can say. Start times of processes as `writeStartTime` puts them. */
+  remembers?(): unknown;
+  /** Before our first worker: what one that was killed remembered, or anybody has written there. */
+  recalls?(memory: unknown): void;
+}
+
 /** What is told to people and programs. */
 interface EventFeature {
   /** Something happened, also what the log only counts; or somebody asked for something. */
@@ -71,4 +88,4 @@ interface EventFeature {
   said?(text: string): void;
 }
 
-export interface Feature extends ProcessFeature, WorkerFeature, LifeFeature, EventFeature {}
+export interface Feature extends ProcessFeature, WorkerFeature, LifeFeature, HeirFeature, EventFeature {}

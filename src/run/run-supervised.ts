@@ -57,7 +57,11 @@ class SupervisedRun {
     const { config, proc, socket } = prepared;
     const features = new FeatureList((error) => this.#start.survive(error));
     const log = new PoolLog({ prepared, features, clock: systemClock });
-    const records = new PoolRecords(prepared, (message) => log.write({ event: 'warning', message }));
+    const records = new PoolRecords(
+      prepared,
+      () => features.memories(),
+      (message) => log.write({ event: 'warning', message }),
+    );
     const freezer = new SessionFreezer(proc, socket);
     const reach = new ReachCheck(prepared);
     const parts = { prepared, features, log, records, freezer, reach };

@@ -109,6 +109,56 @@ describe('the life of a pool', () => {
   });
 });
 
+describe('what the next supervisor gets', () => {
+  const failing: Feature = {
+    name: 'failing',
+    gives() {
+      throw new Error('no gift');
+    },
+    remembers() {
+      throw new Error('no memory');
+    },
+  };
+
+  test('is given by the features that have a name and something to give', () => {
+    const gift = { descriptors: [9], data: { path: '/log' } };
+    const { list, failures } = createList({ name: 'mute' }, failing, { name: 'output', gives: () => gift });
+    expect(list.gifts()).toEqual([{ feature: 'output', ...gift }]);
+    expect(failures).toEqual(['no gift']);
+  });
+
+  test('comes to its like whole, in however many pieces it was sent', () => {
+    const taken: unknown[] = [];
+    const { list } = createList({ name: 'output', takes: (gift) => void taken.push(gift) }, { name: 'mute' });
+    list.take([
+      { feature: 'output', data: 1, descriptors: [-5, -6] },
+      { feature: 'output', descriptors: [-7] },
+    ]);
+    expect(taken).toEqual([{ feature: 'output', data: 1, descriptors: [-5, -6, -7] }]);
+  });
+
+  test('is remembered by name, and nothing is written where nobody remembers anything', () => {
+    const { list, failures } = createList(
+      failing,
+      { name: 'mute' },
+      { name: 'output', remembers: () => [7] },
+    );
+    expect([list.memories(), failures]).toEqual([{ output: [7] }, ['no memory']]);
+    expect(createList({ name: 'mute' }, {}).list.memories()).toBeUndefined();
+  });
+
+  test('is recalled by its like alone, and by nobody where nobody remembered', () => {
+    const recalled: unknown[] = [];
+    const { list } = createList(
+      { name: 'output', recalls: (memory) => void recalled.push(memory) },
+      { name: 'toString', recalls: () => void recalled.push('inherited') },
+    );
+    list.recall();
+    list.recall({ output: 'x', newer: 'y' });
+    expect(recalled).toEqual(['x']);
+  });
+});
+
 describe('the farewell', () => {
   test('is over when each feature has called back, one after the other', () => {
     const journal: string[] = [];

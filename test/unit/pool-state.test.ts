@@ -54,6 +54,12 @@ test('a state that was written by half over another is none, and the one beside 
   }
 });
 
+test('what features remember comes back unjudged, and is nothing where it is no object', () => {
+  const memories = { output: [1, { a: null }], newer: 'x' };
+  expect(parseWith({ memories })?.memories).toEqual(memories);
+  for (const bad of [null, 7, 'x', [1]]) expect(parseWith({ memories: bad })).toStrictEqual(state);
+});
+
 test.each(['starting', 'serving', 'stopping'])('the phase %s is known', (phase) => {
   expect(parseWith({ phase })?.phase).toBe(phase);
 });

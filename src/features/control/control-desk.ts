@@ -27,7 +27,7 @@ export interface DeskOptions {
   readonly reach: ReachCheck;
   readonly signalName: (signal: number) => string | undefined;
   readonly describeErrno: (errno: number) => string;
-  readonly features: Pick<FeatureList, 'happened'>;
+  readonly features: FeatureList;
 }
 
 const longestHandoverMs = 600_000;
@@ -97,7 +97,7 @@ export class ControlDesk implements Feature {
   }
 
   #handOver(fields: Readonly<Record<string, unknown>>, client: ControlClient): void {
-    const { prepared, supervisor, records, log } = this.#options;
+    const { prepared, supervisor, records, features, log } = this.#options;
     const { config } = prepared;
     const wished = Number(fields['patienceMs']) || config.readyTimeoutMs;
     this.#handover = Handover.begin(
@@ -105,6 +105,7 @@ export class ControlDesk implements Feature {
         prepared,
         supervisor,
         records,
+        features,
         log,
         clock: systemClock,
         patienceMs: Math.min(wished + config.settleMs, longestHandoverMs) + answerMs,

@@ -5,9 +5,10 @@ import type { ControlClient } from '../../control/server.ts';
 import { protocolVersion, refusal } from '../../control/protocol.ts';
 import type { Clock, EventLog } from '../../core/machine.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';
-import { sendWithDescriptors } from '../../sys/connection/descriptor-passing.ts';
+import { mostDescriptors, sendWithDescriptors } from '../../sys/connection/descriptor-passing.ts';
 import { sessionsHolding } from '../../sys/session/socket-holders.ts';
 import { parseTakerLine, type TakerLine, type TakerWorker } from '../../start/source/handover-lines.ts';
+import type { FeatureList } from '../feature-list.ts';
 import type { PoolRecords } from '../records/pool-records.ts';
 import type { PreparedPool } from '../../start/prepared-pool.ts';
 
@@ -15,6 +16,7 @@ export interface HandoverOptions {
   readonly prepared: PreparedPool;
   readonly supervisor: Supervisor;
   readonly records: PoolRecords;
+  readonly features: Pick<FeatureList, 'gifts' | 'live'>;
   readonly log: EventLog;
   readonly clock: Clock;
   /** Until the new supervisor must be ready. */
@@ -67,7 +69,7 @@ export class Handover {
       return undefined;
     }
     const handover = new Handover(options, client, Number(fields['pid']) || 0);
-    handover.#offer(descriptors);
+    handover.#offer(descriptors, fields['takesGifts'] === true);
     return handover;
   }
 
@@ -78,7 +80,8 @@ export class Handover {
     this.#end();
   }
 
-  #offer(files: readonly number[]): void {
+  /** One that is older than gifts takes a fifth descriptor for a mistake, and knows no other line. */
+  #offer(files: readonly number[], takesGifts: boolean): void {
     const { prepared, supervisor, log, patienceMs } = this.#options;
     supervisor.setHandingOver(true, this.#takerPid);
     log.write({ event: 'handover-started', to: this.#takerPid });
@@ -87,7 +90,17 @@ export class Handover {
     socket.on('end', () => this.#noteEnd());
     socket.on('close', () => this.#noteEnd());
     this.#expectWithin(patienceMs);
+    if (takesGifts) this.#give();
     this.#say({ handover: 'offer' }, [prepared.socket.descriptor, ...files]);
+  }
+
+  /** As many lines as its descriptors need. */
+  #give(): void {
+    for (const { feature, data, descriptors } of this.#options.features.gifts()) {
+      this.#say({ handover: 'gift', feature, data }, descriptors.slice(0, mostDescriptors));
+      for (let at = mostDescriptors; at < descriptors.length; at += mostDescriptors)
+        this.#say({ handover: 'gift', feature }, descriptors.slice(at, at + mostDescriptors));
+    }
   }
 
   #expectWithin(ms: number): void {
@@ -137,10 +150,11 @@ export class Handover {
 
   /** Everything is the new supervisor's: only our workers are left to us. */
   #leave(): void {
-    const { records, supervisor, log } = this.#options;
+    const { records, supervisor, features, log } = this.#options;
     this.#end();
     log.write({ event: 'handed-over', to: this.#takerPid });
     records.handOver(this.#takenFiles);
+    features.live('handedOver');
     const startTime = this.#takerStart;
     supervisor.drain(startTime === undefined ? undefined : { pid: this.#takerPid, startTime });
   }

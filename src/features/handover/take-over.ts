@@ -9,6 +9,7 @@ import { systemClock } from '../../sys/process/clock.ts';
 import type { SessionFreezer } from '../../sys/session/session-freeze.ts';
 import { sessionsHolding } from '../../sys/session/socket-holders.ts';
 import type { PoolGiver } from '../../start/source/pool-giver.ts';
+import type { FeatureList } from '../feature-list.ts';
 import type { PoolRecords } from '../records/pool-records.ts';
 import type { PreparedPool } from '../../start/prepared-pool.ts';
 import type { StartVerdict } from '../../start/start-verdict.ts';
@@ -16,6 +17,7 @@ import type { StartVerdict } from '../../start/start-verdict.ts';
 export interface TakeOverOptions {
   readonly prepared: PreparedPool;
   readonly records: PoolRecords;
+  readonly features: Pick<FeatureList, 'take' | 'recall'>;
   readonly supervisor: Supervisor;
   readonly freezer: SessionFreezer;
   readonly log: EventLog;
@@ -41,9 +43,11 @@ export class TakeOver implements Feature {
 
   /** Before our first worker starts. */
   begin(): void {
-    const { prepared, records, freezer } = this.#options;
-    const { giver, orphans } = prepared;
+    const { prepared, records, freezer, features } = this.#options;
+    const { giver, orphans, memories } = prepared;
     if (giver) records.awaitFiles(giver.connection);
+    if (giver) features.take(giver.connection.gifts);
+    else features.recall(memories);
     // A supervisor that died while it looked at a worker may have left it stopped.
     for (const { pid, session = pid } of orphans) freezer.thaw(session);
     records.adopted(orphans);

@@ -19,6 +19,7 @@ export class PoolRecords implements Feature {
   readonly #workers = new Map<number, WorkerRecord>();
   readonly #pidFiles: PoolPidFiles;
   readonly #warn: (message: string) => void;
+  readonly #memories: () => PoolState['memories'];
   #phase: PoolState['phase'] = 'starting';
   #isWriteDue = false;
   /** Nothing is written: the files are, or may be, another supervisor's. */
@@ -30,9 +31,14 @@ export class PoolRecords implements Feature {
   /** Must know each worker of ours, for the case that we die. */
   #giver: PoolGiver | undefined;
 
-  /** `warn` hears of files that cannot be written: none of that may reach the supervisor. */
-  constructor(prepared: PreparedPool, warn: (message: string) => void) {
+  /** `memories` is what features remember; `warn` hears of files that cannot be written: none of that may reach the supervisor. */
+  constructor(
+    prepared: PreparedPool,
+    memories: () => PoolState['memories'],
+    warn: (message: string) => void,
+  ) {
     this.#prepared = prepared;
+    this.#memories = memories;
     this.door = new SocketDoor(prepared.socket, prepared.proc?.descriptor);
     this.#warn = warn;
     this.#pidFiles = new PoolPidFiles({ prepared, isSilent: () => this.#isSilent, warn });
@@ -225,6 +231,7 @@ export class PoolRecords implements Feature {
       pidFile: this.#pidFilePath,
       workerPidFile: this.#prepared.workerPidPattern,
       workers,
+      memories: this.#memories(),
     };
   }
 }

@@ -7,6 +7,15 @@ export interface TakerWorker {
   readonly startTime: string;
 }
 
+/** What a feature of the old supervisor gives to its like in the new one. */
+export interface Gift {
+  readonly feature: string;
+  /** Copies, whose owner is who gets them. */
+  readonly descriptors: readonly number[];
+  /** Unjudged; undefined: nothing. */
+  readonly data?: unknown;
+}
+
 /** What was asked of the old supervisor during the handover, for the new one to carry out. */
 export interface Pending {
   readonly reload: boolean;
@@ -23,6 +32,8 @@ export type TakerLine =
   | { readonly handover: 'done' };
 
 export type GiverLine =
+  /** Before the offer, once or more for each feature that has something to give: it carries the descriptors. */
+  | ({ readonly handover: 'gift' } & Pick<Gift, 'feature' | 'data'>)
   | { readonly handover: 'offer' }
   | { readonly handover: 'yours'; readonly pending: Pending }
   | { readonly handover: 'stopping' }
@@ -56,6 +67,8 @@ export function parseTakerLine(line: string): TakerLine | undefined {
   }
 }
 
+const unexpected = { handover: 'refused', message: 'it does not answer as expected' } as const;
+
 /** Everything that is no line of a handover is a refusal, as a result line of the protocol is. */
 export function parseGiverLine(line: string): GiverLine {
   const fields = parseObject(line);
@@ -64,13 +77,17 @@ export function parseGiverLine(line: string): GiverLine {
     case 'stopping':
     case 'back':
       return { handover: fields['handover'] };
+    case 'gift': {
+      const { feature, data } = fields;
+      return typeof feature === 'string' ? { handover: 'gift', feature, data } : unexpected;
+    }
     case 'yours':
       return { handover: 'yours', pending: { reload: fields['reload'] === true } };
     default: {
       const message = fields?.['message'];
       return {
-        handover: 'refused',
-        message: typeof message === 'string' ? message : 'it does not answer as expected',
+        ...unexpected,
+        ...(typeof message === 'string' ? { message } : {}),
       };
     }
   }

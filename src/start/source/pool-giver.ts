@@ -6,7 +6,7 @@ import { writeStartTime } from '../../sys/proc/boot-clock.ts';
 import { ControlConnection } from '../../sys/connection/control-connection.ts';
 import { pause } from '../../sys/process/clock.ts';
 import { libc } from '../../sys/libc/libc.ts';
-import { parseGiverLine, type Pending } from './handover-lines.ts';
+import { parseGiverLine, type Gift, type Pending } from './handover-lines.ts';
 
 /** Copies of the old supervisor's descriptors. */
 export interface Offer {
@@ -24,10 +24,13 @@ const answerTimeoutMs = 5000;
 export class PoolGiver {
   readonly #connection: ControlConnection;
   readonly offer: Offer;
+  /** Of its features; who takes none of them closes what came with it. */
+  readonly gifts: readonly Gift[];
 
-  private constructor(connection: ControlConnection, offer: Offer) {
+  private constructor(connection: ControlConnection, offer: Offer, gifts: readonly Gift[]) {
     this.#connection = connection;
     this.offer = offer;
+    this.gifts = gifts;
   }
 
   /**
@@ -42,9 +45,14 @@ export class PoolGiver {
       throw refuse(where, (error as Error).message, error);
     }
     try {
-      connection.send(
-        JSON.stringify({ v: protocolVersion, command: 'handover', pid: process.pid, patienceMs }),
-      );
+      const request = {
+        v: protocolVersion,
+        command: 'handover',
+        pid: process.pid,
+        patienceMs,
+        takesGifts: true,
+      };
+      connection.send(JSON.stringify(request));
       return await PoolGiver.#await(connection, where, patienceMs);
     } catch (error) {
       connection.close();
@@ -58,6 +66,7 @@ export class PoolGiver {
     patienceMs: number,
   ): Promise<PoolGiver | undefined> {
     const deadlineMs = performance.now() + patienceMs + answerTimeoutMs;
+    const gifts: Gift[] = [];
     for (;;) {
       const received = connection.receiveLine(0);
       if (received === 'closed') {
@@ -70,13 +79,15 @@ export class PoolGiver {
         continue;
       }
       const answer = parseGiverLine(received.line);
-      const [listening, lock, state, control, ...more] = received.descriptors;
-      const isWhole =
-        listening !== undefined && lock !== undefined && state !== undefined && control !== undefined;
-      if (answer.handover === 'offer' && isWhole && more.length === 0) {
-        return new PoolGiver(connection, { listening, lock, state, control });
+      if (answer.handover === 'gift') {
+        const { feature, data } = answer;
+        gifts.push({ feature, data, descriptors: received.descriptors });
+        continue;
       }
-      for (const descriptor of received.descriptors) libc.close(descriptor);
+      const offer = answer.handover === 'offer' ? offerOf(received.descriptors) : undefined;
+      if (offer) return new PoolGiver(connection, offer, gifts);
+      const unclaimed = [received, ...gifts].flatMap(({ descriptors }) => descriptors);
+      for (const descriptor of unclaimed) libc.close(descriptor);
       throw refuse(where, answer.handover === 'refused' ? answer.message : 'it does not answer as expected');
     }
   }
@@ -167,6 +178,13 @@ export class PoolGiver {
       // EPIPE.
     }
   }
+}
+
+function offerOf(descriptors: readonly number[]): Offer | undefined {
+  const [listening, lock, state, control, ...more] = descriptors;
+  const isWhole =
+    listening !== undefined && lock !== undefined && state !== undefined && control !== undefined;
+  return isWhole && more.length === 0 ? { listening, lock, state, control } : undefined;
 }
 
 function refuse(where: string, reason: string, cause?: unknown): SpawnFcgiError {

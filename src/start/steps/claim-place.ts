@@ -52,13 +52,13 @@ function noteCreated({ at, identity }: CreatedFile, journal: StartJournal): void
 }
 
 /** Who serves until our workers are up: the pool of a supervisor that gives it to us, or of one that was killed. */
-export type Predecessor = Pick<Claim, 'giver' | 'orphans'>;
+export type Predecessor = Pick<Claim, 'giver' | 'orphans' | 'memories'>;
 
 /** They will be ours to end: who asks the service to stop may mean them alone. */
 export function takeOrphans({ claim, interruption }: Claimed & Pick<Given, 'interruption'>): Predecessor {
-  const { giver, orphans } = claim;
+  const { giver, orphans, memories } = claim;
   interruption.claimed(orphans.length);
-  return { giver, orphans };
+  return { giver, orphans, memories };
 }
 
 /** Nobody will be there to end them. */

@@ -10,7 +10,8 @@ const SCM_RIGHTS = 1;
 const MSG_CTRUNC = 0x08;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
 const EMSGSIZE = 90;
-const mostDescriptors = 8;
+/** With one message; the kernel allows more. */
+export const mostDescriptors = 8;
 
 /**
  * Sends the bytes, and copies of the descriptors with the first of them. Returns how many
