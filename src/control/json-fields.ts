@@ -39,7 +39,12 @@ export function isNullOr(value: unknown, check: (value: unknown) => boolean): bo
   return value === null || check(value);
 }
 
-export function isListOf<T>(value: unknown, check: (item: unknown) => item is T): value is T[] {
+/** Of a field that an object need not have. */
+export function isMissingOr(value: unknown, check: (value: unknown) => boolean): boolean {
+  return value === undefined || check(value);
+}
+
+export function isListOf(value: unknown, check: (item: unknown) => boolean): value is unknown[] {
   return Array.isArray(value) && value.every(check);
 }
 

@@ -22,6 +22,7 @@ import {
   isCount,
   isExitStatus,
   isListOf,
+  isMissingOr,
   isNullOr,
   isObject,
   isOneOf,
@@ -48,14 +49,18 @@ function isResult(fields: Fields): fields is Fields & ControlResult {
 }
 
 function isPool(value: unknown): value is PoolSummary | PoolStatus {
-  if (!isPoolSummary(value)) return false;
-  if (!('workers' in value)) return true;
-  const areHolders = !('socketHolders' in value) || isListOf(value.socketHolders, isSocketHolder);
-  return areHolders && isListOf(value.workers, isWorkerStatus);
+  return hasAll(value, summaryFields) && (!('workers' in value) || hasAll(value, statusFields));
 }
 
 /** What each field has to be: one without a check does not compile. */
-const summaryFields: { readonly [K in keyof PoolSummary]-?: (value: unknown) => boolean } = {
+type Checks<Row> = { readonly [Field in keyof Row]-?: (value: unknown) => boolean };
+
+function hasAll<Row>(value: unknown, checks: Checks<Row>): value is Row & Fields {
+  const all = Object.entries<(field: unknown) => boolean>(checks);
+  return isObject(value) && all.every(([name, isGood]) => isGood(value[name]));
+}
+
+const summaryFields: Checks<PoolSummary> = {
   name: isText,
   address: isText,
   version: isText,
@@ -78,9 +83,24 @@ const summaryFields: { readonly [K in keyof PoolSummary]-?: (value: unknown) => 
   pidFile: (value) => isNullOr(value, isText),
 };
 
-function isPoolSummary(value: unknown): value is PoolSummary {
-  return isObject(value) && Object.entries(summaryFields).every(([name, isGood]) => isGood(value[name]));
-}
+/** What a status has besides; an optional field may be missing. */
+const statusFields: Checks<Omit<PoolStatus, keyof PoolSummary>> = {
+  socketHolders: (value) => isMissingOr(value, (holders) => isListOf(holders, isSocketHolder)),
+  workers: (value) => isListOf(value, (worker) => hasAll(worker, workerFields)),
+};
+
+const workerFields: Checks<WorkerStatus> = {
+  slot: isCount,
+  pid: (value) => isNullOr(value, isCount),
+  generation: isCount,
+  state: (value) => isOneOf(workerStates, value),
+  uptimeMs: (value) => isNullOr(value, isTime),
+  activity: (value) => isOneOf(workerActivities, value),
+  restarts: isCount,
+  lastExit: (value) => isNullOr(value, isText),
+  nextTryMs: (value) => isNullOr(value, isTime),
+  pids: (value) => isListOf(value, isCount),
+};
 
 function isOperation(value: unknown): boolean {
   return isObject(value) && hasText(value, 'kind', 'step') && hasTimes(value, 'sinceMs');
@@ -99,19 +119,5 @@ function isLastReload(value: unknown): boolean {
 function isSocketHolder(value: unknown): value is SocketHolderStatus {
   return (
     isObject(value) && hasCounts(value, 'pid') && isText(value['name']) && isNullOr(value['slot'], isCount)
-  );
-}
-
-function isWorkerStatus(value: unknown): value is WorkerStatus {
-  return (
-    isObject(value) &&
-    hasCounts(value, 'slot', 'generation', 'restarts') &&
-    isNullOr(value['pid'], isCount) &&
-    isOneOf(workerStates, value['state']) &&
-    isOneOf(workerActivities, value['activity']) &&
-    isNullOr(value['uptimeMs'], isTime) &&
-    isNullOr(value['nextTryMs'], isTime) &&
-    isNullOr(value['lastExit'], isText) &&
-    isListOf(value['pids'], isCount)
   );
 }

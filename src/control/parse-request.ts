@@ -8,8 +8,14 @@ import {
   type WorkerDifference,
 } from './protocol.ts';
 
-/** Reads a request line; anything that is none gives the refusal to answer with. Fields that we do not know are ignored. */
-export function parseRequest(line: string): ControlRequest | RequestMistake {
+/**
+ * Reads a request line; anything that is none gives the refusal to answer with. Fields that we do not know are ignored.
+ * `isOfFeature` knows the commands of the pool's features.
+ */
+export function parseRequest(
+  line: string,
+  isOfFeature: (command: string) => boolean,
+): ControlRequest | RequestMistake {
   const fields = parseObject(line);
   if (!fields || !isCount(fields['v']))
     return { error: 'malformed', message: 'not a request of one JSON object' };
@@ -31,9 +37,8 @@ export function parseRequest(line: string): ControlRequest | RequestMistake {
             error: 'invalid',
             message: `workers is a number from 1 to ${limits.maxWorkers}, or a difference such as "+1"`,
           };
-    case 'handover':
-      return { command, fields: further };
     default:
+      if (typeof command === 'string' && isOfFeature(command)) return { command, fields: further };
       return typeof command === 'string'
         ? { error: 'unknown-command', message: `unknown command '${command.slice(0, 40)}'` }
         : { error: 'malformed', message: 'a request has a command' };

@@ -15,11 +15,18 @@ export const limits = {
 /** `+1`, `-2`: a difference to the number of workers. */
 export type WorkerDifference = `${'+' | '-'}${number}`;
 
-export type ControlRequest =
+export type ControlRequest = PoolRequest | FeatureRequest;
+
+/** What every pool can do. */
+export type PoolRequest =
   | { readonly command: 'ping' | 'status' | 'stop' | 'reload' | 'restart' }
-  | { readonly command: 'scale'; readonly workers: number | WorkerDifference }
-  /** Its fields are those of docs/handover.md; whoever serves it judges them. */
-  | { readonly command: 'handover'; readonly fields: Readonly<Record<string, unknown>> };
+  | { readonly command: 'scale'; readonly workers: number | WorkerDifference };
+
+/** What a feature of a pool can do; its fields are judged by who serves it (src/control/server.ts, Command). */
+export interface FeatureRequest {
+  readonly command: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
 
 export const controlErrors = [
   'version',
@@ -122,6 +129,7 @@ export interface SocketHolderStatus {
   readonly slot: number | null;
 }
 
+/** Optional fields are what features add: missing where a pool has no such feature, and from an older supervisor. */
 export interface PoolStatus extends PoolSummary {
   /** Missing from an older supervisor. */
   readonly socketHolders?: readonly SocketHolderStatus[];
@@ -151,10 +159,8 @@ export type Answer =
   | { readonly kind: 'malformed' };
 
 export function formatRequest(request: ControlRequest): string {
-  const { command } = request;
-  const further =
-    command === 'handover' ? request.fields : command === 'scale' ? { workers: request.workers } : {};
-  return formatLine({ command, ...further });
+  if ('fields' in request) return formatLine({ command: request.command, ...request.fields });
+  return formatLine({ ...request });
 }
 
 export function formatProgress(text: string): string {
@@ -165,8 +171,8 @@ export function formatResult(result: ControlResult): string {
   return formatLine({ ...result });
 }
 
-/** JSON escapes newlines, so that every object is one line. */
-function formatLine(fields: object): string {
+/** Any line of this protocol. JSON escapes newlines, so that every object is one. */
+export function formatLine(fields: object): string {
   return `${JSON.stringify({ v: protocolVersion, ...fields })}\n`;
 }
 

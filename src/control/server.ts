@@ -6,18 +6,34 @@ import type { Socket } from 'node:net';
 import { SignalledListener } from '../sys/connection/signalled-listener.ts';
 import { LineReader } from './line-reader.ts';
 import {
+  formatLine,
   formatProgress,
   formatResult,
   limits,
   refusal,
   type ControlRequest,
   type ControlResult,
+  type FeatureRequest,
+  type PoolRequest,
 } from './protocol.ts';
 import { parseRequest } from './parse-request.ts';
 
 /** What the server asks of the pool; `answer` is called once, `progress` before it. */
 export interface ControlActions {
-  carryOut(request: ControlRequest, client: ControlClient): void;
+  carryOut(request: PoolRequest, client: ControlClient): void;
+  /** Of its features, by name. */
+  readonly commands: ReadonlyMap<string, Command>;
+  carryOutCommand(request: FeatureRequest, command: Command, client: ControlClient): void;
+}
+
+/** A command that a feature answers. */
+export interface Command {
+  /** Operations that must be over before: at most --ready-timeout, then it is refused as busy. */
+  readonly awaits?: readonly string[];
+  /** `waits`: its client waits for an end; `stays`: its client stays for as long as it likes. Else it is answered at once. */
+  readonly client?: 'waits' | 'stays';
+  /** The fields of the request but its command, unjudged. */
+  carryOut(fields: FeatureRequest['fields'], client: ControlClient): void;
 }
 
 export interface ControlClient {
@@ -25,7 +41,9 @@ export interface ControlClient {
   answer(result: ControlResult): void;
   /** The same, but the connection stays open until the process ends, which the client waits for. */
   farewell(result: ControlResult): void;
-  /** For the handover, which sends descriptors on the connection itself. */
+  /** A line of the command's own before the answer. Who reads none of them loses the connection. */
+  send(fields: object): void;
+  /** Its end says that the client is gone; the handover sends descriptors on it. */
   readonly socket: Socket;
   /** Takes the lines that follow the request; without it they are dropped. */
   onLine: ((line: string) => void) | undefined;
@@ -36,13 +54,15 @@ const unreadTimeoutMs = 30_000;
 const maxUnreadBytes = 1024 * 1024;
 /** Of clients that have not sent their request yet; more are refused by a closed connection. */
 const maxConnections = 1024;
-/** Of clients that wait for an operation to end. */
+/** Of clients that wait for an operation to end, and as many that stay. */
 const maxWaiting = 64;
 
 export class ControlServer {
   readonly #listener: SignalledListener;
   readonly #actions: ControlActions;
   readonly #clients = new Set<Socket>();
+  /** Those of them that keep nobody waiting. */
+  readonly #staying = new Set<Socket>();
 
   /** Serves the listening socket, which it owns from now on. */
   constructor(descriptor: number, actions: ControlActions) {
@@ -75,6 +95,7 @@ export class ControlServer {
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       this.#clients.delete(socket);
+      this.#staying.delete(socket);
       this.#listener.retry();
     });
     const timer = setTimeout(
@@ -108,41 +129,56 @@ export class ControlServer {
   }
 
   #serve(socket: Socket, line: string): ControlClient | undefined {
-    const request = parseRequest(line);
+    const { commands } = this.#actions;
+    const request = parseRequest(line, (name) => commands.has(name));
     if ('error' in request) {
       this.#refuse(socket, request.error, request.message);
       return undefined;
     }
-    if (this.#clients.size > maxWaiting && isLong(request.command)) {
-      this.#refuse(socket, 'busy', `busy: ${this.#clients.size - 1} clients wait already`);
+    const command = commands.get(request.command);
+    const crowd = this.#crowdFor(request, command);
+    if (crowd !== undefined) {
+      this.#refuse(socket, 'busy', crowd);
       return undefined;
     }
-    let isAnswered = false;
-    const client: ControlClient = {
-      socket,
-      onLine: undefined,
-      progress: (text) => {
-        if (!isAnswered) write(socket, formatProgress(text));
-      },
-      answer: (result) => {
-        if (isAnswered) return;
-        isAnswered = true;
-        finish(socket, formatResult(result));
-      },
-      farewell: (result) => {
-        if (isAnswered) return;
-        isAnswered = true;
-        write(socket, formatResult(result));
-      },
-    };
-    this.#actions.carryOut(request, client);
+    if (command?.client === 'stays') this.#staying.add(socket);
+    const client = clientOn(socket);
+    if (command && 'fields' in request) this.#actions.carryOutCommand(request, command, client);
+    else if (!('fields' in request)) this.#actions.carryOut(request, client);
     return client;
+  }
+
+  /** Why there is no room for another such client; a stop, a status and a ping always get through. */
+  #crowdFor({ command: name }: ControlRequest, command: Command | undefined): string | undefined {
+    const staying = this.#staying.size;
+    const waiting = this.#clients.size - staying;
+    if (command?.client === 'stays' && staying >= maxWaiting)
+      return `busy: ${staying} clients listen already`;
+    const isLong = name === 'reload' || name === 'restart' || command?.client === 'waits';
+    return isLong && waiting > maxWaiting ? `busy: ${waiting - 1} clients wait already` : undefined;
   }
 }
 
-/** Commands that keep their client waiting; a stop, a status and a ping always get through. */
-function isLong(command: ControlRequest['command']): boolean {
-  return command === 'reload' || command === 'restart' || command === 'handover';
+function clientOn(socket: Socket): ControlClient {
+  let isAnswered = false;
+  const say = (line: string): void => {
+    if (!isAnswered) write(socket, line);
+  };
+  return {
+    socket,
+    onLine: undefined,
+    send: (fields) => say(formatLine(fields)),
+    progress: (text) => say(formatProgress(text)),
+    answer: (result) => {
+      if (isAnswered) return;
+      isAnswered = true;
+      finish(socket, formatResult(result));
+    },
+    farewell: (result) => {
+      say(formatResult(result));
+      isAnswered = true;
+    },
+  };
 }
 
 /** A client that reads nothing loses its connection before it costs us memory. */

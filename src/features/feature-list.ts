@@ -1,6 +1,8 @@
 // The features of one pool, asked in the order of the list.
 import { everyStep } from '../core/every-step.ts';
 import type { Feature, ProcessPlace, Variables } from './feature.ts';
+import type { PoolStatus, WorkerStatus } from '../control/protocol.ts';
+import type { Command } from '../control/server.ts';
 import type { Evidence, WorkerRecords } from '../core/machine.ts';
 import { libc } from '../sys/libc/libc.ts';
 import type { Gift } from '../start/source/handover-lines.ts';
@@ -85,6 +87,22 @@ export class FeatureList implements WorkerRecords {
   /** Tells all of a step in the pool's life. */
   live(hook: LifeHook, wasUp = false): void {
     everyStep(this.#report, ...this.#features.map((feature) => () => feature[hook]?.(wasUp)));
+  }
+
+  /** What features answer at the control socket, by name. */
+  commands(): Map<string, Command> {
+    return new Map(this.#features.flatMap(({ commands }) => Object.entries(commands ?? {})));
+  }
+
+  /** What they add to the pool's status. */
+  describe(): Partial<PoolStatus> {
+    const parts = this.#features.map((feature) => this.#answerOf(() => feature.describe?.()));
+    return Object.assign({}, ...parts) as Partial<PoolStatus>;
+  }
+
+  describeWorker(slot: number, pid: number | undefined): Partial<WorkerStatus> {
+    const parts = this.#features.map((feature) => this.#answerOf(() => feature.describeWorker?.(slot, pid)));
+    return Object.assign({}, ...parts) as Partial<WorkerStatus>;
   }
 
   /** What features have for the supervisor that takes the pool over. */

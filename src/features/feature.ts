@@ -1,5 +1,7 @@
 // The plug: what a capability of a pool may have a say in. Types only. A feature leaves out what it has no say in, and
 // who composes a pool (src/run/run-supervised.ts) knows of it by a line in its list and nothing else.
+import type { PoolStatus, WorkerStatus } from '../control/protocol.ts';
+import type { Command } from '../control/server.ts';
 import type { Gift } from '../start/source/handover-lines.ts';
 
 export type Variables = Readonly<Record<string, string>>;
@@ -80,6 +82,16 @@ interface HeirFeature {
   recalls?(memory: unknown): void;
 }
 
+/** What spawn-fcgictl asks for. */
+interface ControlFeature {
+  /** Commands of the control socket, by name. */
+  readonly commands?: Readonly<Record<string, Command>>;
+  /** Fields that are its own in the pool's status: optional ones, since a pool without it has none. */
+  describe?(): Partial<PoolStatus>;
+  /** The same of a worker; undefined: the slot has no process. */
+  describeWorker?(slot: number, pid: number | undefined): Partial<WorkerStatus>;
+}
+
 /** What is told to people and programs. */
 interface EventFeature {
   /** Something happened, also what the log only counts; or somebody asked for something. */
@@ -88,4 +100,5 @@ interface EventFeature {
   said?(text: string): void;
 }
 
-export interface Feature extends ProcessFeature, WorkerFeature, LifeFeature, HeirFeature, EventFeature {}
+export interface Feature
+  extends ProcessFeature, WorkerFeature, LifeFeature, HeirFeature, ControlFeature, EventFeature {}

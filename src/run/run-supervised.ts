@@ -19,6 +19,7 @@ import { SessionFreezer } from '../sys/session/session-freeze.ts';
 import { ControlDesk } from '../features/control/control-desk.ts';
 import { reportFailure } from '../start/report/failure-report.ts';
 import { FeatureList } from '../features/feature-list.ts';
+import { HandoverCommand } from '../features/handover/handover-command.ts';
 import { PoolLog } from '../features/pool-log.ts';
 import { PoolMachine } from './pool-machine.ts';
 import { PoolRecords } from '../features/records/pool-records.ts';
@@ -81,7 +82,8 @@ class SupervisedRun {
       signalName: this.#machine.signalName,
       describeErrno: this.#machine.describeErrno,
     });
-    features.add(log, this.#start.takeOver, desk, records, tidying(proc));
+    const handover = new HandoverCommand({ ...running, desk });
+    features.add(log, this.#start.takeOver, desk, handover, records, tidying(proc));
   }
 
   /** With an interruption no worker is started: only what is there already is ended. */

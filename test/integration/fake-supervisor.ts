@@ -95,7 +95,7 @@ export async function startFake(stateDir: string, options: FakeOptions = {}): Pr
     connection.on('error', () => undefined);
     connection.on('data', (chunk: Buffer) => {
       for (const line of reader.push(chunk)) {
-        const request = parseRequest(line);
+        const request = parseRequest(line, () => false);
         if ('error' in request) throw new Error(request.message);
         requests.push(request);
         (options.behaviour ?? obliging)(request, connection);

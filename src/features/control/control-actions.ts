@@ -2,13 +2,14 @@
 import {
   refusal,
   scaledTo,
-  type ControlRequest,
   type ControlResult,
+  type FeatureRequest,
+  type PoolRequest,
   type PoolStatus,
   type PoolSummary,
 } from '../../control/protocol.ts';
 import { describeLeft } from '../../core/text/left-process.ts';
-import type { ControlActions, ControlClient } from '../../control/server.ts';
+import type { Command, ControlActions, ControlClient } from '../../control/server.ts';
 import type { Machine } from '../../core/machine.ts';
 import type { OperationEnd } from '../../supervisor/outcome.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';
@@ -25,7 +26,8 @@ export interface ControlledPool extends Pick<Machine, 'describeErrno' | 'signalN
   /** Tells why they cannot reach the socket, by one connection to it; undefined: they can, as far as anybody knows. */
   readonly askReach: (done: (problem: string | undefined) => void) => void;
   readonly stop: (reason: string) => void;
-  readonly handOver: (fields: Readonly<Record<string, unknown>>, client: ControlClient) => void;
+  /** What its features answer. */
+  readonly commands: ReadonlyMap<string, Command>;
   readonly nowMs: () => number;
 }
 
@@ -39,11 +41,20 @@ export class PoolActions implements ControlActions {
   /** Looks of those who wait for workers that they have added. */
   readonly #scaling = new Set<() => void>();
 
+  readonly commands: ReadonlyMap<string, Command>;
+
   constructor(pool: ControlledPool) {
     this.#pool = pool;
+    this.commands = pool.commands;
   }
 
-  carryOut(request: ControlRequest, client: ControlClient): void {
+  carryOutCommand({ fields }: FeatureRequest, command: Command, client: ControlClient): void {
+    const run = (): void => command.carryOut(fields, client);
+    if (command.awaits) this.#whenFree(client, command.awaits, run);
+    else run();
+  }
+
+  carryOut(request: PoolRequest, client: ControlClient): void {
     switch (request.command) {
       case 'ping':
         return this.#ping(client);
@@ -61,10 +72,6 @@ export class PoolActions implements ControlActions {
         );
       case 'scale':
         return this.#scale(request.workers, client);
-      case 'handover':
-        return this.#whenFree(client, ['reload', 'restart', 'handover'], () =>
-          this.#pool.handOver(request.fields, client),
-        );
     }
   }
 

@@ -1,8 +1,6 @@
 // Answers at the control socket once the pool is up (node:net is loaded with the first client), and tells those who still
 // wait when the pool has ended.
 import type { Feature } from '../feature.ts';
-import type { ControlClient } from '../../control/server.ts';
-import type { EventLog } from '../../core/machine.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';
 import { systemClock } from '../../sys/process/clock.ts';
 import { duplicate } from '../../sys/connection/descriptor-passing.ts';
@@ -10,8 +8,6 @@ import type { SessionFreezer } from '../../sys/session/session-freeze.ts';
 import { PoolActions } from './control-actions.ts';
 import { describePool, summarizePool, type StatusSource } from './pool-status.ts';
 import type { FeatureList } from '../feature-list.ts';
-import { Handover } from '../handover/hand-over.ts';
-import type { PoolRecords } from '../records/pool-records.ts';
 import type { PreparedPool } from '../../start/prepared-pool.ts';
 import type { ReachCheck } from '../shared-socket/reach-check.ts';
 import type { SocketRenewal } from '../shared-socket/socket-renewal.ts';
@@ -21,8 +17,6 @@ export interface DeskOptions {
   readonly prepared: PreparedPool;
   readonly supervisor: Supervisor;
   readonly freezer: SessionFreezer;
-  readonly records: PoolRecords;
-  readonly log: EventLog;
   readonly renewal: SocketRenewal;
   readonly reach: ReachCheck;
   readonly signalName: (signal: number) => string | undefined;
@@ -30,8 +24,6 @@ export interface DeskOptions {
   readonly features: FeatureList;
 }
 
-const longestHandoverMs = 600_000;
-const answerMs = 5000;
 /** How long the last answers may take to leave us. */
 const farewellMs = 50;
 
@@ -39,20 +31,21 @@ export class ControlDesk implements Feature {
   readonly #options: DeskOptions;
   #actions: PoolActions | undefined;
   #server: ControlServer | undefined;
-  #handover: Handover | undefined;
 
   constructor(options: DeskOptions) {
     this.#options = options;
   }
 
   serving(): void {
-    const { prepared, supervisor, freezer, renewal, reach, signalName, describeErrno } = this.#options;
+    const { prepared, supervisor, features, freezer, renewal, reach, signalName, describeErrno } =
+      this.#options;
     const { config } = prepared;
     if (prepared.files?.control === undefined) return;
     const source: StatusSource = {
       config,
       prepared,
       supervisor,
+      features,
       freezer,
       reach,
       signalName,
@@ -70,51 +63,35 @@ export class ControlDesk implements Feature {
       renewSocket: () => renewal.renew(),
       askReach: (done) => reach.ask(done),
       stop: (reason) => supervisor.stop(reason),
-      handOver: (fields, client) => this.#handOver(fields, client),
+      commands: features.commands(),
       nowMs: () => systemClock.nowMs(),
       signalName,
       describeErrno,
     });
-    this.#serve();
-  }
-
-  /** The pool was told to stop. */
-  stopping(): void {
-    this.#handover?.stop();
+    this.open();
   }
 
   /** On a copy of the socket: a handover closes the server, and may open it again. */
-  #serve(): void {
+  open(): void {
     const descriptor = this.#options.prepared.files?.control;
     const actions = this.#actions;
     if (descriptor === undefined || !actions) return;
     this.#server = new ControlServer(duplicate(descriptor), {
+      commands: actions.commands,
       carryOut: (request, client) => {
         this.#options.features.happened();
         actions.carryOut(request, client);
       },
+      carryOutCommand: (request, command, client) => {
+        this.#options.features.happened();
+        actions.carryOutCommand(request, command, client);
+      },
     });
   }
 
-  #handOver(fields: Readonly<Record<string, unknown>>, client: ControlClient): void {
-    const { prepared, supervisor, records, features, log } = this.#options;
-    const { config } = prepared;
-    const wished = Number(fields['patienceMs']) || config.readyTimeoutMs;
-    this.#handover = Handover.begin(
-      {
-        prepared,
-        supervisor,
-        records,
-        features,
-        log,
-        clock: systemClock,
-        patienceMs: Math.min(wished + config.settleMs, longestHandoverMs) + answerMs,
-        closeDesk: () => this.#server?.close(),
-        openDesk: () => this.#serve(),
-      },
-      client,
-      fields,
-    );
+  /** Another supervisor serves, or will. */
+  close(): void {
+    this.#server?.close();
   }
 
   said(text: string): void {

@@ -6,11 +6,10 @@ import { livePid } from '../../core/pool/slot-state.ts';
 import type { Config } from '../../core/config.ts';
 import { describeEnd } from '../../supervisor/end-report.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';
-import { acceptQueue } from '../../sys/socket-state/accept-queue.ts';
 import type { SessionFreezer } from '../../sys/session/session-freeze.ts';
 import type { SessionScan } from '../../sys/session/session-scan.ts';
-import { standingOf } from '../../sys/socket/socket-file.ts';
 import { readinessOfAny } from '../../sys/proc/waiting.ts';
+import type { FeatureList } from '../feature-list.ts';
 import type { ReachCheck } from '../shared-socket/reach-check.ts';
 import type { PreparedPool } from '../../start/prepared-pool.ts';
 
@@ -20,6 +19,7 @@ export interface StatusSource {
   readonly supervisor: Supervisor;
   readonly freezer: SessionFreezer;
   readonly reach: ReachCheck;
+  readonly features: Pick<FeatureList, 'describe' | 'describeWorker'>;
   readonly command: readonly string[];
   readonly upAtMs: number;
   readonly nowMs: () => number;
@@ -30,7 +30,8 @@ export interface StatusSource {
 /** The whole status; `busy` and `idle` count running workers, and who may not be looked into counts as busy. */
 export function describePool(source: StatusSource): PoolStatus {
   const workers = describeWorkers(source);
-  return { ...summarize(source, workers), socketHolders: describeHolders(source), workers };
+  const further = { socketHolders: describeHolders(source), ...source.features.describe() };
+  return { ...summarize(source, workers), ...further, workers };
 }
 
 /** The same without the workers. */
@@ -58,9 +59,7 @@ function summarize(source: StatusSource, workers: readonly Active[]): PoolSummar
     busy: running.length - idle,
     serving: servingOf(source, running),
     backoff: pool.slots.filter(({ state }) => state.kind === 'backoff').length,
-    queue: acceptQueue(prepared.socket) ?? null,
-    socketFile: prepared.socket.file ? standingOf(prepared.socket.file) : null,
-    unreachable: source.reach.obstacle() ?? null,
+    ...source.reach.describe(),
     operation: describeOperation(source),
     lastReload: describeLastReload(source),
     command: source.command,
@@ -161,5 +160,6 @@ function describeWorker(
     lastExit: lastExit ? describeEnd(lastExit, source) : null,
     nextTryMs,
     pids: pid === undefined ? [] : (scan?.membersOf(pid) ?? [pid]),
+    ...source.features.describeWorker(slot, pid),
   };
 }

@@ -1,6 +1,8 @@
 // Whether clients reach the pool, for those who ask: spawn-fcgictl ping and status, and whoever wants new workers. Nothing is
 // looked at while nobody asks.
 import { acceptQueue } from '../../sys/socket-state/accept-queue.ts';
+import type { PoolSummary } from '../../control/protocol.ts';
+import { standingOf } from '../../sys/socket/socket-file.ts';
 import { statAt } from '../../sys/path/file-at.ts';
 import { describeReach, obstacleOf, reachOf, Visit, type Reach } from '../../sys/socket-state/reach.ts';
 import type { Goal } from '../../sys/socket-state/arrival.ts';
@@ -20,6 +22,16 @@ export class ReachCheck {
   obstacle(): string | undefined {
     const obstacle = this.#obstacle();
     return obstacle && describeReach(obstacle);
+  }
+
+  /** For those who look at the pool: its queue, its file, and whether clients reach it. */
+  describe(): Pick<PoolSummary, 'queue' | 'socketFile' | 'unreachable'> {
+    const { socket } = this.#goal;
+    return {
+      queue: acceptQueue(socket) ?? null,
+      socketFile: socket.file ? standingOf(socket.file) : null,
+      unreachable: this.obstacle() ?? null,
+    };
   }
 
   /** With a connection, at once; half a second where nothing comes back. */
