@@ -3,7 +3,7 @@
 import { severityOf } from './event-severity.ts';
 import type { PoolEvent } from './pool-event.ts';
 
-export const eventVersion = 1;
+const eventVersion = 1;
 
 /** Whose events they are. */
 export interface EventSource {
