@@ -2,9 +2,9 @@
 // closes with "N passed, N failed, N skipped". Arguments are vitest's: `npm test -- parity`, `npm test -- -t 'PID file'`.
 // With SPAWN_FCGI_TEST_NO_SKIPS=1 a skipped test counts against the run: CI has everything that the tests need.
 import { parseCLI, startVitest, type TestModule, type TestSuite, type Vitest } from 'vitest/node';
-import { watchLeftovers } from './helpers/leftovers.ts';
-import { makeOpenCopy } from './helpers/open-copy.ts';
-import { runInOwnPlace } from './helpers/own-run.ts';
+import { watchLeftovers } from './helpers/test-run/leftovers.ts';
+import { makeOpenCopy } from './helpers/test-run/open-copy.ts';
+import { runInOwnPlace } from './helpers/test-run/own-run.ts';
 
 interface Outcome {
   passed: number;

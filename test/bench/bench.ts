@@ -3,7 +3,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { basename, join } from 'node:path';
-import { readProcess } from '../helpers/processes.ts';
+import { readProcess } from '../helpers/machine/processes.ts';
 import { measureExec } from './measure-exec.ts';
 import { measureIdle } from './measure-idle.ts';
 import { measureMany } from './measure-many.ts';

@@ -1,7 +1,7 @@
 // Part "idle": what a supervisor with four workers and nothing to do costs, in memory and in wake-ups.
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { waitFor } from '../helpers/wait-for.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import type { Options } from './options.ts';
 import { startInForeground, startPools, stopPools, type Pool } from './pool.ts';
 import { endAll } from './processes-started.ts';

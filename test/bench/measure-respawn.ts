@@ -1,6 +1,6 @@
 // Part "respawn": from kill -9 of a worker until its successor waits in accept.
 import { setTimeout as delay } from 'node:timers/promises';
-import { waitFor } from '../helpers/wait-for.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import { interleave } from './interleave.ts';
 import type { Options } from './options.ts';
 import { startPools, stopPools, type Pool } from './pool.ts';

@@ -1,6 +1,6 @@
 // The programs that stand beside ours, found on this machine, with their versions.
 import { spawnSync } from 'node:child_process';
-import { findCommand } from '../helpers/requirements.ts';
+import { findCommand } from '../helpers/machine/requirements.ts';
 import type { ContenderName } from './row.ts';
 
 export interface Peer {

@@ -1,6 +1,6 @@
 // Everything the benchmark starts, so that all of it ends: by PID and start time, never by name.
-import { isAlive, readStat, signalProcess } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { isAlive, readStat, signalProcess } from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 
 const started = new Map<number, number>();
 let ending = false;

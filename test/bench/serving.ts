@@ -1,12 +1,12 @@
 // Pools whose workers answer requests, with one nginx in front of all of them.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { freePort } from '../helpers/free-port.ts';
-import { nginxConfig, type Backend } from '../helpers/nginx-config.ts';
-import { childrenOf } from '../helpers/processes.ts';
-import { findCommand } from '../helpers/requirements.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { nginxConfig, type Backend } from '../helpers/web/nginx-config.ts';
+import { childrenOf } from '../helpers/machine/processes.ts';
+import { findCommand } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import { oursServing, referenceServing } from './commands.ts';
 import { runToReturn, startInForeground } from './pool.ts';
 import { endAll, remember } from './processes-started.ts';

@@ -1,7 +1,7 @@
 // What fixtures/accept-loop.c writes: one line for each worker, at the moment before its first accept.
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { readProcess } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { readProcess } from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import { remember } from './processes-started.ts';
 
 export interface WorkerReport {

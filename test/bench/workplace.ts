@@ -2,8 +2,8 @@
 import { chmodSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { freePort } from '../helpers/free-port.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
 import { findPeers, type Peers } from './peers.ts';
 import { WorkerReports } from './worker-reports.ts';
 

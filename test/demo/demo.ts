@@ -4,10 +4,16 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fastcgiRequest } from '../helpers/fastcgi-client.ts';
-import { childrenOf, isAlive, readProcess, sessionMembers, signalProcess } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { placeResponder, RESPONDER, unprivilegedUser } from './responder-for.ts';
+import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
+import {
+  childrenOf,
+  isAlive,
+  readProcess,
+  sessionMembers,
+  signalProcess,
+} from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { placeResponder, RESPONDER, unprivilegedUser } from '../helpers/build/responder-for.ts';
 
 const WORKERS = 3;
 const COMMAND_TIMEOUT_MS = 60_000;

@@ -3,13 +3,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { noProcess } from '../../src/core/no-process.ts';
-import { allStats, isAlive, sessionMembers } from '../helpers/processes.ts';
-import { needRoot } from '../helpers/requirements.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { applicationsByTransport, libfcgiProgram } from './applications.ts';
-import { holdRequest } from './held-request.ts';
-import { answeringPid } from './http-client.ts';
-import { startLoad, type Load } from './ledger.ts';
+import { allStats, isAlive, sessionMembers } from '../helpers/machine/processes.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { applicationsByTransport, libfcgiProgram } from '../helpers/site/applications.ts';
+import { holdRequest } from '../helpers/web/held-request.ts';
+import { answeringPid } from '../helpers/web/http-client.ts';
+import { startLoad, type Load } from '../helpers/web/ledger.ts';
 import {
   expectAnswers,
   expectEcho,
@@ -18,7 +18,7 @@ import {
   startSite,
   workersOf,
   type Site,
-} from './site.ts';
+} from '../helpers/site/site.ts';
 
 const WORKERS = 3;
 const KILLS = 5;

@@ -3,12 +3,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { fixture } from '../helpers/compile-c.ts';
-import type { RunResult } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { emptyMachine, needMachine, poolOn, startMachine, type InitMachine } from './init-machine.ts';
-import { pageScript } from './init-page.ts';
-import { askPool, holdPool, startAsking } from './init-requests.ts';
+import { fixture } from '../helpers/build/compile-c.ts';
+import type { RunResult } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  emptyMachine,
+  needMachine,
+  poolOn,
+  startMachine,
+  type InitMachine,
+} from '../helpers/init/machine.ts';
+import { pageScript } from '../helpers/pages/init-scripts.ts';
+import { askPool, holdPool, startAsking } from '../helpers/init/requests.ts';
 
 const fcgiwrap = '/usr/sbin/fcgiwrap';
 

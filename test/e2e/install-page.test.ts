@@ -4,10 +4,10 @@ import { beforeAll, expect, test, type TestContext } from 'vitest';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { referencePath } from '../helpers/command-under-test.ts';
-import { missing } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
+import { referencePath } from '../helpers/pool/command-under-test.ts';
+import { missing } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
 
 const project = join(import.meta.dirname, '../..');
 const page = readFileSync(join(project, 'docs/install.md'), 'utf8');

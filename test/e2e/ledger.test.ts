@@ -2,11 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { waitFor } from '../helpers/wait-for.ts';
-import { applications, plainProgram, transports } from './applications.ts';
-import { readEcho, send } from './http-client.ts';
-import { emptyLedger, startLoad } from './ledger.ts';
-import { startSite, workersOf } from './site.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { applications, plainProgram, transports } from '../helpers/site/applications.ts';
+import { readEcho, send } from '../helpers/web/http-client.ts';
+import { emptyLedger, startLoad } from '../helpers/web/ledger.ts';
+import { startSite, workersOf } from '../helpers/site/site.ts';
 
 const WORKERS = 4;
 const REQUESTS = 150;

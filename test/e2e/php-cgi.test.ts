@@ -1,10 +1,10 @@
 // What only php-cgi does: workers that recycle themselves after some requests, and workers that have children (-C).
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { sessionMembers } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { phpCgi } from './applications.ts';
-import { startLoad } from './ledger.ts';
+import { sessionMembers } from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { phpCgi } from '../helpers/site/applications.ts';
+import { startLoad } from '../helpers/web/ledger.ts';
 import {
   expectAnswers,
   expectEcho,
@@ -13,7 +13,7 @@ import {
   startSite,
   workersOf,
   type Site,
-} from './site.ts';
+} from '../helpers/site/site.ts';
 
 const CHILDREN = 2;
 

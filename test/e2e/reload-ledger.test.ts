@@ -3,10 +3,10 @@
 import { chmodSync, constants, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/cleanup.ts';
-import { fastcgiRequest, type FastcgiTarget } from '../helpers/fastcgi-client.ts';
-import { readOpenFiles, readProcess, sessionMembers } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { fastcgiRequest, type FastcgiTarget } from '../helpers/web/fastcgi-client.ts';
+import { readOpenFiles, readProcess, sessionMembers } from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   applications,
   libfcgiProgram,
@@ -16,13 +16,13 @@ import {
   transports,
   type Application,
   type Transport,
-} from './applications.ts';
-import { readEcho, send } from './http-client.ts';
-import { drawLedgers, type LedgerRow } from './ledger-table.ts';
-import { emptyLedger, startLoad, type Ledger, type Load, type LoadOptions } from './ledger.ts';
-import { makeReleases, type Releases } from './releases.ts';
-import { reload } from './reload.ts';
-import { expectAnswers, startSite, workersOf, type Site, type SiteOptions } from './site.ts';
+} from '../helpers/site/applications.ts';
+import { readEcho, send } from '../helpers/web/http-client.ts';
+import { drawLedgers, type LedgerRow } from '../helpers/web/ledger-table.ts';
+import { emptyLedger, startLoad, type Ledger, type Load, type LoadOptions } from '../helpers/web/ledger.ts';
+import { makeReleases, type Releases } from '../helpers/pool/releases.ts';
+import { reload } from '../helpers/pool/reload.ts';
+import { expectAnswers, startSite, workersOf, type Site, type SiteOptions } from '../helpers/site/site.ts';
 
 const WORKERS = 4;
 /** On each of the two sockets, so that each application sees 50. */

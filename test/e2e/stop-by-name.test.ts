@@ -1,9 +1,9 @@
 // A pool stopped by the program's name, as `killall app` and `killall -9 app` do it: every process of that name, in the
 // order of PIDs. Done here by PID and to this pool alone.
 import { beforeEach, describe, expect, test } from 'vitest';
-import { familyOf } from '../helpers/command-under-test.ts';
-import { applicationsByTransport } from './applications.ts';
-import { expectAnswers, expectNoProcess, fullPool, startSite, type Site } from './site.ts';
+import { familyOf } from '../helpers/pool/command-under-test.ts';
+import { applicationsByTransport } from '../helpers/site/applications.ts';
+import { expectAnswers, expectNoProcess, fullPool, startSite, type Site } from '../helpers/site/site.ts';
 
 const WORKERS = 3;
 /** So that workers count as grown up, and one that dies would be replaced at once. */

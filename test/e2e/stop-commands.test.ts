@@ -1,8 +1,14 @@
 // Which command reaches a pool, as docs/init-scripts.md tells it: each row of its table, and each of its short recipes.
 import { describe, expect, test, type TestContext } from 'vitest';
-import { waitFor } from '../helpers/wait-for.ts';
-import { emptyMachine, needMachine, poolOn, startMachine, type InitMachine } from './init-machine.ts';
-import { plainBlocks, startCommand, stopCommands } from './init-page.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  emptyMachine,
+  needMachine,
+  poolOn,
+  startMachine,
+  type InitMachine,
+} from '../helpers/init/machine.ts';
+import { plainBlocks, startCommand, stopCommands } from '../helpers/pages/init-scripts.ts';
 
 const pythonApp = `#!/usr/bin/python3
 import os, socket

@@ -4,10 +4,10 @@ import { chmodSync, chownSync, existsSync, readFileSync, readdirSync, writeFileS
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/cleanup.ts';
-import { printedPids } from '../helpers/command-under-test.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { blocksOf, pageSays } from './recipe-page.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { printedPids } from '../helpers/pool/command-under-test.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { blocksOf, pageSays } from '../helpers/pages/recipe.ts';
 import {
   expectPage,
   prepareSite,
@@ -15,8 +15,8 @@ import {
   startCommand,
   startRecipe,
   type RecipeSite,
-} from './recipe-site.ts';
-import { useVenv, venvWithout } from './recipe-venv.ts';
+} from '../helpers/recipe/site.ts';
+import { useVenv, venvWithout } from '../helpers/recipe/venv.ts';
 
 const NOBODY = 65_534;
 const venv = useVenv();

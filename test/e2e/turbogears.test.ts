@@ -2,11 +2,11 @@
 import { appendFileSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { printedPids } from '../helpers/command-under-test.ts';
-import { fastcgiRequest } from '../helpers/fastcgi-client.ts';
-import { childrenOf, isAlive, readOpenFiles } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { blocksOf, pageSays, readRecipe } from './recipe-page.ts';
+import { printedPids } from '../helpers/pool/command-under-test.ts';
+import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
+import { childrenOf, isAlive, readOpenFiles } from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { blocksOf, pageSays, readRecipe } from '../helpers/pages/recipe.ts';
 import {
   expectPage,
   pageWorker,
@@ -15,9 +15,9 @@ import {
   startRecipe,
   type RecipeSite,
   type RunningSite,
-} from './recipe-site.ts';
-import { useVenv } from './recipe-venv.ts';
-import { CLIENTS, startStream, type Conversation, type RequestStream } from './recipe-stream.ts';
+} from '../helpers/recipe/site.ts';
+import { useVenv } from '../helpers/recipe/venv.ts';
+import { CLIENTS, startStream, type Conversation, type RequestStream } from '../helpers/recipe/stream.ts';
 
 /** Workers that are ended under a stream of requests, and the bounds of that stream. */
 const ENDS = 4;

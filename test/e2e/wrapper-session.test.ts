@@ -2,10 +2,10 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fixture } from '../helpers/compile-c.ts';
-import { readStat, sessionMembers } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { libfcgiProgram } from './applications.ts';
+import { fixture } from '../helpers/build/compile-c.ts';
+import { readStat, sessionMembers } from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { libfcgiProgram } from '../helpers/site/applications.ts';
 import {
   expectAnswers,
   expectEcho,
@@ -14,7 +14,7 @@ import {
   startSite,
   workersOf,
   type Site,
-} from './site.ts';
+} from '../helpers/site/site.ts';
 
 const WRAPPER = 'session-of-three.sh';
 /** The kernel cuts names at 15 characters. */

@@ -3,14 +3,22 @@ import { copyFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { fixture } from '../helpers/compile-c.ts';
-import { freePort } from '../helpers/free-port.ts';
-import { readOpenFiles } from '../helpers/processes.ts';
-import { findPython, pythonVenv } from '../helpers/python-venv.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { statusOf, transports } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
-import { events, expectNothingLeft, fullPool, makePlace, start, waitForEvents, type Place } from './place.ts';
+import { fixture } from '../helpers/build/compile-c.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { readOpenFiles } from '../helpers/machine/processes.ts';
+import { findPython, pythonVenv } from '../helpers/build/python-venv.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { statusOf, transports } from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import {
+  events,
+  expectNothingLeft,
+  fullPool,
+  makePlace,
+  start,
+  waitForEvents,
+  type Place,
+} from '../helpers/pool/place.ts';
 
 const python = findPython();
 const quick = ['--settle', '50ms', '--min-uptime', '50ms', '--stop-timeout', '10m'];

@@ -5,15 +5,15 @@ import { connect } from 'node:net';
 import { acceptQueue } from '../../src/sys/socket-state/accept-queue.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { askUnixDiag } from '../../src/sys/socket-state/unix-diag.ts';
-import { asUser } from '../helpers/as-user.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { listenSomewhere, startWorker, type Listening } from '../helpers/lone-worker.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { NOBODY } from './place.ts';
+import { asUser } from '../helpers/sys/as-user.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { listenSomewhere, startWorker, type Listening } from '../helpers/sys/lone-worker.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { NOBODY } from '../helpers/pool/place.ts';
 
 // First, because the netlink socket is opened by the first question and kept.
 test('the queue of a Unix socket is known in a chroot after dropping privileges', async (ctx) => {

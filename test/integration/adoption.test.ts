@@ -15,14 +15,27 @@ import {
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { PoolState } from '../../src/core/pool-state.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { oursPath, startForeground, startPool } from '../helpers/command-under-test.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { isAlive, readOpenFiles, readStat, sessionMembers, stopProcess } from '../helpers/processes.ts';
-import { findCommand, needCommands, needRoot } from '../helpers/requirements.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { isLocked, killSupervisor, makeEchoPlace, readPoolState, statusOf, transports } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { oursPath, startForeground, startPool } from '../helpers/pool/command-under-test.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import {
+  isAlive,
+  readOpenFiles,
+  readStat,
+  sessionMembers,
+  stopProcess,
+} from '../helpers/machine/processes.ts';
+import { findCommand, needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  isLocked,
+  killSupervisor,
+  makeEchoPlace,
+  readPoolState,
+  statusOf,
+  transports,
+} from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   commandLine,
   endPool,
@@ -41,8 +54,8 @@ import {
   withoutHints,
   workersOf,
   type Place,
-} from './place.ts';
-import { askEcho, startRequests } from './request-load.ts';
+} from '../helpers/pool/place.ts';
+import { askEcho, startRequests } from '../helpers/web/request-load.ts';
 
 describe.for(transports)('after a SIGKILL to the supervisor on %s', (transport) => {
   test('the next start under load refuses and loses nothing, and has all files', async () => {

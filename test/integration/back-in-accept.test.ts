@@ -4,13 +4,21 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { fastcgiRequest } from '../helpers/fastcgi-client.ts';
-import { isAlive } from '../helpers/processes.ts';
-import { findCommand } from '../helpers/requirements.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { ctl } from './fake-supervisor.ts';
-import { events, expectNothingLeft, fullPool, makePlace, start, waitForEvents, type Place } from './place.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
+import { isAlive } from '../helpers/machine/processes.ts';
+import { findCommand } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import {
+  events,
+  expectNothingLeft,
+  fullPool,
+  makePlace,
+  start,
+  waitForEvents,
+  type Place,
+} from '../helpers/pool/place.ts';
 
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
 /** Whoever waits for a deadline is not done within the time of a test. */

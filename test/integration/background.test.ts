@@ -2,12 +2,12 @@
 import { describe, expect, test } from 'vitest';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { oursPath, printedPids } from '../helpers/command-under-test.ts';
-import { isAlive, readProcess, readStat } from '../helpers/processes.ts';
-import { isRoot, needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
+import { isAlive, readProcess, readStat } from '../helpers/machine/processes.ts';
+import { isRoot, needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   commandLine,
   expectNothingLeft,
@@ -20,7 +20,7 @@ import {
   startStaying,
   waitForEvents,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 describe('the descriptors of the caller', () => {
   test.for([3, 4, 5, 9, 10, 251])(

@@ -2,12 +2,12 @@
 import { expect, test } from 'vitest';
 import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { oursPath, printedPids } from '../helpers/command-under-test.ts';
-import { compileC } from '../helpers/compile-c.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { commandLine, expectNothingLeft, makePlace, onlyWorker, visit } from './place.ts';
+import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
+import { compileC } from '../helpers/build/compile-c.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { commandLine, expectNothingLeft, makePlace, onlyWorker, visit } from '../helpers/pool/place.ts';
 
 const checkout = dirname(dirname(oursPath));
 const modes = [['-v'], ['-n', '-s', 'a.sock', '--', '/bin/true']];

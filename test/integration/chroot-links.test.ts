@@ -3,12 +3,12 @@ import { expect, test } from 'vitest';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveInRoot, walkInRoot } from '../../src/sys/path/resolve-in-root.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { oursPath, startPool } from '../helpers/command-under-test.ts';
-import { needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { readPoolState } from './echo-pool.ts';
-import { expectNoProcess, hintsOf, makePlace, visit, type Place } from './place.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { oursPath, startPool } from '../helpers/pool/command-under-test.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { readPoolState } from '../helpers/pool/echo-pool.ts';
+import { expectNoProcess, hintsOf, makePlace, visit, type Place } from '../helpers/pool/place.ts';
 
 const user = ['-u', 'nobody', '-g', 'nogroup'];
 

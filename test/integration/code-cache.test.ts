@@ -3,9 +3,9 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { oursPath } from '../helpers/command-under-test.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
 
 const checkout = dirname(dirname(oursPath));
 const bundles = ['spawn-fcgi.cjs', 'in-place.cjs'];

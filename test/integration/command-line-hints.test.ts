@@ -4,13 +4,13 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
-import { atEnd } from '../helpers/cleanup.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { oursPath, referencePath, startPool } from '../helpers/command-under-test.ts';
-import { freePort } from '../helpers/free-port.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { hintsOf, makePlace, withoutHints, type Place } from './place.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { oursPath, referencePath, startPool } from '../helpers/pool/command-under-test.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { hintsOf, makePlace, withoutHints, type Place } from '../helpers/pool/place.ts';
 
 const refusals: readonly {
   readonly name: string;

@@ -11,7 +11,7 @@ import {
   makeStateDir,
   startFake,
   type Behaviour,
-} from './fake-supervisor.ts';
+} from '../helpers/fakes/fake-supervisor.ts';
 
 async function start(behaviour: Behaviour): Promise<{ path: string; commands: () => string[] }> {
   const { stateDir, id, requests } = await startFake(makeStateDir(), { behaviour });

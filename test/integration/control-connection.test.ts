@@ -14,10 +14,10 @@ import { SyscallError } from '../../src/core/errors.ts';
 import { connectUnix, ControlConnection } from '../../src/sys/connection/control-connection.ts';
 import { receiveWithDescriptors, sendWithDescriptors } from '../../src/sys/connection/descriptor-passing.ts';
 import { listenOn } from '../../src/sys/socket/listen-socket.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { listenSomewhere, pathOf, startWorker } from '../helpers/lone-worker.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { listenSomewhere, pathOf, startWorker } from '../helpers/sys/lone-worker.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
 
 const program = compileC(fixture('control-peer.c'));
 const [EAGAIN, EPIPE, EMSGSIZE, ENOENT, ETIMEDOUT, ECONNREFUSED] = [11, 32, 90, 2, 110, 111];

@@ -2,12 +2,12 @@
 // socket wait without costing anything, and the pool goes on.
 import { connect, type Socket } from 'node:net';
 import { expect, test, type TestContext } from 'vitest';
-import { atEnd } from '../helpers/cleanup.ts';
-import { injectFault } from '../helpers/inject-fault.ts';
-import { needCommands } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { ctl } from './fake-supervisor.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { injectFault } from '../helpers/machine/inject-fault.ts';
+import { needCommands } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   endPool,
   expectNothingLeft,
@@ -17,7 +17,7 @@ import {
   start,
   waitForEvents,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 /** Fewer than any supervisor has open. */
 const FEW = 8;

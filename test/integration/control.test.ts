@@ -5,13 +5,19 @@ import { join } from 'node:path';
 import { unlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ask } from '../../src/control/client.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { isAlive, readOpenFiles, readProcess, readStat } from '../helpers/processes.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { killSupervisor, makeEchoPlace, statusOf, transports, type EchoPlace } from './echo-pool.ts';
-import { ctl, ctlPath } from './fake-supervisor.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { isAlive, readOpenFiles, readProcess, readStat } from '../helpers/machine/processes.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  killSupervisor,
+  makeEchoPlace,
+  statusOf,
+  transports,
+  type EchoPlace,
+} from '../helpers/pool/echo-pool.ts';
+import { ctl, ctlPath } from '../helpers/fakes/fake-supervisor.ts';
 import {
   endPool,
   events,
@@ -25,8 +31,8 @@ import {
   waitForEvents,
   workersOf,
   type Place,
-} from './place.ts';
-import { startRequests } from './request-load.ts';
+} from '../helpers/pool/place.ts';
+import { startRequests } from '../helpers/web/request-load.ts';
 
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
 const asNobody = { uid: NOBODY, gid: NOBODY };

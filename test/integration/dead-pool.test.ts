@@ -14,14 +14,20 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { PoolState } from '../../src/core/pool-state.ts';
-import { startForeground } from '../helpers/command-under-test.ts';
-import { fastcgiRequest } from '../helpers/fastcgi-client.ts';
-import { isAlive, readOpenFiles, readStat } from '../helpers/processes.ts';
-import { findCommand, needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { killSupervisor, makeEchoPlace, readPoolState, transports, type EchoPlace } from './echo-pool.ts';
-import { ctl, ctlPath } from './fake-supervisor.ts';
+import { startForeground } from '../helpers/pool/command-under-test.ts';
+import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
+import { isAlive, readOpenFiles, readStat } from '../helpers/machine/processes.ts';
+import { findCommand, needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  killSupervisor,
+  makeEchoPlace,
+  readPoolState,
+  transports,
+  type EchoPlace,
+} from '../helpers/pool/echo-pool.ts';
+import { ctl, ctlPath } from '../helpers/fakes/fake-supervisor.ts';
 import {
   endPool,
   events,
@@ -37,7 +43,7 @@ import {
   waitForPids,
   type Place,
   type StartOptions,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 /** Starts a pool and kills its supervisor; the workers serve on. */
 async function leaveOrphans(

@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isAlive, signalProcess, readStat } from '../helpers/processes.ts';
-import { freePort } from '../helpers/free-port.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { isAlive, signalProcess, readStat } from '../helpers/machine/processes.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   endPool,
   expectNothingLeft,
@@ -15,7 +15,7 @@ import {
   run,
   start,
   withoutHints,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 describe('one pool', () => {
   const X = 'run/w1.pid';

@@ -21,12 +21,12 @@ import { join } from 'node:path';
 import { O_PATH } from '../../src/sys/path/file-at.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { listenOn } from '../../src/sys/socket/listen-socket.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { oursPath, startForeground } from '../helpers/command-under-test.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   commandLine,
   endPool,
@@ -38,7 +38,7 @@ import {
   start,
   visit,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const everybody = 0o777;
 

@@ -1,12 +1,12 @@
 // System calls of the supervisor that fail: whatever else there is to do is done all the same.
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { injectFault } from '../helpers/inject-fault.ts';
-import { readOpenFiles } from '../helpers/processes.ts';
-import { needTracing } from '../helpers/requirements.ts';
-import { startHeld, StepTracer } from '../helpers/step-tracer.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { ctl } from './fake-supervisor.ts';
+import { injectFault } from '../helpers/machine/inject-fault.ts';
+import { readOpenFiles } from '../helpers/machine/processes.ts';
+import { needTracing } from '../helpers/machine/requirements.ts';
+import { startHeld, StepTracer } from '../helpers/steps/step-tracer.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   commandLine,
   endPool,
@@ -16,7 +16,7 @@ import {
   start,
   startStaying,
   waitForEvents,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 test('a stop in which every close fails ends, and leaves nothing', async (ctx) => {
   const place = makePlace();

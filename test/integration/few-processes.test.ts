@@ -10,12 +10,12 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
-import { oursPath, printedPids } from '../helpers/command-under-test.ts';
-import { makeProcessGroup, type ProcessGroup } from '../helpers/process-group.ts';
-import { needRoot } from '../helpers/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { commandLine, expectNothingLeft, makePlace, processesOf, type Place } from './place.ts';
+import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
+import { makeProcessGroup, type ProcessGroup } from '../helpers/machine/process-group.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { commandLine, expectNothingLeft, makePlace, processesOf, type Place } from '../helpers/pool/place.ts';
 
 const options = ['-u', 'nobody', '-g', 'nogroup'];
 

@@ -1,8 +1,8 @@
 // Under a small limit on open files a start says so, with the way out, and leaves nothing, wherever it meets the limit.
 import { expect, test } from 'vitest';
 import { readdirSync } from 'node:fs';
-import { oursPath, printedPids } from '../helpers/command-under-test.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
+import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
+import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
 import {
   commandLine,
   expectNoProcess,
@@ -13,7 +13,7 @@ import {
   visit,
   withoutHints,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 /** Node cannot boot under less. */
 const fewest = 24;

@@ -2,10 +2,10 @@
 import { expect, test, type TestContext } from 'vitest';
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { oursPath } from '../helpers/command-under-test.ts';
-import { missing } from '../helpers/requirements.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { missing } from '../helpers/machine/requirements.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
 
 const checkout = dirname(dirname(oursPath));
 const least = 'Node.js 22.15 or later (of 23: 23.7 or later) is needed';

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isAlive } from '../helpers/processes.ts';
+import { isAlive } from '../helpers/machine/processes.ts';
 import {
   commandLine,
   expectNothingLeft,
@@ -15,9 +15,9 @@ import {
   starts,
   waitForStarts,
   withoutHints,
-} from './place.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { oursPath } from '../helpers/command-under-test.ts';
+} from '../helpers/pool/place.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
 
 /** How they end, the status, the line, and how many more run: one whose words are asked for (last-words.test.ts). */
 const failures: readonly (readonly [string, readonly string[], number, string, number])[] = [

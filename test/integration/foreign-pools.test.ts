@@ -17,15 +17,15 @@ import {
 import { dirname, join } from 'node:path';
 import { describe, expect, test, type TestContext } from 'vitest';
 import { findPoolState } from '../../src/core/pool-state.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { oursPath } from '../helpers/command-under-test.ts';
-import { childrenOf, isAlive, readProcess, readStat, stopProcess } from '../helpers/processes.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { killSupervisor } from './echo-pool.ts';
-import { ctlPath } from './fake-supervisor.ts';
-import { makePlace, type Place } from './place.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { childrenOf, isAlive, readProcess, readStat, stopProcess } from '../helpers/machine/processes.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { killSupervisor } from '../helpers/pool/echo-pool.ts';
+import { ctlPath } from '../helpers/fakes/fake-supervisor.ts';
+import { makePlace, type Place } from '../helpers/pool/place.ts';
 
 /** www-data of Debian; it needs no entry. */
 const user = 33;

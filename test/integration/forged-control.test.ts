@@ -4,10 +4,10 @@ import { chownSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { expect, test, type TestContext } from 'vitest';
-import { atEnd } from '../helpers/cleanup.ts';
-import { isAlive } from '../helpers/processes.ts';
-import { needRoot } from '../helpers/requirements.ts';
-import { ctl } from './fake-supervisor.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { isAlive } from '../helpers/machine/processes.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   endPool,
   expectNothingLeft,
@@ -17,7 +17,7 @@ import {
   poolFile,
   start,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const commands = [['status'], ['ping'], ['reload'], ['restart'], ['scale', '2'], ['stop']] as const;
 

@@ -15,15 +15,15 @@ import {
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/cleanup.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { freePort } from '../helpers/free-port.ts';
-import { fastcgiRequest } from '../helpers/fastcgi-client.ts';
-import { isAlive, readStat, sessionMembers } from '../helpers/processes.ts';
-import { findCommand, missing, needRoot } from '../helpers/requirements.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { statusOf } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
+import { isAlive, readStat, sessionMembers } from '../helpers/machine/processes.ts';
+import { findCommand, missing, needRoot } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { statusOf } from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   events,
   expectNothingLeft,
@@ -35,7 +35,7 @@ import {
   startStaying,
   waitForEvents,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
 

@@ -4,15 +4,22 @@ import { readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/cleanup.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { readProcess, isAlive, readStat } from '../helpers/processes.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { isLocked, makeEchoPlace, readPoolState, transports, type EchoPlace, statusOf } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
-import { oursPath, startForeground, type Pool } from '../helpers/command-under-test.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { readProcess, isAlive, readStat } from '../helpers/machine/processes.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  isLocked,
+  makeEchoPlace,
+  readPoolState,
+  transports,
+  type EchoPlace,
+  statusOf,
+} from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import { oursPath, startForeground, type Pool } from '../helpers/pool/command-under-test.ts';
 import {
   commandLine,
   endPool,
@@ -33,8 +40,8 @@ import {
   withoutHints,
   workersOf,
   type Place,
-} from './place.ts';
-import { askEcho, startRequests } from './request-load.ts';
+} from '../helpers/pool/place.ts';
+import { askEcho, startRequests } from '../helpers/web/request-load.ts';
 
 describe.for(transports)('--replace on %s', (transport) => {
   test('three times under load, with other options and another program: nothing is refused, nothing lost', async () => {

@@ -11,14 +11,23 @@ import {
 } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
-import { atEnd } from '../helpers/cleanup.ts';
-import { oursPath, startForeground } from '../helpers/command-under-test.ts';
-import { freePort } from '../helpers/free-port.ts';
-import { readStat } from '../helpers/processes.ts';
-import { isRoot, needRoot } from '../helpers/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { commandLine, hintsOf, makePlace, NOBODY, run, start, withoutHints, type Place } from './place.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { readStat } from '../helpers/machine/processes.ts';
+import { isRoot, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  commandLine,
+  hintsOf,
+  makePlace,
+  NOBODY,
+  run,
+  start,
+  withoutHints,
+  type Place,
+} from '../helpers/pool/place.ts';
 
 describe('an address in use by a stranger', () => {
   test.for(['127.0.0.1', '0.0.0.0', '::1'])(

@@ -1,15 +1,15 @@
 // System calls of our own that fail, whatever they are for, in each operation: fault-choice.ts says which.
 import { afterAll, describe, expect, test } from 'vitest';
-import { needTracing } from '../helpers/requirements.ts';
+import { needTracing } from '../helpers/machine/requirements.ts';
 import {
   faultyOperationsOf,
   faultyStartsOf,
   inPlaceStartOf,
   type FaultyOperation,
-} from './fault-operations.ts';
-import { injectFaults, type Tally } from './fault-verdict.ts';
-import { killTimeout } from './killed-at-steps.ts';
-import { settings } from './killed-settings.ts';
+} from '../helpers/steps/fault-operations.ts';
+import { injectFaults, type Tally } from '../helpers/steps/fault-verdict.ts';
+import { killTimeout } from '../helpers/steps/killed-at-steps.ts';
+import { settings } from '../helpers/steps/killed-settings.ts';
 
 const [unix, dropped, tcp] = settings;
 const operations: readonly FaultyOperation[] = [

@@ -4,12 +4,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { startForeground, type ForegroundPool } from '../helpers/command-under-test.ts';
-import { childrenOf, isAlive, readProcess, readStat } from '../helpers/processes.ts';
-import { isRoot, needTracing } from '../helpers/requirements.ts';
-import { startHeld, StepTracer, type Step } from '../helpers/step-tracer.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { killSupervisor } from './echo-pool.ts';
+import { startForeground, type ForegroundPool } from '../helpers/pool/command-under-test.ts';
+import { childrenOf, isAlive, readProcess, readStat } from '../helpers/machine/processes.ts';
+import { isRoot, needTracing } from '../helpers/machine/requirements.ts';
+import { startHeld, StepTracer, type Step } from '../helpers/steps/step-tracer.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { killSupervisor } from '../helpers/pool/echo-pool.ts';
 import {
   commandLine,
   endPool,
@@ -24,7 +24,7 @@ import {
   waitForPids,
   workersOf,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const user = isRoot ? ['-u', 'nobody', '-g', 'nogroup'] : [];
 const staying = ['-n', '--supervise', ...user];

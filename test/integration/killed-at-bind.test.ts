@@ -2,11 +2,18 @@
 import { describe, expect, test } from 'vitest';
 import { chownSync, linkSync, lstatSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { atEnd } from '../helpers/cleanup.ts';
-import { needTracing } from '../helpers/requirements.ts';
-import { startHeld, StepTracer, type Step, type Stop } from '../helpers/step-tracer.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { commandLine, expectNoProcess, expectNothingLeft, makePlace, NOBODY, type Place } from './place.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { needTracing } from '../helpers/machine/requirements.ts';
+import { startHeld, StepTracer, type Step, type Stop } from '../helpers/steps/step-tracer.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  commandLine,
+  expectNoProcess,
+  expectNothingLeft,
+  makePlace,
+  NOBODY,
+  type Place,
+} from '../helpers/pool/place.ts';
 
 const options = ['-u', 'nobody', '-g', 'nogroup'];
 

@@ -3,17 +3,22 @@
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/cleanup.ts';
-import { compileC } from '../helpers/compile-c.ts';
-import { isAlive, readOpenFiles, readStat } from '../helpers/processes.ts';
-import { needRoot, needTracing } from '../helpers/requirements.ts';
-import { startHeld, StepTracer } from '../helpers/step-tracer.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { expectWorkersToStay, holdAtSteps, killAtSteps, killTimeout } from './killed-at-steps.ts';
-import { isChosen, isFull } from './killed-choice.ts';
-import { operationsOf } from './killed-operations.ts';
-import { settings } from './killed-settings.ts';
-import { commandLine, fullPool, makePlace, onlyWorker, start } from './place.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { compileC } from '../helpers/build/compile-c.ts';
+import { isAlive, readOpenFiles, readStat } from '../helpers/machine/processes.ts';
+import { needRoot, needTracing } from '../helpers/machine/requirements.ts';
+import { startHeld, StepTracer } from '../helpers/steps/step-tracer.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  expectWorkersToStay,
+  holdAtSteps,
+  killAtSteps,
+  killTimeout,
+} from '../helpers/steps/killed-at-steps.ts';
+import { isChosen, isFull } from '../helpers/steps/killed-choice.ts';
+import { operationsOf } from '../helpers/steps/killed-operations.ts';
+import { settings } from '../helpers/steps/killed-settings.ts';
+import { commandLine, fullPool, makePlace, onlyWorker, start } from '../helpers/pool/place.ts';
 
 describe.for(settings)('a pool with $name', (setting) => {
   const chosen = operationsOf(setting).filter((_, number) => isChosen(number, setting, settings));

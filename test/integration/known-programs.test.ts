@@ -8,21 +8,21 @@ import { finishesOnTerm } from '../../src/sys/proc/known-programs.ts';
 import { readinessOf } from '../../src/sys/proc/waiting.ts';
 import { workerSessions } from '../../src/sys/session/worker-sessions.ts';
 import { SessionFreezer } from '../../src/sys/session/session-freeze.ts';
-import { asUser } from '../helpers/as-user.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { fastcgiRequest } from '../helpers/fastcgi-client.ts';
+import { asUser } from '../helpers/sys/as-user.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
 import {
   listenSomewhere,
   openProc,
   startWorker,
   waitForExit,
   type Listening,
-} from '../helpers/lone-worker.ts';
-import { isAlive, sessionMembers } from '../helpers/processes.ts';
-import { findCommand, isRoot, missing } from '../helpers/requirements.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { NOBODY } from './place.ts';
+} from '../helpers/sys/lone-worker.ts';
+import { isAlive, sessionMembers } from '../helpers/machine/processes.ts';
+import { findCommand, isRoot, missing } from '../helpers/machine/requirements.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { NOBODY } from '../helpers/pool/place.ts';
 
 const proc = openProc();
 const hasLibfcgi = existsSync('/usr/include/fcgi_stdio.h');

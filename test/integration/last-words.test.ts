@@ -3,13 +3,13 @@
 import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, type TestContext } from 'vitest';
-import { compileC } from '../helpers/compile-c.ts';
-import { oursPath, startForeground } from '../helpers/command-under-test.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { statusOf } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
+import { compileC } from '../helpers/build/compile-c.ts';
+import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { statusOf } from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   commandLine,
   endPool,
@@ -24,7 +24,7 @@ import {
   startStaying,
   withoutHints,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 /** However slow the machine is: a program that ends without a word to NOTIFY_SOCKET was never up. */
 const strict = ['--ready', 'notify'];

@@ -9,11 +9,11 @@ import {
   startForeground,
   startPool,
   type ForegroundPool,
-} from '../helpers/command-under-test.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { endPool, makePlace, withoutHints, type Place } from './place.ts';
+} from '../helpers/pool/command-under-test.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { endPool, makePlace, withoutHints, type Place } from '../helpers/pool/place.ts';
 
 const timed = /^\d{4}-\d\d-\d\dT\S+Z spawn-fcgi\[\d+\] app: pool up/m;
 const untimed = /^spawn-fcgi\[\d+\] app: pool up/m;

@@ -17,14 +17,20 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { bindUnix } from '../../src/sys/connection/unix-socket.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { oursPath, type Pool } from '../helpers/command-under-test.ts';
-import { isAlive, readOpenFiles } from '../helpers/processes.ts';
-import { isRoot, needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { killSupervisor, makeEchoPlace, readPoolState, statusOf, type EchoPlace } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { oursPath, type Pool } from '../helpers/pool/command-under-test.ts';
+import { isAlive, readOpenFiles } from '../helpers/machine/processes.ts';
+import { isRoot, needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  killSupervisor,
+  makeEchoPlace,
+  readPoolState,
+  statusOf,
+  type EchoPlace,
+} from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   commandLine,
   endPool,
@@ -39,8 +45,8 @@ import {
   waitForEvents,
   withoutHints,
   type Place,
-} from './place.ts';
-import { askEcho } from './request-load.ts';
+} from '../helpers/pool/place.ts';
+import { askEcho } from '../helpers/web/request-load.ts';
 
 const IN_USE = "spawn-fcgi: socket is already in use, can't spawn";
 const asNobody = ['-u', 'nobody', '-g', 'nogroup'];

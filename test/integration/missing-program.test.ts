@@ -2,9 +2,17 @@
 import { describe, expect, test } from 'vitest';
 import { readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isAlive } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { makePlace, onlyWorker, start, starts, visit, waitForEvents, waitForStarts } from './place.ts';
+import { isAlive } from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  makePlace,
+  onlyWorker,
+  start,
+  starts,
+  visit,
+  waitForEvents,
+  waitForStarts,
+} from '../helpers/pool/place.ts';
 
 test('a pool whose program is missing costs under 1 % CPU, logs path and reason, and recovers', async () => {
   const place = makePlace();

@@ -8,14 +8,21 @@ import { expect, test } from 'vitest';
 import { acceptQueue } from '../../src/sys/socket-state/accept-queue.ts';
 import { connectAhead, connectIfRoom } from '../../src/sys/connection/private-socket.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { compileC } from '../helpers/compile-c.ts';
-import { listenSomewhere, type Listening } from '../helpers/lone-worker.ts';
-import { childrenOf } from '../helpers/processes.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { expectNothingLeft, makePlace, run, startStaying, waitForEvents, withoutHints } from './place.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { compileC } from '../helpers/build/compile-c.ts';
+import { listenSomewhere, type Listening } from '../helpers/sys/lone-worker.ts';
+import { childrenOf } from '../helpers/machine/processes.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  expectNothingLeft,
+  makePlace,
+  run,
+  startStaying,
+  waitForEvents,
+  withoutHints,
+} from '../helpers/pool/place.ts';
 
 test('a Unix socket whose queue is full has no room, and room for the probe that is ahead of clients', async () => {
   const socket = await fullSocket('unix');

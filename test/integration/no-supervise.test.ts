@@ -1,11 +1,11 @@
 // --no-supervise: a start that is interrupted or fails leaves no process, whole sessions included.
 import { expect, test } from 'vitest';
 import { join } from 'node:path';
-import { oursPath, startForeground } from '../helpers/command-under-test.ts';
-import { isAlive, readStat } from '../helpers/processes.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { expectNothingLeft, makePlace, waitForPids, type Place } from './place.ts';
+import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
+import { isAlive, readStat } from '../helpers/machine/processes.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { expectNothingLeft, makePlace, waitForPids, type Place } from '../helpers/pool/place.ts';
 
 /** Workers leave a process in their group and one in a group of its own, and note their PIDs in the report. */
 function unsupervised(place: Place, actions: readonly string[], workers = 1): string[] {

@@ -3,14 +3,14 @@ import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/cleanup.ts';
-import { oursPath, startPool, type Pool } from '../helpers/command-under-test.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { allStats, isAlive, readOpenFiles, signalProcess } from '../helpers/processes.ts';
-import { needRoot } from '../helpers/requirements.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { killSupervisor } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { oursPath, startPool, type Pool } from '../helpers/pool/command-under-test.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { allStats, isAlive, readOpenFiles, signalProcess } from '../helpers/machine/processes.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { killSupervisor } from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   events,
   expectNoProcess,
@@ -19,7 +19,7 @@ import {
   poolFile,
   waitForPids,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const program = compileC(fixture('leaving-worker.c'));
 

@@ -2,12 +2,12 @@
 import { describe, expect, test } from 'vitest';
 import { mkdirSync, readFileSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { familyOf, oursPath, printedPids, type Pool } from '../helpers/command-under-test.ts';
-import { freePort } from '../helpers/free-port.ts';
-import { isAlive, signalProcess } from '../helpers/processes.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { readPoolState } from './echo-pool.ts';
+import { familyOf, oursPath, printedPids, type Pool } from '../helpers/pool/command-under-test.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { isAlive, signalProcess } from '../helpers/machine/processes.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { readPoolState } from '../helpers/pool/echo-pool.ts';
 import {
   endPool,
   expectNothingLeft,
@@ -21,7 +21,7 @@ import {
   waitForEvents,
   withoutHints,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 interface Address {
   options: string[];

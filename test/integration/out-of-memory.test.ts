@@ -4,12 +4,12 @@ import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { raiseFor } from '../../src/sys/process/oom-score.ts';
-import { oursPath, startForeground, startPool } from '../helpers/command-under-test.ts';
-import { makeMemoryGroup } from '../helpers/memory-group.ts';
-import { childrenOf, isAlive } from '../helpers/processes.ts';
-import { isRoot, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { oursPath, startForeground, startPool } from '../helpers/pool/command-under-test.ts';
+import { makeMemoryGroup } from '../helpers/machine/memory-group.ts';
+import { childrenOf, isAlive } from '../helpers/machine/processes.ts';
+import { isRoot, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   commandLine,
   endPool,
@@ -23,7 +23,7 @@ import {
   visit,
   waitForEvents,
   withoutHints,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const user = isRoot ? ['-u', 'nobody', '-g', 'nogroup'] : [];
 

@@ -2,11 +2,18 @@
 import { beforeAll, expect, test } from 'vitest';
 import { chmodSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { isRoot } from '../helpers/requirements.ts';
-import { oursPath, printedPids } from '../helpers/command-under-test.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { commandLine, expectNothingLeft, makePlace, NOBODY, onlyWorker, visit } from './place.ts';
+import { isRoot } from '../helpers/machine/requirements.ts';
+import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import {
+  commandLine,
+  expectNothingLeft,
+  makePlace,
+  NOBODY,
+  onlyWorker,
+  visit,
+} from '../helpers/pool/place.ts';
 
 const project = join(import.meta.dirname, '../..');
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];

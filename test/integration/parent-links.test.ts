@@ -22,13 +22,21 @@ import { libc } from '../../src/sys/libc/libc.ts';
 import { listenOn } from '../../src/sys/socket/listen-socket.ts';
 import { openDirectory, walkedPath } from '../../src/sys/path/open-parent.ts';
 import { openBoundFile } from '../../src/sys/socket/socket-file.ts';
-import { asUser } from '../helpers/as-user.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { oursPath, startPool } from '../helpers/command-under-test.ts';
-import { needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { expectNoProcess, hintsOf, makePlace, NOBODY, visit, withoutHints, type Place } from './place.ts';
+import { asUser } from '../helpers/sys/as-user.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { oursPath, startPool } from '../helpers/pool/command-under-test.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  expectNoProcess,
+  hintsOf,
+  makePlace,
+  NOBODY,
+  visit,
+  withoutHints,
+  type Place,
+} from '../helpers/pool/place.ts';
 
 interface Site {
   readonly place: Place;

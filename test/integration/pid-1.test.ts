@@ -1,10 +1,10 @@
 // As PID 1 of a container: reaps what it inherits, and stops with 0.
 import { expect, test, type TestContext } from 'vitest';
 import { join } from 'node:path';
-import { oursPath, startForeground } from '../helpers/command-under-test.ts';
-import { allStats, childrenOf, isAlive } from '../helpers/processes.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
+import { allStats, childrenOf, isAlive } from '../helpers/machine/processes.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   commandLine,
   expectNoProcess,
@@ -14,7 +14,7 @@ import {
   waitForPids,
   workersOf,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 test('reaps strangers, replaces workers and ends with 0 after TERM', async (ctx) => {
   const { place, pid, ended } = await startAsPid1(ctx, ['orphan=orphans', 'serve']);

@@ -1,10 +1,10 @@
 // A PID file that a start made, and that the next start has by the time the first one is undone.
 import { expect, test } from 'vitest';
 import { existsSync, readFileSync } from 'node:fs';
-import { childrenOf, isAlive, readProcess, readStat } from '../helpers/processes.ts';
-import { freePort } from '../helpers/free-port.ts';
-import { needRoot } from '../helpers/requirements.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { childrenOf, isAlive, readProcess, readStat } from '../helpers/machine/processes.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   endPool,
   expectNothingLeft,
@@ -14,7 +14,7 @@ import {
   visit,
   waitForStarts,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const user = ['-u', 'nobody', '-g', 'nogroup'];
 

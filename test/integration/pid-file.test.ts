@@ -16,13 +16,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { oursPath, startPool } from '../helpers/command-under-test.ts';
-import { isAlive } from '../helpers/processes.ts';
-import { isRoot, needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { readPoolState } from './echo-pool.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { oursPath, startPool } from '../helpers/pool/command-under-test.ts';
+import { isAlive } from '../helpers/machine/processes.ts';
+import { isRoot, needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { readPoolState } from '../helpers/pool/echo-pool.ts';
 import {
   commandLine,
   endPool,
@@ -39,7 +39,7 @@ import {
   waitForEvents,
   withoutHints,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 /** As editors and package managers replace a file. */
 function moveInto(path: string, text: string): void {

@@ -1,16 +1,24 @@
 // The number of a worker that has ended is anybody's: a session that gets it belongs to others, and lives on.
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { atEnd } from '../helpers/cleanup.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { childrenOf, isAlive, readProcess, readStat, stopProcess } from '../helpers/processes.ts';
-import { needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { killSupervisor } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
-import { expectNoProcess, fullPool, makePlace, start, waitForPids, workersOf, type Place } from './place.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { childrenOf, isAlive, readProcess, readStat, stopProcess } from '../helpers/machine/processes.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { killSupervisor } from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import {
+  expectNoProcess,
+  fullPool,
+  makePlace,
+  start,
+  waitForPids,
+  workersOf,
+  type Place,
+} from '../helpers/pool/place.ts';
 
 beforeEach((ctx) => needRoot(ctx));
 

@@ -3,13 +3,13 @@ import { chmodSync, copyFileSync, renameSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/cleanup.ts';
-import { needRoot } from '../helpers/requirements.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { makeEchoPlace, statusOf, transports } from './echo-pool.ts';
-import { ctl, makeStateDir, startFake } from './fake-supervisor.ts';
-import { makePlace, onlyWorker, start, type Place } from './place.ts';
-import { startRequests } from './request-load.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { makeEchoPlace, statusOf, transports } from '../helpers/pool/echo-pool.ts';
+import { ctl, makeStateDir, startFake } from '../helpers/fakes/fake-supervisor.ts';
+import { makePlace, onlyWorker, start, type Place } from '../helpers/pool/place.ts';
+import { startRequests } from '../helpers/web/request-load.ts';
 
 function ping({ stateDir, socket, name = socket }: Place & { name?: string }, ...options: string[]) {
   return ctl(stateDir, ['ping', name, ...options]);

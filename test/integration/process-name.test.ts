@@ -3,10 +3,10 @@
 import { describe, expect, test } from 'vitest';
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { oursPath, printedPids } from '../helpers/command-under-test.ts';
-import { readProcess, readStat } from '../helpers/processes.ts';
-import { needCommands } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
+import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
+import { readProcess, readStat } from '../helpers/machine/processes.ts';
+import { needCommands } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
 import {
   endPool,
   expectNothingLeft,
@@ -16,7 +16,7 @@ import {
   startStaying,
   waitForEvents,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 /** /proc/PID/cmdline as bytes, without what fills it up. */
 function commandLineOf(pid: number): string {

@@ -3,12 +3,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { freePort } from '../helpers/free-port.ts';
-import { isAlive } from '../helpers/processes.ts';
-import type { RunResult } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { killSupervisor, statusOf } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { isAlive } from '../helpers/machine/processes.ts';
+import type { RunResult } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { killSupervisor, statusOf } from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   endPool,
   events,
@@ -24,7 +24,7 @@ import {
   withoutHints,
   workersOf,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
 const probe = [...quick, '--ready', 'probe'];

@@ -4,11 +4,11 @@ import { readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/cleanup.ts';
-import { isAlive, readOpenFiles } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { makeEchoPlace, statusOf, type EchoPlace } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { isAlive, readOpenFiles } from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { makeEchoPlace, statusOf, type EchoPlace } from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   endPool,
   events,
@@ -21,8 +21,8 @@ import {
   waitForEvents,
   workersOf,
   type Place,
-} from './place.ts';
-import { askEcho } from './request-load.ts';
+} from '../helpers/pool/place.ts';
+import { askEcho } from '../helpers/web/request-load.ts';
 
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
 

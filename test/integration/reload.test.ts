@@ -4,12 +4,12 @@ import { describe, expect, test } from 'vitest';
 import { chmodSync, renameSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { atEnd } from '../helpers/cleanup.ts';
-import { isAlive, readStat } from '../helpers/processes.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { ctl } from './fake-supervisor.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { isAlive, readStat } from '../helpers/machine/processes.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   endPool,
   events,
@@ -25,7 +25,7 @@ import {
   waitForEvents,
   workersOf,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const quick = ['--settle', '100ms', '--min-uptime', '50ms'];
 

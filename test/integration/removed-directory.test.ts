@@ -2,10 +2,17 @@
 import { expect, test } from 'vitest';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { oursPath, startPool } from '../helpers/command-under-test.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { commandLine, expectNoProcess, makePlace, onlyWorker, withoutHints, type Place } from './place.ts';
+import { oursPath, startPool } from '../helpers/pool/command-under-test.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import {
+  commandLine,
+  expectNoProcess,
+  makePlace,
+  onlyWorker,
+  withoutHints,
+  type Place,
+} from '../helpers/pool/place.ts';
 
 function fromRemovedDirectory(place: Place, args: readonly string[]): string[] {
   const directory = join(place.dir, 'gone');

@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isAlive } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { isAlive } from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   endPool,
   events,
@@ -18,7 +18,7 @@ import {
   waitForStarts,
   type LoggedEvent,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 describe('a worker that ends by itself', () => {
   test('with status 0 after it was seen waiting is replaced at once, whatever its age', async () => {

@@ -11,12 +11,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { oursPath } from '../helpers/command-under-test.ts';
-import { isAlive } from '../helpers/processes.ts';
-import { isRoot, needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { killSupervisor, makeEchoPlace, statusOf, type EchoPlace } from './echo-pool.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { isAlive } from '../helpers/machine/processes.ts';
+import { isRoot, needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { killSupervisor, makeEchoPlace, statusOf, type EchoPlace } from '../helpers/pool/echo-pool.ts';
 import {
   commandLine,
   endPool,
@@ -30,8 +30,8 @@ import {
   waitForEvents,
   withoutHints,
   type Place,
-} from './place.ts';
-import { askEcho } from './request-load.ts';
+} from '../helpers/pool/place.ts';
+import { askEcho } from '../helpers/web/request-load.ts';
 
 const IN_USE = "spawn-fcgi: socket is already in use, can't spawn";
 

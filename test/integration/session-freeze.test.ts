@@ -5,9 +5,9 @@ import { chmodSync, copyFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { SessionFreezer } from '../../src/sys/session/session-freeze.ts';
-import { asEffectiveUser, asUser } from '../helpers/as-user.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
+import { asEffectiveUser, asUser } from '../helpers/sys/as-user.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
 import {
   listenSomewhere,
   openProc,
@@ -16,12 +16,12 @@ import {
   stateOf,
   waitForExit,
   type Listening,
-} from '../helpers/lone-worker.ts';
-import { isAlive, sessionMembers } from '../helpers/processes.ts';
-import { needRoot } from '../helpers/requirements.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { NOBODY } from './place.ts';
+} from '../helpers/sys/lone-worker.ts';
+import { isAlive, sessionMembers } from '../helpers/machine/processes.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { NOBODY } from '../helpers/pool/place.ts';
 
 const program = compileC(fixture('session-worker.c'));
 const proc = openProc();

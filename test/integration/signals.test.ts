@@ -4,10 +4,10 @@ import { describe, expect, test } from 'vitest';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { oursPath } from '../helpers/command-under-test.ts';
-import { isAlive, readOpenFiles, readStat } from '../helpers/processes.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { isAlive, readOpenFiles, readStat } from '../helpers/machine/processes.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   commandLine,
   endPool,
@@ -23,7 +23,7 @@ import {
   visit,
   waitForEvents,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 import { chownSync, statSync } from 'node:fs';
 
 /** Those that end a process by default, without those that no process survives or that report its own faults. */

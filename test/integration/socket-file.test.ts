@@ -14,13 +14,13 @@ import {
 } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { atEnd } from '../helpers/cleanup.ts';
-import { compileC } from '../helpers/compile-c.ts';
-import { familyOf, oursPath, startForeground } from '../helpers/command-under-test.ts';
-import { isAlive, signalProcess } from '../helpers/processes.ts';
-import { isRoot, needRoot } from '../helpers/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { compileC } from '../helpers/build/compile-c.ts';
+import { familyOf, oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
+import { isAlive, signalProcess } from '../helpers/machine/processes.ts';
+import { isRoot, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   commandLine,
   endPool,
@@ -32,7 +32,7 @@ import {
   visit,
   withoutHints,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const IN_USE = "spawn-fcgi: socket is already in use, can't spawn";
 

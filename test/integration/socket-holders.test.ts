@@ -13,13 +13,13 @@ import {
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/cleanup.ts';
-import { oursPath, printedPids, startPool, type Pool } from '../helpers/command-under-test.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { isAlive, readStat, signalProcess, stopProcess } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { killSupervisor } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { oursPath, printedPids, startPool, type Pool } from '../helpers/pool/command-under-test.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { isAlive, readStat, signalProcess, stopProcess } from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { killSupervisor } from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   endPool,
   events,
@@ -29,7 +29,7 @@ import {
   makePlace,
   waitForPids,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const program = compileC(fixture('leaving-worker.c'));
 const pidsOf = ({ dir }: Place): string => join(dir, 'pids');

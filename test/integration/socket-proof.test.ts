@@ -10,16 +10,22 @@ import { addressOf } from '../../src/sys/libc/memory.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { setNonBlocking } from '../../src/sys/socket/non-blocking.ts';
 import { setRawOption } from '../../src/sys/socket-state/socket-facts.ts';
-import { oursPath } from '../helpers/command-under-test.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { freePort } from '../helpers/free-port.ts';
-import { intOf, SOL_SOCKET, timeOf } from '../helpers/option-values.ts';
-import { isAlive } from '../helpers/processes.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { killSupervisor, makeEchoPlace, statusOf, transports, type EchoPlace } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { intOf, SOL_SOCKET, timeOf } from '../helpers/sys/option-values.ts';
+import { isAlive } from '../helpers/machine/processes.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import {
+  killSupervisor,
+  makeEchoPlace,
+  statusOf,
+  transports,
+  type EchoPlace,
+} from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   commandLine,
   endPool,
@@ -33,8 +39,8 @@ import {
   visit,
   waitForEvents,
   withoutHints,
-} from './place.ts';
-import { askEcho, startRequests } from './request-load.ts';
+} from '../helpers/pool/place.ts';
+import { askEcho, startRequests } from '../helpers/web/request-load.ts';
 
 const SHUT_RDWR = 2;
 const asNobody = ['-u', 'nobody', '-g', 'nogroup'];

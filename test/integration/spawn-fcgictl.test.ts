@@ -5,10 +5,10 @@ import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { MeasuredPool } from '../../src/ctl/status/status-table.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { exampleWorker } from '../helpers/example-pool.ts';
-import { findCommand, needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { exampleWorker } from '../helpers/fakes/example-pool.ts';
+import { findCommand, needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
 import {
   afterPing,
   answerTo,
@@ -22,8 +22,8 @@ import {
   startFake,
   startSleeper,
   writeState,
-} from './fake-supervisor.ts';
-import { NOBODY } from './place.ts';
+} from '../helpers/fakes/fake-supervisor.ts';
+import { NOBODY } from '../helpers/pool/place.ts';
 
 const waiting = ['stop', 'reload', 'restart'] as const;
 const target = '127.0.0.1:9000';

@@ -3,11 +3,11 @@
 import { describe, expect, test } from 'vitest';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startForeground, type ForegroundPool } from '../helpers/command-under-test.ts';
-import { isAlive, readStat } from '../helpers/processes.ts';
-import { isRoot } from '../helpers/requirements.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { startForeground, type ForegroundPool } from '../helpers/pool/command-under-test.ts';
+import { isAlive, readStat } from '../helpers/machine/processes.ts';
+import { isRoot } from '../helpers/machine/requirements.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   commandLine,
   expectNoProcess,
@@ -19,7 +19,7 @@ import {
   start,
   waitForPids,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGKILL'] as const;
 const users = [

@@ -15,12 +15,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { atEnd } from '../helpers/cleanup.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { oursPath, printedPids, startPool } from '../helpers/command-under-test.ts';
-import { isAlive } from '../helpers/processes.ts';
-import { isRoot, needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { oursPath, printedPids, startPool } from '../helpers/pool/command-under-test.ts';
+import { isAlive } from '../helpers/machine/processes.ts';
+import { isRoot, needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
 import {
   commandLine,
   endPool,
@@ -33,7 +33,7 @@ import {
   start,
   visit,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 /** What can be in the place of a base directory, and a word of the reason. */
 const unusable: readonly (readonly [string, (path: string, place: Place) => void, RegExp])[] = [

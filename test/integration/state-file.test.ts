@@ -6,13 +6,13 @@ import * as fc from 'fast-check';
 import { parsePoolState, type PoolState } from '../../src/core/pool-state.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { StateFile } from '../../src/sys/file/state-file.ts';
-import { oursPath, printedPids } from '../helpers/command-under-test.ts';
-import { isAlive } from '../helpers/processes.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { atEnd } from '../helpers/cleanup.ts';
+import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
+import { isAlive } from '../helpers/machine/processes.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import {
   commandLine,
   expectNoProcess,
@@ -25,7 +25,7 @@ import {
   visit,
   withoutHints,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 describe('a state directory without room', () => {
   /** Runs the script with the state directory on a disk of one page, which is full. */

@@ -3,10 +3,10 @@
 import { expect, test } from 'vitest';
 import { copyFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { oursPath } from '../helpers/command-under-test.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { commandLine, expectNothingLeft, makePlace } from './place.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { commandLine, expectNothingLeft, makePlace } from '../helpers/pool/place.ts';
 
 const names = [
   ['a short name', 'app-c', []],

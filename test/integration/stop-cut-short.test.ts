@@ -13,17 +13,17 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { atEnd } from '../helpers/cleanup.ts';
-import { startPool } from '../helpers/command-under-test.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { fastcgiRequest } from '../helpers/fastcgi-client.ts';
-import { childrenOf, isAlive, readStat, sessionMembers } from '../helpers/processes.ts';
-import { findPython, pythonVenv } from '../helpers/python-venv.ts';
-import { findCommand, isRoot, missing, needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { killSupervisor, makeEchoPlace, statusOf, transports } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { startPool } from '../helpers/pool/command-under-test.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
+import { childrenOf, isAlive, readStat, sessionMembers } from '../helpers/machine/processes.ts';
+import { findPython, pythonVenv } from '../helpers/build/python-venv.ts';
+import { findCommand, isRoot, missing, needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { killSupervisor, makeEchoPlace, statusOf, transports } from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   endPool,
   events,
@@ -41,8 +41,8 @@ import {
   workersOf,
   type Place,
   type StartOptions,
-} from './place.ts';
-import { askEcho } from './request-load.ts';
+} from '../helpers/pool/place.ts';
+import { askEcho } from '../helpers/web/request-load.ts';
 
 const dropped = ['-u', 'nobody', '-g', 'nogroup'];
 

@@ -5,16 +5,16 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { resetOptions } from '../../src/sys/socket-state/listener-options.ts';
 import { SocketDoor } from '../../src/sys/socket/socket-door.ts';
-import { asEffectiveUser } from '../helpers/as-user.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { freePort } from '../helpers/free-port.ts';
-import { listenSomewhere } from '../helpers/lone-worker.ts';
-import { isAlive } from '../helpers/processes.ts';
-import { needRoot } from '../helpers/requirements.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { statusOf, transports, type Transport } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
+import { asEffectiveUser } from '../helpers/sys/as-user.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { listenSomewhere } from '../helpers/sys/lone-worker.ts';
+import { isAlive } from '../helpers/machine/processes.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { statusOf, transports, type Transport } from '../helpers/pool/echo-pool.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   events,
   expectNoProcess,
@@ -25,7 +25,7 @@ import {
   start,
   waitForEvents,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 type Target = { path: string } | { port: number; host: string };
 

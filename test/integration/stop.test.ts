@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isAlive } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { isAlive } from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   events,
   expectNothingLeft,
@@ -14,7 +14,7 @@ import {
   startStaying,
   waitForEvents,
   waitForStarts,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 describe.for(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('%s to the supervisor', (signal) => {
   test('stops a background pool and removes what it made', async () => {

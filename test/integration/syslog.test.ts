@@ -13,14 +13,14 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { syslogLog } from '../../src/sys/log/event-log.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { oursPath, startForeground, startPool, type Pool } from '../helpers/command-under-test.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { startSyslogd } from '../helpers/syslogd.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { endPool, makePlace, onlyWorker, type Place } from './place.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { oursPath, startForeground, startPool, type Pool } from '../helpers/pool/command-under-test.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { startSyslogd } from '../helpers/sys/syslogd.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { endPool, makePlace, onlyWorker, type Place } from '../helpers/pool/place.ts';
 
 const daemon = { err: 3 * 8 + 3, notice: 3 * 8 + 5, warning: 3 * 8 + 4 } as const;
 

@@ -19,10 +19,10 @@ import { listenOn } from '../../src/sys/socket/listen-socket.ts';
 import { parseIp, type SocketAddress } from '../../src/sys/socket/socket-address.ts';
 import { checkListeningSocket, takeListeningSocket } from '../../src/sys/socket/take-socket.ts';
 import { readinessOf } from '../../src/sys/proc/waiting.ts';
-import { asUser } from '../helpers/as-user.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { freePort } from '../helpers/free-port.ts';
+import { asUser } from '../helpers/sys/as-user.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
 import {
   listenSomewhere,
   openProc,
@@ -30,11 +30,11 @@ import {
   startWorker,
   stateOf,
   waitForExit,
-} from '../helpers/lone-worker.ts';
-import { needRoot } from '../helpers/requirements.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { NOBODY } from './place.ts';
+} from '../helpers/sys/lone-worker.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { NOBODY } from '../helpers/pool/place.ts';
 
 const proc = openProc();
 const acceptor = compileC(fixture('accept-loop.c'));

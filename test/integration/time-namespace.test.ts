@@ -1,10 +1,10 @@
 // A pool in a time namespace of its own, as some containers have: /proc shows start times by the reader's boot clock, and
 // whoever looks from another one must know the same processes all the same.
 import { expect, test, type TestContext } from 'vitest';
-import { oursPath } from '../helpers/command-under-test.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
-import { ctl } from './fake-supervisor.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   commandLine,
   expectNoProcess,
@@ -16,7 +16,7 @@ import {
   start,
   waitForEvents,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 /** The boot clock is ahead by that; not a round number of anything. */
 const AHEAD_SECONDS = '1234567';

@@ -3,13 +3,13 @@
 import { describe, expect, test } from 'vitest';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { oursPath, startForeground, type ForegroundPool } from '../helpers/command-under-test.ts';
-import { freePort } from '../helpers/free-port.ts';
-import { readStat } from '../helpers/processes.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { isLocked, readPoolState } from './echo-pool.ts';
+import { oursPath, startForeground, type ForegroundPool } from '../helpers/pool/command-under-test.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { readStat } from '../helpers/machine/processes.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { isLocked, readPoolState } from '../helpers/pool/echo-pool.ts';
 import {
   commandLine,
   endPool,
@@ -22,7 +22,7 @@ import {
   waitForEvents,
   withoutHints,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const container = ['--pid', '--fork', '--kill-child', '--mount-proc', '--'];
 /** Whoever waits for a stop would wait as long. */

@@ -3,9 +3,9 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
-import { needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { ctl } from './fake-supervisor.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   events,
   fullPool,
@@ -19,7 +19,7 @@ import {
   waitForStarts,
   withoutHints,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 const options = ['-u', 'nobody', '-g', 'nogroup', '--stop-timeout', '500ms', '--settle', '200ms'];
 

@@ -5,14 +5,20 @@ import { chmodSync, chownSync, copyFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { readinessOf } from '../../src/sys/proc/waiting.ts';
-import { asUser } from '../helpers/as-user.ts';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { listenSomewhere, openProc, startWorker, stateOf, type Listening } from '../helpers/lone-worker.ts';
-import { needRoot } from '../helpers/requirements.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { NOBODY } from './place.ts';
+import { asUser } from '../helpers/sys/as-user.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import {
+  listenSomewhere,
+  openProc,
+  startWorker,
+  stateOf,
+  type Listening,
+} from '../helpers/sys/lone-worker.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { NOBODY } from '../helpers/pool/place.ts';
 
 const program = compileC(fixture('waiting-worker.c'));
 const proc = openProc();

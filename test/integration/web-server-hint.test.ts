@@ -3,10 +3,10 @@ import { describe, expect, test, type TestContext } from 'vitest';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { permission, permits } from '../../src/core/file-access.ts';
-import { oursPath, printedPids } from '../helpers/command-under-test.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { endPool, hintsOf, makePlace, type Place } from './place.ts';
+import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { endPool, hintsOf, makePlace, type Place } from '../helpers/pool/place.ts';
 
 const users = { app: 3001, nginx: 3002, caddy: 3003 } as const;
 

@@ -1,11 +1,19 @@
 // What a worker inherits, at the first start and at every restart alike: read from the worker, while both run.
 import { describe, expect, test } from 'vitest';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { oursPath, printedPids, startForeground } from '../helpers/command-under-test.ts';
-import { readProcess, type ProcessFacts } from '../helpers/processes.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { commandLine, makePlace, NOBODY, onlyWorker, start, waitForEvents, type Place } from './place.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { oursPath, printedPids, startForeground } from '../helpers/pool/command-under-test.ts';
+import { readProcess, type ProcessFacts } from '../helpers/machine/processes.ts';
+import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import {
+  commandLine,
+  makePlace,
+  NOBODY,
+  onlyWorker,
+  start,
+  waitForEvents,
+  type Place,
+} from '../helpers/pool/place.ts';
 
 const caller = (): string => compileC(fixture('caller.c'));
 

@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { join } from 'node:path';
 import { copyFileSync } from 'node:fs';
-import { fixture } from '../helpers/compile-c.ts';
-import { startPool, type Pool } from '../helpers/command-under-test.ts';
-import { isAlive, readStat, sessionMembers } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { fixture } from '../helpers/build/compile-c.ts';
+import { startPool, type Pool } from '../helpers/pool/command-under-test.ts';
+import { isAlive, readStat, sessionMembers } from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   endPool,
   events,
@@ -18,7 +18,7 @@ import {
   waitForStarts,
   workersOf,
   type Place,
-} from './place.ts';
+} from '../helpers/pool/place.ts';
 
 /** The worker's own, one in its group and one in a group of its own. */
 const children = ['the same process group', 'a process group of its own'] as const;

@@ -3,12 +3,12 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
-import { compileC, fixture } from '../helpers/compile-c.ts';
-import { oursPath, startForeground } from '../helpers/command-under-test.ts';
-import { allStats, childrenOf, readStat } from '../helpers/processes.ts';
-import { findCommand, needCommands, needRoot } from '../helpers/requirements.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { commandLine, makePlace, type Place } from './place.ts';
+import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
+import { allStats, childrenOf, readStat } from '../helpers/machine/processes.ts';
+import { findCommand, needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { commandLine, makePlace, type Place } from '../helpers/pool/place.ts';
 
 /** Runs the script below a PID 1 that never waits, and tells whom that has inherited and not reaped. */
 async function zombiesAfter(ctx: TestContext, place: Place, script: string, shell = 'sh'): Promise<string[]> {

@@ -5,9 +5,9 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { readStat } from '../helpers/processes.ts';
-import { isRoot } from '../helpers/requirements.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { readStat } from '../helpers/machine/processes.ts';
+import { isRoot } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import { denormalise, NOBODY, type Place } from './place.ts';
 import type { Outcome, Situation } from './situation.ts';
 

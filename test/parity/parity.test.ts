@@ -1,6 +1,6 @@
 // The same command line through Debian's spawn-fcgi 1.6 and through ours: what the user sees, what the worker gets.
 import { expect, it } from 'vitest';
-import { isRoot } from '../helpers/requirements.ts';
+import { isRoot } from '../helpers/machine/requirements.ts';
 import { describeSituations, referenceOutput } from './compare.ts';
 import { provokable } from './message.ts';
 import { addressSituations } from './address.situations.ts';

@@ -4,8 +4,8 @@
  */
 import { chownSync, linkSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { freePort } from '../helpers/free-port.ts';
-import { isRoot } from '../helpers/requirements.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { isRoot } from '../helpers/machine/requirements.ts';
 
 export interface Place {
   /** The working directory of the caller and the place of all its files. */

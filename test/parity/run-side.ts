@@ -3,9 +3,9 @@
  * and ends everything that it started, by PID.
  */
 import { resolve } from 'node:path';
-import { printedPids } from '../helpers/command-under-test.ts';
-import { readStat } from '../helpers/processes.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { printedPids } from '../helpers/pool/command-under-test.ts';
+import { readStat } from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
 import { call, isNobody, type Call } from './call.ts';
 import { describeTree } from './directory-tree.ts';
 import { endEverything } from './end-everything.ts';

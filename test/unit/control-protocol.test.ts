@@ -18,7 +18,7 @@ import {
 } from '../../src/control/protocol.ts';
 import { parseAnswer } from '../../src/control/parse-answer.ts';
 import { parseRequest } from '../../src/control/parse-request.ts';
-import { examplePool, exampleWorker } from '../helpers/example-pool.ts';
+import { examplePool, exampleWorker } from '../helpers/fakes/example-pool.ts';
 
 const isOfFeature = (command: string): boolean => command === 'handover';
 

@@ -9,7 +9,7 @@ import {
 } from '../../src/ctl/status/status-table.ts';
 import { cutEnd, cutStart, printableJson, widthOf } from '../../src/ctl/print/printable.ts';
 import { printable } from '../../src/core/text/printable.ts';
-import { examplePool, exampleWorker } from '../helpers/example-pool.ts';
+import { examplePool, exampleWorker } from '../helpers/fakes/example-pool.ts';
 
 function makeWorker(changes: Partial<MeasuredWorker> = {}): MeasuredWorker {
   return { ...exampleWorker(), rssBytes: 12_582_912, cpuPercent: 1.5, ...changes };

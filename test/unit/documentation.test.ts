@@ -9,7 +9,7 @@ import { statusOfError, statusOfReload } from '../../src/control/protocol.ts';
 import { defaults } from '../../src/core/config.ts';
 import { exitStatus } from '../../src/core/errors.ts';
 import { ignoredSignals } from '../../src/start/watch-signals.ts';
-import { readPages } from '../helpers/pages.ts';
+import { readPages } from '../helpers/pages/option-pages.ts';
 
 type Page = 'options' | 'spawn-fcgictl';
 

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { freePort } from '../helpers/free-port.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { emptyLedger, startLoad, type LoadOptions, type Outcome } from '../e2e/ledger.ts';
+import { freePort } from '../helpers/machine/free-port.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { emptyLedger, startLoad, type LoadOptions, type Outcome } from '../helpers/web/ledger.ts';
 
 const REQUESTS = 30;
 const closers: (() => Promise<void>)[] = [];

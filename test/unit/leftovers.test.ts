@@ -3,11 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { readStat } from '../helpers/processes.ts';
-import { isRoot } from '../helpers/requirements.ts';
+import { readStat } from '../helpers/machine/processes.ts';
+import { isRoot } from '../helpers/machine/requirements.ts';
 import { forgetStateBases } from '../parity/place.ts';
 
-const leftovers = new URL('../helpers/leftovers.ts', import.meta.url);
+const leftovers = new URL('../helpers/test-run/leftovers.ts', import.meta.url);
 const watchdog = new URL(
   'dist/workers/watchdog.js',
   new URL('.', import.meta.resolve('vitest/package.json')),

@@ -11,7 +11,7 @@ import {
   type RestartMemory,
 } from '../../src/core/pool/restart-policy.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
-import { testPolicy } from './fake-machine.ts';
+import { testPolicy } from '../helpers/fakes/fake-machine.ts';
 
 const exit0: WorkerExit = { kind: 'exited', status: 0 };
 const exit1: WorkerExit = { kind: 'exited', status: 1 };

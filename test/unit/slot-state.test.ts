@@ -10,7 +10,7 @@ import {
   type SlotState,
   type Step,
 } from '../../src/core/pool/slot-state.ts';
-import { testPolicy } from './fake-machine.ts';
+import { testPolicy } from '../helpers/fakes/fake-machine.ts';
 
 const memory: RestartMemory = { ...freshMemory, failures: 2, plannedAtMs: [900], recycles: true };
 

@@ -1,0 +1,156 @@
+// A supervisor for spawn-fcgictl to talk to that does what the test says: a state file and a control socket in a
+// directory of the test, served by the test's own process.
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { LineReader } from '../../../src/control/line-reader.ts';
+import {
+  formatProgress,
+  formatResult,
+  type ControlRequest,
+  type ControlResult,
+  type PoolStatus,
+} from '../../../src/control/protocol.ts';
+import { parseRequest } from '../../../src/control/parse-request.ts';
+import type { PoolState } from '../../../src/core/pool-state.ts';
+import { atEnd } from '../machine/cleanup.ts';
+import { oursPath } from '../pool/command-under-test.ts';
+import { examplePool, exampleWorker } from './example-pool.ts';
+import { readStat, stopProcess } from '../machine/processes.ts';
+import { runCommand, type RunOptions, type RunResult } from '../machine/run-command.ts';
+import { makeTempDir } from '../machine/temp-dir.ts';
+
+export const ctlPath = join(dirname(oursPath), 'spawn-fcgictl');
+
+/** A directory for the files of fake pools; removed with the test. */
+export function makeStateDir(): string {
+  const stateDir = join(makeTempDir(), 'state');
+  mkdirSync(stateDir, { mode: 0o755 });
+  return stateDir;
+}
+
+/** Runs spawn-fcgictl with that directory. */
+export function ctl(stateDir: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  return runCommand(ctlPath, ['--state-dir', stateDir, ...args], options);
+}
+
+/** How a fake supervisor answers a request on a connection. */
+export type Behaviour = (request: ControlRequest, connection: Socket) => void;
+
+export interface FakeOptions {
+  address?: string;
+  /** The file name without its suffix, where it is not the address. */
+  id?: string;
+  state?: Partial<PoolState>;
+  behaviour?: Behaviour;
+}
+
+export interface FakePool {
+  readonly stateDir: string;
+  readonly id: string;
+  readonly address: string;
+  readonly pid: number;
+  /** Requests in the order of their arrival. */
+  readonly requests: ControlRequest[];
+  close(): void;
+}
+
+/** Answers ping and status with a pool, and everything else with success. */
+const obliging: Behaviour = (request, connection) => {
+  connection.end(formatResult(answerTo(request)));
+};
+
+export function answerTo({ command }: ControlRequest, changes: Partial<PoolStatus> = {}): ControlResult {
+  const base = { ...examplePool(), address: '127.0.0.1:9000', pid: process.pid, ...changes };
+  const result = { ok: true, status: 0, message: `${command} is done` } as const;
+  if (command === 'ping') return { ...result, pool: { ...examplePool(), ...base } };
+  if (command !== 'status') return result;
+  return {
+    ...result,
+    pool: { workers: [exampleWorker({ pid: process.pid, pids: [process.pid] })], ...base },
+  };
+}
+
+/** Answers pings, and the rest as the test says. */
+export function afterPing(behaviour: Behaviour): Behaviour {
+  return (request, connection) => (request.command === 'ping' ? obliging : behaviour)(request, connection);
+}
+
+/** Sends these bytes to everything but a ping, and ends the connection. */
+export function saying(...lines: readonly string[]): Behaviour {
+  return afterPing((_request, connection) => connection.end(lines.join('')));
+}
+
+export { formatProgress, formatResult };
+
+/** Writes the state file and serves the control socket until the test ends. */
+export async function startFake(stateDir: string, options: FakeOptions = {}): Promise<FakePool> {
+  const address = options.address ?? '127.0.0.1:9000';
+  const id = options.id ?? address.replaceAll('%', '%25').replaceAll('/', '%2F');
+  writeState(stateDir, id, { address, ...options.state });
+  const requests: ControlRequest[] = [];
+  const server = createServer((connection) => {
+    const reader = new LineReader(4096);
+    connection.on('error', () => undefined);
+    connection.on('data', (chunk: Buffer) => {
+      for (const line of reader.push(chunk)) {
+        const request = parseRequest(line, () => false);
+        if ('error' in request) throw new Error(request.message);
+        requests.push(request);
+        (options.behaviour ?? obliging)(request, connection);
+      }
+    });
+    atEnd(() => {
+      connection.destroy();
+    });
+  });
+  await listen(server, join(stateDir, `${id}.ctl`));
+  const close = (): void => {
+    server.close();
+  };
+  atEnd(close);
+  return { stateDir, id, address, pid: options.state?.pid ?? process.pid, requests, close };
+}
+
+/** The file of a pool whose supervisor is this very process, unless the changes say otherwise. */
+export function writeState(stateDir: string, id: string, changes: Partial<PoolState> = {}): void {
+  const pid = changes.pid ?? process.pid;
+  const state: PoolState = {
+    version: 1,
+    phase: 'serving',
+    name: 'php-cgi',
+    address: id,
+    pid,
+    startTime: String(readStat(pid)?.startTime),
+    sockets: [],
+    workerUid: 0,
+    control: `${id}.ctl`,
+    stopTimeoutMs: 9000,
+    pidFile: undefined,
+    workers: [],
+    ...changes,
+  };
+  writeFileSync(join(stateDir, `${id}.state`), `${JSON.stringify(state)}\n`, { mode: 0o600 });
+}
+
+async function listen(server: Server, path: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  chmodSync(path, 0o600);
+}
+
+/** A process that only lives, to be a supervisor by its PID. */
+export async function startSleeper(): Promise<number> {
+  const child = execa('sleep', ['600'], { reject: false, stdio: 'ignore' }).nodeChildProcess;
+  const pid = child.pid ?? 0;
+  atEnd(() => stopProcess(pid));
+  return pid;
+}
+
+/** Gives everything in the directory to another user. */
+export function giveAway(path: string, uid: number): void {
+  chownSync(path, uid, uid);
+}

@@ -1,0 +1,143 @@
+// A machine for init scripts: PID and mount namespaces with a /run and a /srv of their own and one of the two commands as
+// /usr/bin/spawn-fcgi. Its first process reaps, as an init does. Everything in it ends with the test.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { TestContext } from 'vitest';
+import { oursPath, referencePath, startForeground } from '../pool/command-under-test.ts';
+import { fixture } from '../build/compile-c.ts';
+import { atEnd } from '../machine/cleanup.ts';
+import { childrenOf, readStat, signalProcess } from '../machine/processes.ts';
+import { needCommands, needRoot } from '../machine/requirements.ts';
+import { runCommand, type RunResult } from '../machine/run-command.ts';
+import { waitFor } from '../machine/wait-for.ts';
+
+export interface InitMachine {
+  /** Its file system, seen from here. */
+  root: string;
+  /** Runs a shell script in it, which is no part of any command line there. */
+  run(script: string): Promise<RunResult>;
+  /** Starts a program that stays until the machine ends. */
+  keep(script: string): void;
+  /** Command lines of what runs in it, but for its first processes and what `run` started. */
+  processes(): string[];
+  /** PIDs as the machine counts them, in order. */
+  pidsOf(comm: string): number[];
+}
+
+export interface MachineOptions {
+  command?: 'ours' | '1.6';
+  /** Executable files by path, in /etc/default, /etc/init.d or /srv. */
+  files?: Record<string, string>;
+}
+
+/** Longer than any test. */
+const MOST_MS = 120_000;
+const searchPath = `${dirname(oursPath)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+
+/** What every machine needs; Debian's command is there to be covered by ours. */
+export function needMachine(ctx: TestContext, ...commands: string[]): void {
+  needRoot(ctx);
+  needCommands(ctx, 'unshare', 'nsenter', 'mount', 'bash', referencePath, ...commands);
+}
+
+/** Covers nothing of the real machine: mounts are private to the namespace. A checkout in /srv is carried along. */
+const setUp = `set -e
+mount -t tmpfs -o mode=755 tmpfs /run
+case $3 in /srv/*) mount --rbind /srv /mnt ;; esac
+mount -t tmpfs -o mode=755 tmpfs /srv
+case $3 in /srv/*) mkdir -p "$3"; mount --bind "/mnt/\${3#/srv/}" "$3"; umount -l /mnt ;; esac
+mkdir /run/lock /run/init
+for directory in default init.d; do
+  cp -a "/etc/$directory" /run/init/
+  mount --bind "/run/init/$directory" "/etc/$directory"
+done
+cp "$2" /srv/cgi-echo.sh; chmod 755 /srv/cgi-echo.sh
+if [ -n "$1" ]; then
+  printf '#!/bin/sh\\nexec %s "$@"\\n' "$1" >/run/init/spawn-fcgi
+  chmod 755 /run/init/spawn-fcgi
+  mount --bind /run/init/spawn-fcgi /usr/bin/spawn-fcgi
+fi
+echo ready
+sleep infinity &
+wait`;
+
+export async function startMachine({
+  command = 'ours',
+  files = {},
+}: MachineOptions = {}): Promise<InitMachine> {
+  const flags = ['--pid', '--fork', '--kill-child', '--mount', '--mount-proc', '--propagation', 'private'];
+  const covering = command === 'ours' ? oursPath : '';
+  const checkout = resolve(import.meta.dirname, '../../..');
+  const words = ['bash', '-c', setUp, 'init', covering, fixture('cgi-echo.sh'), checkout];
+  const running = startForeground([...flags, ...words], { command: 'unshare', env: { PATH: searchPath } });
+  await waitFor('the machine', () => running.stdout() === 'ready\n').catch((cause: unknown) => {
+    throw new Error(`no machine: ${running.stderr()}`, { cause });
+  });
+  const [init = 0] = childrenOf(running.pid);
+  const startTime = readStat(init)?.startTime ?? 0;
+  // With the first process the kernel kills all others.
+  atEnd(() => signalProcess(init, startTime, 'SIGKILL'));
+  const root = `/proc/${init}/root`;
+  const enter = ['--target', String(init), '--mount', '--pid', '--', 'bash', '-s'];
+  const run = (input: string, timeoutMs = 30_000): Promise<RunResult> =>
+    runCommand('nsenter', enter, { input, timeoutMs, env: { PATH: searchPath } });
+  const machine: InitMachine = {
+    root,
+    run: (script) => run(script),
+    keep(script) {
+      void run(script, MOST_MS);
+    },
+    processes: () => processesIn(root).map(({ words: own }) => own),
+    pidsOf: (comm) =>
+      processesIn(root)
+        .filter((one) => one.comm === comm)
+        .map(({ pid }) => pid),
+  };
+  for (const [path, text] of Object.entries(files)) {
+    const { status, stderr } = await run(
+      `mkdir -p '${dirname(path)}' && cat >'${path}' <<'END_OF_FILE'\n${text}\nEND_OF_FILE\nchmod 755 '${path}'`,
+    );
+    if (status !== 0) throw new Error(`${path}: ${stderr}`);
+  }
+  return machine;
+}
+
+/** PIDs of fcgiwrap's supervisors and workers in order, once there are `count`, none of them one of `ended`. */
+export function poolOn(machine: InitMachine, ended: readonly number[] = [], count = 3): Promise<number[]> {
+  return waitFor(
+    `${count} processes of the pool`,
+    () => {
+      const pids = machine.pidsOf('fcgiwrap');
+      return pids.length === count && !pids.some((pid) => ended.includes(pid)) && pids;
+    },
+    { timeoutMs: 20_000 },
+  );
+}
+
+export function emptyMachine(machine: InitMachine): Promise<true> {
+  return waitFor('the end of all processes of a pool', () => machine.processes().length === 0);
+}
+
+interface Inhabitant {
+  pid: number;
+  comm: string;
+  words: string;
+}
+
+/** The first process, its sleep, and what comes in from outside (parent 0) are the test's own. */
+function processesIn(root: string): Inhabitant[] {
+  return readdirSync(`${root}/proc`)
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const read = (file: string): string => readFileSync(`${root}/proc/${name}/${file}`, 'utf8');
+        const [, comm = '', state = '', parent = ''] = /\((.*)\) (\S) (\d+)/.exec(read('stat')) ?? [];
+        const words = read('cmdline').replaceAll('\0', ' ').trim();
+        if (parent === '0' || state === 'Z' || words === 'sleep infinity') return [];
+        return [{ pid: Number(name), comm, words }];
+      } catch {
+        return [];
+      }
+    })
+    .toSorted((a, b) => a.pid - b.pid);
+}

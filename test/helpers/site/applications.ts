@@ -1,0 +1,149 @@
+// The real FastCGI programs of the end-to-end tests, one entry each, and the two transports. They all answer with the
+// same echo (see test/fixtures).
+import { chmodSync, copyFileSync, cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { placeResponder, RESPONDER, unprivilegedUser } from '../build/responder-for.ts';
+import { compileC, fixture } from '../build/compile-c.ts';
+import { compileGo } from '../build/compile-go.ts';
+import { findPython, pythonVenv, sitePackages } from '../build/python-venv.ts';
+import { findCommand, missing } from '../machine/requirements.ts';
+
+export const transports = ['TCP', 'a Unix socket'] as const;
+export type Transport = (typeof transports)[number];
+
+export interface Application {
+  /** The program's base name, and so the name of its processes. */
+  name: string;
+  /** Why it cannot run on this machine, if so. */
+  missing: string | undefined;
+  /** It answers the request it is working on before it ends on TERM. */
+  finishesOnTerm: boolean;
+  /** Puts the files into a directory that every user can read. */
+  install(dir: string): Installed;
+}
+
+export interface Installed {
+  program: string;
+  /** What the web server asks for. */
+  script: string;
+  /** What the program needs in its environment. */
+  env?: Record<string, string>;
+}
+
+export const phpCgi: Application = {
+  name: 'php-cgi',
+  missing: missing({ commands: ['nginx', 'php-cgi'] }),
+  finishesOnTerm: true,
+  install: (dir) => ({
+    program: commandPath('php-cgi'),
+    script: place(fixture('echo.php'), dir, 'echo.php'),
+  }),
+};
+
+export const libfcgiProgram: Application = {
+  name: 'libfcgi-echo',
+  missing:
+    missing({ commands: ['nginx', 'gcc'] }) ??
+    (existsSync('/usr/include/fcgi_stdio.h') ? undefined : 'needs libfcgi'),
+  finishesOnTerm: true,
+  install: (dir) => {
+    const binary = compileC(fixture('libfcgi-echo.c'), { libs: ['fcgi'] });
+    return { program: place(binary, dir, 'libfcgi-echo'), script: '/' };
+  },
+};
+
+export const perlScript: Application = {
+  name: 'perl-echo.pl',
+  missing:
+    missing({ commands: ['nginx', 'perl'] }) ?? (hasPerlFcgi() ? undefined : "needs Perl's FCGI module"),
+  finishesOnTerm: true,
+  install: (dir) => ({ program: place(fixture('perl-echo.pl'), dir, 'perl-echo.pl'), script: '/' }),
+};
+
+const fcgiwrap: Application = {
+  name: 'fcgiwrap',
+  missing: missing({ commands: ['nginx', 'fcgiwrap'] }),
+  finishesOnTerm: false,
+  install: (dir) => ({
+    program: commandPath('fcgiwrap'),
+    script: place(fixture('cgi-echo.sh'), dir, 'cgi-echo.sh'),
+  }),
+};
+
+/** No library, no signal handling, one connection at a time. */
+export const plainProgram: Application = {
+  name: 'plain-echo',
+  missing: missing({ commands: ['nginx', 'gcc'] }),
+  finishesOnTerm: false,
+  install: (dir) => ({
+    program: place(compileC(fixture('plain-echo.c')), dir, 'plain-echo'),
+    script: '/',
+  }),
+};
+
+const goProgram: Application = {
+  name: 'go-echo',
+  missing: missing({ commands: ['nginx', 'go'] }),
+  finishesOnTerm: false,
+  install: (dir) => ({ program: place(compileGo(fixture('go-echo.go')), dir, 'go-echo'), script: '/' }),
+};
+
+export const nodeScript: Application = {
+  name: RESPONDER,
+  missing: missing({ commands: ['nginx'] }),
+  finishesOnTerm: true,
+  install: (dir) => {
+    const [node, program] = placeResponder(dir, unprivilegedUser());
+    setInterpreter(program, node);
+    return { program, script: '/' };
+  },
+};
+
+const python = findPython();
+
+const flupScript: Application = {
+  name: 'flup-echo.py',
+  missing:
+    missing({ commands: ['nginx'] }) ??
+    (python === undefined ? "needs a Python 3 with venv that the workers' user can execute" : undefined),
+  finishesOnTerm: true,
+  install: (dir) => {
+    const program = place(fixture('flup-echo.py'), dir, 'flup-echo.py');
+    setInterpreter(program, python ?? 'python3');
+    // A copy, since the workers' user may not reach the checkout.
+    const packages = sitePackages(pythonVenv(python ?? 'python3', ['flup==1.0.3']));
+    cpSync(join(packages, 'flup'), join(dir, 'packages/flup'), { recursive: true });
+    return { program, script: '/', env: { PYTHONPATH: join(dir, 'packages') } };
+  },
+};
+
+/** Each takes one request at a time and goes by its own name: what is said of a kill holds for any of them. */
+const simpleApplications = [phpCgi, libfcgiProgram, perlScript, fcgiwrap];
+
+export const applications = [...simpleApplications, flupScript, nodeScript, goProgram, plainProgram];
+
+export const applicationsByTransport = simpleApplications.flatMap((application) =>
+  transports.map((transport) => ({ name: application.name, application, transport })),
+);
+
+function commandPath(name: string): string {
+  return findCommand(name) ?? name;
+}
+
+function place(from: string, dir: string, name: string): string {
+  const to = join(dir, name);
+  copyFileSync(from, to);
+  chmodSync(to, 0o755);
+  return to;
+}
+
+/** Makes `#!` name the very program, whatever is first in the PATH of the workers. */
+function setInterpreter(script: string, interpreter: string): void {
+  const text = readFileSync(script, 'utf8');
+  writeFileSync(script, text.replace(/^#!.*/, `#!${interpreter}`));
+}
+
+function hasPerlFcgi(): boolean {
+  return spawnSync('perl', ['-MFCGI', '-e', '1']).status === 0;
+}

@@ -1,0 +1,41 @@
+// Starts a real nginx in front of one FastCGI address: its own configuration, port and temporary files, all in the
+// test's directory. It never tries a request twice, so a worker's death shows as 502.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { startForeground } from '../pool/command-under-test.ts';
+import { freePort } from '../machine/free-port.ts';
+import { nginxConfig, type Backend } from '../web/nginx-config.ts';
+import { findCommand } from '../machine/requirements.ts';
+import { waitFor } from '../machine/wait-for.ts';
+
+export interface Nginx {
+  /** On 127.0.0.1. */
+  port: number;
+  errorLog: string;
+}
+
+/** Resolves once nginx listens; it is stopped when the running test ends. */
+export async function startNginx(testDir: string, backend: Backend): Promise<Nginx> {
+  const dir = join(testDir, 'nginx');
+  const port = await freePort();
+  mkdirSync(dir);
+  writeFileSync(join(dir, 'nginx.conf'), nginxConfig(new Map([[port, backend]])));
+  const nginx = startForeground(['-p', dir, '-c', 'nginx.conf', '-e', 'error.log'], {
+    command: findCommand('nginx') ?? 'nginx',
+  });
+  // nginx writes its PID file after it has bound its port.
+  await waitFor('nginx to listen', () => readText(join(dir, 'nginx.pid')).trim() === String(nginx.pid)).catch(
+    (cause: unknown) => {
+      throw new Error(`nginx did not start: ${nginx.stderr()}`, { cause });
+    },
+  );
+  return { port, errorLog: join(dir, 'error.log') };
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}

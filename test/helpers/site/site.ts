@@ -1,0 +1,176 @@
+// A site as operators run it: nginx, a pool of one application, a PID file and, with a Unix socket, a socket file.
+import { randomUUID } from 'node:crypto';
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { atEnd } from '../machine/cleanup.ts';
+import { startPool, type Pool } from '../pool/command-under-test.ts';
+import { freePort } from '../machine/free-port.ts';
+import { childrenOf, isAlive, readStat } from '../machine/processes.ts';
+import { isRoot } from '../machine/requirements.ts';
+import { makeTempDir } from '../machine/temp-dir.ts';
+import { waitFor } from '../machine/wait-for.ts';
+import type { Application, Transport } from './applications.ts';
+import { answeringPid, send, type Message } from '../web/http-client.ts';
+import { killMarkedProcesses, markedProcesses, withMark } from '../machine/marked-processes.ts';
+import { startNginx } from './nginx.ts';
+
+/** nobody and nogroup, the user of the workers (and of nginx) when the tests run as root. */
+const NOBODY = 65534;
+
+export interface SiteOptions {
+  workers?: number;
+  /** Further options of the command. */
+  options?: (dir: string) => readonly string[];
+  /** Connections that nginx keeps open to the program (fastcgi_keep_conn). */
+  keptConnections?: number;
+  env?: Record<string, string>;
+  /** Who owns the directory of the socket and the PID file; 'nobody' may remove them at the end. */
+  runDirOwner?: 'nobody' | 'root';
+  /** Makes the worker's command line from the program's path. */
+  commandLine?: (program: string, dir: string) => string[];
+}
+
+export interface Site {
+  dir: string;
+  pool: Pool;
+  /** nginx listens here. */
+  port: number;
+  /** SCRIPT_FILENAME. */
+  script: string;
+  /** What nginx complains about. */
+  nginxLog: string;
+  pidFile: string;
+  /** The supervisor's events, one JSON object a line. */
+  eventLog: string;
+  /** The socket file, or undefined with TCP. */
+  socketPath: string | undefined;
+  /** The TCP port of the pool, or undefined with a Unix socket. */
+  poolPort: number | undefined;
+  /** Runs the very same command again. */
+  startAgain(): Promise<Pool>;
+  /** Every living process that was started by the pool's command, whoever its parent is by now. */
+  processes(): number[];
+}
+
+export async function startSite(
+  application: Application,
+  transport: Transport,
+  wanted: SiteOptions = {},
+): Promise<Site> {
+  const dir = makeTempDir();
+  const runDir = makeRunDir(dir, wanted.runDirOwner ?? 'nobody');
+  const { program, script, env = {} } = application.install(dir);
+  const poolPort = transport === 'TCP' ? await freePort() : undefined;
+  const socketPath = transport === 'TCP' ? undefined : join(runDir, 'app.sock');
+  const pidFile = join(runDir, 'app.pid');
+  const eventLog = join(dir, 'events.log');
+  const args = [
+    ...(poolPort === undefined
+      ? ['-s', join(runDir, 'app.sock')]
+      : ['-a', '127.0.0.1', '-p', String(poolPort)]),
+    ...(isRoot ? ['-u', 'nobody', '-g', 'nogroup'] : []),
+    '-P',
+    pidFile,
+    '-F',
+    String(wanted.workers ?? 1),
+    '--state-dir',
+    join(dir, 'state'),
+    '--log',
+    eventLog,
+    '--log-format',
+    'json',
+    ...(wanted.options?.(dir) ?? []),
+    '--',
+    ...(wanted.commandLine?.(program, dir) ?? [program]),
+  ];
+  const mark = randomUUID();
+  // A php-cgi that is killed leaves what it was reading.
+  const temporary = join(dir, 'tmp');
+  mkdirSync(temporary);
+  chmodSync(temporary, 0o1777);
+  const environment = { ...process.env, TMPDIR: temporary, ...env, ...wanted.env };
+  const supervisors: Pool[] = [];
+  const start = async (): Promise<Pool> => {
+    const started = await startPool(args, { env: withMark(environment, mark) });
+    supervisors.push(started);
+    return started;
+  };
+  atEnd(() => killMarkedProcesses(mark));
+  const pool = await start();
+  const address = poolPort === undefined ? `unix:${socketPath}` : `127.0.0.1:${poolPort}`;
+  const { keptConnections } = wanted;
+  const backend = { address, script, ...(keptConnections === undefined ? {} : { keptConnections }) };
+  const { port, errorLog: nginxLog } = await startNginx(dir, backend);
+  const processes = (): number[] => {
+    const alive = supervisors.map((one) => one.pid).filter((pid) => isAlive(pid));
+    return [...new Set([...alive, ...markedProcesses(mark)])];
+  };
+  return {
+    dir,
+    pool,
+    port,
+    script,
+    nginxLog,
+    pidFile,
+    eventLog,
+    socketPath,
+    poolPort,
+    startAgain: start,
+    processes,
+  };
+}
+
+/** Living workers of a pool: the supervisor's children with sessions of their own; the guard of the start has none. */
+export function workersOf(pool: Pool): number[] {
+  return childrenOf(pool.pid)
+    .filter((pid) => isAlive(pid) && readStat(pid)?.session === pid)
+    .toSorted((a, b) => a - b);
+}
+
+/** Waits until there are `count` workers, all running the program and none of them one of `ended`. */
+export async function fullPool(
+  pool: Pool,
+  name: string,
+  count: number,
+  ended: Iterable<number> = [],
+): Promise<number[]> {
+  const old = new Set(ended);
+  return waitFor(`${count} workers`, () => {
+    const workers = workersOf(pool);
+    const areNew = workers.every((pid) => !old.has(pid) && readStat(pid)?.comm === name.slice(0, 15));
+    return workers.length === count && areNew && workers;
+  });
+}
+
+/** Sends one request and expects its echo; returns the PID that answered. */
+export async function expectEcho(port: number, message: Message): Promise<number> {
+  const reply = await send(port, message);
+  const pid = answeringPid(reply, message);
+  expect(pid, `${reply.status} ${reply.body.slice(0, 300)}`).toBeTypeOf('number');
+  return pid ?? 0;
+}
+
+/** Expects that the next `count` requests, one after the other, are all answered. */
+export async function expectAnswers(port: number, count = 20): Promise<void> {
+  for (let n = 0; n < count; n += 1) await expectEcho(port, { query: `after=${n}` });
+}
+
+/** Waits until no process that the pool's command has started is left. */
+export async function expectNoProcess(site: Site): Promise<void> {
+  await waitFor('the end of all processes', () => site.processes().length === 0).catch((cause: unknown) => {
+    throw new Error(`still there: ${site.processes().map(describeProcess).join(', ')}`, { cause });
+  });
+}
+
+function describeProcess(pid: number): string {
+  const stat = readStat(pid);
+  return `${pid} (${stat?.comm}, ${stat?.state}, child of ${stat?.parent}, session ${stat?.session})`;
+}
+
+function makeRunDir(dir: string, owner: 'nobody' | 'root'): string {
+  const runDir = join(dir, 'run');
+  mkdirSync(runDir);
+  if (isRoot && owner === 'nobody') chownSync(runDir, NOBODY, NOBODY);
+  return runDir;
+}
