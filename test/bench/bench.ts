@@ -15,7 +15,7 @@ import { measureThroughput } from './measure-throughput.ts';
 import { readOptions, usage, type Options, type PartName } from './options.ts';
 import { missingPeers, packages, versionOf } from './peers.ts';
 import { startSupervisor } from './pool.ts';
-import { endAll, endEverything } from './processes-started.ts';
+import { endAll, endWhatIsLeft } from './processes-started.ts';
 import { judge, type Row } from './row.ts';
 import { drawTable } from './table.ts';
 import { rememberAllWorkers } from './worker-reports.ts';
@@ -87,10 +87,10 @@ async function bench(options: Options): Promise<void> {
   const place = createWorkplace(options.command);
   const cleanUp = async (): Promise<void> => {
     rememberAllWorkers();
-    await endEverything();
+    await endWhatIsLeft();
     // Nobody replaces workers any more, but one may have been born meanwhile.
     rememberAllWorkers();
-    await endEverything();
+    await endWhatIsLeft();
     rmSync(place.dir, { recursive: true, force: true });
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const)

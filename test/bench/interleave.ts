@@ -3,7 +3,7 @@
 import type { ContenderName } from './row.ts';
 import { summarize, type Sample } from './statistics.ts';
 
-export interface Attempt {
+export interface Contender {
   name: ContenderName;
   /** One measured value, in the row's unit. */
   run: () => number | Promise<number>;
@@ -12,7 +12,7 @@ export interface Attempt {
 const warmUpRounds = 2;
 
 export async function interleave(
-  attempts: readonly Attempt[],
+  attempts: readonly Contender[],
   rounds: number,
   warmUps = warmUpRounds,
 ): Promise<Partial<Record<ContenderName, Sample>>> {

@@ -1,6 +1,6 @@
 // Part "exec": -n in 1.6's sense, from calling the command until the worker it became waits in accept.
 import { execInPlace } from './commands.ts';
-import { interleave, type Attempt } from './interleave.ts';
+import { interleave, type Contender } from './interleave.ts';
 import type { Options } from './options.ts';
 import { runToReturn, startInForeground } from './pool.ts';
 import { endAll } from './processes-started.ts';
@@ -18,7 +18,7 @@ async function timeUntilAccept(place: Workplace, file: string): Promise<number> 
 
 export async function measureExec(place: Workplace, options: Options): Promise<Row[]> {
   const reference = place.peers['1.6'];
-  const attempts: Attempt[] = [
+  const attempts: Contender[] = [
     { name: 'ours', run: () => timeUntilAccept(place, place.ours) },
     { name: 'node', run: () => runToReturn(place, { file: place.node, args: ['-e', '0'] }).ms },
   ];

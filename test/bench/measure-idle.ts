@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { waitFor } from '../helpers/machine/wait-for.ts';
 import type { Options } from './options.ts';
-import { startInForeground, startPools, stopPools, type Pool } from './pool.ts';
+import { startInForeground, startPools, stopPools, type MeasuredPool } from './pool.ts';
 import { endAll } from './processes-started.ts';
 import type { ContenderName, Row } from './row.ts';
 import { summarize, type Sample } from './statistics.ts';
@@ -70,7 +70,7 @@ async function watch(watched: readonly Watched[], seconds: number): Promise<Row[
 }
 
 export async function measureIdle(place: Workplace, options: Options): Promise<Row[]> {
-  const pools: Pool[] = await startPools(place, workers);
+  const pools: MeasuredPool[] = await startPools(place, workers);
   const node = await startIdleNode(place);
   const supervisors = pools.map(({ name, supervisor }) => ({ name, pid: supervisor }));
   const rows = await watch([...supervisors, node], options.idleSeconds);

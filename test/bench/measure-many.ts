@@ -1,6 +1,6 @@
 // Part "many": what each worker costs at the start of a large pool.
 import { oursInBackground, referenceInBackground } from './commands.ts';
-import { interleave, type Attempt } from './interleave.ts';
+import { interleave, type Contender } from './interleave.ts';
 import type { Options } from './options.ts';
 import type { Row } from './row.ts';
 import { timeStart, type CommandLine } from './time-start.ts';
@@ -10,7 +10,7 @@ export async function measureMany(place: Workplace, options: Options): Promise<R
   const workers = options.manyWorkers;
   const timePerWorker = async (line: CommandLine): Promise<number> =>
     (await timeStart(place, 'Unix', workers, line)) / workers;
-  const attempts: Attempt[] = [{ name: 'ours', run: () => timePerWorker(oursInBackground) }];
+  const attempts: Contender[] = [{ name: 'ours', run: () => timePerWorker(oursInBackground) }];
   if (place.peers['1.6'] !== undefined)
     attempts.push({ name: '1.6', run: () => timePerWorker(referenceInBackground) });
   const cells = await interleave(attempts, options.manyRounds, 1);

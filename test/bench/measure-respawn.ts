@@ -3,10 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { waitFor } from '../helpers/machine/wait-for.ts';
 import { interleave } from './interleave.ts';
 import type { Options } from './options.ts';
-import { startPools, stopPools, type Pool } from './pool.ts';
+import { startPools, stopPools, type MeasuredPool } from './pool.ts';
 import { remember } from './processes-started.ts';
 import type { Row } from './row.ts';
-import type { WorkerReport } from './worker-reports.ts';
+import type { AcceptReport } from './worker-reports.ts';
 import type { Workplace } from './workplace.ts';
 
 const workers = 4;
@@ -14,13 +14,13 @@ const workers = 4;
 /** Longer than everybody's idea of "died at once": our --min-uptime, supervisord's startsecs. */
 const settledNs = 1_500_000_000n;
 
-async function untilSettled({ acceptsAtNs }: WorkerReport): Promise<void> {
+async function untilSettled({ acceptsAtNs }: AcceptReport): Promise<void> {
   const missingNs = acceptsAtNs + settledNs - process.hrtime.bigint();
   if (missingNs > 0n) await delay(Number(missingNs) / 1e6);
 }
 
 /** Round by round through the workers, the longest-lived next: the reports stand in order of birth. */
-async function timeRespawn(pool: Pool, round: number): Promise<number> {
+async function timeRespawn(pool: MeasuredPool, round: number): Promise<number> {
   const before = pool.reports.read();
   const victim = before[round];
   if (victim === undefined || before.length !== round + workers)

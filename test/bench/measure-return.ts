@@ -1,6 +1,6 @@
 // Part "return": from calling the command until it has returned, against 1.6 and an empty Node program.
 import { oursInBackground, referenceInBackground } from './commands.ts';
-import { interleave, type Attempt } from './interleave.ts';
+import { interleave, type Contender } from './interleave.ts';
 import type { Options } from './options.ts';
 import { runToReturn } from './pool.ts';
 import type { Row } from './row.ts';
@@ -12,7 +12,7 @@ function timeEmptyNode(place: Workplace): number {
 }
 
 async function measure(place: Workplace, options: Options, family: Family, workers: number): Promise<Row> {
-  const attempts: Attempt[] = [
+  const attempts: Contender[] = [
     { name: 'ours', run: () => timeStart(place, family, workers, oursInBackground) },
     { name: 'node', run: () => timeEmptyNode(place) },
   ];

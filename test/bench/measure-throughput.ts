@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { startLoad } from '../helpers/web/ledger.ts';
 import { findCommand } from '../helpers/machine/requirements.ts';
-import { interleave, type Attempt } from './interleave.ts';
+import { interleave, type Contender } from './interleave.ts';
 import type { Options } from './options.ts';
 import type { ContenderName, Row } from './row.ts';
 import { startServing, stopServing } from './serving.ts';
@@ -31,7 +31,7 @@ async function measure(place: Workplace, options: Options, family: Family): Prom
   const names: ContenderName[] = place.peers['1.6'] === undefined ? ['ours'] : ['ours', '1.6'];
   const wrk = findCommand('wrk');
   const serving = await startServing(place, family, names);
-  const attempts = serving.pools.map(({ name, port }): Attempt => ({
+  const attempts = serving.pools.map(({ name, port }): Contender => ({
     name,
     run: () =>
       wrk === undefined

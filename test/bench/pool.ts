@@ -8,7 +8,7 @@ import type { ContenderName } from './row.ts';
 import type { WorkerReports } from './worker-reports.ts';
 import { freshAddress, freshPath, freshReports, type Workplace } from './workplace.ts';
 
-export interface Pool {
+export interface MeasuredPool {
   name: ContenderName;
   supervisor: number;
   reports: WorkerReports;
@@ -61,9 +61,9 @@ export function startSupervisor(name: ContenderName, place: Workplace, wish: Poo
 }
 
 /** Ours and every peer that supervises and is installed, each with that many workers, all in accept. */
-export async function startPools(place: Workplace, workers: number): Promise<Pool[]> {
+export async function startPools(place: Workplace, workers: number): Promise<MeasuredPool[]> {
   const absent = missingPeers(place.peers);
-  const pools: Pool[] = [];
+  const pools: MeasuredPool[] = [];
   for (const name of ['ours', 'multiwatch', 'supervisord'] as const) {
     if (name !== 'ours' && absent.includes(name)) continue;
     const wish = { address: await freshAddress(place, 'Unix'), workers, reports: freshReports(place) };
@@ -75,7 +75,7 @@ export async function startPools(place: Workplace, workers: number): Promise<Poo
 }
 
 /** Supervisors first, or they would replace the workers. */
-export async function stopPools(pools: readonly Pool[]): Promise<void> {
+export async function stopPools(pools: readonly MeasuredPool[]): Promise<void> {
   for (const { supervisor, reports } of pools) {
     const workers = reports.rememberWorkers();
     await endAll([supervisor]);

@@ -35,7 +35,7 @@ export async function endAll(pids: readonly number[]): Promise<void> {
 }
 
 /** For a benchmark that fails or is interrupted: supervisors, the first started, go before their workers. */
-export async function endEverything(): Promise<void> {
+export async function endWhatIsLeft(): Promise<void> {
   ending = true;
   for (const pid of started.keys()) await endAll([pid]);
 }

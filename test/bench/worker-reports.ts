@@ -4,7 +4,7 @@ import { readProcess } from '../helpers/machine/processes.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
 import { remember } from './processes-started.ts';
 
-export interface WorkerReport {
+export interface AcceptReport {
   pid: number;
   /** CLOCK_MONOTONIC, the clock of process.hrtime. */
   acceptsAtNs: bigint;
@@ -21,7 +21,7 @@ export class WorkerReports {
     allReports.push(this);
   }
 
-  read(): WorkerReport[] {
+  read(): AcceptReport[] {
     const lines = readFileSync(this.file, 'utf8').split('\n').slice(0, -1);
     return lines.map((line) => {
       const [pid = '', ns = ''] = line.split(' ');
@@ -30,8 +30,8 @@ export class WorkerReports {
   }
 
   /** Waits for that many workers over the whole life of the file, dead ones counted. */
-  async waitForCount(count: number): Promise<WorkerReport[]> {
-    const enough = (): WorkerReport[] | false => {
+  async waitForCount(count: number): Promise<AcceptReport[]> {
+    const enough = (): AcceptReport[] | false => {
       const reports = this.read();
       return reports.length >= count && reports;
     };

@@ -7,18 +7,18 @@ import { allStats, isAlive, sessionMembers } from '../helpers/machine/processes.
 import { needRoot } from '../helpers/machine/requirements.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
 import { applicationsByTransport, libfcgiProgram } from '../helpers/site/applications.ts';
-import { holdRequest } from '../helpers/web/held-request.ts';
-import { answeringPid } from '../helpers/web/http-client.ts';
-import { startLoad, type Load } from '../helpers/web/ledger.ts';
 import {
   expectAnswers,
   expectEcho,
-  expectNoProcess,
-  fullPool,
+  expectSiteEnded,
+  fullSite,
   startSite,
-  workersOf,
+  siteWorkers,
   type Site,
 } from '../helpers/site/site.ts';
+import { holdRequest } from '../helpers/web/held-request.ts';
+import { answeringPid } from '../helpers/web/http-client.ts';
+import { startLoad, type Load } from '../helpers/web/ledger.ts';
 
 const WORKERS = 3;
 const KILLS = 5;
@@ -45,11 +45,11 @@ describe.for(applicationsByTransport)(
     test('a worker that is killed in the middle of a request loses that one request', async () => {
       const site = await startSite(application, transport, { workers: 2 });
       const held = await holdRequest(site.port, site.dir);
-      expect(workersOf(site.pool)).toContain(held.worker);
+      expect(siteWorkers(site.pool)).toContain(held.worker);
 
       process.kill(held.worker, 'SIGKILL');
       await expectAnswers(site.port);
-      await fullPool(site.pool, application.name, 2, [held.worker]);
+      await fullSite(site.pool, application.name, 2, [held.worker]);
       expect((await held.reply).status).toBe(502);
       await waitFor('the end of its session', () => sessionMembers(held.worker).length === 0);
       held.release();
@@ -57,7 +57,7 @@ describe.for(applicationsByTransport)(
 
     test('workers killed under a stream of requests are all replaced, at one lost request each at most', async () => {
       const site = await startSite(application, transport, { workers: WORKERS });
-      await fullPool(site.pool, application.name, WORKERS);
+      await fullSite(site.pool, application.name, WORKERS);
       const load = startLoad(site.port, { mostRequests: MOST_REQUESTS });
       const killed = await killWorkers(site, application.name, load);
       const ledger = await load.stop();
@@ -65,7 +65,7 @@ describe.for(applicationsByTransport)(
       // nginx answers 502 for a lost one, or, when it had read no more than the header, 200 without a body.
       expect(ledger.lost.length, ledger.lost.join('\n')).toBeLessThanOrEqual(KILLS);
       expect(ledger.sent).toBeLessThan(MOST_REQUESTS);
-      await fullPool(site.pool, application.name, WORKERS, killed);
+      await fullSite(site.pool, application.name, WORKERS, killed);
       await expectAnswers(site.port);
     });
 
@@ -73,7 +73,7 @@ describe.for(applicationsByTransport)(
       const site = await startSite(application, transport, { workers: WORKERS });
       await expectAnswers(site.port, 3);
       await stopByPidFile(site);
-      await expectNoProcess(site);
+      await expectSiteEnded(site);
       expect(existsSync(site.pidFile), 'PID file').toBe(false);
       expect(site.socketPath !== undefined && existsSync(site.socketPath), 'socket').toBe(false);
       if (site.poolPort !== undefined) await expectPortIsFree(site.poolPort);
@@ -97,12 +97,12 @@ describe.for(applicationsByTransport.filter(({ application }) => application.fin
     test('answers it, and then ends', async () => {
       const site = await startSite(application, transport, { workers: 2 });
       const held = await holdRequest(site.port, site.dir);
-      const idle = workersOf(site.pool).find((pid) => pid !== held.worker) ?? 0;
+      const idle = siteWorkers(site.pool).find((pid) => pid !== held.worker) ?? 0;
       process.kill(site.pool.pid, 'SIGTERM');
       await waitFor('the end of the idle worker', () => !isAlive(idle));
       held.release();
       expect(answeringPid(await held.reply, held.message)).toBe(held.worker);
-      await expectNoProcess(site);
+      await expectSiteEnded(site);
     });
   },
 );
@@ -116,7 +116,7 @@ describe.for(applicationsByTransport.filter(({ application }) => application ===
       needRoot(ctx);
       const site = await startSite(application, transport, { runDirOwner: 'root' });
       await stopByPidFile(site);
-      await expectNoProcess(site);
+      await expectSiteEnded(site);
       expect(readFileSync(site.pidFile, 'utf8')).toBe(String(noProcess));
       await site.startAgain();
       await expectAnswers(site.port, 3);
@@ -130,7 +130,7 @@ async function killWorkers(site: Site, name: string, load: Load): Promise<number
   for (let kill = 0; kill < KILLS; kill += 1) {
     const from = load.ended();
     await waitFor('requests between two kills', () => load.ended() - from >= REQUESTS_PER_KILL);
-    const oldest = oldestOf(await fullPool(site.pool, name, WORKERS, killed));
+    const oldest = oldestOf(await fullSite(site.pool, name, WORKERS, killed));
     process.kill(oldest, 'SIGKILL');
     killed.push(oldest);
   }

@@ -3,10 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import { applications, plainProgram, transports } from '../helpers/site/applications.ts';
+import { applications, plainProgram } from '../helpers/site/applications.ts';
+import { startSite, siteWorkers } from '../helpers/site/site.ts';
 import { readEcho, send } from '../helpers/web/http-client.ts';
 import { emptyLedger, startLoad } from '../helpers/web/ledger.ts';
-import { startSite, workersOf } from '../helpers/site/site.ts';
+import { transports } from '../helpers/web/transports.ts';
 
 const WORKERS = 4;
 const REQUESTS = 150;
@@ -28,7 +29,7 @@ describe.for(applications)('$name', { timeout: 120_000 }, (application) => {
     const begin = performance.now();
     const echo = readEcho(await send(site.port, slow), slow);
     expect(performance.now() - begin).toBeGreaterThanOrEqual(120);
-    expect(workersOf(site.pool)).toContain(echo?.pid);
+    expect(siteWorkers(site.pool)).toContain(echo?.pid);
 
     const ledger = await load.finished;
     expect(ledger.lost).toEqual([]);
@@ -41,7 +42,7 @@ test.for(transports)(
   async (transport, ctx) => {
     ctx.skip(plainProgram.missing !== undefined, plainProgram.missing);
     const site = await startSite(plainProgram, transport, { workers: WORKERS });
-    const before = workersOf(site.pool);
+    const before = siteWorkers(site.pool);
     const load = startLoad(site.port, { clients: WORKERS, workMs: 100, errorLog: site.nginxLog });
     await waitFor('requests on all workers', () => load.ended() >= WORKERS * 2);
     for (const worker of before) process.kill(worker, 'SIGKILL');

@@ -4,16 +4,16 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { sessionMembers } from '../helpers/machine/processes.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
 import { phpCgi } from '../helpers/site/applications.ts';
-import { startLoad } from '../helpers/web/ledger.ts';
 import {
   expectAnswers,
   expectEcho,
-  expectNoProcess,
-  fullPool,
+  expectSiteEnded,
+  fullSite,
   startSite,
-  workersOf,
+  siteWorkers,
   type Site,
 } from '../helpers/site/site.ts';
+import { startLoad } from '../helpers/web/ledger.ts';
 
 const CHILDREN = 2;
 
@@ -25,7 +25,7 @@ describe.for(['TCP', 'a Unix socket'] as const)('php-cgi over %s', { timeout: 30
     const env = { PHP_FCGI_MAX_REQUESTS: String(requestsPerWorker) };
     const site = await startSite(phpCgi, transport, { workers, env });
     const ledger = await startLoad(site.port, { mostRequests: requests }).finished;
-    await fullPool(site.pool, 'php-cgi', workers);
+    await fullSite(site.pool, 'php-cgi', workers);
 
     expect(ledger.lost).toEqual([]);
     await expectAnswers(site.port);
@@ -45,25 +45,25 @@ describe.for(['TCP', 'a Unix socket'] as const)('php-cgi over %s', { timeout: 30
 
   test('-C 2: stop leaves no child of PHP', async () => {
     const site = await startSite(phpCgi, transport, { workers: 2, options: () => ['-C', String(CHILDREN)] });
-    for (const worker of workersOf(site.pool)) await fullSession(worker);
+    for (const worker of siteWorkers(site.pool)) await fullSession(worker);
     const pid = await expectEcho(site.port, { query: 'who' });
-    expect(workersOf(site.pool)).not.toContain(pid);
+    expect(siteWorkers(site.pool)).not.toContain(pid);
 
     process.kill(site.pool.pid, 'SIGTERM');
-    await expectNoProcess(site);
+    await expectSiteEnded(site);
     await site.startAgain();
     await expectAnswers(site.port);
   });
 
   test('-C 2: kill -9 of the parent ends its children, and a successor with new ones serves', async () => {
     const site = await startSite(phpCgi, transport, { options: () => ['-C', String(CHILDREN)] });
-    const [parent = 0] = workersOf(site.pool);
+    const [parent = 0] = siteWorkers(site.pool);
     const before = await fullSession(parent);
     const load = startLoad(site.port);
     await waitFor('some requests', () => load.ended() > 20);
 
     process.kill(parent, 'SIGKILL');
-    const [successor = 0] = await fullPool(site.pool, 'php-cgi', 1, [parent]);
+    const [successor = 0] = await fullSite(site.pool, 'php-cgi', 1, [parent]);
     const after = await fullSession(successor);
     await waitFor('the end of the session', () => sessionMembers(parent).length === 0);
     const ledger = await load.stop();
@@ -88,7 +88,7 @@ interface WorkerEnd {
 /** Stops the pool: what is not written one by one is counted then. `count` has both. */
 async function endsUntilStop(site: Site): Promise<{ ends: WorkerEnd[]; count: number }> {
   process.kill(site.pool.pid, 'SIGTERM');
-  await expectNoProcess(site);
+  await expectSiteEnded(site);
   const lines = readFileSync(site.eventLog, 'utf8').trim().split('\n');
   const events = lines.map((line) => JSON.parse(line) as WorkerEnd & { event: string; count: number });
   const ends = events.filter(({ event }) => event === 'worker-ended');

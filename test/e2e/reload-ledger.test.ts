@@ -4,25 +4,24 @@ import { chmodSync, constants, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { atEnd } from '../helpers/machine/cleanup.ts';
-import { fastcgiRequest, type FastcgiTarget } from '../helpers/web/fastcgi-client.ts';
 import { readOpenFiles, readProcess, sessionMembers } from '../helpers/machine/processes.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { makeReleases, type Releases } from '../helpers/pool/releases.ts';
+import { reload } from '../helpers/pool/reload.ts';
 import {
   applications,
   libfcgiProgram,
   nodeScript,
   perlScript,
   plainProgram,
-  transports,
   type Application,
-  type Transport,
 } from '../helpers/site/applications.ts';
+import { expectAnswers, startSite, siteWorkers, type Site, type SiteOptions } from '../helpers/site/site.ts';
+import { fastcgiRequest, type FastcgiTarget } from '../helpers/web/fastcgi-client.ts';
 import { readEcho, send } from '../helpers/web/http-client.ts';
 import { drawLedgers, type LedgerRow } from '../helpers/web/ledger-table.ts';
 import { emptyLedger, startLoad, type Ledger, type Load, type LoadOptions } from '../helpers/web/ledger.ts';
-import { makeReleases, type Releases } from '../helpers/pool/releases.ts';
-import { reload } from '../helpers/pool/reload.ts';
-import { expectAnswers, startSite, workersOf, type Site, type SiteOptions } from '../helpers/site/site.ts';
+import { transports, type Transport } from '../helpers/web/transports.ts';
 
 const WORKERS = 4;
 /** On each of the two sockets, so that each application sees 50. */
@@ -85,7 +84,7 @@ describe(`${nodeScript.name} that takes its time to start`, { timeout: 30_000 },
     const load = loadOn(site, nodeScript);
     for (const number of [1, 2]) {
       expect(await reload(site), `reload ${number}`).toMatchObject({ result: 'reloaded' });
-      expect(workersOf(site.pool).map(isNonBlocking)).toEqual(Array(WORKERS).fill(true));
+      expect(siteWorkers(site.pool).map(isNonBlocking)).toEqual(Array(WORKERS).fill(true));
     }
     expectNothingLost(await load.stop(), transport);
   });
@@ -94,11 +93,11 @@ describe(`${nodeScript.name} that takes its time to start`, { timeout: 30_000 },
     'over %s one that is killed leaves the socket as the others need it',
     async (transport) => {
       const site = await startLate(transport);
-      const [victim = 0, ...others] = workersOf(site.pool);
+      const [victim = 0, ...others] = siteWorkers(site.pool);
       process.kill(victim, 'SIGKILL');
       // It sets the flag itself when it listens, 0.3 s later.
       await waitFor('a successor', () =>
-        workersOf(site.pool).some((pid) => pid !== victim && !others.includes(pid)),
+        siteWorkers(site.pool).some((pid) => pid !== victim && !others.includes(pid)),
       );
       expect(others.map(isNonBlocking)).toEqual(others.map(() => true));
     },
@@ -158,11 +157,11 @@ describe.for([plainProgram, perlScript])('$name, deployed by a link', { timeout:
     expect(await killOneOf(site)).toEqual(Array(WORKERS).fill('1'));
 
     await reload(site, () => releases.switchTo('3'));
-    expect(workersOf(site.pool).map(releaseOf)).toEqual(Array(WORKERS).fill('2'));
+    expect(siteWorkers(site.pool).map(releaseOf)).toEqual(Array(WORKERS).fill('2'));
     expect(await killOneOf(site)).toEqual(Array(WORKERS).fill('2'));
 
     await reload(site);
-    expect(workersOf(site.pool).map(releaseOf)).toEqual(Array(WORKERS).fill('3'));
+    expect(siteWorkers(site.pool).map(releaseOf)).toEqual(Array(WORKERS).fill('3'));
     await expectAnswers(site.port);
   });
 
@@ -173,7 +172,7 @@ describe.for([plainProgram, perlScript])('$name, deployed by a link', { timeout:
     releases.switchTo('2');
     await reload(site, () => releases.switchTo('3'));
     await killOneOf(site);
-    const directories = workersOf(site.pool).map((pid) => readProcess(pid)?.cwd);
+    const directories = siteWorkers(site.pool).map((pid) => readProcess(pid)?.cwd);
     expect(directories).toEqual(Array(WORKERS).fill(dirname(releases.programOf('2'))));
     await expectAnswers(site.port);
   });
@@ -225,16 +224,16 @@ async function reloadAgainAndAgain(
   const what = `${application.name} over ${transport}${options.keptConnections === undefined ? '' : ', kept'}`;
   const row = { what, reloads: 0, ledger: load.ledger };
   rows.push(row);
-  const workersByRelease = new Map([['1', workersOf(site.pool)]]);
+  const workersByRelease = new Map([['1', siteWorkers(site.pool)]]);
   releases.make('2');
   releases.switchTo('2');
   for (let number = 2; row.reloads < reloads; number += 1) {
-    const before = workersOf(site.pool);
+    const before = siteWorkers(site.pool);
     const next = String(number + 1);
     releases.make(next);
     expect(await reload(site, () => releases.switchTo(next)), what).toMatchObject({ result: 'reloaded' });
-    expectAllNew(workersOf(site.pool), before, what);
-    workersByRelease.set(String(number), workersOf(site.pool));
+    expectAllNew(siteWorkers(site.pool), before, what);
+    workersByRelease.set(String(number), siteWorkers(site.pool));
     row.reloads += 1;
   }
   await load.stop();
@@ -282,7 +281,7 @@ function expectWhoAnswered(
 async function reloadBeforeRequest(application: Application, transport: Transport): Promise<void> {
   const { site } = await startReleases(application, transport, { workers: 1 });
   const what = `${application.name} over ${transport}`;
-  const [worker = 0] = workersOf(site.pool);
+  const [worker = 0] = siteWorkers(site.pool);
   const { promise: mayBeSent, resolve: sendNow } = Promise.withResolvers<void>();
   const answer = fastcgiRequest(addressOf(site), cgiVariables(site), '', { sendAfter: mayBeSent });
   await waitFor('the worker to accept', () => socketsOf(worker) > 1);
@@ -321,7 +320,7 @@ async function reloadDuringRequest(application: Application, transport: Transpor
   const { site } = await startReleases(application, transport);
   const what = `${application.name} over ${transport}`;
   const load = loadOn(site, application, { clients: 1 });
-  const before = workersOf(site.pool);
+  const before = siteWorkers(site.pool);
   const slow = { query: 'slow&sleep=2000' };
   let isInFlight = true;
   const reply = send(site.port, slow).finally(() => (isInFlight = false));
@@ -333,7 +332,7 @@ async function reloadDuringRequest(application: Application, transport: Transpor
   const ledger = await load.stop();
   const worker = readEcho(answer, slow)?.pid;
   expect(before, `${what}: ${answer.status} ${answer.body}`).toContain(worker);
-  expectAllNew(workersOf(site.pool), before, what);
+  expectAllNew(siteWorkers(site.pool), before, what);
   expectNothingLost(ledger, what);
 }
 
@@ -354,16 +353,16 @@ async function reloadTo(bad: BadRelease, application: Application, transport: Tr
   expect(end, transport).toMatchObject({ result: bad.result });
   expectNothingLost(ledger, transport);
   // One that was about to be replaced may still be ending.
-  await waitFor('a full pool', () => workersOf(site.pool).length === WORKERS);
-  expect(workersOf(site.pool).map(releaseOf), transport).toEqual(Array(WORKERS).fill('1'));
+  await waitFor('a full pool', () => siteWorkers(site.pool).length === WORKERS);
+  expect(siteWorkers(site.pool).map(releaseOf), transport).toEqual(Array(WORKERS).fill('1'));
 }
 
 /** Returns the releases of all workers once there is a successor. */
 async function killOneOf(site: Site): Promise<(string | undefined)[]> {
-  const [victim = 0, ...others] = workersOf(site.pool);
+  const [victim = 0, ...others] = siteWorkers(site.pool);
   process.kill(victim, 'SIGKILL');
   return waitFor('a successor', () => {
-    const workers = workersOf(site.pool);
+    const workers = siteWorkers(site.pool);
     const releases = workers.map(releaseOf);
     const isFull = workers.length === WORKERS && !workers.includes(victim) && releases.every(Boolean);
     return isFull && others.every((pid) => workers.includes(pid)) && releases;

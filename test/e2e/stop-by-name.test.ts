@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { familyOf } from '../helpers/pool/command-under-test.ts';
 import { applicationsByTransport } from '../helpers/site/applications.ts';
-import { expectAnswers, expectNoProcess, fullPool, startSite, type Site } from '../helpers/site/site.ts';
+import { expectAnswers, expectSiteEnded, fullSite, startSite, type Site } from '../helpers/site/site.ts';
 
 const WORKERS = 3;
 /** So that workers count as grown up, and one that dies would be replaced at once. */
@@ -19,16 +19,16 @@ describe.for(applicationsByTransport)(
       '%s to all processes of its name ends the pool, and the same start works right afterwards',
       async (signal) => {
         const site = await startSite(application, transport, { workers: WORKERS, options: () => OPTIONS });
-        await fullPool(site.pool, name, WORKERS);
+        await fullSite(site.pool, name, WORKERS);
         await expectAnswers(site.port, 3);
         expect(signalByName(site, name, signal)).toBe(1 + WORKERS);
 
         const next = await site.startAgain();
-        await fullPool(next, name, WORKERS);
+        await fullSite(next, name, WORKERS);
         await expectAnswers(site.port);
 
         process.kill(next.pid, 'SIGTERM');
-        await expectNoProcess(site);
+        await expectSiteEnded(site);
       },
     );
   },

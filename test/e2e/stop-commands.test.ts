@@ -1,6 +1,5 @@
 // Which command reaches a pool, as docs/init-scripts.md tells it: each row of its table, and each of its short recipes.
 import { describe, expect, test, type TestContext } from 'vitest';
-import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   emptyMachine,
   needMachine,
@@ -8,7 +7,8 @@ import {
   startMachine,
   type InitMachine,
 } from '../helpers/init/machine.ts';
-import { plainBlocks, startCommand, stopCommands } from '../helpers/pages/init-scripts.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { plainBlocks, initScriptsStart, stopCommands } from '../helpers/pages/init-scripts.ts';
 
 const pythonApp = `#!/usr/bin/python3
 import os, socket
@@ -22,7 +22,7 @@ function need(ctx: TestContext): void {
   needMachine(ctx, '/usr/sbin/fcgiwrap', '/usr/bin/python3', ...tools);
 }
 
-async function startOn(machine: InitMachine, command = startCommand()): Promise<number[]> {
+async function startOn(machine: InitMachine, command = initScriptsStart()): Promise<number[]> {
   const { status, stderr } = await machine.run(command);
   expect(status, stderr).toBe(0);
   return poolOn(machine);

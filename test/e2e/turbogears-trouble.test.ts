@@ -5,20 +5,20 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { atEnd } from '../helpers/machine/cleanup.ts';
-import { printedPids } from '../helpers/pool/command-under-test.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
 import { blocksOf, pageSays } from '../helpers/pages/recipe.ts';
+import { printedPids } from '../helpers/pool/command-under-test.ts';
 import {
   expectPage,
   prepareSite,
   setInGlue,
-  startCommand,
+  recipeStart,
   startRecipe,
   type RecipeSite,
 } from '../helpers/recipe/site.ts';
 import { useVenv, venvWithout } from '../helpers/recipe/venv.ts';
 
-const NOBODY = 65_534;
 const venv = useVenv();
 
 /** Settings of the glue, each with the line in stderr.log. */
@@ -69,7 +69,7 @@ describe('a wrong setting is reported in stderr.log and by status 78', () => {
     const { PROJECTBASE } = site.settings;
     setInGlue(site, 'log_dir', '/nowhere/logs');
     chownSync(PROJECTBASE, NOBODY, NOBODY);
-    await site.type(startCommand());
+    await site.type(recipeStart());
     await waitFor('the reason', () =>
       readText(join(PROJECTBASE, 'stderr.log')).includes(
         'log_dir is wrong: no log can be written in /nowhere/logs',
@@ -176,7 +176,7 @@ describe('a port that is taken is reported before anything is started', () => {
     const server = createServer();
     atEnd(() => new Promise((resolve) => void server.close(() => resolve())));
     await new Promise<void>((resolve) => server.listen(site.poolPort, '127.0.0.1', resolve));
-    const { output, failures } = await site.type(startCommand());
+    const { output, failures } = await site.type(recipeStart());
     expect(failures).toEqual([expect.stringMatching(/^255 /)]);
     expect(output).toContain('spawn-fcgi: bind failed: Address already in use');
     expect(output).toContain(String(process.pid));
@@ -217,7 +217,7 @@ async function expectStatus(
   look: () => Promise<void> = async () => undefined,
 ): Promise<void> {
   pageSays(`| ${status} |`);
-  const { output } = await site.type(startCommand());
+  const { output } = await site.type(recipeStart());
   await look();
   const [pid] = printedPids(output);
   if (pid === undefined) {

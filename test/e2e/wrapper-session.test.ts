@@ -1,7 +1,7 @@
 // A worker is its whole session: a wrapper script that starts the program as a child, beside another process.
-import { beforeEach, describe, expect, test } from 'vitest';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { fixture } from '../helpers/build/compile-c.ts';
 import { readStat, sessionMembers } from '../helpers/machine/processes.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
@@ -9,10 +9,10 @@ import { libfcgiProgram } from '../helpers/site/applications.ts';
 import {
   expectAnswers,
   expectEcho,
-  expectNoProcess,
-  fullPool,
+  expectSiteEnded,
+  fullSite,
   startSite,
-  workersOf,
+  siteWorkers,
   type Site,
 } from '../helpers/site/site.ts';
 
@@ -27,12 +27,12 @@ describe.for(['TCP', 'a Unix socket'] as const)(
 
     test('kill -9 of the wrapper ends its whole session, and a successor serves', async () => {
       const site = await startWrapped(transport);
-      const [wrapper = 0] = workersOf(site.pool);
+      const [wrapper = 0] = siteWorkers(site.pool);
       const before = await fullSession(wrapper);
       expect(before).toContain(await expectEcho(site.port, { query: 'who' }));
 
       process.kill(wrapper, 'SIGKILL');
-      const [successor = 0] = await fullPool(site.pool, WRAPPER, 1, [wrapper]);
+      const [successor = 0] = await fullSite(site.pool, WRAPPER, 1, [wrapper]);
       await waitFor('the end of the session', () => sessionMembers(wrapper).length === 0);
       const after = await fullSession(successor);
       expect(after).toContain(await expectEcho(site.port, { query: 'who' }));
@@ -42,11 +42,11 @@ describe.for(['TCP', 'a Unix socket'] as const)(
 
     test('the end of the program ends the wrapper and what runs beside it, and a successor serves', async () => {
       const site = await startWrapped(transport);
-      const [wrapper = 0] = workersOf(site.pool);
+      const [wrapper = 0] = siteWorkers(site.pool);
       await fullSession(wrapper);
 
       process.kill(await expectEcho(site.port, { query: 'who' }), 'SIGKILL');
-      const [successor = 0] = await fullPool(site.pool, WRAPPER, 1, [wrapper]);
+      const [successor = 0] = await fullSite(site.pool, WRAPPER, 1, [wrapper]);
       await waitFor('the end of the session', () => sessionMembers(wrapper).length === 0);
       await fullSession(successor);
       await expectAnswers(site.port);
@@ -54,9 +54,9 @@ describe.for(['TCP', 'a Unix socket'] as const)(
 
     test('stop leaves nothing of it', async () => {
       const site = await startWrapped(transport);
-      for (const wrapper of workersOf(site.pool)) await fullSession(wrapper);
+      for (const wrapper of siteWorkers(site.pool)) await fullSession(wrapper);
       process.kill(site.pool.pid, 'SIGTERM');
-      await expectNoProcess(site);
+      await expectSiteEnded(site);
     });
   },
 );

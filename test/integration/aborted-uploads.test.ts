@@ -4,12 +4,12 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { fixture } from '../helpers/build/compile-c.ts';
+import { findPython, pythonVenv } from '../helpers/build/python-venv.ts';
 import { freePort } from '../helpers/machine/free-port.ts';
 import { readOpenFiles } from '../helpers/machine/processes.ts';
-import { findPython, pythonVenv } from '../helpers/build/python-venv.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import { statusOf, transports } from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
+import { statusOf } from '../helpers/pool/echo-pool.ts';
 import {
   events,
   expectNothingLeft,
@@ -19,6 +19,7 @@ import {
   waitForEvents,
   type Place,
 } from '../helpers/pool/place.ts';
+import { transports } from '../helpers/web/transports.ts';
 
 const python = findPython();
 const quick = ['--settle', '50ms', '--min-uptime', '50ms', '--stop-timeout', '10m'];

@@ -1,19 +1,19 @@
 // The length of the accept queue as src/sys/socket/accept-queue.ts tells it, beside what ss prints.
-import { expect, test } from 'vitest';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { connect } from 'node:net';
+import { expect, test } from 'vitest';
 import { acceptQueue } from '../../src/sys/socket-state/accept-queue.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { askUnixDiag } from '../../src/sys/socket-state/unix-diag.ts';
-import { asUser } from '../helpers/sys/as-user.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { listenSomewhere, startWorker, type Listening } from '../helpers/sys/lone-worker.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
 import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import { NOBODY } from '../helpers/pool/place.ts';
+import { asUser } from '../helpers/sys/as-user.ts';
+import { listenSomewhere, startWorker, type Listening } from '../helpers/sys/lone-worker.ts';
 
 // First, because the netlink socket is opened by the first question and kept.
 test('the queue of a Unix socket is known in a chroot after dropping privileges', async (ctx) => {

@@ -1,6 +1,5 @@
 // The next start after a supervisor was killed: it takes the socket back from the workers, which serve on until its own
 // are up (docs/handover.md). Facts in a state file move nothing unless the kernel confirms them.
-import { describe, expect, test } from 'vitest';
 import {
   chmodSync,
   chownSync,
@@ -14,10 +13,10 @@ import {
 } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import type { PoolState } from '../../src/core/pool-state.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { oursPath, startForeground, startPool } from '../helpers/pool/command-under-test.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import {
   isAlive,
   readOpenFiles,
@@ -26,16 +25,17 @@ import {
   stopProcess,
 } from '../helpers/machine/processes.ts';
 import { findCommand, needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath, startForeground, startPool } from '../helpers/pool/command-under-test.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import {
   isLocked,
   killSupervisor,
   makeEchoPlace,
   readPoolState,
   statusOf,
-  transports,
 } from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   commandLine,
   endPool,
@@ -44,7 +44,6 @@ import {
   fullPool,
   hintsOf,
   makePlace,
-  NOBODY,
   onlyWorker,
   poolFile,
   run,
@@ -56,6 +55,7 @@ import {
   type Place,
 } from '../helpers/pool/place.ts';
 import { askEcho, startRequests } from '../helpers/web/request-load.ts';
+import { transports } from '../helpers/web/transports.ts';
 
 describe.for(transports)('after a SIGKILL to the supervisor on %s', (transport) => {
   test('the next start under load refuses and loses nothing, and has all files', async () => {

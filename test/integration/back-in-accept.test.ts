@@ -5,11 +5,10 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
 import { isAlive } from '../helpers/machine/processes.ts';
 import { findCommand } from '../helpers/machine/requirements.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import {
   events,
   expectNothingLeft,
@@ -19,6 +18,7 @@ import {
   waitForEvents,
   type Place,
 } from '../helpers/pool/place.ts';
+import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
 
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
 /** Whoever waits for a deadline is not done within the time of a test. */

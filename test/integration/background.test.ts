@@ -1,19 +1,19 @@
 // A pool in the background keeps nothing of its caller, whatever the caller was like.
-import { describe, expect, test } from 'vitest';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
 import { isAlive, readProcess, readStat } from '../helpers/machine/processes.ts';
 import { isRoot, needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
 import {
   commandLine,
   expectNothingLeft,
   fullPool,
   makePlace,
-  NOBODY,
   onlyWorker,
   start,
   starts,

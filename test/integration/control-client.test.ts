@@ -4,14 +4,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { askPatiently } from '../../src/control/ask-patiently.ts';
 import { ask } from '../../src/control/client.ts';
-import {
-  answerTo,
-  formatProgress,
-  formatResult,
-  makeStateDir,
-  startFake,
-  type Behaviour,
-} from '../helpers/fakes/fake-supervisor.ts';
+import { formatProgress, formatResult } from '../../src/control/protocol.ts';
+import { answerTo, startFake, type Behaviour } from '../helpers/fakes/fake-supervisor.ts';
+import { makeStateDir } from '../helpers/pool/ctl.ts';
 
 async function start(behaviour: Behaviour): Promise<{ path: string; commands: () => string[] }> {
   const { stateDir, id, requests } = await startFake(makeStateDir(), { behaviour });

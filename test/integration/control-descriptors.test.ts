@@ -7,7 +7,7 @@ import { injectFault } from '../helpers/machine/inject-fault.ts';
 import { needCommands } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import {
   endPool,
   expectNothingLeft,

@@ -9,22 +9,16 @@ import { atEnd } from '../helpers/machine/cleanup.ts';
 import { isAlive, readOpenFiles, readProcess, readStat } from '../helpers/machine/processes.ts';
 import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import {
-  killSupervisor,
-  makeEchoPlace,
-  statusOf,
-  transports,
-  type EchoPlace,
-} from '../helpers/pool/echo-pool.ts';
-import { ctl, ctlPath } from '../helpers/fakes/fake-supervisor.ts';
+import { ctl, ctlPath } from '../helpers/pool/ctl.ts';
+import { killSupervisor, makeEchoPlace, statusOf, type EchoPlace } from '../helpers/pool/echo-pool.ts';
 import {
   endPool,
   events,
   expectNothingLeft,
   fullPool,
   makePlace,
-  NOBODY,
   onlyWorker,
   poolFile,
   start,
@@ -33,6 +27,7 @@ import {
   type Place,
 } from '../helpers/pool/place.ts';
 import { startRequests } from '../helpers/web/request-load.ts';
+import { transports } from '../helpers/web/transports.ts';
 
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
 const asNobody = { uid: NOBODY, gid: NOBODY };

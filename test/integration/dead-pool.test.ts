@@ -14,27 +14,20 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { PoolState } from '../../src/core/pool-state.ts';
-import { startForeground } from '../helpers/pool/command-under-test.ts';
-import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
 import { isAlive, readOpenFiles, readStat } from '../helpers/machine/processes.ts';
 import { findCommand, needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import {
-  killSupervisor,
-  makeEchoPlace,
-  readPoolState,
-  transports,
-  type EchoPlace,
-} from '../helpers/pool/echo-pool.ts';
-import { ctl, ctlPath } from '../helpers/fakes/fake-supervisor.ts';
+import { startForeground } from '../helpers/pool/command-under-test.ts';
+import { ctl, ctlPath } from '../helpers/pool/ctl.ts';
+import { killSupervisor, makeEchoPlace, readPoolState, type EchoPlace } from '../helpers/pool/echo-pool.ts';
 import {
   endPool,
   events,
   expectNothingLeft,
   fullPool,
   makePlace,
-  NOBODY,
   onlyWorker,
   poolFile,
   run,
@@ -44,6 +37,8 @@ import {
   type Place,
   type StartOptions,
 } from '../helpers/pool/place.ts';
+import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
+import { transports } from '../helpers/web/transports.ts';
 
 /** Starts a pool and kills its supervisor; the workers serve on. */
 async function leaveOrphans(

@@ -2,10 +2,11 @@
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { oursPath } from '../helpers/pool/command-under-test.ts';
 import { isRoot, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
-import { makePlace, NOBODY, withoutHints, type Place } from '../helpers/pool/place.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { makePlace, withoutHints, type Place } from '../helpers/pool/place.ts';
 
 const user = ['-u', String(NOBODY), '-g', String(NOBODY)];
 

@@ -1,6 +1,5 @@
 // A directory that everybody may write, without a sticky bit (a Kubernetes emptyDir, a chmod 777 in a script): root
 // binds there and says what that means, and nobody who exchanges files there gets anything of root's changed.
-import { describe, expect, test, vi } from 'vitest';
 import {
   chmodSync,
   chownSync,
@@ -18,22 +17,23 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { describe, expect, test, vi } from 'vitest';
 import { O_PATH } from '../../src/sys/path/file-at.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { listenOn } from '../../src/sys/socket/listen-socket.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
 import {
   commandLine,
   endPool,
   expectNoProcess,
   hintsOf,
   makePlace,
-  NOBODY,
   run,
   start,
   visit,

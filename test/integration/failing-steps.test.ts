@@ -4,9 +4,8 @@ import { expect, test } from 'vitest';
 import { injectFault } from '../helpers/machine/inject-fault.ts';
 import { readOpenFiles } from '../helpers/machine/processes.ts';
 import { needTracing } from '../helpers/machine/requirements.ts';
-import { startHeld, StepTracer } from '../helpers/steps/step-tracer.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import {
   commandLine,
   endPool,
@@ -17,6 +16,7 @@ import {
   startStaying,
   waitForEvents,
 } from '../helpers/pool/place.ts';
+import { startHeld, StepTracer } from '../helpers/steps/step-tracer.ts';
 
 test('a stop in which every close fails ends, and leaves nothing', async (ctx) => {
   const place = makePlace();

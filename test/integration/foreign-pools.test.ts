@@ -18,13 +18,13 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test, type TestContext } from 'vitest';
 import { findPoolState } from '../../src/core/pool-state.ts';
 import { atEnd } from '../helpers/machine/cleanup.ts';
-import { oursPath } from '../helpers/pool/command-under-test.ts';
 import { childrenOf, isAlive, readProcess, readStat, stopProcess } from '../helpers/machine/processes.ts';
 import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { ctlPath } from '../helpers/pool/ctl.ts';
 import { killSupervisor } from '../helpers/pool/echo-pool.ts';
-import { ctlPath } from '../helpers/fakes/fake-supervisor.ts';
 import { makePlace, type Place } from '../helpers/pool/place.ts';
 
 /** www-data of Debian; it needs no entry. */

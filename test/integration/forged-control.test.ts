@@ -7,12 +7,12 @@ import { expect, test, type TestContext } from 'vitest';
 import { atEnd } from '../helpers/machine/cleanup.ts';
 import { isAlive } from '../helpers/machine/processes.ts';
 import { needRoot } from '../helpers/machine/requirements.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import {
   endPool,
   expectNothingLeft,
   makePlace,
-  NOBODY,
   onlyWorker,
   poolFile,
   start,

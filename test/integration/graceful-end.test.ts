@@ -15,27 +15,27 @@ import {
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/machine/cleanup.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import { freePort } from '../helpers/machine/free-port.ts';
-import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
 import { isAlive, readStat, sessionMembers } from '../helpers/machine/processes.ts';
 import { findCommand, missing, needRoot } from '../helpers/machine/requirements.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import { statusOf } from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   events,
   expectNothingLeft,
   fullPool,
   makePlace,
-  NOBODY,
   onlyWorker,
   start,
   startStaying,
   waitForEvents,
   type Place,
 } from '../helpers/pool/place.ts';
+import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
 
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
 

@@ -4,22 +4,22 @@ import { readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/machine/cleanup.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import { readProcess, isAlive, readStat } from '../helpers/machine/processes.ts';
 import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath, startForeground, type Pool } from '../helpers/pool/command-under-test.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import {
   isLocked,
   makeEchoPlace,
   readPoolState,
-  transports,
   type EchoPlace,
   statusOf,
 } from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
-import { oursPath, startForeground, type Pool } from '../helpers/pool/command-under-test.ts';
 import {
   commandLine,
   endPool,
@@ -29,7 +29,6 @@ import {
   fullPool,
   hintsOf,
   makePlace,
-  NOBODY,
   onlyWorker,
   run,
   start,
@@ -42,6 +41,7 @@ import {
   type Place,
 } from '../helpers/pool/place.ts';
 import { askEcho, startRequests } from '../helpers/web/request-load.ts';
+import { transports } from '../helpers/web/transports.ts';
 
 describe.for(transports)('--replace on %s', (transport) => {
   test('three times under load, with other options and another program: nothing is refused, nothing lost', async () => {

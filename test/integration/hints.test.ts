@@ -1,5 +1,4 @@
 // Errors that help: the line is 1.6's, and a hint below it says what to do.
-import { describe, expect, test } from 'vitest';
 import {
   chmodSync,
   chownSync,
@@ -11,18 +10,19 @@ import {
 } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { atEnd } from '../helpers/machine/cleanup.ts';
-import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
 import { freePort } from '../helpers/machine/free-port.ts';
 import { readStat } from '../helpers/machine/processes.ts';
 import { isRoot, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
 import {
   commandLine,
   hintsOf,
   makePlace,
-  NOBODY,
   run,
   start,
   withoutHints,

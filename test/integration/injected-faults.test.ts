@@ -7,7 +7,7 @@ import {
   inPlaceStartOf,
   type FaultyOperation,
 } from '../helpers/steps/fault-operations.ts';
-import { injectFaults, type Tally } from '../helpers/steps/fault-verdict.ts';
+import { injectFaults, type FaultTally } from '../helpers/steps/fault-verdict.ts';
 import { killTimeout } from '../helpers/steps/killed-at-steps.ts';
 import { settings } from '../helpers/steps/killed-settings.ts';
 
@@ -18,7 +18,7 @@ const operations: readonly FaultyOperation[] = [
   ...[dropped, tcp].flatMap((setting) => (setting ? faultyOperationsOf(setting) : [])),
 ];
 
-const rows: { name: string; tally: Tally }[] = [];
+const rows: { name: string; tally: FaultTally }[] = [];
 afterAll(() => {
   if (process.env['SPAWN_FCGI_FAULTS'] === undefined) return;
   for (const { name, tally } of rows)

@@ -1,19 +1,19 @@
 // A start as root with -u whose supervisor is killed right after bind(2), before anybody heard of the file.
-import { describe, expect, test } from 'vitest';
 import { chownSync, linkSync, lstatSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { describe, expect, test } from 'vitest';
 import { atEnd } from '../helpers/machine/cleanup.ts';
 import { needTracing } from '../helpers/machine/requirements.ts';
-import { startHeld, StepTracer, type Step, type Stop } from '../helpers/steps/step-tracer.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
 import {
   commandLine,
   expectNoProcess,
   expectNothingLeft,
   makePlace,
-  NOBODY,
   type Place,
 } from '../helpers/pool/place.ts';
+import { startHeld, StepTracer, type Step, type Stop } from '../helpers/steps/step-tracer.ts';
 
 const options = ['-u', 'nobody', '-g', 'nogroup'];
 

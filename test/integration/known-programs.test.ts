@@ -1,16 +1,20 @@
 // Real programs that get TERM in the middle of a request, and what src/sys/proc/known-programs.ts says of them.
-import { describe, expect, test } from 'vitest';
 import { closeSync, constants, copyFileSync, chmodSync, existsSync, openSync } from 'node:fs';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { finishesOnTerm } from '../../src/sys/proc/known-programs.ts';
 import { readinessOf } from '../../src/sys/proc/waiting.ts';
 import { workerSessions } from '../../src/sys/session/worker-sessions.ts';
 import { SessionFreezer } from '../../src/sys/session/session-freeze.ts';
-import { asUser } from '../helpers/sys/as-user.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
+import { isAlive, sessionMembers } from '../helpers/machine/processes.ts';
+import { findCommand, isRoot, missing } from '../helpers/machine/requirements.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { asUser } from '../helpers/sys/as-user.ts';
 import {
   listenSomewhere,
   openProc,
@@ -18,11 +22,7 @@ import {
   waitForExit,
   type Listening,
 } from '../helpers/sys/lone-worker.ts';
-import { isAlive, sessionMembers } from '../helpers/machine/processes.ts';
-import { findCommand, isRoot, missing } from '../helpers/machine/requirements.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { NOBODY } from '../helpers/pool/place.ts';
+import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
 
 const proc = openProc();
 const hasLibfcgi = existsSync('/usr/include/fcgi_stdio.h');

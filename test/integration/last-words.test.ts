@@ -4,12 +4,12 @@ import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from
 import { join } from 'node:path';
 import { describe, expect, test, type TestContext } from 'vitest';
 import { compileC } from '../helpers/build/compile-c.ts';
-import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
 import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import { statusOf } from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   commandLine,
   endPool,

@@ -1,6 +1,5 @@
 // A pool whose socket file somebody removed or replaced (a cleaner of /tmp, `rm -f` in a script) serves nobody: it says
 // so, the next start takes it over, and restart and reload bind anew where the supervisor may.
-import { describe, expect, test } from 'vitest';
 import {
   chmodSync,
   chownSync,
@@ -16,13 +15,16 @@ import {
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { bindUnix } from '../../src/sys/connection/unix-socket.ts';
 import { atEnd } from '../helpers/machine/cleanup.ts';
-import { oursPath, type Pool } from '../helpers/pool/command-under-test.ts';
 import { isAlive, readOpenFiles } from '../helpers/machine/processes.ts';
 import { isRoot, needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath, type Pool } from '../helpers/pool/command-under-test.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import {
   killSupervisor,
   makeEchoPlace,
@@ -30,7 +32,6 @@ import {
   statusOf,
   type EchoPlace,
 } from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   commandLine,
   endPool,
@@ -38,7 +39,6 @@ import {
   expectNothingLeft,
   fullPool,
   hintsOf,
-  NOBODY,
   onlyWorker,
   run,
   start,

@@ -3,12 +3,12 @@
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { startPool } from '../helpers/pool/command-under-test.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
 import { readProcess } from '../helpers/machine/processes.ts';
 import { isRoot, needRoot } from '../helpers/machine/requirements.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import { startPool } from '../helpers/pool/command-under-test.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import { endPool, makePlace, onlyWorker, startStaying, visit, waitForEvents } from '../helpers/pool/place.ts';
 
 const user = isRoot ? ['-u', 'nobody', '-g', 'nogroup'] : [];

@@ -3,14 +3,14 @@ import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { oursPath, startPool, type Pool } from '../helpers/pool/command-under-test.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import { allStats, isAlive, readOpenFiles, signalProcess } from '../helpers/machine/processes.ts';
 import { needRoot } from '../helpers/machine/requirements.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath, startPool, type Pool } from '../helpers/pool/command-under-test.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import { killSupervisor } from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   events,
   expectNoProcess,

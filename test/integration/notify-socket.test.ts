@@ -1,17 +1,17 @@
 // The socket of `--ready notify` (src/sys/connection/notify-socket.ts), with senders as sd_notify is: blocking ones.
-import { expect, test } from 'vitest';
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { expect, test } from 'vitest';
 import { NotifySocket, type Notification } from '../../src/sys/connection/notify-socket.ts';
-import { asUser } from '../helpers/sys/as-user.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { listenSomewhere, openProc, startWorker, stateOf, waitForExit } from '../helpers/sys/lone-worker.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
 import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import { NOBODY } from '../helpers/pool/place.ts';
+import { asUser } from '../helpers/sys/as-user.ts';
+import { listenSomewhere, openProc, startWorker, stateOf, waitForExit } from '../helpers/sys/lone-worker.ts';
 
 const proc = openProc();
 const program = compileC(fixture('notify-sender.c'), { static: true });

@@ -1,19 +1,13 @@
 // The package as npm installs it: everything that the two commands need is in it, and npm's links to them work.
-import { beforeAll, expect, test } from 'vitest';
 import { chmodSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
 import { isRoot } from '../helpers/machine/requirements.ts';
-import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
 import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import {
-  commandLine,
-  expectNothingLeft,
-  makePlace,
-  NOBODY,
-  onlyWorker,
-  visit,
-} from '../helpers/pool/place.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
+import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
+import { commandLine, expectNothingLeft, makePlace, onlyWorker, visit } from '../helpers/pool/place.ts';
 
 const project = join(import.meta.dirname, '../..');
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];

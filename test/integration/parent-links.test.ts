@@ -1,5 +1,4 @@
 // Directories on the way to what root's start makes: links that somebody else made there lead root only to what is his.
-import { describe, expect, test } from 'vitest';
 import {
   chmodSync,
   chownSync,
@@ -17,26 +16,27 @@ import {
 } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { O_PATH } from '../../src/sys/path/file-at.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { listenOn } from '../../src/sys/socket/listen-socket.ts';
 import { openDirectory, walkedPath } from '../../src/sys/path/open-parent.ts';
 import { openBoundFile } from '../../src/sys/socket/socket-file.ts';
-import { asUser } from '../helpers/sys/as-user.ts';
 import { atEnd } from '../helpers/machine/cleanup.ts';
-import { oursPath, startPool } from '../helpers/pool/command-under-test.ts';
 import { needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath, startPool } from '../helpers/pool/command-under-test.ts';
 import {
   expectNoProcess,
   hintsOf,
   makePlace,
-  NOBODY,
   visit,
   withoutHints,
   type Place,
 } from '../helpers/pool/place.ts';
+import { asUser } from '../helpers/sys/as-user.ts';
 
 interface Site {
   readonly place: Place;

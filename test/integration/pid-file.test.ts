@@ -1,5 +1,4 @@
 // PID files: what is written when, what is refused, and what is left of them.
-import { describe, expect, test } from 'vitest';
 import {
   appendFileSync,
   chmodSync,
@@ -16,12 +15,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { oursPath, startPool } from '../helpers/pool/command-under-test.ts';
 import { isAlive } from '../helpers/machine/processes.ts';
 import { isRoot, needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath, startPool } from '../helpers/pool/command-under-test.ts';
 import { readPoolState } from '../helpers/pool/echo-pool.ts';
 import {
   commandLine,
@@ -31,7 +32,6 @@ import {
   expectNothingLeft,
   fullPool,
   makePlace,
-  NOBODY,
   onlyWorker,
   run,
   start,

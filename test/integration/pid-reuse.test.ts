@@ -1,15 +1,15 @@
 // The number of a worker that has ended is anybody's: a session that gets it belongs to others, and lives on.
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { atEnd } from '../helpers/machine/cleanup.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import { childrenOf, isAlive, readProcess, readStat, stopProcess } from '../helpers/machine/processes.ts';
 import { needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
 import { makeTempDir } from '../helpers/machine/temp-dir.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import { killSupervisor } from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   expectNoProcess,
   fullPool,

@@ -3,13 +3,15 @@ import { chmodSync, copyFileSync, renameSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { startFake } from '../helpers/fakes/fake-supervisor.ts';
 import { atEnd } from '../helpers/machine/cleanup.ts';
 import { needRoot } from '../helpers/machine/requirements.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import { makeEchoPlace, statusOf, transports } from '../helpers/pool/echo-pool.ts';
-import { ctl, makeStateDir, startFake } from '../helpers/fakes/fake-supervisor.ts';
+import { ctl, makeStateDir } from '../helpers/pool/ctl.ts';
+import { makeEchoPlace, statusOf } from '../helpers/pool/echo-pool.ts';
 import { makePlace, onlyWorker, start, type Place } from '../helpers/pool/place.ts';
 import { startRequests } from '../helpers/web/request-load.ts';
+import { transports } from '../helpers/web/transports.ts';
 
 function ping({ stateDir, socket, name = socket }: Place & { name?: string }, ...options: string[]) {
   return ctl(stateDir, ['ping', name, ...options]);

@@ -7,8 +7,8 @@ import { freePort } from '../helpers/machine/free-port.ts';
 import { isAlive } from '../helpers/machine/processes.ts';
 import type { RunResult } from '../helpers/machine/run-command.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import { killSupervisor, statusOf } from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   endPool,
   events,

@@ -7,8 +7,8 @@ import { describe, expect, test } from 'vitest';
 import { atEnd } from '../helpers/machine/cleanup.ts';
 import { isAlive, readOpenFiles } from '../helpers/machine/processes.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import { makeEchoPlace, statusOf, type EchoPlace } from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   endPool,
   events,

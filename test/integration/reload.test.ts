@@ -1,22 +1,22 @@
 // Rolling reload, restart and scaling by signal and by spawn-fcgictl, and the control socket of a real supervisor: which
 // workers serve afterwards, what the command says, and one operation at a time (docs/reload.md).
-import { describe, expect, test } from 'vitest';
 import { chmodSync, renameSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { atEnd } from '../helpers/machine/cleanup.ts';
 import { isAlive, readStat } from '../helpers/machine/processes.ts';
 import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import {
   endPool,
   events,
   expectNothingLeft,
   fullPool,
   makePlace,
-  NOBODY,
   onlyWorker,
   poolFile,
   start,

@@ -1,6 +1,5 @@
 // One socket path has many names (/var/run is a link to /run, a directory is mounted twice): device and inode of its
 // directory decide which pool is meant, for second starts, --replace and workers whose supervisor was killed.
-import { describe, expect, test } from 'vitest';
 import {
   chownSync,
   mkdirSync,
@@ -11,18 +10,19 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { describe, expect, test } from 'vitest';
 import { isAlive } from '../helpers/machine/processes.ts';
 import { isRoot, needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
 import { killSupervisor, makeEchoPlace, statusOf, type EchoPlace } from '../helpers/pool/echo-pool.ts';
 import {
   commandLine,
   endPool,
   expectNothingLeft,
   hintsOf,
-  NOBODY,
   onlyWorker,
   poolFile,
   run,

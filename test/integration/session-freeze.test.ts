@@ -1,13 +1,18 @@
 // Idle stop of sessions of every shape (src/sys/session/session-freeze.ts): who is ended, who is not, and that
 // nobody stays stopped.
-import { describe, expect, test } from 'vitest';
 import { chmodSync, copyFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { SessionFreezer } from '../../src/sys/session/session-freeze.ts';
-import { asEffectiveUser, asUser } from '../helpers/sys/as-user.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { isAlive, sessionMembers } from '../helpers/machine/processes.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { asEffectiveUser, asUser } from '../helpers/sys/as-user.ts';
 import {
   listenSomewhere,
   openProc,
@@ -17,11 +22,6 @@ import {
   waitForExit,
   type Listening,
 } from '../helpers/sys/lone-worker.ts';
-import { isAlive, sessionMembers } from '../helpers/machine/processes.ts';
-import { needRoot } from '../helpers/machine/requirements.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { NOBODY } from '../helpers/pool/place.ts';
 
 const program = compileC(fixture('session-worker.c'));
 const proc = openProc();

@@ -1,20 +1,29 @@
 // Signals to the supervisor that do not stop it, and the log that USR1 reopens.
 import { spawn } from 'node:child_process';
-import { describe, expect, test } from 'vitest';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  chownSync,
+  statSync,
+} from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { describe, expect, test } from 'vitest';
 import { isAlive, readOpenFiles, readStat } from '../helpers/machine/processes.ts';
 import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
 import {
   commandLine,
   endPool,
   events,
   expectNothingLeft,
   makePlace,
-  NOBODY,
   onlyWorker,
   processesOf,
   run,
@@ -24,7 +33,6 @@ import {
   waitForEvents,
   type Place,
 } from '../helpers/pool/place.ts';
-import { chownSync, statSync } from 'node:fs';
 
 /** Those that end a process by default, without those that no process survives or that report its own faults. */
 const harmless = [

@@ -1,5 +1,4 @@
 // What is at the path of -s decides: only a socket that surely nobody listens on is replaced.
-import { describe, expect, test } from 'vitest';
 import {
   chmodSync,
   chownSync,
@@ -14,19 +13,20 @@ import {
 } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { atEnd } from '../helpers/machine/cleanup.ts';
+import { describe, expect, test } from 'vitest';
 import { compileC } from '../helpers/build/compile-c.ts';
-import { familyOf, oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import { isAlive, signalProcess } from '../helpers/machine/processes.ts';
 import { isRoot, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { familyOf, oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
 import {
   commandLine,
   endPool,
   expectNoProcess,
   makePlace,
-  NOBODY,
   run,
   start,
   visit,

@@ -13,13 +13,13 @@ import {
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { oursPath, printedPids, startPool, type Pool } from '../helpers/pool/command-under-test.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import { isAlive, readStat, signalProcess, stopProcess } from '../helpers/machine/processes.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { oursPath, printedPids, startPool, type Pool } from '../helpers/pool/command-under-test.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import { killSupervisor } from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
 import {
   endPool,
   events,

@@ -1,31 +1,24 @@
 // A socket counts as good only if a client can reach it: what a worker may do to the socket that all share (shutdown(2),
 // options, the mode of its file, another socket in its place) is seen, and set right by restart, reload, --replace and the
 // next start after a kill of the supervisor. The test acts as a worker: it borrows the socket of one.
-import { describe, expect, test, type TestContext } from 'vitest';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { describe, expect, test, type TestContext } from 'vitest';
 import { DescriptorLender } from '../../src/sys/connection/descriptor-lender.ts';
 import { addressOf } from '../../src/sys/libc/memory.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { setNonBlocking } from '../../src/sys/socket/non-blocking.ts';
 import { setRawOption } from '../../src/sys/socket-state/socket-facts.ts';
-import { oursPath } from '../helpers/pool/command-under-test.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
 import { freePort } from '../helpers/machine/free-port.ts';
-import { intOf, SOL_SOCKET, timeOf } from '../helpers/sys/option-values.ts';
 import { isAlive } from '../helpers/machine/processes.ts';
 import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import {
-  killSupervisor,
-  makeEchoPlace,
-  statusOf,
-  transports,
-  type EchoPlace,
-} from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
+import { killSupervisor, makeEchoPlace, statusOf, type EchoPlace } from '../helpers/pool/echo-pool.ts';
 import {
   commandLine,
   endPool,
@@ -40,7 +33,9 @@ import {
   waitForEvents,
   withoutHints,
 } from '../helpers/pool/place.ts';
+import { intOf, SOL_SOCKET, timeOf } from '../helpers/sys/option-values.ts';
 import { askEcho, startRequests } from '../helpers/web/request-load.ts';
+import { transports } from '../helpers/web/transports.ts';
 
 const SHUT_RDWR = 2;
 const asNobody = ['-u', 'nobody', '-g', 'nogroup'];

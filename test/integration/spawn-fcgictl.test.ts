@@ -5,25 +5,21 @@ import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { MeasuredPool } from '../../src/ctl/status/status-table.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
+import { formatProgress, formatResult } from '../../src/control/protocol.ts';
 import { exampleWorker } from '../helpers/fakes/example-pool.ts';
-import { findCommand, needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
 import {
   afterPing,
   answerTo,
-  ctl,
-  ctlPath,
-  formatProgress,
-  formatResult,
-  giveAway,
-  makeStateDir,
   saying,
   startFake,
   startSleeper,
   writeState,
 } from '../helpers/fakes/fake-supervisor.ts';
-import { NOBODY } from '../helpers/pool/place.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { findCommand, needCommands, needRoot } from '../helpers/machine/requirements.ts';
+import { runCommand } from '../helpers/machine/run-command.ts';
+import { giveAway, NOBODY } from '../helpers/machine/users.ts';
+import { ctl, ctlPath, makeStateDir } from '../helpers/pool/ctl.ts';
 
 const waiting = ['stop', 'reload', 'restart'] as const;
 const target = '127.0.0.1:9000';

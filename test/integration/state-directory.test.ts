@@ -1,5 +1,4 @@
 // Where lock and state live, who may touch them, and what happens when the directory cannot be used.
-import { describe, expect, test } from 'vitest';
 import {
   chmodSync,
   chownSync,
@@ -15,19 +14,20 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { atEnd } from '../helpers/machine/cleanup.ts';
+import { describe, expect, test } from 'vitest';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { oursPath, printedPids, startPool } from '../helpers/pool/command-under-test.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import { isAlive } from '../helpers/machine/processes.ts';
 import { isRoot, needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
+import { oursPath, printedPids, startPool } from '../helpers/pool/command-under-test.ts';
 import {
   commandLine,
   endPool,
   expectNoProcess,
   hintsOf,
   makePlace,
-  NOBODY,
   onlyWorker,
   run,
   start,

@@ -13,17 +13,17 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { startPool } from '../helpers/pool/command-under-test.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
-import { childrenOf, isAlive, readStat, sessionMembers } from '../helpers/machine/processes.ts';
 import { findPython, pythonVenv } from '../helpers/build/python-venv.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
+import { childrenOf, isAlive, readStat, sessionMembers } from '../helpers/machine/processes.ts';
 import { findCommand, isRoot, missing, needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import { killSupervisor, makeEchoPlace, statusOf, transports } from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import { startPool } from '../helpers/pool/command-under-test.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
+import { killSupervisor, makeEchoPlace, statusOf } from '../helpers/pool/echo-pool.ts';
 import {
   endPool,
   events,
@@ -31,7 +31,6 @@ import {
   expectNothingLeft,
   hintsOf,
   makePlace,
-  NOBODY,
   onlyWorker,
   start,
   startStaying,
@@ -42,7 +41,9 @@ import {
   type Place,
   type StartOptions,
 } from '../helpers/pool/place.ts';
+import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
 import { askEcho } from '../helpers/web/request-load.ts';
+import { transports } from '../helpers/web/transports.ts';
 
 const dropped = ['-u', 'nobody', '-g', 'nogroup'];
 

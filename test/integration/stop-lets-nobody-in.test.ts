@@ -5,27 +5,28 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { resetOptions } from '../../src/sys/socket-state/listener-options.ts';
 import { SocketDoor } from '../../src/sys/socket/socket-door.ts';
-import { asEffectiveUser } from '../helpers/sys/as-user.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import { freePort } from '../helpers/machine/free-port.ts';
-import { listenSomewhere } from '../helpers/sys/lone-worker.ts';
 import { isAlive } from '../helpers/machine/processes.ts';
 import { needRoot } from '../helpers/machine/requirements.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import { statusOf, transports, type Transport } from '../helpers/pool/echo-pool.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
+import { statusOf } from '../helpers/pool/echo-pool.ts';
 import {
   events,
   expectNoProcess,
   expectNothingLeft,
   fullPool,
   makePlace,
-  NOBODY,
   start,
   waitForEvents,
   type Place,
 } from '../helpers/pool/place.ts';
+import { asEffectiveUser } from '../helpers/sys/as-user.ts';
+import { listenSomewhere } from '../helpers/sys/lone-worker.ts';
+import { transports, type Transport } from '../helpers/web/transports.ts';
 
 type Target = { path: string } | { port: number; host: string };
 

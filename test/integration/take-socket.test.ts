@@ -1,6 +1,5 @@
 // Taking a listening socket back from a worker, and checking one that came from elsewhere
 // (src/sys/socket/take-socket.ts).
-import { describe, expect, test } from 'vitest';
 import {
   closeSync,
   copyFileSync,
@@ -13,16 +12,21 @@ import {
 } from 'node:fs';
 import { connect } from 'node:net';
 import { join, relative } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { acceptQueue } from '../../src/sys/socket-state/accept-queue.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { listenOn } from '../../src/sys/socket/listen-socket.ts';
 import { parseIp, type SocketAddress } from '../../src/sys/socket/socket-address.ts';
 import { checkListeningSocket, takeListeningSocket } from '../../src/sys/socket/take-socket.ts';
 import { readinessOf } from '../../src/sys/proc/waiting.ts';
-import { asUser } from '../helpers/sys/as-user.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
+import { atEnd } from '../helpers/machine/cleanup.ts';
 import { freePort } from '../helpers/machine/free-port.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { asUser } from '../helpers/sys/as-user.ts';
 import {
   listenSomewhere,
   openProc,
@@ -31,10 +35,6 @@ import {
   stateOf,
   waitForExit,
 } from '../helpers/sys/lone-worker.ts';
-import { needRoot } from '../helpers/machine/requirements.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { NOBODY } from '../helpers/pool/place.ts';
 
 const proc = openProc();
 const acceptor = compileC(fixture('accept-loop.c'));

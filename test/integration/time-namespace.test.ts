@@ -1,10 +1,10 @@
 // A pool in a time namespace of its own, as some containers have: /proc shows start times by the reader's boot clock, and
 // whoever looks from another one must know the same processes all the same.
 import { expect, test, type TestContext } from 'vitest';
-import { oursPath } from '../helpers/pool/command-under-test.ts';
 import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import { oursPath } from '../helpers/pool/command-under-test.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import {
   commandLine,
   expectNoProcess,

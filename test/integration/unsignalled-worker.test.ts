@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
 import { needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
-import { ctl } from '../helpers/fakes/fake-supervisor.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
+import { ctl } from '../helpers/pool/ctl.ts';
 import {
   events,
   fullPool,
   hintsOf,
   makePlace,
-  NOBODY,
   processesOf,
   run,
   start,

@@ -1,13 +1,17 @@
 // What src/sys/proc/waiting.ts says of programs that wait in every way there is, and of those that it may not
 // look into.
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { chmodSync, chownSync, copyFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { readinessOf } from '../../src/sys/proc/waiting.ts';
-import { asUser } from '../helpers/sys/as-user.ts';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
 import { atEnd } from '../helpers/machine/cleanup.ts';
+import { needRoot } from '../helpers/machine/requirements.ts';
+import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { asUser } from '../helpers/sys/as-user.ts';
 import {
   listenSomewhere,
   openProc,
@@ -15,10 +19,6 @@ import {
   stateOf,
   type Listening,
 } from '../helpers/sys/lone-worker.ts';
-import { needRoot } from '../helpers/machine/requirements.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { NOBODY } from '../helpers/pool/place.ts';
 
 const program = compileC(fixture('waiting-worker.c'));
 const proc = openProc();

@@ -1,14 +1,14 @@
 // What a worker inherits, at the first start and at every restart alike: read from the worker, while both run.
 import { describe, expect, test } from 'vitest';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { oursPath, printedPids, startForeground } from '../helpers/pool/command-under-test.ts';
 import { readProcess, type ProcessFacts } from '../helpers/machine/processes.ts';
 import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
+import { oursPath, printedPids, startForeground } from '../helpers/pool/command-under-test.ts';
 import {
   commandLine,
   makePlace,
-  NOBODY,
   onlyWorker,
   start,
   waitForEvents,

@@ -7,8 +7,9 @@ import { writeFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { readStat } from '../helpers/machine/processes.ts';
 import { isRoot } from '../helpers/machine/requirements.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import { denormalise, NOBODY, type Place } from './place.ts';
+import { denormalise, type SidePlace } from './place.ts';
 import type { Outcome, Situation } from './situation.ts';
 
 export type Ending = Pick<Outcome, 'status' | 'signal'>;
@@ -26,7 +27,7 @@ export interface Call {
   kill(signal: NodeJS.Signals): void;
 }
 
-export function call(command: string, caller: string, situation: Situation, place: Place): Call {
+export function call(command: string, caller: string, situation: Situation, place: SidePlace): Call {
   const settings = [
     `arguments=${writeEntries('args', [command, ...situation.args], situation, place)}`,
     `environment=${writeEntries('env', environmentOf(situation), situation, place)}`,
@@ -56,7 +57,12 @@ function usualEnvironment(user: Situation['user']): Record<string, string> {
 }
 
 /** Writes NUL-terminated entries for the caller and returns the file's path. */
-function writeEntries(name: string, entries: readonly string[], { raw }: Situation, place: Place): string {
+function writeEntries(
+  name: string,
+  entries: readonly string[],
+  { raw }: Situation,
+  place: SidePlace,
+): string {
   const path = `${place.dir}.${name}`;
   const text = entries.map((entry) => `${denormalise(entry, place)}\0`).join('');
   writeFileSync(path, Buffer.from(text, raw ? 'latin1' : 'utf8'));

@@ -3,16 +3,16 @@
  * runs in its directory, which would be a fault of the command.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
-import { stopPool } from '../helpers/pool/command-under-test.ts';
 import { allStats, stopProcess } from '../helpers/machine/processes.ts';
+import { stopPool } from '../helpers/pool/command-under-test.ts';
 import type { Call } from './call.ts';
-import type { Place } from './place.ts';
+import type { SidePlace } from './place.ts';
 
 /** Returns the command lines of the processes that the end of the pool left. */
 export async function endEverything(
   family: readonly number[],
   call: Call,
-  { dir }: Place,
+  { dir }: SidePlace,
 ): Promise<string[]> {
   await stopPool([...new Set(family)]);
   const left = allStats()

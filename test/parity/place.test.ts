@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { forgetState, forgetStateBases, type Place } from './place.ts';
 import { isRoot } from '../helpers/machine/requirements.ts';
+import { forgetState, forgetStateBases, type SidePlace } from './place.ts';
 
 const base = '/run/spawn-fcgi';
 
@@ -29,7 +29,7 @@ describe.runIf(isRoot)('state that a side of the parity suite leaves', () => {
 });
 
 /** No port is above 65535, so that no pool has a file of these names. */
-function place(stateOfOthers: ReadonlySet<string>): Place {
+function place(stateOfOthers: ReadonlySet<string>): SidePlace {
   return { dir: '/nowhere/side', port: 65_599, lowPort: 65_600, workerProgram: '', stateOfOthers };
 }
 

@@ -5,9 +5,10 @@
 import { chownSync, linkSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { freePort } from '../helpers/machine/free-port.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { isRoot } from '../helpers/machine/requirements.ts';
 
-export interface Place {
+export interface SidePlace {
   /** The working directory of the caller and the place of all its files. */
   dir: string;
   port: number;
@@ -19,13 +20,11 @@ export interface Place {
   stateOfOthers: ReadonlySet<string>;
 }
 
-export const NOBODY = 65_534;
-
-export async function makePlace(
+export async function makeSidePlace(
   dir: string,
   workerProgram: string,
   owner: number | undefined,
-): Promise<Place> {
+): Promise<SidePlace> {
   mkdirSync(dir, { mode: 0o755, recursive: true });
   mkdirSync(stateDirOf(dir), { mode: 0o700 });
   linkSync(workerProgram, join(dir, 'app'));
@@ -36,7 +35,7 @@ export async function makePlace(
 }
 
 /** Real text to table text. */
-export function normalise(text: string, { dir, port, lowPort }: Place): string {
+export function normalise(text: string, { dir, port, lowPort }: SidePlace): string {
   return text
     .replaceAll(/PID: \d+/g, 'PID: <pid>')
     .replaceAll(/spawn-fcgi\[\d+\]/g, 'spawn-fcgi[<pid>]')
@@ -46,7 +45,7 @@ export function normalise(text: string, { dir, port, lowPort }: Place): string {
 }
 
 /** Table text to real text. `<107>` is a path in the directory that is 107 bytes long. */
-export function denormalise(text: string, { dir, port, lowPort }: Place): string {
+export function denormalise(text: string, { dir, port, lowPort }: SidePlace): string {
   return text
     .replaceAll('<dir>', dir)
     .replaceAll('<port>', String(port))
@@ -56,7 +55,7 @@ export function denormalise(text: string, { dir, port, lowPort }: Place): string
 
 export function normaliseAll<T extends Record<string, string | readonly string[]>>(
   facts: T,
-  place: Place,
+  place: SidePlace,
 ): T {
   const entries = Object.entries(facts).map(([key, value]) => {
     return [
@@ -71,7 +70,7 @@ export function normaliseAll<T extends Record<string, string | readonly string[]
 const stateBases = ['/run/spawn-fcgi', `/tmp/spawn-fcgi-${NOBODY}`];
 
 /** Removes what this place's ended pools keep there. */
-export function forgetState({ dir, port, lowPort, stateOfOthers }: Place): void {
+export function forgetState({ dir, port, lowPort, stateOfOthers }: SidePlace): void {
   const inDir = `${dir.replaceAll('/', '%2F')}%2F`;
   const ofPort = new RegExp(`^[^%]*:(${port}|${lowPort})\\.[a-z]+$`);
   for (const path of stateFiles()) {

@@ -3,13 +3,14 @@
  * and ends everything that it started, by PID.
  */
 import { resolve } from 'node:path';
-import { printedPids } from '../helpers/pool/command-under-test.ts';
 import { readStat } from '../helpers/machine/processes.ts';
+import { NOBODY } from '../helpers/machine/users.ts';
 import { waitFor } from '../helpers/machine/wait-for.ts';
+import { printedPids } from '../helpers/pool/command-under-test.ts';
 import { call, isNobody, type Call } from './call.ts';
 import { describeTree } from './directory-tree.ts';
 import { endEverything } from './end-everything.ts';
-import { denormalise, forgetState, makePlace, NOBODY, normalise, normaliseAll, type Place } from './place.ts';
+import { denormalise, forgetState, makeSidePlace, normalise, normaliseAll, type SidePlace } from './place.ts';
 import type { Outcome, Situation } from './situation.ts';
 import { askWorker, type Address, type IdentifiedReport } from './worker-report.ts';
 
@@ -30,7 +31,7 @@ export interface Observation {
 }
 
 export async function runSide(situation: Situation, side: Side): Promise<Observation> {
-  const place = await makePlace(side.dir, side.programs.worker, isNobody(situation) ? NOBODY : undefined);
+  const place = await makeSidePlace(side.dir, side.programs.worker, isNobody(situation) ? NOBODY : undefined);
   const undo: (() => void | Promise<void>)[] = [];
   try {
     for (const setup of situation.setup ?? []) undo.push((await setup(place)) ?? (() => undefined));
@@ -42,7 +43,7 @@ export async function runSide(situation: Situation, side: Side): Promise<Observa
   }
 }
 
-async function observe(situation: Situation, place: Place, running: Call): Promise<Observation> {
+async function observe(situation: Situation, place: SidePlace, running: Call): Promise<Observation> {
   const family: number[] = [];
   let leftovers: string[] | undefined;
   try {
@@ -67,7 +68,7 @@ type Seen = Pick<Outcome, 'status' | 'signal' | 'outputEnds' | 'tree'> & { repor
 /** The command returns; what it leaves behind is asked then. */
 async function observeBackground(
   situation: Situation,
-  place: Place,
+  place: SidePlace,
   running: Call,
   family: number[],
 ): Promise<Seen> {
@@ -80,7 +81,7 @@ async function observeBackground(
 }
 
 /** The command stays: it is asked while it runs, and then ended; a program that ends by itself is waited for. */
-async function observeForeground(situation: Situation, place: Place, running: Call): Promise<Seen> {
+async function observeForeground(situation: Situation, place: SidePlace, running: Call): Promise<Seen> {
   if (situation.workers === 0) await running.exited;
   const reports = await collectReports(situation, place, () => !running.ending(), running.exited);
   const { upLine } = situation;
@@ -93,7 +94,7 @@ async function observeForeground(situation: Situation, place: Place, running: Ca
 
 async function collectReports(
   situation: Situation,
-  place: Place,
+  place: SidePlace,
   isUp: () => boolean,
   ended: Promise<unknown> = new Promise(() => undefined),
 ): Promise<IdentifiedReport[]> {
@@ -106,7 +107,7 @@ async function collectReports(
   return reports;
 }
 
-function addressOf({ args, socket = 'run.sock', host = '127.0.0.1' }: Situation, place: Place): Address {
+function addressOf({ args, socket = 'run.sock', host = '127.0.0.1' }: Situation, place: SidePlace): Address {
   const uses = (token: string): boolean => args.some((arg) => arg.includes(token));
   if (uses('<low-port>')) return { host, port: place.lowPort };
   if (uses('<port>')) return { host, port: place.port };

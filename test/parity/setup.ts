@@ -5,16 +5,16 @@
 import { chmodSync, chownSync, linkSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { isRoot } from '../helpers/machine/requirements.ts';
 import { runCommand } from '../helpers/machine/run-command.ts';
-import { referencePath } from '../helpers/pool/command-under-test.ts';
-import { spawn, type ChildProcess } from 'node:child_process';
 import { waitFor } from '../helpers/machine/wait-for.ts';
-import type { Place } from './place.ts';
+import { referencePath } from '../helpers/pool/command-under-test.ts';
+import type { SidePlace } from './place.ts';
 
 /** Prepares one thing; what it returns undoes it. */
 export type Setup = (
-  place: Place,
+  place: SidePlace,
 ) => void | (() => void | Promise<void>) | Promise<() => void | Promise<void>>;
 
 export const directory =

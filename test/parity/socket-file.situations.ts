@@ -1,4 +1,5 @@
 /** Unix sockets: type, mode and owner of the file, and what lay at its place before. */
+import { NOBODY } from '../helpers/machine/users.ts';
 import { expect } from 'vitest';
 import {
   directory,
@@ -16,7 +17,6 @@ const unix = (...options: string[]): Pick<Situation, 'args'> => ({
   args: ['-s', '<dir>/run.sock', ...options, '--', './app'],
 });
 
-const NOBODY = 65_534;
 const replaced = '-s on anything that is not a socket is refused (1.6 deletes it)';
 const takenOver =
   'a socket that cannot be connected to for EACCES or EPERM counts as in use (1.6 takes it over)';

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { freePort } from '../helpers/machine/free-port.ts';
 import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { emptyLedger, startLoad, type LoadOptions, type Outcome } from '../helpers/web/ledger.ts';
+import { emptyLedger, startLoad, type LoadOptions, type RequestOutcome } from '../helpers/web/ledger.ts';
 
 const REQUESTS = 30;
 const closers: (() => Promise<void>)[] = [];
@@ -18,7 +18,7 @@ afterEach(async () => {
 /** What a server does with a request instead of answering it; `echo` is the right answer. */
 type Mischief = (answer: ServerResponse, echo: string) => void;
 
-const mischiefs: [string, Outcome, Mischief][] = [
+const mischiefs: [string, RequestOutcome, Mischief][] = [
   ['closed without an answer', 'reset', (answer) => answer.destroy()],
   ['cut off in the middle of the body', 'truncated', cutOff],
   ['ended before the echo begins', 'truncated', (answer) => answer.end()],

@@ -4,10 +4,10 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { NOBODY } from '../machine/users.ts';
 import { findCommand, isRoot } from '../machine/requirements.ts';
 
 const cacheDir = join(import.meta.dirname, '../../../node_modules/.cache/python');
-const nobody = 65_534;
 
 /** A Python 3 that can make virtual environments and that the workers' user may execute, if there is one. */
 export function findPython(): string | undefined {
@@ -43,7 +43,7 @@ export function sitePackages(venv: string): string {
 }
 
 function canMakeVenv(python: string): boolean {
-  const identity = isRoot ? { uid: nobody, gid: nobody } : {};
+  const identity = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
   const options = { ...identity, cwd: '/', stdio: 'ignore' } as const;
   return spawnSync(python, ['-c', 'import venv, ensurepip'], options).status === 0;
 }

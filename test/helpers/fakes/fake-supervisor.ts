@@ -1,12 +1,11 @@
 // A supervisor for spawn-fcgictl to talk to that does what the test says: a state file and a control socket in a
 // directory of the test, served by the test's own process.
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { LineReader } from '../../../src/control/line-reader.ts';
 import {
-  formatProgress,
   formatResult,
   type ControlRequest,
   type ControlResult,
@@ -15,25 +14,8 @@ import {
 import { parseRequest } from '../../../src/control/parse-request.ts';
 import type { PoolState } from '../../../src/core/pool-state.ts';
 import { atEnd } from '../machine/cleanup.ts';
-import { oursPath } from '../pool/command-under-test.ts';
 import { examplePool, exampleWorker } from './example-pool.ts';
 import { readStat, stopProcess } from '../machine/processes.ts';
-import { runCommand, type RunOptions, type RunResult } from '../machine/run-command.ts';
-import { makeTempDir } from '../machine/temp-dir.ts';
-
-export const ctlPath = join(dirname(oursPath), 'spawn-fcgictl');
-
-/** A directory for the files of fake pools; removed with the test. */
-export function makeStateDir(): string {
-  const stateDir = join(makeTempDir(), 'state');
-  mkdirSync(stateDir, { mode: 0o755 });
-  return stateDir;
-}
-
-/** Runs spawn-fcgictl with that directory. */
-export function ctl(stateDir: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  return runCommand(ctlPath, ['--state-dir', stateDir, ...args], options);
-}
 
 /** How a fake supervisor answers a request on a connection. */
 export type Behaviour = (request: ControlRequest, connection: Socket) => void;
@@ -46,7 +28,7 @@ export interface FakeOptions {
   behaviour?: Behaviour;
 }
 
-export interface FakePool {
+export interface FakeSupervisor {
   readonly stateDir: string;
   readonly id: string;
   readonly address: string;
@@ -82,10 +64,8 @@ export function saying(...lines: readonly string[]): Behaviour {
   return afterPing((_request, connection) => connection.end(lines.join('')));
 }
 
-export { formatProgress, formatResult };
-
 /** Writes the state file and serves the control socket until the test ends. */
-export async function startFake(stateDir: string, options: FakeOptions = {}): Promise<FakePool> {
+export async function startFake(stateDir: string, options: FakeOptions = {}): Promise<FakeSupervisor> {
   const address = options.address ?? '127.0.0.1:9000';
   const id = options.id ?? address.replaceAll('%', '%25').replaceAll('/', '%2F');
   writeState(stateDir, id, { address, ...options.state });
@@ -148,9 +128,4 @@ export async function startSleeper(): Promise<number> {
   const pid = child.pid ?? 0;
   atEnd(() => stopProcess(pid));
   return pid;
-}
-
-/** Gives everything in the directory to another user. */
-export function giveAway(path: string, uid: number): void {
-  chownSync(path, uid, uid);
 }

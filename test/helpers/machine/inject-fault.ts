@@ -9,7 +9,7 @@ import { needCommands, needTracing } from './requirements.ts';
 import { makeTempDir } from './temp-dir.ts';
 import { waitFor } from './wait-for.ts';
 
-export interface Fault {
+export interface InjectedFault {
   /** Lets the calls be again. */
   stop: () => Promise<void>;
   /** When those that failed were made, in milliseconds. */
@@ -22,7 +22,7 @@ export async function injectFault(
   pid: number,
   calls: string,
   error: string,
-): Promise<Fault> {
+): Promise<InjectedFault> {
   needCommands(ctx, 'strace');
   needTracing(ctx);
   const output = join(makeTempDir(), 'trace');

@@ -19,7 +19,7 @@ export function stopCommands(): StopCommand[] {
 }
 
 /** How the page says that the pool of its table is started. */
-export function startCommand(): string {
+export function initScriptsStart(): string {
   const command = /^The pool is `(.*)`\.$/m.exec(page)?.[1];
   if (command === undefined) throw new Error('the page does not say how the pool is started');
   return command;

@@ -10,11 +10,9 @@ import { freePort } from '../machine/free-port.ts';
 import { isAlive } from '../machine/processes.ts';
 import { runCommand, type RunOptions } from '../machine/run-command.ts';
 import { waitFor } from '../machine/wait-for.ts';
-import { ctl } from '../fakes/fake-supervisor.ts';
+import type { Transport } from '../web/transports.ts';
+import { ctl } from './ctl.ts';
 import { makePlace, poolFile, type Place } from './place.ts';
-
-export const transports = ['TCP', 'a Unix socket'] as const;
-export type Transport = (typeof transports)[number];
 
 export interface EchoPlace extends Place {
   releases: Releases;

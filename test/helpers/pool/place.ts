@@ -28,9 +28,6 @@ import { runCommand, type RunResult } from '../machine/run-command.ts';
 import { makeTempDir } from '../machine/temp-dir.ts';
 import { waitFor } from '../machine/wait-for.ts';
 
-/** nobody and nogroup. */
-export const NOBODY = 65_534;
-
 export interface Place {
   dir: string;
   /** The worker's program: test/fixtures/scripted-worker.c under this name. */

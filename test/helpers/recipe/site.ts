@@ -38,14 +38,14 @@ export interface RecipeSite {
   processes(): number[];
 }
 
-export interface SiteOptions {
+export interface RecipeOptions {
   settings?: Record<string, string>;
   /** What starts the site's shell. */
   wrapper?: readonly string[];
 }
 
 /** Everything that comes before the start of the pool. */
-export async function prepareSite(venv: string, wanted: SiteOptions = {}): Promise<RecipeSite> {
+export async function prepareSite(venv: string, wanted: RecipeOptions = {}): Promise<RecipeSite> {
   const dir = makeTempDir();
   const [sitePort, poolPort] = [await freePort(), await freePort()];
   const settings = {
@@ -106,10 +106,10 @@ export interface RunningSite extends RecipeSite {
 /** The same with the pool and nginx up. */
 export async function startRecipe(
   venv: string,
-  wanted: SiteOptions & { workers?: number } = {},
+  wanted: RecipeOptions & { workers?: number } = {},
 ): Promise<RunningSite> {
   const site = await prepareSite(venv, wanted);
-  const started = await site.type(startCommand(wanted.workers));
+  const started = await site.type(recipeStart(wanted.workers));
   const [supervisor] = printedPids(started.output);
   if (supervisor === undefined) throw new Error(started.output);
   await site.type(`SUPERVISOR=${supervisor}`);
@@ -126,7 +126,7 @@ export function setInGlue({ script }: RecipeSite, name: string, value: string): 
 }
 
 /** The page's command that starts the pool, with more workers if asked for. */
-export function startCommand(workers?: number): string {
+export function recipeStart(workers?: number): string {
   const command = blocksOf('Start the pool')[0]?.commands ?? '';
   return workers === undefined ? command : command.replace('spawn-fcgi', `spawn-fcgi -F ${workers}`);
 }

@@ -2,7 +2,7 @@
 // programs).
 import { send, type Message, type Reply } from '../web/http-client.ts';
 
-export interface Ledger {
+export interface StreamLedger {
   /** Requests with the right answer. */
   answered: number;
   /** PIDs that gave them. */
@@ -12,13 +12,13 @@ export interface Ledger {
 }
 
 export interface RequestStream {
-  ledger: Ledger;
+  ledger: StreamLedger;
   /** Requests that have ended, one way or the other. */
   ended(): number;
   /** Sends no further request; resolves when those under way have ended. */
-  stop(): Promise<Ledger>;
+  stop(): Promise<StreamLedger>;
   /** Resolves when all requests have ended. */
-  finished: Promise<Ledger>;
+  finished: Promise<StreamLedger>;
 }
 
 /** What is sent, and how to tell which process has answered it. */
@@ -33,7 +33,7 @@ export const CLIENTS = 3;
 
 /** Sends at most `requests` requests. */
 export function startStream(port: number, requests: number, conversation: Conversation): RequestStream {
-  const ledger: Ledger = { answered: 0, pids: new Set(), lost: [] };
+  const ledger: StreamLedger = { answered: 0, pids: new Set(), lost: [] };
   let [sent, limit] = [0, requests];
 
   async function runClient(): Promise<void> {
@@ -58,7 +58,7 @@ export function startStream(port: number, requests: number, conversation: Conver
 async function sendOne(
   port: number,
   message: Message,
-  ledger: Ledger,
+  ledger: StreamLedger,
   conversation: Conversation,
 ): Promise<void> {
   const reply = await send(port, message);

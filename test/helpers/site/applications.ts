@@ -7,10 +7,8 @@ import { placeResponder, RESPONDER, unprivilegedUser } from '../build/responder-
 import { compileC, fixture } from '../build/compile-c.ts';
 import { compileGo } from '../build/compile-go.ts';
 import { findPython, pythonVenv, sitePackages } from '../build/python-venv.ts';
+import { transports } from '../web/transports.ts';
 import { findCommand, missing } from '../machine/requirements.ts';
-
-export const transports = ['TCP', 'a Unix socket'] as const;
-export type Transport = (typeof transports)[number];
 
 export interface Application {
   /** The program's base name, and so the name of its processes. */

@@ -7,16 +7,15 @@ import { atEnd } from '../machine/cleanup.ts';
 import { startPool, type Pool } from '../pool/command-under-test.ts';
 import { freePort } from '../machine/free-port.ts';
 import { childrenOf, isAlive, readStat } from '../machine/processes.ts';
+import { NOBODY } from '../machine/users.ts';
 import { isRoot } from '../machine/requirements.ts';
 import { makeTempDir } from '../machine/temp-dir.ts';
 import { waitFor } from '../machine/wait-for.ts';
-import type { Application, Transport } from './applications.ts';
+import type { Transport } from '../web/transports.ts';
+import type { Application } from './applications.ts';
 import { answeringPid, send, type Message } from '../web/http-client.ts';
 import { killMarkedProcesses, markedProcesses, withMark } from '../machine/marked-processes.ts';
 import { startNginx } from './nginx.ts';
-
-/** nobody and nogroup, the user of the workers (and of nginx) when the tests run as root. */
-const NOBODY = 65534;
 
 export interface SiteOptions {
   workers?: number;
@@ -122,14 +121,14 @@ export async function startSite(
 }
 
 /** Living workers of a pool: the supervisor's children with sessions of their own; the guard of the start has none. */
-export function workersOf(pool: Pool): number[] {
+export function siteWorkers(pool: Pool): number[] {
   return childrenOf(pool.pid)
     .filter((pid) => isAlive(pid) && readStat(pid)?.session === pid)
     .toSorted((a, b) => a - b);
 }
 
 /** Waits until there are `count` workers, all running the program and none of them one of `ended`. */
-export async function fullPool(
+export async function fullSite(
   pool: Pool,
   name: string,
   count: number,
@@ -137,7 +136,7 @@ export async function fullPool(
 ): Promise<number[]> {
   const old = new Set(ended);
   return waitFor(`${count} workers`, () => {
-    const workers = workersOf(pool);
+    const workers = siteWorkers(pool);
     const areNew = workers.every((pid) => !old.has(pid) && readStat(pid)?.comm === name.slice(0, 15));
     return workers.length === count && areNew && workers;
   });
@@ -157,7 +156,7 @@ export async function expectAnswers(port: number, count = 20): Promise<void> {
 }
 
 /** Waits until no process that the pool's command has started is left. */
-export async function expectNoProcess(site: Site): Promise<void> {
+export async function expectSiteEnded(site: Site): Promise<void> {
   await waitFor('the end of all processes', () => site.processes().length === 0).catch((cause: unknown) => {
     throw new Error(`still there: ${site.processes().map(describeProcess).join(', ')}`, { cause });
   });

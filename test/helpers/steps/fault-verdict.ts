@@ -4,15 +4,15 @@
 import { appendFileSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { readProcess } from '../machine/processes.ts';
-import type { Step } from './step-tracer.ts';
 import { waitFor } from '../machine/wait-for.ts';
-import { ctl } from '../fakes/fake-supervisor.ts';
+import { ctl } from '../pool/ctl.ts';
+import { filesOf, killAllOf, processesOf } from '../pool/place.ts';
 import { chooseFaults, type NamedFault } from './fault-choice.ts';
 import type { FaultyOperation } from './fault-operations.ts';
 import { answer, expectEnd, heal, namesOf } from './killed-at-steps.ts';
 import type { Attempt, End } from './killed-operations.ts';
 import { startIn, type PoolPlace, type Setting } from './killed-settings.ts';
-import { filesOf, killAllOf, processesOf } from '../pool/place.ts';
+import type { Step } from './step-tracer.ts';
 
 const tablePath = process.env['SPAWN_FCGI_FAULTS_TABLE'];
 
@@ -29,13 +29,13 @@ interface Verdict {
 }
 
 /** Outcomes of an operation, counted. */
-export type Tally = Map<string, number>;
+export type FaultTally = Map<string, number>;
 
 /** Faults of the operation with this number, all judged; what is wrong comes back. */
 export async function injectFaults(
   operation: FaultyOperation,
   number: number,
-): Promise<{ tally: Tally; failures: string[] }> {
+): Promise<{ tally: FaultTally; failures: string[] }> {
   const left = chooseFaults(await recordCalls(operation), number);
   const files = await filesOfStopped(operation.setting);
   const [tally, failures] = [new Map<string, number>(), new Array<string>()];

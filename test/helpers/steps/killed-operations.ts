@@ -1,10 +1,10 @@
 // The operations of a pool whose steps are looked at one by one (killed-at-steps.ts), in each of the settings.
 import { isAlive } from '../machine/processes.ts';
-import { isAboutCalls, startHeld, StepTracer, type Intervention } from './step-tracer.ts';
 import { waitFor } from '../machine/wait-for.ts';
-import { ctl } from '../fakes/fake-supervisor.ts';
-import { startIn, type PoolPlace, type Setting } from './killed-settings.ts';
+import { ctl } from '../pool/ctl.ts';
 import { fullPool } from '../pool/place.ts';
+import { startIn, type PoolPlace, type Setting } from './killed-settings.ts';
+import { isAboutCalls, startHeld, StepTracer, type Intervention } from './step-tracer.ts';
 
 export type Victim = 'supervisor' | 'command' | 'guard' | 'new worker' | 'old worker' | 'old supervisor';
 

@@ -4,9 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NOBODY } from '../machine/users.ts';
 
 const checkout = join(import.meta.dirname, '../../..');
-const nobody = 65_534;
 const parts = [
   'bin',
   'dist',
@@ -23,7 +23,7 @@ export interface OpenCopy {
 
 /** Copies what is installed to a temporary directory; undefined where the checkout will do. */
 export function makeOpenCopy(): OpenCopy | undefined {
-  const identity = { uid: nobody, gid: nobody };
+  const identity = { uid: NOBODY, gid: NOBODY };
   if (process.getuid?.() !== 0) return undefined;
   if (
     spawnSync(join(checkout, 'bin/spawn-fcgi'), ['-v'], { ...identity, cwd: '/', stdio: 'ignore' }).status ===

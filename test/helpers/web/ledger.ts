@@ -6,12 +6,12 @@ import { readEcho, send, type Failure, type Message, type Reply } from './http-c
 
 /** The first is good; all others are losses. */
 export const outcomes = ['answered', 'refused', 'reset', 'truncated', 'timed out', 'wrong'] as const;
-export type Outcome = (typeof outcomes)[number];
+export type RequestOutcome = (typeof outcomes)[number];
 
 export interface Ledger {
   sent: number;
   /** Add up to `sent` once the load has stopped. */
-  counts: Record<Outcome, number>;
+  counts: Record<RequestOutcome, number>;
   /** One line per request that was not answered. */
   lost: string[];
   /** The releases that answered, each with the PIDs that answered for it. */
@@ -82,7 +82,10 @@ export function startLoad(port: number, options: LoadOptions = {}): Load {
 }
 
 export function emptyLedger(): Ledger {
-  const counts = Object.fromEntries(outcomes.map((outcome) => [outcome, 0])) as Record<Outcome, number>;
+  const counts = Object.fromEntries(outcomes.map((outcome) => [outcome, 0])) as Record<
+    RequestOutcome,
+    number
+  >;
   return { sent: 0, counts, lost: [], releases: new Map(), slowestMs: 0 };
 }
 
