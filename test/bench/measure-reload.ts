@@ -1,6 +1,6 @@
 // Part "reload": from HUP to the end of a rolling reload of four workers under load, and what is lost over all of them.
-import { startLoad } from '../helpers/web/ledger.ts';
 import { reload } from '../helpers/pool/reload.ts';
+import { startLoad } from '../helpers/web/ledger.ts';
 import type { Options } from './options.ts';
 import type { Row } from './row.ts';
 import { startServing, stopServing } from './serving.ts';

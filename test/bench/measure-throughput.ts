@@ -1,8 +1,8 @@
 // Part "throughput": requests per second through nginx, by wrk where it is installed, else by the tests' own clients.
 // The supervisor is not in the way of a request, so that there should be no difference to the same workers under 1.6.
 import { spawnSync } from 'node:child_process';
-import { startLoad } from '../helpers/web/ledger.ts';
 import { findCommand } from '../helpers/machine/requirements.ts';
+import { startLoad } from '../helpers/web/ledger.ts';
 import { interleave, type Contender } from './interleave.ts';
 import type { Options } from './options.ts';
 import type { ContenderName, Row } from './row.ts';

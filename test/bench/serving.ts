@@ -1,14 +1,10 @@
 // Pools whose workers answer requests, with one nginx in front of all of them.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { compileC, fixture } from '../helpers/build/compile-c.ts';
 import { freePort } from '../helpers/machine/free-port.ts';
-import { nginxConfig, type Backend } from '../helpers/web/nginx-config.ts';
 import { childrenOf } from '../helpers/machine/processes.ts';
-import { findCommand } from '../helpers/machine/requirements.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
 import { oursServing, referenceServing } from './commands.ts';
-import { runToReturn, startInForeground } from './pool.ts';
+import { startNginx } from './front.ts';
+import { runToReturn } from './pool.ts';
 import { endAll, remember } from './processes-started.ts';
 import type { ContenderName } from './row.ts';
 import { freshAddress, freshPath, type Family, type Workplace } from './workplace.ts';
@@ -65,33 +61,5 @@ export async function stopServing({ pools, nginx }: Serving): Promise<void> {
     children.forEach(remember);
     await endAll(pids);
     await endAll(children);
-  }
-}
-
-async function startNginx(place: Workplace, pools: readonly ServingPool[]) {
-  const dir = freshPath(place, 'nginx');
-  mkdirSync(dir);
-  const backends = pools.map(({ port, address }): [number, Backend] => [
-    port,
-    { address: addressForNginx(address), script: '/' },
-  ]);
-  writeFileSync(join(dir, 'nginx.conf'), nginxConfig(new Map(backends)));
-  const file = findCommand('nginx');
-  if (file === undefined) throw new Error('nginx is not installed');
-  const { pid } = startInForeground({ file, args: ['-p', dir, '-c', 'nginx.conf', '-e', 'error.log'] });
-  await waitFor('nginx to listen', () => readText(join(dir, 'nginx.pid')).trim() === String(pid));
-  return { pid, errorLog: join(dir, 'error.log') };
-}
-
-function addressForNginx(address: readonly string[]): string {
-  const value = (option: string): string | undefined => address[address.indexOf(option) + 1];
-  return address.includes('-s') ? `unix:${value('-s')}` : `${value('-a')}:${value('-p')}`;
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
   }
 }

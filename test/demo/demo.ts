@@ -4,16 +4,10 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
-import {
-  childrenOf,
-  isAlive,
-  readProcess,
-  sessionMembers,
-  signalProcess,
-} from '../helpers/machine/processes.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
 import { placeResponder, RESPONDER, unprivilegedUser } from '../helpers/build/responder-for.ts';
+import * as processes from '../helpers/machine/processes.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
 
 const WORKERS = 3;
 const COMMAND_TIMEOUT_MS = 60_000;
@@ -77,7 +71,7 @@ function start(): { supervisor: number; workers: number[] } {
   if (user) options.push('-u', user.name);
   const output = shell(['bin/spawn-fcgi', ...options, '--', ...program].map(quote).join(' '));
   const supervisor = Number(/PID: (\d+)$/m.exec(output)?.[1]);
-  if (!isAlive(supervisor)) throw new Error(`there is no supervisor with the PID that was printed`);
+  if (!processes.isAlive(supervisor)) throw new Error(`there is no supervisor with the PID that was printed`);
   const workers = workersOf(supervisor);
   for (const pid of [supervisor, ...workers]) remember(pid);
   tell(`supervisor ${supervisor}, workers ${workers.join(', ')}, all ${describeUser(workers)}`);
@@ -144,7 +138,9 @@ function newWorker(supervisor: number, known: readonly number[]): number | undef
 
 /** Children that run the program; the supervisor has others for moments, such as one that is not yet a worker. */
 function workersOf(supervisor: number): number[] {
-  return childrenOf(supervisor).filter((pid) => readProcess(pid)?.args.includes(join(dir, RESPONDER)));
+  return processes
+    .childrenOf(supervisor)
+    .filter((pid) => processes.readProcess(pid)?.args.includes(join(dir, RESPONDER)));
 }
 
 async function stop(supervisor: number): Promise<void> {
@@ -161,8 +157,8 @@ async function stop(supervisor: number): Promise<void> {
 }
 
 function leftProcesses(): number[] {
-  const known = [...seen].filter(([pid, startTime]) => isAlive(pid, startTime)).map(([pid]) => pid);
-  return [...new Set([...known, ...[...seen.keys()].flatMap(sessionMembers)])];
+  const known = [...seen].filter(([pid, startTime]) => processes.isAlive(pid, startTime)).map(([pid]) => pid);
+  return [...new Set([...known, ...[...seen.keys()].flatMap(processes.sessionMembers)])];
 }
 
 function leftFiles(): string[] {
@@ -170,12 +166,12 @@ function leftFiles(): string[] {
 }
 
 function remember(pid: number): void {
-  const startTime = readProcess(pid)?.startTime;
+  const startTime = processes.readProcess(pid)?.startTime;
   if (startTime !== undefined) seen.set(pid, startTime);
 }
 
 function describeUser(pids: readonly number[]): string {
-  const uids = new Set(pids.map((pid) => readProcess(pid)?.status['Uid']?.split('\t')[0]));
+  const uids = new Set(pids.map((pid) => processes.readProcess(pid)?.status['Uid']?.split('\t')[0]));
   return `with uid ${[...uids].join(', ')}`;
 }
 
@@ -207,7 +203,7 @@ function quote(word: string): string {
 
 /** What a failed or interrupted demo leaves is ended by PID, never by name. */
 function cleanUp(): void {
-  for (const pid of leftProcesses().flatMap(childrenOf)) remember(pid);
-  for (const [pid, startTime] of seen) signalProcess(pid, startTime, 'SIGKILL');
+  for (const pid of leftProcesses().flatMap(processes.childrenOf)) remember(pid);
+  for (const [pid, startTime] of seen) processes.signalProcess(pid, startTime, 'SIGKILL');
   rmSync(dir, { recursive: true, force: true });
 }

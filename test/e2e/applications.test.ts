@@ -3,22 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { noProcess } from '../../src/core/no-process.ts';
-import { allStats, isAlive, sessionMembers } from '../helpers/machine/processes.ts';
-import { needRoot } from '../helpers/machine/requirements.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { applicationsByTransport, libfcgiProgram } from '../helpers/site/applications.ts';
-import {
-  expectAnswers,
-  expectEcho,
-  expectSiteEnded,
-  fullSite,
-  startSite,
-  siteWorkers,
-  type Site,
-} from '../helpers/site/site.ts';
-import { holdRequest } from '../helpers/web/held-request.ts';
-import { answeringPid } from '../helpers/web/http-client.ts';
-import { startLoad, type Load } from '../helpers/web/ledger.ts';
+import { allStats, isAlive, sessionMembers, needRoot, waitFor } from '../helpers/machine/index.ts';
+import * as sites from '../helpers/site/index.ts';
+import { holdRequest, answeringPid, startLoad, type Load } from '../helpers/web/index.ts';
 
 const WORKERS = 3;
 const KILLS = 5;
@@ -26,16 +13,16 @@ const KILLS = 5;
 const REQUESTS_PER_KILL = 40;
 const MOST_REQUESTS = 20_000;
 
-describe.for(applicationsByTransport)(
+describe.for(sites.applicationsByTransport)(
   '$name over $transport',
   { timeout: 30_000 },
   ({ application, transport }) => {
     beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
 
     test('answers a GET with a query string and a POST of 100 KB', async () => {
-      const site = await startSite(application, transport, { workers: WORKERS });
-      await expectEcho(site.port, { query: 'name=value&other=%20x' });
-      await expectEcho(site.port, {
+      const site = await sites.startSite(application, transport, { workers: WORKERS });
+      await sites.expectEcho(site.port, { query: 'name=value&other=%20x' });
+      await sites.expectEcho(site.port, {
         method: 'POST',
         query: 'a=1',
         body: 'All work and no play. '.repeat(4_655),
@@ -43,21 +30,21 @@ describe.for(applicationsByTransport)(
     });
 
     test('a worker that is killed in the middle of a request loses that one request', async () => {
-      const site = await startSite(application, transport, { workers: 2 });
+      const site = await sites.startSite(application, transport, { workers: 2 });
       const held = await holdRequest(site.port, site.dir);
-      expect(siteWorkers(site.pool)).toContain(held.worker);
+      expect(sites.siteWorkers(site.pool)).toContain(held.worker);
 
       process.kill(held.worker, 'SIGKILL');
-      await expectAnswers(site.port);
-      await fullSite(site.pool, application.name, 2, [held.worker]);
+      await sites.expectAnswers(site.port);
+      await sites.fullSite(site.pool, application.name, 2, [held.worker]);
       expect((await held.reply).status).toBe(502);
       await waitFor('the end of its session', () => sessionMembers(held.worker).length === 0);
       held.release();
     });
 
     test('workers killed under a stream of requests are all replaced, at one lost request each at most', async () => {
-      const site = await startSite(application, transport, { workers: WORKERS });
-      await fullSite(site.pool, application.name, WORKERS);
+      const site = await sites.startSite(application, transport, { workers: WORKERS });
+      await sites.fullSite(site.pool, application.name, WORKERS);
       const load = startLoad(site.port, { mostRequests: MOST_REQUESTS });
       const killed = await killWorkers(site, application.name, load);
       const ledger = await load.stop();
@@ -65,72 +52,72 @@ describe.for(applicationsByTransport)(
       // nginx answers 502 for a lost one, or, when it had read no more than the header, 200 without a body.
       expect(ledger.lost.length, ledger.lost.join('\n')).toBeLessThanOrEqual(KILLS);
       expect(ledger.sent).toBeLessThan(MOST_REQUESTS);
-      await fullSite(site.pool, application.name, WORKERS, killed);
-      await expectAnswers(site.port);
+      await sites.fullSite(site.pool, application.name, WORKERS, killed);
+      await sites.expectAnswers(site.port);
     });
 
     test('TERM to the PID in the PID file ends everything, and the same start works right away', async () => {
-      const site = await startSite(application, transport, { workers: WORKERS });
-      await expectAnswers(site.port, 3);
+      const site = await sites.startSite(application, transport, { workers: WORKERS });
+      await sites.expectAnswers(site.port, 3);
       await stopByPidFile(site);
-      await expectSiteEnded(site);
+      await sites.expectSiteEnded(site);
       expect(existsSync(site.pidFile), 'PID file').toBe(false);
       expect(site.socketPath !== undefined && existsSync(site.socketPath), 'socket').toBe(false);
       if (site.poolPort !== undefined) await expectPortIsFree(site.poolPort);
 
       const next = await site.startAgain();
       expect(readFileSync(site.pidFile, 'utf8')).toBe(String(next.pid));
-      await expectAnswers(site.port, 3);
+      await sites.expectAnswers(site.port, 3);
       await stopByPidFile(site);
       await site.startAgain();
-      await expectAnswers(site.port, 3);
+      await sites.expectAnswers(site.port, 3);
     });
   },
 );
 
-describe.for(applicationsByTransport.filter(({ application }) => application.finishesOnTerm))(
+describe.for(sites.applicationsByTransport.filter(({ application }) => application.finishesOnTerm))(
   '$name over $transport, stopped in the middle of a request',
   { timeout: 30_000 },
   ({ application, transport }) => {
     beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
 
     test('answers it, and then ends', async () => {
-      const site = await startSite(application, transport, { workers: 2 });
+      const site = await sites.startSite(application, transport, { workers: 2 });
       const held = await holdRequest(site.port, site.dir);
-      const idle = siteWorkers(site.pool).find((pid) => pid !== held.worker) ?? 0;
+      const idle = sites.siteWorkers(site.pool).find((pid) => pid !== held.worker) ?? 0;
       process.kill(site.pool.pid, 'SIGTERM');
       await waitFor('the end of the idle worker', () => !isAlive(idle));
       held.release();
       expect(answeringPid(await held.reply, held.message)).toBe(held.worker);
-      await expectSiteEnded(site);
+      await sites.expectSiteEnded(site);
     });
   },
 );
 
-describe.for(applicationsByTransport.filter(({ application }) => application === libfcgiProgram))(
+describe.for(sites.applicationsByTransport.filter(({ application }) => application === sites.libfcgiProgram))(
   '$name over $transport in a directory that only root may write',
   ({ application, transport }) => {
     beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
 
     test('leaves at most a PID file that names nobody and a dead socket, which the next start replaces', async (ctx) => {
       needRoot(ctx);
-      const site = await startSite(application, transport, { runDirOwner: 'root' });
+      const site = await sites.startSite(application, transport, { runDirOwner: 'root' });
       await stopByPidFile(site);
-      await expectSiteEnded(site);
+      await sites.expectSiteEnded(site);
       expect(readFileSync(site.pidFile, 'utf8')).toBe(String(noProcess));
       await site.startAgain();
-      await expectAnswers(site.port, 3);
+      await sites.expectAnswers(site.port, 3);
     });
   },
 );
 
 /** Kills the longest-living worker, `KILLS` times, each time in the middle of the stream and with the pool full. */
-async function killWorkers(site: Site, name: string, load: Load): Promise<number[]> {
+async function killWorkers(site: sites.Site, name: string, load: Load): Promise<number[]> {
   const killed: number[] = [];
   for (let kill = 0; kill < KILLS; kill += 1) {
     const from = load.ended();
     await waitFor('requests between two kills', () => load.ended() - from >= REQUESTS_PER_KILL);
-    const oldest = oldestOf(await fullSite(site.pool, name, WORKERS, killed));
+    const oldest = oldestOf(await sites.fullSite(site.pool, name, WORKERS, killed));
     process.kill(oldest, 'SIGKILL');
     killed.push(oldest);
   }
@@ -146,7 +133,7 @@ function oldestOf(pids: number[]): number {
 }
 
 /** As init scripts do: kill $(cat file), and wait until that process is gone. */
-async function stopByPidFile(site: Site): Promise<void> {
+async function stopByPidFile(site: sites.Site): Promise<void> {
   const pid = Number(readFileSync(site.pidFile, 'utf8'));
   process.kill(pid, 'SIGTERM');
   await waitFor(

@@ -3,32 +3,24 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { fixture } from '../helpers/build/compile-c.ts';
-import type { RunResult } from '../helpers/machine/run-command.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import {
-  emptyMachine,
-  needMachine,
-  poolOn,
-  startMachine,
-  type InitMachine,
-} from '../helpers/init/machine.ts';
-import { pageScript } from '../helpers/pages/init-scripts.ts';
-import { askPool, holdPool, startAsking } from '../helpers/init/requests.ts';
+import { fixture } from '../helpers/build/index.ts';
+import * as inits from '../helpers/init/index.ts';
+import { type RunResult, waitFor } from '../helpers/machine/index.ts';
+import { pageScript } from '../helpers/pages/index.ts';
 
 const fcgiwrap = '/usr/sbin/fcgiwrap';
 
 describe("Debian's init script of fcgiwrap", () => {
   const script = '/etc/init.d/fcgiwrap';
 
-  function leftIn(machine: InitMachine): Record<string, boolean> {
+  function leftIn(machine: inits.InitMachine): Record<string, boolean> {
     const has = (name: string): boolean => existsSync(join(machine.root, 'run', name));
     const runs = machine.pidsOf('fcgiwrap').length > 0;
     return { runs, hasSocket: has('fcgiwrap.socket'), hasPidFile: has('fcgiwrap.pid') };
   }
 
   async function tryAll(command: 'ours' | '1.6'): Promise<unknown[]> {
-    const machine = await startMachine({ command, files: { '/etc/default/fcgiwrap': 'DIETIME=0.1' } });
+    const machine = await inits.startMachine({ command, files: { '/etc/default/fcgiwrap': 'DIETIME=0.1' } });
     const seen: unknown[] = [];
     for (const action of 'status start status start restart status stop status stop restart stop'.split(
       ' ',
@@ -40,26 +32,28 @@ describe("Debian's init script of fcgiwrap", () => {
   }
 
   test('says and leaves with ours what it does with 1.6', async (ctx) => {
-    needMachine(ctx, fcgiwrap, script);
+    inits.needMachine(ctx, fcgiwrap, script);
     const [ours, reference] = await Promise.all([tryAll('ours'), tryAll('1.6')]);
     expect(ours).toEqual(reference);
     expect(ours).toContainEqual(expect.objectContaining({ action: 'restart', status: 0, runs: true }));
   });
 
   test('restarts a pool that answers before, in the middle of a request, and afterwards', async (ctx) => {
-    needMachine(ctx, fcgiwrap, script);
-    const machine = await startMachine({ files: { '/etc/default/fcgiwrap': 'DIETIME=0.1\nQDIETIME=2' } });
+    inits.needMachine(ctx, fcgiwrap, script);
+    const machine = await inits.startMachine({
+      files: { '/etc/default/fcgiwrap': 'DIETIME=0.1\nQDIETIME=2' },
+    });
     expect((await machine.run(`${script} start`)).status).toBe(0);
-    const before = await askPool(machine, 'fcgiwrap.socket');
-    const held = await holdPool(machine, 'fcgiwrap.socket');
+    const before = await inits.askPool(machine, 'fcgiwrap.socket');
+    const held = await inits.holdPool(machine, 'fcgiwrap.socket');
     const restart = machine.run(`${script} restart`);
     await waitFor('the script to have sent its signal', () => machine.pidsOf('sleep').length > 0);
     held.release();
     expect(await held.answer).toBe(before);
     expect((await restart).status).toBe(0);
-    expect(await askPool(machine, 'fcgiwrap.socket')).not.toBe(before);
+    expect(await inits.askPool(machine, 'fcgiwrap.socket')).not.toBe(before);
     expect((await machine.run(`${script} stop`)).status).toBe(0);
-    await emptyMachine(machine);
+    await inits.emptyMachine(machine);
   });
 });
 
@@ -76,26 +70,26 @@ test.for(systems)(
   "the page's script under %s rules starts, reloads, restarts and stops",
   async (system, ctx) => {
     const [, text, script, files] = system;
-    needMachine(ctx, fcgiwrap, 'start-stop-daemon', 'pidof');
-    const machine = await startMachine({ files: { ...files, '/etc/init.d/app': text } });
+    inits.needMachine(ctx, fcgiwrap, 'start-stop-daemon', 'pidof');
+    const machine = await inits.startMachine({ files: { ...files, '/etc/init.d/app': text } });
     const call = async (action: string): Promise<number | null> =>
       (await machine.run(`${script} ${action}`)).status;
     expect(await call('status')).toBe(3);
     expect(await call('start')).toBe(0);
     expect(await call('status')).toBe(0);
-    const first = await poolOn(machine);
+    const first = await inits.poolOn(machine);
     expect(await call('start')).toBe(0);
-    expect(await poolOn(machine)).toEqual(first);
+    expect(await inits.poolOn(machine)).toEqual(first);
 
     const [supervisor, ...workers] = first;
     expect(await call('reload')).toBe(0);
-    expect((await poolOn(machine, workers))[0]).toBe(supervisor);
+    expect((await inits.poolOn(machine, workers))[0]).toBe(supervisor);
 
     expect(await call('restart')).toBe(0);
-    await poolOn(machine, first);
-    await askPool(machine, 'app.sock');
+    await inits.poolOn(machine, first);
+    await inits.askPool(machine, 'app.sock');
     expect(await call('stop')).toBe(0);
-    await emptyMachine(machine);
+    await inits.emptyMachine(machine);
     expect(await call('status')).not.toBe(0);
   },
 );
@@ -121,25 +115,25 @@ test.for(impatient)(
   'a script that kills after a second or less, as %s, leaves nothing that serves',
   async (one, ctx) => {
     const [, text, script, files] = one;
-    needMachine(ctx, fcgiwrap, '/etc/init.d/fcgiwrap', 'start-stop-daemon', 'pidof');
-    const machine = await startMachine({ files: text ? { ...files, '/etc/init.d/app': text } : files });
+    inits.needMachine(ctx, fcgiwrap, '/etc/init.d/fcgiwrap', 'start-stop-daemon', 'pidof');
+    const machine = await inits.startMachine({ files: text ? { ...files, '/etc/init.d/app': text } : files });
     const socket = text ? 'app.sock' : 'fcgiwrap.socket';
     expect((await machine.run(`${script} start`)).status).toBe(0);
-    const held = await holdPool(machine, socket);
+    const held = await inits.holdPool(machine, socket);
     expect((await machine.run(`${script} stop`)).status).toBe(0);
-    await emptyMachine(machine);
+    await inits.emptyMachine(machine);
     await expect(held.answer).rejects.toThrow('FastCGI request');
     held.release();
 
     expect((await machine.run(`${script} start`)).status).toBe(0);
-    await askPool(machine, socket);
+    await inits.askPool(machine, socket);
     expect((await machine.run(`${script} stop`)).status).toBe(0);
-    await emptyMachine(machine);
+    await inits.emptyMachine(machine);
   },
 );
 
 test('a script that starts a pool for each child, as those of Gentoo and Alpine, stops them all', async (ctx) => {
-  needMachine(ctx, fcgiwrap, 'start-stop-daemon');
+  inits.needMachine(ctx, fcgiwrap, 'start-stop-daemon');
   const text = `
     start() {
       for child in 1 2 3; do
@@ -150,31 +144,31 @@ test('a script that starts a pool for each child, as those of Gentoo and Alpine,
     stop() {
       for file in /run/app-[0-9]*.pid; do start-stop-daemon --stop --pidfile "$file" || return; done
     }`;
-  const machine = await startMachine({ files: { ...openrcRun, '/etc/init.d/app': text } });
+  const machine = await inits.startMachine({ files: { ...openrcRun, '/etc/init.d/app': text } });
   const call = async (action: string): Promise<number | null> =>
     (await machine.run(`sh /srv/openrc-run /etc/init.d/app ${action}`)).status;
   expect(await call('start')).toBe(0);
-  const first = await poolOn(machine, [], 6);
-  await askPool(machine, 'app.sock-3');
+  const first = await inits.poolOn(machine, [], 6);
+  await inits.askPool(machine, 'app.sock-3');
   // The script waits for no end, and its start finds pools that still stop.
   expect(await call('restart')).toBe(0);
-  await poolOn(machine, first, 6);
-  await askPool(machine, 'app.sock-1');
+  await inits.poolOn(machine, first, 6);
+  await inits.askPool(machine, 'app.sock-1');
   expect(await call('stop')).toBe(0);
-  await emptyMachine(machine);
+  await inits.emptyMachine(machine);
 });
 
 test('monit starts a pool, starts it again after its supervisor was killed, restarts and stops it', async (ctx) => {
-  needMachine(ctx, fcgiwrap, 'monit');
+  inits.needMachine(ctx, fcgiwrap, 'monit');
   const settings = `set daemon 1
     set idfile /run/monit.id
     set statefile /run/monit.state
     set httpd unixsocket /run/monit.sock
       allow tests:tests\n`;
-  const machine = await startMachine({ files: { '/srv/monitrc': settings + pageScript('monit') } });
+  const machine = await inits.startMachine({ files: { '/srv/monitrc': settings + pageScript('monit') } });
   await machine.run('chmod 600 /srv/monitrc');
   machine.keep('exec monit -c /srv/monitrc -I');
-  const first = await poolOn(machine);
+  const first = await inits.poolOn(machine);
   const monit = (action: string): Promise<RunResult> => machine.run(`monit -c /srv/monitrc ${action} app`);
   // Before it does, it waits for what it started, and neither looks nor listens.
   const seen = (pool: readonly number[]): Promise<true> =>
@@ -185,14 +179,14 @@ test('monit starts a pool, starts it again after its supervisor was killed, rest
       { intervalMs: 100, timeoutMs: 20_000 },
     );
   await seen(first);
-  const asking = startAsking(machine, 'app.sock');
+  const asking = inits.startAsking(machine, 'app.sock');
   await machine.run(`kill -9 ${first[0]}`);
-  const second = await poolOn(machine, first);
+  const second = await inits.poolOn(machine, first);
   expect(await asking.stop()).toEqual([]);
 
   await seen(second);
   expect((await monit('restart')).status).toBe(0);
-  await seen(await poolOn(machine, second));
+  await seen(await inits.poolOn(machine, second));
   expect((await monit('stop')).status).toBe(0);
   await waitFor('the end of the pool', () => machine.pidsOf('fcgiwrap').length === 0);
 });
@@ -207,30 +201,30 @@ test.for(managers)(
   '%s keeps a pool up, restarts it and takes it down',
   async ([, program, commands], ctx) => {
     const [tool = ''] = commands.down.split(' ');
-    needMachine(ctx, fcgiwrap, program, tool);
-    const machine = await startMachine({ files: { '/srv/app/run': pageScript('sh run') } });
+    inits.needMachine(ctx, fcgiwrap, program, tool);
+    const machine = await inits.startMachine({ files: { '/srv/app/run': pageScript('sh run') } });
     machine.keep(`exec ${program} /srv/app`);
     const tell = async (command: string): Promise<void> => {
       const { status, stderr } = await machine.run(`${command} /srv/app`);
       expect(status, stderr).toBe(0);
     };
-    const first = await poolOn(machine);
+    const first = await inits.poolOn(machine);
     await tell(commands.again);
-    const second = await poolOn(machine, first);
+    const second = await inits.poolOn(machine, first);
     // A start that is killed before its pool is up undoes itself.
     const isUp = async (): Promise<boolean> =>
       (await machine.run('spawn-fcgictl ping /run/app.sock')).status === 0;
     await waitFor('the pool to be up', isUp, { intervalMs: 50 });
 
-    const asking = startAsking(machine, 'app.sock');
+    const asking = inits.startAsking(machine, 'app.sock');
     await machine.run(`kill -9 ${second[0]}`);
-    const third = await poolOn(machine, second);
+    const third = await inits.poolOn(machine, second);
     expect(await asking.stop()).toEqual([]);
 
     await tell(commands.down);
     await waitFor('the end of the pool', () => machine.pidsOf('fcgiwrap').length === 0);
     await tell(commands.up);
-    await poolOn(machine, third);
+    await inits.poolOn(machine, third);
     await tell(commands.down);
     await waitFor('the end of the pool', () => machine.pidsOf('fcgiwrap').length === 0);
   },

@@ -1,13 +1,11 @@
 // Types in the commands of docs/install.md, as root, each section in a mount namespace whose /usr, /opt and /etc are
 // copies: what it installs and diverts is gone with the namespace. Packages come from npm's cache where it has them.
-import { beforeAll, expect, test, type TestContext } from 'vitest';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { referencePath } from '../helpers/pool/command-under-test.ts';
-import { missing } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { beforeAll, expect, test, type TestContext } from 'vitest';
+import { missing, runCommand, makeTempDir } from '../helpers/machine/index.ts';
+import { referencePath } from '../helpers/pool/index.ts';
 
 const project = join(import.meta.dirname, '../..');
 const page = readFileSync(join(project, 'docs/install.md'), 'utf8');

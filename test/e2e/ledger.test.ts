@@ -2,12 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { applications, plainProgram } from '../helpers/site/applications.ts';
-import { startSite, siteWorkers } from '../helpers/site/site.ts';
-import { readEcho, send } from '../helpers/web/http-client.ts';
-import { emptyLedger, startLoad } from '../helpers/web/ledger.ts';
-import { transports } from '../helpers/web/transports.ts';
+import { waitFor } from '../helpers/machine/index.ts';
+import { applications, plainProgram, startSite, siteWorkers } from '../helpers/site/index.ts';
+import { readEcho, send, emptyLedger, startLoad, transports } from '../helpers/web/index.ts';
 
 const WORKERS = 4;
 const REQUESTS = 150;

@@ -1,41 +1,34 @@
 // What only php-cgi does: workers that recycle themselves after some requests, and workers that have children (-C).
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { sessionMembers } from '../helpers/machine/processes.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { phpCgi } from '../helpers/site/applications.ts';
-import {
-  expectAnswers,
-  expectEcho,
-  expectSiteEnded,
-  fullSite,
-  startSite,
-  siteWorkers,
-  type Site,
-} from '../helpers/site/site.ts';
-import { startLoad } from '../helpers/web/ledger.ts';
+import { sessionMembers, waitFor } from '../helpers/machine/index.ts';
+import * as sites from '../helpers/site/index.ts';
+import { startLoad } from '../helpers/web/index.ts';
 
 const CHILDREN = 2;
 
 describe.for(['TCP', 'a Unix socket'] as const)('php-cgi over %s', { timeout: 30_000 }, (transport) => {
-  beforeEach(({ skip }) => skip(phpCgi.missing !== undefined, phpCgi.missing));
+  beforeEach(({ skip }) => skip(sites.phpCgi.missing !== undefined, sites.phpCgi.missing));
 
   test('PHP_FCGI_MAX_REQUESTS recycles workers at once and loses no request', async () => {
     const [workers, requests, requestsPerWorker] = [3, 240, 20];
     const env = { PHP_FCGI_MAX_REQUESTS: String(requestsPerWorker) };
-    const site = await startSite(phpCgi, transport, { workers, env });
+    const site = await sites.startSite(sites.phpCgi, transport, { workers, env });
     const ledger = await startLoad(site.port, { mostRequests: requests }).finished;
-    await fullSite(site.pool, 'php-cgi', workers);
+    await sites.fullSite(site.pool, 'php-cgi', workers);
 
     expect(ledger.lost).toEqual([]);
-    await expectAnswers(site.port);
+    await sites.expectAnswers(site.port);
     const { ends, count } = await endsUntilStop(site);
     expect(count).toBeGreaterThanOrEqual(requests / requestsPerWorker - workers);
     expect(ends.filter(({ delayMs }) => delayMs > 0)).toEqual([]);
   });
 
   test('PHP_FCGI_MAX_REQUESTS=1 under saturation never gets a slot into the backoff', async () => {
-    const site = await startSite(phpCgi, transport, { workers: 6, env: { PHP_FCGI_MAX_REQUESTS: '1' } });
+    const site = await sites.startSite(sites.phpCgi, transport, {
+      workers: 6,
+      env: { PHP_FCGI_MAX_REQUESTS: '1' },
+    });
     const ledger = await startLoad(site.port, { mostRequests: 150 }).finished;
     expect(ledger.lost).toEqual([]);
     const { ends, count } = await endsUntilStop(site);
@@ -44,26 +37,29 @@ describe.for(['TCP', 'a Unix socket'] as const)('php-cgi over %s', { timeout: 30
   });
 
   test('-C 2: stop leaves no child of PHP', async () => {
-    const site = await startSite(phpCgi, transport, { workers: 2, options: () => ['-C', String(CHILDREN)] });
-    for (const worker of siteWorkers(site.pool)) await fullSession(worker);
-    const pid = await expectEcho(site.port, { query: 'who' });
-    expect(siteWorkers(site.pool)).not.toContain(pid);
+    const site = await sites.startSite(sites.phpCgi, transport, {
+      workers: 2,
+      options: () => ['-C', String(CHILDREN)],
+    });
+    for (const worker of sites.siteWorkers(site.pool)) await fullSession(worker);
+    const pid = await sites.expectEcho(site.port, { query: 'who' });
+    expect(sites.siteWorkers(site.pool)).not.toContain(pid);
 
     process.kill(site.pool.pid, 'SIGTERM');
-    await expectSiteEnded(site);
+    await sites.expectSiteEnded(site);
     await site.startAgain();
-    await expectAnswers(site.port);
+    await sites.expectAnswers(site.port);
   });
 
   test('-C 2: kill -9 of the parent ends its children, and a successor with new ones serves', async () => {
-    const site = await startSite(phpCgi, transport, { options: () => ['-C', String(CHILDREN)] });
-    const [parent = 0] = siteWorkers(site.pool);
+    const site = await sites.startSite(sites.phpCgi, transport, { options: () => ['-C', String(CHILDREN)] });
+    const [parent = 0] = sites.siteWorkers(site.pool);
     const before = await fullSession(parent);
     const load = startLoad(site.port);
     await waitFor('some requests', () => load.ended() > 20);
 
     process.kill(parent, 'SIGKILL');
-    const [successor = 0] = await fullSite(site.pool, 'php-cgi', 1, [parent]);
+    const [successor = 0] = await sites.fullSite(site.pool, 'php-cgi', 1, [parent]);
     const after = await fullSession(successor);
     await waitFor('the end of the session', () => sessionMembers(parent).length === 0);
     const ledger = await load.stop();
@@ -72,8 +68,8 @@ describe.for(['TCP', 'a Unix socket'] as const)('php-cgi over %s', { timeout: 30
       [site.pool.pid, ...after].toSorted((a, b) => a - b),
     );
     expect(after.filter((pid) => before.includes(pid))).toEqual([]);
-    expect(after).toContain(await expectEcho(site.port, { query: 'who' }));
-    await expectAnswers(site.port);
+    expect(after).toContain(await sites.expectEcho(site.port, { query: 'who' }));
+    await sites.expectAnswers(site.port);
   });
 });
 
@@ -86,9 +82,9 @@ interface WorkerEnd {
 }
 
 /** Stops the pool: what is not written one by one is counted then. `count` has both. */
-async function endsUntilStop(site: Site): Promise<{ ends: WorkerEnd[]; count: number }> {
+async function endsUntilStop(site: sites.Site): Promise<{ ends: WorkerEnd[]; count: number }> {
   process.kill(site.pool.pid, 'SIGTERM');
-  await expectSiteEnded(site);
+  await sites.expectSiteEnded(site);
   const lines = readFileSync(site.eventLog, 'utf8').trim().split('\n');
   const events = lines.map((line) => JSON.parse(line) as WorkerEnd & { event: string; count: number });
   const ends = events.filter(({ event }) => event === 'worker-ended');

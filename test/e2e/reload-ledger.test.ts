@@ -3,25 +3,10 @@
 import { chmodSync, constants, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { readOpenFiles, readProcess, sessionMembers } from '../helpers/machine/processes.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { makeReleases, type Releases } from '../helpers/pool/releases.ts';
-import { reload } from '../helpers/pool/reload.ts';
-import {
-  applications,
-  libfcgiProgram,
-  nodeScript,
-  perlScript,
-  plainProgram,
-  type Application,
-} from '../helpers/site/applications.ts';
-import { expectAnswers, startSite, siteWorkers, type Site, type SiteOptions } from '../helpers/site/site.ts';
-import { fastcgiRequest, type FastcgiTarget } from '../helpers/web/fastcgi-client.ts';
-import { readEcho, send } from '../helpers/web/http-client.ts';
-import { drawLedgers, type LedgerRow } from '../helpers/web/ledger-table.ts';
-import { emptyLedger, startLoad, type Ledger, type Load, type LoadOptions } from '../helpers/web/ledger.ts';
-import { transports, type Transport } from '../helpers/web/transports.ts';
+import { atEnd, readOpenFiles, readProcess, sessionMembers, waitFor } from '../helpers/machine/index.ts';
+import { makeReleases, type Releases, reload } from '../helpers/pool/index.ts';
+import * as sites from '../helpers/site/index.ts';
+import * as web from '../helpers/web/index.ts';
 
 const WORKERS = 4;
 /** On each of the two sockets, so that each application sees 50. */
@@ -30,13 +15,13 @@ const RELOADS = 25;
 const RELOADS_KEPT = 5;
 /** Long enough to notice a worker that ends after all, short enough for 400 reloads. */
 const SETTLE = ['--settle', '50ms'];
-const rows: LedgerRow[] = [];
+const rows: web.LedgerRow[] = [];
 
 afterAll(() => {
-  if (rows.length > 0) console.log(drawLedgers(rows));
+  if (rows.length > 0) console.log(web.drawLedgers(rows));
 });
 
-describe.for(applications)('$name', { timeout: 240_000 }, (application) => {
+describe.for(sites.applications)('$name', { timeout: 240_000 }, (application) => {
   beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
 
   test(`${RELOADS} reloads under load over TCP, and as many over a Unix socket, lose no request`, async () => {
@@ -52,21 +37,21 @@ describe.for(applications)('$name', { timeout: 240_000 }, (application) => {
   });
 });
 
-describe(`${libfcgiProgram.name} behind fastcgi_keep_conn`, { timeout: 60_000 }, () => {
-  beforeEach(({ skip }) => skip(libfcgiProgram.missing !== undefined, libfcgiProgram.missing));
+describe(`${sites.libfcgiProgram.name} behind fastcgi_keep_conn`, { timeout: 60_000 }, () => {
+  beforeEach(({ skip }) => skip(sites.libfcgiProgram.missing !== undefined, sites.libfcgiProgram.missing));
 
   test(`${RELOADS_KEPT} reloads over TCP, and as many over a Unix socket, lose no request`, async () => {
     const options = { reloads: RELOADS_KEPT, keptConnections: WORKERS };
-    await onBoth((transport) => reloadAgainAndAgain(libfcgiProgram, transport, options));
+    await onBoth((transport) => reloadAgainAndAgain(sites.libfcgiProgram, transport, options));
   });
 });
 
-describe(`${nodeScript.name} that takes its time to start`, { timeout: 30_000 }, () => {
-  beforeEach(({ skip }) => skip(nodeScript.missing !== undefined, nodeScript.missing));
+describe(`${sites.nodeScript.name} that takes its time to start`, { timeout: 30_000 }, () => {
+  beforeEach(({ skip }) => skip(sites.nodeScript.missing !== undefined, sites.nodeScript.missing));
 
   // The pool is up by then, but the socket that all workers share is not yet non-blocking.
-  const startLate = async (transport: Transport): Promise<Site> => {
-    const site = await startSite(nodeScript, transport, {
+  const startLate = async (transport: web.Transport): Promise<sites.Site> => {
+    const site = await sites.startSite(sites.nodeScript, transport, {
       workers: WORKERS,
       options: () => SETTLE,
       commandLine: (program, dir) => {
@@ -75,29 +60,29 @@ describe(`${nodeScript.name} that takes its time to start`, { timeout: 30_000 },
         return [late];
       },
     });
-    await expectAnswers(site.port);
+    await sites.expectAnswers(site.port);
     return site;
   };
 
-  test.for(transports)('is reloaded over %s like any other', async (transport) => {
+  test.for(web.transports)('is reloaded over %s like any other', async (transport) => {
     const site = await startLate(transport);
-    const load = loadOn(site, nodeScript);
+    const load = loadOn(site, sites.nodeScript);
     for (const number of [1, 2]) {
       expect(await reload(site), `reload ${number}`).toMatchObject({ result: 'reloaded' });
-      expect(siteWorkers(site.pool).map(isNonBlocking)).toEqual(Array(WORKERS).fill(true));
+      expect(sites.siteWorkers(site.pool).map(isNonBlocking)).toEqual(Array(WORKERS).fill(true));
     }
     expectNothingLost(await load.stop(), transport);
   });
 
-  test.for(transports)(
+  test.for(web.transports)(
     'over %s one that is killed leaves the socket as the others need it',
     async (transport) => {
       const site = await startLate(transport);
-      const [victim = 0, ...others] = siteWorkers(site.pool);
+      const [victim = 0, ...others] = sites.siteWorkers(site.pool);
       process.kill(victim, 'SIGKILL');
       // It sets the flag itself when it listens, 0.3 s later.
       await waitFor('a successor', () =>
-        siteWorkers(site.pool).some((pid) => pid !== victim && !others.includes(pid)),
+        sites.siteWorkers(site.pool).some((pid) => pid !== victim && !others.includes(pid)),
       );
       expect(others.map(isNonBlocking)).toEqual(others.map(() => true));
     },
@@ -131,11 +116,11 @@ function dieAfter(ms: string): string {
   return `#!/bin/sh\nexec "\${0%/*}/original" die-after=${ms}\n`;
 }
 
-describe.for([plainProgram, libfcgiProgram])('$name', { timeout: 30_000 }, (application) => {
+describe.for([sites.plainProgram, sites.libfcgiProgram])('$name', { timeout: 30_000 }, (application) => {
   beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
   // Only the plain program dies when told to.
   const releases = badReleases.filter(
-    ({ script }) => application === plainProgram || !script.includes('original'),
+    ({ script }) => application === sites.plainProgram || !script.includes('original'),
   );
 
   test.for(releases)(
@@ -146,57 +131,61 @@ describe.for([plainProgram, libfcgiProgram])('$name', { timeout: 30_000 }, (appl
   );
 });
 
-describe.for([plainProgram, perlScript])('$name, deployed by a link', { timeout: 30_000 }, (application) => {
-  beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
+describe.for([sites.plainProgram, sites.perlScript])(
+  '$name, deployed by a link',
+  { timeout: 30_000 },
+  (application) => {
+    beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
 
-  test.for(transports)('over %s a killed worker comes back in its own release', async (transport) => {
-    const { site, releases } = await startReleases(application, transport);
-    releases.make('2');
-    releases.make('3');
-    releases.switchTo('2');
-    expect(await killOneOf(site)).toEqual(Array(WORKERS).fill('1'));
+    test.for(web.transports)('over %s a killed worker comes back in its own release', async (transport) => {
+      const { site, releases } = await startReleases(application, transport);
+      releases.make('2');
+      releases.make('3');
+      releases.switchTo('2');
+      expect(await killOneOf(site)).toEqual(Array(WORKERS).fill('1'));
 
-    await reload(site, () => releases.switchTo('3'));
-    expect(siteWorkers(site.pool).map(releaseOf)).toEqual(Array(WORKERS).fill('2'));
-    expect(await killOneOf(site)).toEqual(Array(WORKERS).fill('2'));
+      await reload(site, () => releases.switchTo('3'));
+      expect(sites.siteWorkers(site.pool).map(releaseOf)).toEqual(Array(WORKERS).fill('2'));
+      expect(await killOneOf(site)).toEqual(Array(WORKERS).fill('2'));
 
-    await reload(site);
-    expect(siteWorkers(site.pool).map(releaseOf)).toEqual(Array(WORKERS).fill('3'));
-    await expectAnswers(site.port);
-  });
+      await reload(site);
+      expect(sites.siteWorkers(site.pool).map(releaseOf)).toEqual(Array(WORKERS).fill('3'));
+      await sites.expectAnswers(site.port);
+    });
 
-  test.for(transports)('over %s -d names the release of the whole generation', async (transport) => {
-    const { site, releases } = await startReleases(application, transport, { inRelease: true });
-    releases.make('2');
-    releases.make('3');
-    releases.switchTo('2');
-    await reload(site, () => releases.switchTo('3'));
-    await killOneOf(site);
-    const directories = siteWorkers(site.pool).map((pid) => readProcess(pid)?.cwd);
-    expect(directories).toEqual(Array(WORKERS).fill(dirname(releases.programOf('2'))));
-    await expectAnswers(site.port);
-  });
-});
+    test.for(web.transports)('over %s -d names the release of the whole generation', async (transport) => {
+      const { site, releases } = await startReleases(application, transport, { inRelease: true });
+      releases.make('2');
+      releases.make('3');
+      releases.switchTo('2');
+      await reload(site, () => releases.switchTo('3'));
+      await killOneOf(site);
+      const directories = sites.siteWorkers(site.pool).map((pid) => readProcess(pid)?.cwd);
+      expect(directories).toEqual(Array(WORKERS).fill(dirname(releases.programOf('2'))));
+      await sites.expectAnswers(site.port);
+    });
+  },
+);
 
 /** Side by side, which takes little more time than one of them; both have ended when this does. */
-async function onBoth(run: (transport: Transport) => Promise<void>): Promise<void> {
-  const ends = await Promise.allSettled(transports.map((transport) => run(transport)));
+async function onBoth(run: (transport: web.Transport) => Promise<void>): Promise<void> {
+  const ends = await Promise.allSettled(web.transports.map((transport) => run(transport)));
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
 
 interface Place {
-  site: Site;
+  site: sites.Site;
   releases: Releases;
 }
 
 /** A pool whose program is reached through the link "current". */
 async function startReleases(
-  application: Application,
-  transport: Transport,
-  { inRelease = false, ...options }: SiteOptions & { inRelease?: boolean } = {},
+  application: sites.Application,
+  transport: web.Transport,
+  { inRelease = false, ...options }: sites.SiteOptions & { inRelease?: boolean } = {},
 ): Promise<Place> {
   let releases: Releases | undefined;
-  const site = await startSite(application, transport, {
+  const site = await sites.startSite(application, transport, {
     workers: WORKERS,
     ...options,
     options: (dir) => [
@@ -215,25 +204,25 @@ async function startReleases(
 
 /** Each reload brings a new release; the link is switched to the one after it while the reload is going on. */
 async function reloadAgainAndAgain(
-  application: Application,
-  transport: Transport,
-  { reloads = RELOADS, ...options }: SiteOptions & { reloads?: number } = {},
+  application: sites.Application,
+  transport: web.Transport,
+  { reloads = RELOADS, ...options }: sites.SiteOptions & { reloads?: number } = {},
 ) {
   const { site, releases } = await startReleases(application, transport, options);
   const load = loadOn(site, application);
   const what = `${application.name} over ${transport}${options.keptConnections === undefined ? '' : ', kept'}`;
   const row = { what, reloads: 0, ledger: load.ledger };
   rows.push(row);
-  const workersByRelease = new Map([['1', siteWorkers(site.pool)]]);
+  const workersByRelease = new Map([['1', sites.siteWorkers(site.pool)]]);
   releases.make('2');
   releases.switchTo('2');
   for (let number = 2; row.reloads < reloads; number += 1) {
-    const before = siteWorkers(site.pool);
+    const before = sites.siteWorkers(site.pool);
     const next = String(number + 1);
     releases.make(next);
     expect(await reload(site, () => releases.switchTo(next)), what).toMatchObject({ result: 'reloaded' });
-    expectAllNew(siteWorkers(site.pool), before, what);
-    workersByRelease.set(String(number), siteWorkers(site.pool));
+    expectAllNew(sites.siteWorkers(site.pool), before, what);
+    workersByRelease.set(String(number), sites.siteWorkers(site.pool));
     row.reloads += 1;
   }
   await load.stop();
@@ -242,11 +231,16 @@ async function reloadAgainAndAgain(
 }
 
 /** Ends with the test at the latest. */
-function loadOn(site: Site, { name }: Application, further: LoadOptions = {}): Load {
+function loadOn(site: sites.Site, { name }: sites.Application, further: web.LoadOptions = {}): web.Load {
   const limits = { mostMs: 200_000, mostRequests: 100_000, errorLog: site.nginxLog };
   // Half of the plain workers are busy; and a request to fcgiwrap costs several processes.
-  const clients = name === plainProgram.name ? WORKERS / 2 : WORKERS - 1;
-  const load = startLoad(site.port, { ...limits, clients, workMs: name === 'fcgiwrap' ? 20 : 5, ...further });
+  const clients = name === sites.plainProgram.name ? WORKERS / 2 : WORKERS - 1;
+  const load = web.startLoad(site.port, {
+    ...limits,
+    clients,
+    workMs: name === 'fcgiwrap' ? 20 : 5,
+    ...further,
+  });
   atEnd(async () => void (await load.stop()));
   return load;
 }
@@ -259,15 +253,15 @@ function expectAllNew(workers: readonly number[], before: readonly number[], wha
   ).toEqual([]);
 }
 
-function expectNothingLost({ sent, counts, lost }: Ledger, what: string): void {
+function expectNothingLost({ sent, counts, lost }: web.Ledger, what: string): void {
   expect(lost, `lost requests of ${what}`).toEqual([]);
-  expect(counts, what).toEqual({ ...emptyLedger().counts, answered: sent });
+  expect(counts, what).toEqual({ ...web.emptyLedger().counts, answered: sent });
   expect(sent, `requests of ${what}`).toBeGreaterThan(0);
 }
 
 /** Each release was answered for by the workers of its generation and by nobody else. */
 function expectWhoAnswered(
-  { releases }: Ledger,
+  { releases }: web.Ledger,
   workersByRelease: ReadonlyMap<string, readonly number[]>,
   what: string,
 ): void {
@@ -278,25 +272,25 @@ function expectWhoAnswered(
 }
 
 /** In the gap between accept and the request, which is short behind nginx but never nothing. */
-async function reloadBeforeRequest(application: Application, transport: Transport): Promise<void> {
+async function reloadBeforeRequest(application: sites.Application, transport: web.Transport): Promise<void> {
   const { site } = await startReleases(application, transport, { workers: 1 });
   const what = `${application.name} over ${transport}`;
-  const [worker = 0] = siteWorkers(site.pool);
+  const [worker = 0] = sites.siteWorkers(site.pool);
   const { promise: mayBeSent, resolve: sendNow } = Promise.withResolvers<void>();
-  const answer = fastcgiRequest(addressOf(site), cgiVariables(site), '', { sendAfter: mayBeSent });
+  const answer = web.fastcgiRequest(addressOf(site), cgiVariables(site), '', { sendAfter: mayBeSent });
   await waitFor('the worker to accept', () => socketsOf(worker) > 1);
 
-  const end = await reload(site, () => void expectAnswers(site.port, 3).then(sendNow));
+  const end = await reload(site, () => void sites.expectAnswers(site.port, 3).then(sendNow));
   expect(end, what).toMatchObject({ result: 'reloaded' });
   expect((await answer).stdout, what).toMatch(new RegExp(`GET late ${worker} 1\\n$`));
 }
 
-function addressOf({ socketPath, poolPort = 0 }: Site): FastcgiTarget {
+function addressOf({ socketPath, poolPort = 0 }: sites.Site): web.FastcgiTarget {
   return socketPath === undefined ? { host: '127.0.0.1', port: poolPort } : { socketPath };
 }
 
 /** What nginx would send. */
-function cgiVariables({ script }: Site): Record<string, string> {
+function cgiVariables({ script }: sites.Site): Record<string, string> {
   return {
     REQUEST_METHOD: 'GET',
     REQUEST_URI: '/?late',
@@ -316,27 +310,31 @@ function socketsOf(worker: number): number {
   return new Set(files.map(({ target }) => target).filter((target) => target.startsWith('socket:'))).size;
 }
 
-async function reloadDuringRequest(application: Application, transport: Transport): Promise<void> {
+async function reloadDuringRequest(application: sites.Application, transport: web.Transport): Promise<void> {
   const { site } = await startReleases(application, transport);
   const what = `${application.name} over ${transport}`;
   const load = loadOn(site, application, { clients: 1 });
-  const before = siteWorkers(site.pool);
+  const before = sites.siteWorkers(site.pool);
   const slow = { query: 'slow&sleep=2000' };
   let isInFlight = true;
-  const reply = send(site.port, slow).finally(() => (isInFlight = false));
+  const reply = web.send(site.port, slow).finally(() => (isInFlight = false));
   await waitFor('a few other requests', () => load.ended() > 10);
   expect(isInFlight).toBe(true);
 
   expect(await reload(site), what).toMatchObject({ result: 'reloaded' });
   const answer = await reply;
   const ledger = await load.stop();
-  const worker = readEcho(answer, slow)?.pid;
+  const worker = web.readEcho(answer, slow)?.pid;
   expect(before, `${what}: ${answer.status} ${answer.body}`).toContain(worker);
-  expectAllNew(siteWorkers(site.pool), before, what);
+  expectAllNew(sites.siteWorkers(site.pool), before, what);
   expectNothingLost(ledger, what);
 }
 
-async function reloadTo(bad: BadRelease, application: Application, transport: Transport): Promise<void> {
+async function reloadTo(
+  bad: BadRelease,
+  application: sites.Application,
+  transport: web.Transport,
+): Promise<void> {
   const { site, releases } = await startReleases(application, transport, {
     options: () => ['--settle', '1s', '--ready-timeout', '1s'],
   });
@@ -353,16 +351,16 @@ async function reloadTo(bad: BadRelease, application: Application, transport: Tr
   expect(end, transport).toMatchObject({ result: bad.result });
   expectNothingLost(ledger, transport);
   // One that was about to be replaced may still be ending.
-  await waitFor('a full pool', () => siteWorkers(site.pool).length === WORKERS);
-  expect(siteWorkers(site.pool).map(releaseOf), transport).toEqual(Array(WORKERS).fill('1'));
+  await waitFor('a full pool', () => sites.siteWorkers(site.pool).length === WORKERS);
+  expect(sites.siteWorkers(site.pool).map(releaseOf), transport).toEqual(Array(WORKERS).fill('1'));
 }
 
 /** Returns the releases of all workers once there is a successor. */
-async function killOneOf(site: Site): Promise<(string | undefined)[]> {
-  const [victim = 0, ...others] = siteWorkers(site.pool);
+async function killOneOf(site: sites.Site): Promise<(string | undefined)[]> {
+  const [victim = 0, ...others] = sites.siteWorkers(site.pool);
   process.kill(victim, 'SIGKILL');
   return waitFor('a successor', () => {
-    const workers = siteWorkers(site.pool);
+    const workers = sites.siteWorkers(site.pool);
     const releases = workers.map(releaseOf);
     const isFull = workers.length === WORKERS && !workers.includes(victim) && releases.every(Boolean);
     return isFull && others.every((pid) => workers.includes(pid)) && releases;

@@ -1,14 +1,8 @@
 // Which command reaches a pool, as docs/init-scripts.md tells it: each row of its table, and each of its short recipes.
 import { describe, expect, test, type TestContext } from 'vitest';
-import {
-  emptyMachine,
-  needMachine,
-  poolOn,
-  startMachine,
-  type InitMachine,
-} from '../helpers/init/machine.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { plainBlocks, initScriptsStart, stopCommands } from '../helpers/pages/init-scripts.ts';
+import { emptyMachine, needMachine, poolOn, startMachine, type InitMachine } from '../helpers/init/index.ts';
+import { waitFor } from '../helpers/machine/index.ts';
+import { plainBlocks, initScriptsStart, stopCommands } from '../helpers/pages/index.ts';
 
 const pythonApp = `#!/usr/bin/python3
 import os, socket

@@ -4,22 +4,12 @@ import { chmodSync, chownSync, existsSync, readFileSync, readdirSync, writeFileS
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { NOBODY } from '../helpers/machine/users.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { blocksOf, pageSays } from '../helpers/pages/recipe.ts';
-import { printedPids } from '../helpers/pool/command-under-test.ts';
-import {
-  expectPage,
-  prepareSite,
-  setInGlue,
-  recipeStart,
-  startRecipe,
-  type RecipeSite,
-} from '../helpers/recipe/site.ts';
-import { useVenv, venvWithout } from '../helpers/recipe/venv.ts';
+import { atEnd, NOBODY, waitFor } from '../helpers/machine/index.ts';
+import { blocksOf, pageSays } from '../helpers/pages/index.ts';
+import { printedPids } from '../helpers/pool/index.ts';
+import * as recipes from '../helpers/recipe/index.ts';
 
-const venv = useVenv();
+const venv = recipes.useVenv();
 
 /** Settings of the glue, each with the line in stderr.log. */
 const wrongSettings: readonly (readonly [name: string, value: string, line: string])[] = [
@@ -52,24 +42,24 @@ const wrongSettings: readonly (readonly [name: string, value: string, line: stri
 
 describe('a wrong setting is reported in stderr.log and by status 78', () => {
   test.for(wrongSettings)("%s = '%s'", async ([name, value, line]) => {
-    const site = await prepareSite(venv());
-    setInGlue(site, name, value);
+    const site = await recipes.prepareSite(venv());
+    recipes.setInGlue(site, name, value);
     await expectGivesUp(site, 78, line);
     expect(pageSays(`\`${name} …\``)).toBeTruthy();
   });
 
   test('a configuration file without its section', async () => {
-    const site = await prepareSite(venv());
+    const site = await recipes.prepareSite(venv());
     writeFileSync(join(site.settings.PROJECTBASE, 'prod.cfg'), 'debug = false\n');
     await expectGivesUp(site, 78, 'prod.cfg has to be an INI file with a section [global]');
   });
 
   test('a log_dir that does not exist, in the code directory if nobody may write there', async () => {
-    const site = await prepareSite(venv());
+    const site = await recipes.prepareSite(venv());
     const { PROJECTBASE } = site.settings;
-    setInGlue(site, 'log_dir', '/nowhere/logs');
+    recipes.setInGlue(site, 'log_dir', '/nowhere/logs');
     chownSync(PROJECTBASE, NOBODY, NOBODY);
-    await site.type(recipeStart());
+    await site.type(recipes.recipeStart());
     await waitFor('the reason', () =>
       readText(join(PROJECTBASE, 'stderr.log')).includes(
         'log_dir is wrong: no log can be written in /nowhere/logs',
@@ -80,18 +70,18 @@ describe('a wrong setting is reported in stderr.log and by status 78', () => {
 
 describe('the logs', () => {
   test('are in the code directory when log_dir is empty', async () => {
-    const site = await prepareSite(venv());
+    const site = await recipes.prepareSite(venv());
     const { PROJECTBASE } = site.settings;
-    setInGlue(site, 'log_dir', '');
+    recipes.setInGlue(site, 'log_dir', '');
     chownSync(PROJECTBASE, NOBODY, NOBODY);
     await site.follow('Start the pool', 'Start nginx');
-    await expectPage(site);
+    await recipes.expectPage(site);
     expect(readText(join(PROJECTBASE, 'stdout.log'))).toContain('with prod.cfg');
     expect(readText(join(PROJECTBASE, 'stderr.log'))).toBe('');
   });
 
   test('that nobody may write are reported by status 73, and on the terminal when the script is run by hand', async () => {
-    const site = await prepareSite(venv());
+    const site = await recipes.prepareSite(venv());
     const { LOGS, PROJECTBASE } = site.settings;
     chownSync(LOGS, 0, 0);
     await expectStatus(site, 73);
@@ -113,7 +103,7 @@ describe('a project that nobody cannot read is reported in stderr.log and by sta
       'the configuration cannot be read by user nobody: [Errno 13] Permission denied: ',
     ],
   ] as const)('%s', async ([, path, line]) => {
-    const site = await prepareSite(venv());
+    const site = await recipes.prepareSite(venv());
     chmodSync(join(site.settings.PROJECTBASE, path), 0o700);
     await expectGivesUp(site, 66, line);
     expect(pageSays('cannot be read by user nobody')).toBeTruthy();
@@ -121,7 +111,7 @@ describe('a project that nobody cannot read is reported in stderr.log and by sta
     const { failures } = await site.type(`chmod -R a+rX \${PROJECTBASE}`);
     expect(failures).toEqual([]);
     await site.follow('Start the pool', 'Start nginx');
-    await expectPage(site);
+    await recipes.expectPage(site);
   });
 });
 
@@ -130,13 +120,13 @@ describe('what is missing from the virtual environment is reported in stderr.log
     ['flup', 'flup', 'flup is not installed in '],
     ['TurboGears', 'tg', 'TurboGears2 is not installed in '],
   ] as const)('%s', async ([, name, line]) => {
-    const poorer = venvWithout(venv(), [name]);
-    const site = await prepareSite(poorer);
+    const poorer = recipes.venvWithout(venv(), [name]);
+    const site = await recipes.prepareSite(poorer);
     await expectGivesUp(site, 69, `${pageSays(line)}${poorer}`);
   });
 
   test('a package of the project itself', async () => {
-    const site = await prepareSite(venv());
+    const site = await recipes.prepareSite(venv());
     writeFileSync(join(site.settings.PROJECTBASE, 'wiki20/controllers.py'), 'import sqlalchemy\n');
     await expectGivesUp(site, 69, `sqlalchemy is not installed in ${venv()}`);
   });
@@ -144,27 +134,27 @@ describe('what is missing from the virtual environment is reported in stderr.log
 
 describe('the script', () => {
   test("reports the project's own mistake in stderr.log and by status 70", async () => {
-    const site = await prepareSite(venv());
+    const site = await recipes.prepareSite(venv());
     writeFileSync(join(site.settings.PROJECTBASE, 'wiki20/controllers.py'), 'class Root:\n');
     await expectGivesUp(site, 70, 'wiki20.controllers.Root cannot be loaded: IndentationError');
     expect(site.log('stderr.log')).toContain('Traceback');
   });
 
   test('says that nothing is wrong when it is run by hand', async () => {
-    const site = await prepareSite(venv());
+    const site = await recipes.prepareSite(venv());
     await runByHand(site);
     expect(site.log('stderr.log')).toContain(pageSays('descriptor 0 is no listening socket'));
   });
 
   test('that nobody cannot execute is reported by status 126, and on the terminal', async () => {
-    const site = await prepareSite(venv());
+    const site = await recipes.prepareSite(venv());
     chmodSync(site.script, 0o700);
     await expectStatus(site, 126);
     expect(await runByHand(site)).toContain(pageSays('Permission denied'));
   });
 
   test('that names a Python that is not there is reported by status 127, and on the terminal', async () => {
-    const site = await prepareSite('/nowhere/venv');
+    const site = await recipes.prepareSite('/nowhere/venv');
     await expectStatus(site, 127);
     expect(await runByHand(site)).toContain(pageSays('No such file or directory'));
   });
@@ -172,11 +162,11 @@ describe('the script', () => {
 
 describe('a port that is taken is reported before anything is started', () => {
   test('by another program', async () => {
-    const site = await prepareSite(venv());
+    const site = await recipes.prepareSite(venv());
     const server = createServer();
     atEnd(() => new Promise((resolve) => void server.close(() => resolve())));
     await new Promise<void>((resolve) => server.listen(site.poolPort, '127.0.0.1', resolve));
-    const { output, failures } = await site.type(recipeStart());
+    const { output, failures } = await site.type(recipes.recipeStart());
     expect(failures).toEqual([expect.stringMatching(/^255 /)]);
     expect(output).toContain('spawn-fcgi: bind failed: Address already in use');
     expect(output).toContain(String(process.pid));
@@ -184,25 +174,25 @@ describe('a port that is taken is reported before anything is started', () => {
   });
 
   test('by the same pool, which does not notice', async () => {
-    const site = await startRecipe(venv());
-    const worker = await expectPage(site);
+    const site = await recipes.startRecipe(venv());
+    const worker = await recipes.expectPage(site);
     const log = site.log('stdout.log');
     const [again] = blocksOf('The port is taken', 'fails');
     const { output, failures } = await site.type(again?.commands ?? '');
     expect(failures).toEqual([expect.stringMatching(new RegExp(`^${pageSays('255')} `))]);
     expect(output).toContain(String(site.supervisor));
     expect(site.log('stdout.log')).toBe(log);
-    expect(await expectPage(site)).toBe(worker);
+    expect(await recipes.expectPage(site)).toBe(worker);
   });
 });
 
 /** Not even a log has been opened. */
-function expectNothingStarted(site: RecipeSite): void {
+function expectNothingStarted(site: recipes.RecipeSite): void {
   expect(readdirSync(site.settings.LOGS)).toEqual([]);
 }
 
 /** Starts the pool in vain: the status, and the reason in the log. */
-async function expectGivesUp(site: RecipeSite, status: number, line: string): Promise<void> {
+async function expectGivesUp(site: recipes.RecipeSite, status: number, line: string): Promise<void> {
   await expectStatus(site, status, async () => {
     await waitFor('the reason', () => site.log('stderr.log').includes(line)).catch((cause: unknown) => {
       throw new Error(`not the reason in stderr.log: ${site.log('stderr.log')}`, { cause });
@@ -212,12 +202,12 @@ async function expectGivesUp(site: RecipeSite, status: number, line: string): Pr
 
 /** On a slow machine the start succeeds, and the supervisor tries again and again; then the pool is stopped. */
 async function expectStatus(
-  site: RecipeSite,
+  site: recipes.RecipeSite,
   status: number,
   look: () => Promise<void> = async () => undefined,
 ): Promise<void> {
   pageSays(`| ${status} |`);
-  const { output } = await site.type(recipeStart());
+  const { output } = await site.type(recipes.recipeStart());
   await look();
   const [pid] = printedPids(output);
   if (pid === undefined) {
@@ -228,7 +218,7 @@ async function expectStatus(
   }
 }
 
-async function runByHand(site: RecipeSite): Promise<string> {
+async function runByHand(site: recipes.RecipeSite): Promise<string> {
   const [look] = blocksOf('When it does not work', 'look');
   return (await site.type(look?.commands ?? '')).output;
 }

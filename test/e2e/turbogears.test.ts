@@ -2,38 +2,27 @@
 import { appendFileSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { printedPids } from '../helpers/pool/command-under-test.ts';
-import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
-import { childrenOf, isAlive, readOpenFiles } from '../helpers/machine/processes.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { blocksOf, pageSays, readRecipe } from '../helpers/pages/recipe.ts';
-import {
-  expectPage,
-  pageWorker,
-  prepareSite,
-  setInGlue,
-  startRecipe,
-  type RecipeSite,
-  type RunningSite,
-} from '../helpers/recipe/site.ts';
-import { useVenv } from '../helpers/recipe/venv.ts';
-import { CLIENTS, startStream, type Conversation, type RequestStream } from '../helpers/recipe/stream.ts';
+import { childrenOf, isAlive, readOpenFiles, waitFor } from '../helpers/machine/index.ts';
+import { blocksOf, pageSays, readRecipe } from '../helpers/pages/index.ts';
+import { printedPids } from '../helpers/pool/index.ts';
+import * as recipes from '../helpers/recipe/index.ts';
+import { fastcgiRequest } from '../helpers/web/index.ts';
 
 /** Workers that are ended under a stream of requests, and the bounds of that stream. */
 const ENDS = 4;
 const REQUESTS_BETWEEN = 40;
 const MOST_REQUESTS = 50_000;
 
-const pages: Conversation = {
+const pages: recipes.Conversation = {
   messageNumber: (n) => ({ path: '/wiki/', query: `n=${n}` }),
-  answeringPid: pageWorker,
+  answeringPid: recipes.pageWorker,
 };
 const twoAddresses = '127.0.0.1 localhost\n::1 localhost\n';
-const venv = useVenv();
+const venv = recipes.useVenv();
 
 describe('the page', () => {
   test('works from the first command to the last', async () => {
-    const site = await prepareSite(venv());
+    const site = await recipes.prepareSite(venv());
     const printed = await followToTheEnd(site);
 
     expect(printed['Start the pool']).toMatch(/^spawn-fcgi: child spawned successfully: PID: \d+$/m);
@@ -62,7 +51,7 @@ describe('the page', () => {
 });
 
 /** What each section prints. What comes before the start of the pool has been done. */
-async function followToTheEnd(site: RecipeSite): Promise<Record<string, string>> {
+async function followToTheEnd(site: recipes.RecipeSite): Promise<Record<string, string>> {
   const printed: Record<string, string> = {};
   const blocks = readRecipe();
   const first = blocks.findIndex(({ section }) => section === 'Start the pool');
@@ -92,8 +81,8 @@ function expectGoodReport(report: string, requests: number): void {
 
 describe.for(['0.0.0.0', '127.0.0.1', 'localhost'])('HOST=%s', (host) => {
   test('is where the pool is reached, by nginx and directly', async () => {
-    const site = await startRecipe(venv(), { settings: { HOST: host } });
-    await expectPage(site);
+    const site = await recipes.startRecipe(venv(), { settings: { HOST: host } });
+    await recipes.expectPage(site);
     const answer = await fastcgiRequest({ host, port: site.poolPort }, paramsOf('/wiki/'));
     expect(answer.stdout).toContain('Hello from TurboGears');
     expect(answer.stderr).toBe('');
@@ -116,7 +105,7 @@ function paramsOf(path: string): Record<string, string> {
 
 describe('nginx', () => {
   test('started before the pool serves files, and answers the rest by 502 until the pool is up', async () => {
-    const site = await prepareSite(venv());
+    const site = await recipes.prepareSite(venv());
     const files = placeStaticFiles(site);
     await site.follow('Start nginx');
     for (const path of files)
@@ -126,11 +115,11 @@ describe('nginx', () => {
     expect(site.log('nginx')).toContain(pageSays('connect() failed (111: Connection refused)'));
 
     await site.follow('Start the pool');
-    await expectPage(site);
+    await recipes.expectPage(site);
   });
 
   test('may know localhost by two addresses, once it is told not to count failures', async () => {
-    const site = await prepareSite(venv(), {
+    const site = await recipes.prepareSite(venv(), {
       settings: { HOST: 'localhost' },
       wrapper: withHosts(twoAddresses),
     });
@@ -150,15 +139,15 @@ describe('nginx', () => {
     // Old processes of nginx take connections for a moment after the reload.
     await waitFor('the old processes of nginx to end', () => old.every((pid) => !isAlive(pid)));
     await waitFor('nginx to try again', async () => (await site.get('/wiki/')).status === 200);
-    const stream = startStream(site.sitePort, MOST_REQUESTS, pages);
+    const stream = recipes.startStream(site.sitePort, MOST_REQUESTS, pages);
     await endWorkers({ ...site, supervisor }, stream, 'SIGKILL');
     const ledger = await stream.stop();
-    expect(ledger.lost.length, ledger.lost.join('\n')).toBeLessThanOrEqual(ENDS * CLIENTS);
+    expect(ledger.lost.length, ledger.lost.join('\n')).toBeLessThanOrEqual(ENDS * recipes.CLIENTS);
   });
 });
 
 /** One file for each of the locations that nginx serves itself. */
-function placeStaticFiles({ settings: { PROJECTBASE, PROJECTNAME } }: RecipeSite): string[] {
+function placeStaticFiles({ settings: { PROJECTBASE, PROJECTNAME } }: recipes.RecipeSite): string[] {
   return ['images', 'javascript', 'js', 'css', 'flash', 'media', 'static'].map((name) => {
     const path = `/${name}/some/file.txt`;
     const file = join(PROJECTBASE, PROJECTNAME, name === 'static' ? '' : 'static', path);
@@ -176,7 +165,7 @@ function withHosts(text: string): string[] {
 
 describe('the application', () => {
   test('gets what a form sends, byte for byte', async () => {
-    const site = await startRecipe(venv());
+    const site = await recipes.startRecipe(venv());
     const name = `Zoë & "${'x'.repeat(20_000)}" <ünï>`;
     const reply = await site.ask({
       method: 'POST',
@@ -190,13 +179,13 @@ describe('the application', () => {
   });
 
   test('is found below its prefix only', async () => {
-    const site = await startRecipe(venv());
+    const site = await recipes.startRecipe(venv());
     for (const path of ['/', '/elsewhere', '/wikipedia', '/wikipedia/greet', '/%77', '/greet']) {
       const reply = await site.get(path);
       expect(reply, path).toEqual({ status: 404, body: 'Nothing here: the application is at /wiki/\n' });
     }
     for (const path of ['/wiki', '/wiki/', '/wiki/index', '/w%69ki/', '//wiki/', '/wiki/greet']) {
-      await expectPage(site, path);
+      await recipes.expectPage(site, path);
     }
     expect((await site.get('/wiki/nothing%20such')).status).toBe(404);
     expect((await site.get('/wiki/')).body).toContain('action="/wiki/greet"');
@@ -204,20 +193,20 @@ describe('the application', () => {
   });
 
   test('has the whole site without a prefix', async () => {
-    const site = await prepareSite(venv());
-    setInGlue(site, 'virtual_path', '');
+    const site = await recipes.prepareSite(venv());
+    recipes.setInGlue(site, 'virtual_path', '');
     await site.follow('Start the pool', 'Start nginx');
-    await expectPage(site, '/');
-    await expectPage(site, '/greet');
+    await recipes.expectPage(site, '/');
+    await recipes.expectPage(site, '/greet');
     expect((await site.get('/')).body).toContain('action="/greet"');
     expect((await site.get('/wiki/')).status).toBe(404);
   });
 
   test('reads dev.cfg in a checkout, which has a setup.py, and prod.cfg otherwise', async () => {
-    const deployed = await startRecipe(venv());
+    const deployed = await recipes.startRecipe(venv());
     expect((await deployed.get('/wiki/')).body).toContain('production mode');
 
-    const checkout = await prepareSite(venv());
+    const checkout = await recipes.prepareSite(venv());
     writeFileSync(join(checkout.settings.PROJECTBASE, 'setup.py'), '');
     await checkout.follow('Start the pool', 'Start nginx');
     expect((await checkout.get('/wiki/')).body).toContain('development mode');
@@ -225,12 +214,12 @@ describe('the application', () => {
   });
 
   test('appends what it prints to the logs, and the traceback of a mistake', async () => {
-    const site = await prepareSite(venv());
+    const site = await recipes.prepareSite(venv());
     const { PROJECTBASE, PROJECTNAME } = site.settings;
     appendFileSync(join(PROJECTBASE, PROJECTNAME, 'controllers.py'), MISTAKES);
-    setInGlue(site, 'root_class', `${PROJECTNAME}.controllers.Mistaken`);
+    recipes.setInGlue(site, 'root_class', `${PROJECTNAME}.controllers.Mistaken`);
     await site.follow('Start the pool', 'Start nginx');
-    await expectPage(site, '/wiki/tell');
+    await recipes.expectPage(site, '/wiki/tell');
     expect(site.log('stdout.log')).toMatch(/with prod\.cfg\nprinted by Python\nprinted by a child\n$/);
     expect((await site.get('/wiki/fail')).status).toBe(500);
     expect(site.log('stderr.log')).toMatch(/^Traceback [^]*\nValueError: a mistake\n$/);
@@ -253,10 +242,10 @@ class Mistaken(Root):
 
 describe('a worker', () => {
   test('that is killed is replaced, and the next request is answered', async () => {
-    const site = await startRecipe(venv());
-    const before = await expectPage(site);
+    const site = await recipes.startRecipe(venv());
+    const before = await recipes.expectPage(site);
     process.kill(before, 'SIGKILL');
-    const after = await expectPage(site);
+    const after = await recipes.expectPage(site);
     expect(after).not.toBe(before);
     expect(site.log('nginx')).toBe('');
     // The successor goes on where the first has ended.
@@ -267,17 +256,17 @@ describe('a worker', () => {
   });
 
   test('that is killed under load costs no more than the requests that it works on', async () => {
-    const site = await startRecipe(venv(), { workers: 2 });
-    const stream = startStream(site.sitePort, MOST_REQUESTS, pages);
+    const site = await recipes.startRecipe(venv(), { workers: 2 });
+    const stream = recipes.startStream(site.sitePort, MOST_REQUESTS, pages);
     await endWorkers(site, stream, 'SIGKILL');
     const ledger = await stream.stop();
-    expect(ledger.lost.length, ledger.lost.join('\n')).toBeLessThanOrEqual(ENDS * CLIENTS);
-    await expectPage(site);
+    expect(ledger.lost.length, ledger.lost.join('\n')).toBeLessThanOrEqual(ENDS * recipes.CLIENTS);
+    await recipes.expectPage(site);
   });
 
   test('that gets TERM under load answers everything that it has accepted', async () => {
-    const site = await startRecipe(venv(), { workers: 2 });
-    const stream = startStream(site.sitePort, MOST_REQUESTS, pages);
+    const site = await recipes.startRecipe(venv(), { workers: 2 });
+    const stream = recipes.startStream(site.sitePort, MOST_REQUESTS, pages);
     await endWorkers(site, stream, 'SIGTERM');
     const ledger = await stream.stop();
     expect(ledger.lost, site.log('nginx')).toEqual([]);
@@ -285,8 +274,8 @@ describe('a worker', () => {
   });
 
   test('does not keep a stop waiting until the deadline, where several wait for the same connections', async () => {
-    const site = await startRecipe(venv(), { workers: 3 });
-    await startStream(site.sitePort, 400, pages).finished;
+    const site = await recipes.startRecipe(venv(), { workers: 3 });
+    await recipes.startStream(site.sitePort, 400, pages).finished;
     // Whoever comes too late to accept() must be sent away: flup would sleep there, deaf to TERM, until the deadline.
     for (const pid of await workersOf(site, 3)) {
       const listener = readOpenFiles(pid).find(({ fd }) => fd === 0);
@@ -309,9 +298,9 @@ describe('a change of the code', () => {
     ],
     ['HUP', deployByHup],
   ] as const)('is deployed by %s under load, and none of the requests is lost', async ([, deploy]) => {
-    const site = await startRecipe(venv(), { workers: 2 });
+    const site = await recipes.startRecipe(venv(), { workers: 2 });
     const old = await workersOf(site, 2);
-    const stream = startStream(site.sitePort, MOST_REQUESTS, pages);
+    const stream = recipes.startStream(site.sitePort, MOST_REQUESTS, pages);
     await waitFor('some requests', () => stream.ended() >= REQUESTS_BETWEEN);
     const { output, failures } = await site.type(deploy());
     expect(failures, output).toEqual([]);
@@ -328,17 +317,17 @@ describe('a change of the code', () => {
   });
 
   test('is seen by the very next request after spawn-fcgictl reload', async () => {
-    const site = await startRecipe(venv());
+    const site = await recipes.startRecipe(venv());
     expect((await site.get('/wiki/')).body).toContain('Hello from TurboGears');
     expect(await site.follow('Deploy a change')).toContain('Good morning from TurboGears');
   });
 
   test('that does not load leaves the old workers, status 1 and the reason in stderr.log', async () => {
-    const site = await startRecipe(venv(), { workers: 2 });
+    const site = await recipes.startRecipe(venv(), { workers: 2 });
     const old = (await workersOf(site, 2)).toSorted((a, b) => a - b);
     // A worker that still loads the project would load what comes now.
     const loaded = new Set<number>();
-    const ask = async (): Promise<unknown> => loaded.add(await expectPage(site));
+    const ask = async (): Promise<unknown> => loaded.add(await recipes.expectPage(site));
     const isLoaded = async (): Promise<boolean> => {
       await Promise.all(Array.from({ length: 8 }, ask));
       return loaded.size === old.length;
@@ -350,12 +339,12 @@ describe('a change of the code', () => {
     expect(failures).toEqual([expect.stringMatching(/^1 from /)]);
     expect(site.log('stderr.log')).toContain('wiki20.controllers.Root cannot be loaded: IndentationError');
     expect(childrenOf(site.supervisor).toSorted((a, b) => a - b)).toEqual(old);
-    expect(old).toContain(await expectPage(site));
+    expect(old).toContain(await recipes.expectPage(site));
   });
 });
 
 /** The children of the supervisor, when the guard of its start is none of them any more. */
-function workersOf(site: RunningSite, count: number): Promise<number[]> {
+function workersOf(site: recipes.RunningSite, count: number): Promise<number[]> {
   return waitFor(`${count} workers`, () => {
     const children = childrenOf(site.supervisor);
     return children.length === count && children;
@@ -369,7 +358,11 @@ function deployByHup(): string {
 }
 
 /** Ends one worker after the other in the middle of a stream of requests. */
-async function endWorkers(site: RunningSite, stream: RequestStream, signal: NodeJS.Signals): Promise<void> {
+async function endWorkers(
+  site: recipes.RunningSite,
+  stream: recipes.RequestStream,
+  signal: NodeJS.Signals,
+): Promise<void> {
   for (let end = 0; end < ENDS; end += 1) {
     const from = stream.ended();
     await waitFor('requests between two ends', () => stream.ended() - from >= REQUESTS_BETWEEN);

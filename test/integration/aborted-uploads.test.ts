@@ -3,30 +3,17 @@ import { copyFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { fixture } from '../helpers/build/compile-c.ts';
-import { findPython, pythonVenv } from '../helpers/build/python-venv.ts';
-import { freePort } from '../helpers/machine/free-port.ts';
-import { readOpenFiles } from '../helpers/machine/processes.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { ctl } from '../helpers/pool/ctl.ts';
-import { statusOf } from '../helpers/pool/echo-pool.ts';
-import {
-  events,
-  expectNothingLeft,
-  fullPool,
-  makePlace,
-  start,
-  waitForEvents,
-  type Place,
-} from '../helpers/pool/place.ts';
-import { transports } from '../helpers/web/transports.ts';
+import { fixture, findPython, pythonVenv } from '../helpers/build/index.ts';
+import { freePort, readOpenFiles, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import { transports } from '../helpers/web/index.ts';
 
 const python = findPython();
 const quick = ['--settle', '50ms', '--min-uptime', '50ms', '--stop-timeout', '10m'];
 
 test.for(transports)('flup on %s', { timeout: 120_000 }, async (transport, { skip }) => {
   skip(python === undefined, 'needs python3 with venv');
-  const place = makePlace();
+  const place = pools.makePlace();
   const venv = pythonVenv(python ?? '', ['flup==1.0.3']);
   copyFileSync(fixture('flup-echo.py'), join(place.dir, 'app.py'));
   writeFileSync(place.app, `#!/bin/sh\nexec ${venv}/bin/python3 ${join(place.dir, 'app.py')}\n`, {
@@ -37,10 +24,10 @@ test.for(transports)('flup on %s', { timeout: 120_000 }, async (transport, { ski
   const address = isTcp ? ['-a', '127.0.0.1', '-p', String(port)] : ['-s', place.socket];
   const named = { ...place, name: isTcp ? `127.0.0.1:${port}` : place.socket };
   const target = isTcp ? { host: '127.0.0.1', port } : { path: place.socket };
-  const pool = await start(place, [...quick, '-F', '2'], [], { address });
+  const pool = await pools.start(place, [...quick, '-F', '2'], [], { address });
 
   for (const round of ['reload', 'stop'] as const) {
-    const workers = await fullPool(pool, 2);
+    const workers = await pools.fullPool(pool, 2);
     await waitUntilIdle(named);
     const before = socketsOf(workers);
     // Not each is forgotten: it depends on what flup has read when it hears of the end.
@@ -50,17 +37,19 @@ test.for(transports)('flup on %s', { timeout: 120_000 }, async (transport, { ski
     }
     // Otherwise this would prove nothing.
     expect(socketsOf(workers)).toBeGreaterThanOrEqual(before + 4);
-    expect((await ctl(place.stateDir, ['ping', named.name])).stdout).toContain('2 idle, 0 busy');
-    expect(await ctl(place.stateDir, [round, named.name])).toMatchObject({ status: 0 });
-    if (round === 'reload') await waitForEvents(place, 'reload-finished');
+    expect((await pools.ctl(place.stateDir, ['ping', named.name])).stdout).toContain('2 idle, 0 busy');
+    expect(await pools.ctl(place.stateDir, [round, named.name])).toMatchObject({ status: 0 });
+    if (round === 'reload') await pools.waitForEvents(place, 'reload-finished');
   }
-  await expectNothingLeft(place);
-  expect(events(place, 'killed')).toEqual([]);
-  expect(events(place, 'request-cut')).toEqual([]);
+  await pools.expectNothingLeft(place);
+  expect(pools.events(place, 'killed')).toEqual([]);
+  expect(pools.events(place, 'request-cut')).toEqual([]);
 });
 
-function waitUntilIdle(place: Place & { name: string }): Promise<unknown> {
-  return waitFor('two idle workers', async () => (await statusOf(place)).idle === 2, { timeoutMs: 20_000 });
+function waitUntilIdle(place: pools.Place & { name: string }): Promise<unknown> {
+  return waitFor('two idle workers', async () => (await pools.statusOf(place)).idle === 2, {
+    timeoutMs: 20_000,
+  });
 }
 
 function socketsOf(workers: readonly number[]): number {

@@ -5,27 +5,21 @@ import { expect, test } from 'vitest';
 import { acceptQueue } from '../../src/sys/socket-state/accept-queue.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { askUnixDiag } from '../../src/sys/socket-state/unix-diag.ts';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { NOBODY } from '../helpers/machine/users.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { asUser } from '../helpers/sys/as-user.ts';
-import { listenSomewhere, startWorker, type Listening } from '../helpers/sys/lone-worker.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import * as machine from '../helpers/machine/index.ts';
+import { asUser, listenSomewhere, startWorker, type Listening } from '../helpers/sys/index.ts';
 
 // First, because the netlink socket is opened by the first question and kept.
 test('the queue of a Unix socket is known in a chroot after dropping privileges', async (ctx) => {
-  needRoot(ctx);
+  machine.needRoot(ctx);
   const socket = await listenSomewhere('unix', 7);
-  const empty = makeTempDir();
+  const empty = machine.makeTempDir();
   const cwd = process.cwd();
   // The working directory stays outside: the way back.
   process.chdir('/');
   libc.chroot(empty);
   try {
-    expect(asUser(NOBODY, () => acceptQueue(socket))).toEqual({ length: 0, backlog: 7 });
+    expect(asUser(machine.NOBODY, () => acceptQueue(socket))).toEqual({ length: 0, backlog: 7 });
   } finally {
     libc.chroot('.');
     process.chdir(cwd);
@@ -36,21 +30,21 @@ test('the queue of a Unix socket is known in a chroot after dropping privileges'
 });
 
 test.for(['unix', 'tcp'] as const)('the queue of a %s socket is what ss says', async (kind, ctx) => {
-  needCommands(ctx, 'ss');
+  machine.needCommands(ctx, 'ss');
   const socket = await listenSomewhere(kind, 20);
   expect(acceptQueue(socket)).toEqual({ length: 0, backlog: 20 });
   expect(acceptQueue(socket)).toEqual(await bySs(kind, socket));
   for (let count = 0; count < 13; count += 1) wait(socket);
-  await waitFor('13 connections', () => acceptQueue(socket)?.length === 13);
+  await machine.waitFor('13 connections', () => acceptQueue(socket)?.length === 13);
   expect(acceptQueue(socket)).toEqual(await bySs(kind, socket));
   startWorker(socket, [compileC(fixture('accept-loop.c'))]);
-  await waitFor('an empty queue', () => acceptQueue(socket)?.length === 0);
+  await machine.waitFor('an empty queue', () => acceptQueue(socket)?.length === 0);
 });
 
 test('a full queue is longer than the backlog by one, as the kernel counts', async () => {
   const socket = await listenSomewhere('unix', 2);
   for (let count = 0; count < 10; count += 1) wait(socket);
-  await waitFor('a full queue', () => acceptQueue(socket)?.length === 3);
+  await machine.waitFor('a full queue', () => acceptQueue(socket)?.length === 3);
 });
 
 test('a socket that the kernel does not know has no queue', async () => {
@@ -65,14 +59,14 @@ test('a socket that the kernel does not know has no queue', async () => {
 function wait({ target }: Listening): void {
   const connection = connect(target);
   connection.on('error', () => undefined);
-  atEnd(() => {
+  machine.atEnd(() => {
     connection.destroy();
   });
 }
 
 async function bySs(kind: 'unix' | 'tcp', { target }: Listening) {
   const filter = 'path' in target ? ['src', target.path] : ['sport', '=', String(target.port)];
-  const { stdout } = await runCommand('ss', ['-lnH', kind === 'unix' ? '-x' : '-t', ...filter]);
+  const { stdout } = await machine.runCommand('ss', ['-lnH', kind === 'unix' ? '-x' : '-t', ...filter]);
   // Lines `[NETID] STATE RECV-Q SEND-Q ADDRESS …`.
   const fields = stdout
     .trim()

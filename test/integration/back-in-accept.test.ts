@@ -4,21 +4,10 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { isAlive } from '../helpers/machine/processes.ts';
-import { findCommand } from '../helpers/machine/requirements.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { ctl } from '../helpers/pool/ctl.ts';
-import {
-  events,
-  expectNothingLeft,
-  fullPool,
-  makePlace,
-  start,
-  waitForEvents,
-  type Place,
-} from '../helpers/pool/place.ts';
-import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import { isAlive, findCommand, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import { fastcgiRequest } from '../helpers/web/index.ts';
 
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
 /** Whoever waits for a deadline is not done within the time of a test. */
@@ -56,7 +45,7 @@ interface Program {
   what: string;
   /** For the script that is the worker; undefined where it cannot be built. */
   command: () => string | undefined;
-  ask: (place: Place) => Promise<string>;
+  ask: (place: pools.Place) => Promise<string>;
 }
 
 const hasLibrary = existsSync('/usr/include/fcgiapp.h');
@@ -89,33 +78,33 @@ describe.for(programs)('$what', ({ command, ask }) => {
     const place = installed(command());
     skip(place === undefined, 'needs libfcgi-dev');
     if (!place) return;
-    const pool = await start(place, [...longTime, '-F', '8'], []);
-    await fullPool(pool, 8);
+    const pool = await pools.start(place, [...longTime, '-F', '8'], []);
+    await pools.fullPool(pool, 8);
     expect(await ask(place)).toMatch(/^\d+\n$/);
-    expect(await ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
-    await expectNothingLeft(place);
-    expect(events(place, 'killed')).toEqual([]);
+    expect(await pools.ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
+    await pools.expectNothingLeft(place);
+    expect(pools.events(place, 'killed')).toEqual([]);
   });
 
   test('five reloads under load lose no request, and wait for no deadline', async ({ skip }) => {
     const place = installed(command());
     skip(place === undefined, 'needs libfcgi-dev');
     if (!place) return;
-    const pool = await start(place, [...quick, ...longTime, '-F', '3'], []);
-    await fullPool(pool, 3);
+    const pool = await pools.start(place, [...quick, ...longTime, '-F', '3'], []);
+    await pools.fullPool(pool, 3);
     const load = new Load(() => ask(place), 2);
     for (let round = 0; round < 5; round += 1) {
-      expect(await ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
+      expect(await pools.ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
     }
     await load.stop();
     expect(load.lost).toEqual([]);
     expect(load.answered).toBeGreaterThan(0);
-    expect(await ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
+    expect(await pools.ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
   });
 });
 
 test('a worker that tidies up after TERM keeps its time', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const tidied = join(place.dir, 'tidied');
   const ready = join(place.dir, 'ready');
   writeFileSync(
@@ -123,40 +112,40 @@ test('a worker that tidies up after TERM keeps its time', async () => {
     `#!/bin/sh\ntrap 'sleep 0.7; : >${tidied}; exit' TERM\n: >${ready}\nwhile :; do sleep 0.02; done\n`,
     { mode: 0o755 },
   );
-  const pool = await start(place, longTime, []);
+  const pool = await pools.start(place, longTime, []);
   await waitFor('the trap', () => existsSync(ready));
   process.kill(pool.pid, 'SIGTERM');
-  await expectNothingLeft(place);
+  await pools.expectNothingLeft(place);
   expect(existsSync(tidied)).toBe(true);
 });
 
 test('workers of a supervisor that was killed end in the same way when the next one has taken over', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   installScript(place, `exec ${sessionWorker} catch-term serve`);
-  const first = await start(place, [...longTime, '-F', '3'], []);
-  const orphans = await fullPool(first, 3);
+  const first = await pools.start(place, [...longTime, '-F', '3'], []);
+  const orphans = await pools.fullPool(first, 3);
   process.kill(first.pid, 'SIGKILL');
   await waitFor('the end of the supervisor', () => !isAlive(first.pid));
-  await start(place, [...longTime, '-F', '1'], []);
-  await waitForEvents(place, 'taken-over');
+  await pools.start(place, [...longTime, '-F', '1'], []);
+  await pools.waitForEvents(place, 'taken-over');
   await waitFor('the end of the orphans', () => orphans.every((pid) => !isAlive(pid)));
-  expect(events(place, 'killed')).toEqual([]);
-  expect(await ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
+  expect(pools.events(place, 'killed')).toEqual([]);
+  expect(await pools.ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
 });
 
-function installed(command: string | undefined): Place | undefined {
+function installed(command: string | undefined): pools.Place | undefined {
   if (command === undefined) return undefined;
-  const place = makePlace();
+  const place = pools.makePlace();
   installScript(place, command);
   return place;
 }
 
-function installScript(place: Place, text: string): void {
+function installScript(place: pools.Place, text: string): void {
   writeFileSync(place.app, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
 }
 
 /** From session-worker. */
-function askForLine({ socket }: Place): Promise<string> {
+function askForLine({ socket }: pools.Place): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
     const connection = connect(socket, () => connection.write('\n'));

@@ -1,15 +1,12 @@
 // What an installation lacks, or a limit forbids, is one line: never a dump of Node's stack, never silence.
-import { expect, test } from 'vitest';
 import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
-import { compileC } from '../helpers/build/compile-c.ts';
-import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { commandLine, expectNothingLeft, makePlace, onlyWorker, visit } from '../helpers/pool/place.ts';
+import { expect, test } from 'vitest';
+import { compileC } from '../helpers/build/index.ts';
+import { needCommands, needRoot, runCommand, type RunResult, makeTempDir } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
-const checkout = dirname(dirname(oursPath));
+const checkout = dirname(dirname(pools.oursPath));
 const modes = [['-v'], ['-n', '-s', 'a.sock', '--', '/bin/true']];
 
 /** A copy of bin and dist, with what it depends on as given. */
@@ -70,7 +67,7 @@ test.for([
   ['-d', 40_000, 'data segment', 100_000],
 ] as const)('ulimit %s %i is named, with what is needed', async ([option, limit, what, needed]) => {
   for (const args of modes) {
-    const command = ['-c', `ulimit ${option} ${limit}; exec "$@"`, 'sh', oursPath, ...args];
+    const command = ['-c', `ulimit ${option} ${limit}; exec "$@"`, 'sh', pools.oursPath, ...args];
     expectRefusal(
       await runCommand('/bin/sh', command),
       `spawn-fcgi: the ${what} is limited to ${limit} KB (ulimit ${option}), and spawn-fcgi needs ${needed} KB\n`,
@@ -82,7 +79,7 @@ test.for([
   ['-v', 900_000],
   ['-d', 100_000],
 ] as const)('a pool of eight runs, reloads and stops with ulimit %s %i', async ([option, limit]) => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const under = (name: string, args: readonly string[]): Promise<RunResult> =>
     runCommand(
       '/bin/sh',
@@ -92,13 +89,13 @@ test.for([
       },
     );
   const options = ['-F', '8', '-P', place.pidFile, '--settle', '50ms'];
-  const started = await under('spawn-fcgi', commandLine(place, options));
+  const started = await under('spawn-fcgi', pools.commandLine(place, options));
   expect(started, started.stderr).toMatchObject({ status: 0 });
   for (const action of ['status', 'reload', 'stop']) {
     const result = await under('spawn-fcgictl', ['--state-dir', place.stateDir, action, place.pidFile]);
     expect(result, result.stderr).toMatchObject({ status: 0 });
   }
-  await expectNothingLeft(place);
+  await pools.expectNothingLeft(place);
 });
 
 test('a user with hardly any processes left is told so, and nothing hangs', async (ctx) => {
@@ -108,7 +105,7 @@ test('a user with hardly any processes left is told so, and nothing hangs', asyn
   const user = ['--reuid', '54329', '--regid', '54329', '--clear-groups'];
   for (const args of modes) {
     for (const limit of [2, 3, 4, 5]) {
-      const command = [...user, 'prlimit', `--nproc=${limit}`, '/bin/sh', oursPath, ...args];
+      const command = [...user, 'prlimit', `--nproc=${limit}`, '/bin/sh', pools.oursPath, ...args];
       const result = await runCommand('setpriv', command, { cwd: '/' });
       expectRefusal(result, `too few processes are left to this user, whose limit is ${limit} (ulimit -u)`);
     }
@@ -133,22 +130,28 @@ test('a pool runs where no memory may be writable and executable', async (ctx) =
   needCommands(ctx, 'gcc');
   const deny = compileC(denyWriteExecute);
   ctx.skip((await runCommand(deny, ['/bin/true'])).status === 77, 'needs PR_SET_MDWE (Linux 6.3)');
-  const place = makePlace();
+  const place = pools.makePlace();
   const options = ['-P', place.pidFile, '--settle', '50ms', '--min-uptime', '50ms'];
-  const started = await runCommand(deny, [oursPath, ...commandLine(place, options)], { cwd: place.dir });
+  const started = await runCommand(deny, [pools.oursPath, ...pools.commandLine(place, options)], {
+    cwd: place.dir,
+  });
   expect(started, started.stderr).toMatchObject({ status: 0 });
-  await visit({ path: place.socket });
-  const [pid = 0] = printedPids(started.stdout);
-  await onlyWorker({ pid });
+  await pools.visit({ path: place.socket });
+  const [pid = 0] = pools.printedPids(started.stdout);
+  await pools.onlyWorker({ pid });
   for (const action of ['reload', 'stop']) {
-    const control = [`${oursPath}ctl`, '--state-dir', place.stateDir, action, place.pidFile];
+    const control = [`${pools.oursPath}ctl`, '--state-dir', place.stateDir, action, place.pidFile];
     const result = await runCommand(deny, control);
     expect(result, result.stderr).toMatchObject({ status: 0 });
   }
-  await expectNothingLeft(place);
-  const inPlace = await runCommand(deny, [oursPath, '-n', '-s', place.socket, '--', '/bin/echo', 'became'], {
-    cwd: place.dir,
-  });
+  await pools.expectNothingLeft(place);
+  const inPlace = await runCommand(
+    deny,
+    [pools.oursPath, '-n', '-s', place.socket, '--', '/bin/echo', 'became'],
+    {
+      cwd: place.dir,
+    },
+  );
   expect(inPlace).toMatchObject({ status: 0, stdout: 'became\n', stderr: '' });
   rmSync(place.socket);
 });

@@ -3,9 +3,8 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { oursPath } from '../helpers/pool/command-under-test.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { runCommand, makeTempDir } from '../helpers/machine/index.ts';
+import { oursPath } from '../helpers/pool/index.ts';
 
 const checkout = dirname(dirname(oursPath));
 const bundles = ['spawn-fcgi.cjs', 'in-place.cjs'];

@@ -1,16 +1,12 @@
 // A command line that is hardly meant as it stands: the result is 1.6's, and a hint says what is meant instead.
-import { describe, expect, test } from 'vitest';
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { oursPath, referencePath, startPool } from '../helpers/pool/command-under-test.ts';
-import { freePort } from '../helpers/machine/free-port.ts';
-import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { hintsOf, makePlace, withoutHints, type Place } from '../helpers/pool/place.ts';
+import { describe, expect, test } from 'vitest';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import { atEnd, freePort, needCommands, needRoot, runCommand } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 const refusals: readonly {
   readonly name: string;
@@ -93,18 +89,18 @@ const refusals: readonly {
 ];
 
 test.for(refusals)('$name is refused as ever, and told', async ({ args, line, hint }) => {
-  const place = makePlace();
-  const result = await runCommand(oursPath, [...ownOptions(place), ...args], { cwd: place.dir });
+  const place = pools.makePlace();
+  const result = await runCommand(pools.oursPath, [...ownOptions(place), ...args], { cwd: place.dir });
   expect(result.status).toBe(255);
-  expect(withoutHints(result.stderr).replaceAll('\r', '')).toBe(`spawn-fcgi: ${line}`);
-  expect(hintsOf(result.stderr).join('\n')).toContain(hint);
+  expect(pools.withoutHints(result.stderr).replaceAll('\r', '')).toBe(`spawn-fcgi: ${line}`);
+  expect(pools.hintsOf(result.stderr).join('\n')).toContain(hint);
 });
 
 test.for([String.raw`-\303\251`, String.raw`-S\377`, String.raw`-\342\202\254`])(
   'a letter of %s is quoted by the byte that 1.6 quotes',
   (letters, ctx) => {
-    needCommands(ctx, referencePath);
-    const [own, old] = [oursPath, referencePath].map((command) => {
+    needCommands(ctx, pools.referencePath);
+    const [own, old] = [pools.oursPath, pools.referencePath].map((command) => {
       const script = `exec "$0" "$(printf '${letters.replace('-', String.raw`\055`)}')"`;
       const { stderr } = spawnSync('/bin/sh', ['-c', script, command]);
       return /spawn-fcgi: (.*)\n/.exec(stderr.toString('latin1'))?.[1];
@@ -116,45 +112,49 @@ test.for([String.raw`-\303\251`, String.raw`-S\377`, String.raw`-\342\202\254`])
 
 test('-u with a group behind a colon is told as two options', async (ctx) => {
   needRoot(ctx);
-  const place = makePlace();
+  const place = pools.makePlace();
   const args = [...ownOptions(place), '-s', 'x', '-u', 'nobody:nogroup', '--', './app'];
-  const result = await runCommand(oursPath, args, { cwd: place.dir });
-  expect(withoutHints(result.stderr)).toBe("spawn-fcgi: can't find user name nobody:nogroup");
-  expect(hintsOf(result.stderr)[0]).toContain('-u nobody -g nogroup');
+  const result = await runCommand(pools.oursPath, args, { cwd: place.dir });
+  expect(pools.withoutHints(result.stderr)).toBe("spawn-fcgi: can't find user name nobody:nogroup");
+  expect(pools.hintsOf(result.stderr)[0]).toContain('-u nobody -g nogroup');
 });
 
 describe('a start that succeeds', () => {
   test.for([
     [
       'an option of ours behind the program',
-      (place: Place) => ['-s', place.socket, place.app, '-b', '7'],
+      (place: pools.Place) => ['-s', place.socket, place.app, '-b', '7'],
       '-b after',
     ],
     [
       '-s in the notation of TCP',
-      (place: Place) => ['-s', 'tcp:127.0.0.1:9', '--', place.app],
+      (place: pools.Place) => ['-s', 'tcp:127.0.0.1:9', '--', place.app],
       '-a 127.0.0.1 -p 9',
     ],
-    ['-s with an abstract name', (place: Place) => ['-s', '@x', '--', place.app], 'not an abstract socket'],
+    [
+      '-s with an abstract name',
+      (place: pools.Place) => ['-s', '@x', '--', place.app],
+      'not an abstract socket',
+    ],
     [
       '-f beside a program',
-      (place: Place) => ['-s', place.socket, '-f', 'sh', place.app],
+      (place: pools.Place) => ['-s', place.socket, '-f', 'sh', place.app],
       '-f sh is ignored',
     ],
   ] as const)('with %s tells of it', async ([, args, hint]) => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const [first, second, ...rest] = args(place);
-    const pool = await startPool([...ownOptions(place), first ?? '', second ?? '', ...rest, 'serve'], {
+    const pool = await pools.startPool([...ownOptions(place), first ?? '', second ?? '', ...rest, 'serve'], {
       cwd: place.dir,
     });
-    expect(hintsOf(pool.stderr).join('\n')).toContain(hint);
+    expect(pools.hintsOf(pool.stderr).join('\n')).toContain(hint);
   });
 
   test('with options that real scripts write behind the program tells nothing', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const args = [place.app, 'serve', '-s', place.socket, '-M', '0600', '-P', place.pidFile];
-    const pool = await startPool([...ownOptions(place), ...args], { cwd: place.dir });
-    expect(hintsOf(pool.stderr)).toEqual([]);
+    const pool = await pools.startPool([...ownOptions(place), ...args], { cwd: place.dir });
+    expect(pools.hintsOf(pool.stderr)).toEqual([]);
   });
 });
 
@@ -166,28 +166,28 @@ describe('the command of -f', () => {
     ["that begins with a word of the shell's", 'cd / && ./app', 127, "'cd' is no program"],
     ['without x bit', './other', 126, "chmod +x './other'"],
   ] as const)('%s is explained', async ([, command, status, hint]) => {
-    const place = makePlace();
+    const place = pools.makePlace();
     writeFileSync(join(place.dir, 'other'), '#!/bin/sh\n', { mode: 0o644 });
     const args = [...ownOptions(place), '-s', 'x', '-f', command];
     const path = command === 'sh' ? place.runDir : '/usr/bin:/bin';
-    const result = await runCommand(oursPath, args, { cwd: place.dir, env: { PATH: path } });
+    const result = await runCommand(pools.oursPath, args, { cwd: place.dir, env: { PATH: path } });
     expect(result.status).toBe(status);
-    expect(hintsOf(result.stderr).join('\n')).toContain(hint);
+    expect(pools.hintsOf(result.stderr).join('\n')).toContain(hint);
   });
 
   test.for([[], ['-n', '--no-supervise']])(
     'in a chroot without /bin/sh is explained, with %j',
     async (how, ctx) => {
       needRoot(ctx);
-      const place = makePlace();
+      const place = pools.makePlace();
       const jail = join(place.dir, 'jail');
       mkdirSync(jail);
       copyFileSync(compileC(fixture('scripted-worker.c'), { static: true }), join(jail, 'app'));
       const own = how.length > 0 ? how : ownOptions(place);
       const args = [...own, '-s', '/x', '-c', jail, '-f', '/app serve'];
-      const result = await runCommand(oursPath, args, { cwd: place.dir });
+      const result = await runCommand(pools.oursPath, args, { cwd: place.dir });
       expect(result.status).toBe(2);
-      expect(hintsOf(result.stderr)).toEqual([
+      expect(pools.hintsOf(result.stderr)).toEqual([
         `-f runs its command by /bin/sh, which is not in the chroot '${jail}'; name the program itself: -- PROGRAM`,
       ]);
     },
@@ -195,59 +195,63 @@ describe('the command of -f', () => {
 });
 
 test('a program that only PATH has is named by its path', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const args = [...ownOptions(place), '-s', 'x', '--', 'cat'];
-  const result = await runCommand(oursPath, args, { cwd: place.dir });
+  const result = await runCommand(pools.oursPath, args, { cwd: place.dir });
   expect(result.status).toBe(2);
-  expect(hintsOf(result.stderr)[0]).toMatch(/never in PATH: name it by its path, \/\S*\/cat$/);
+  expect(pools.hintsOf(result.stderr)[0]).toMatch(/never in PATH: name it by its path, \/\S*\/cat$/);
 });
 
 describe('a socket of somebody else that is given', () => {
   test.for([[], ['-n']])('by LISTEN_FDS, but not taken over, is told with %j', async (how) => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const args = [...how, ...ownOptions(place), '--', './app'];
     const env = { ...process.env, LISTEN_FDS: '1', LISTEN_PID: '1' };
-    const result = await runCommand(oursPath, args, { cwd: place.dir, env });
-    expect(withoutHints(result.stderr)).toBe('spawn-fcgi: no socket given (use either -p or -s)');
-    expect(hintsOf(result.stderr)[0]).toContain('LISTEN_FDS');
+    const result = await runCommand(pools.oursPath, args, { cwd: place.dir, env });
+    expect(pools.withoutHints(result.stderr)).toBe('spawn-fcgi: no socket given (use either -p or -s)');
+    expect(pools.hintsOf(result.stderr)[0]).toContain('LISTEN_FDS');
   });
 
   test.for([[], ['-n']])('as descriptor 0, but not taken over, is told with %j', async (how) => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const server = await listen(await freePort());
     const args = [...how, ...ownOptions(place), '--', './app'];
-    const result = spawnSync(oursPath, args, {
+    const result = spawnSync(pools.oursPath, args, {
       cwd: place.dir,
       encoding: 'utf8',
       stdio: [descriptorOf(server), 'pipe', 'pipe'],
     });
-    expect(withoutHints(result.stderr)).toBe('spawn-fcgi: no socket given (use either -p or -s)');
-    expect(hintsOf(result.stderr)[0]).toContain('descriptor 0');
+    expect(pools.withoutHints(result.stderr)).toBe('spawn-fcgi: no socket given (use either -p or -s)');
+    expect(pools.hintsOf(result.stderr)[0]).toContain('descriptor 0');
   });
 
   test('is told beside an address of our own, if it is meant for us', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const own = [...ownOptions(place), '-s', place.socket, '--', place.app, 'serve'];
     const script = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"';
-    const pool = await startPool(['-c', script, 'sh', oursPath, ...own], {
+    const pool = await pools.startPool(['-c', script, 'sh', pools.oursPath, ...own], {
       command: '/bin/sh',
       cwd: place.dir,
     });
-    expect(hintsOf(pool.stderr)[0]).toContain('LISTEN_FDS');
+    expect(pools.hintsOf(pool.stderr)[0]).toContain('LISTEN_FDS');
     await pool.stop();
     const others = { ...process.env, LISTEN_FDS: '1', LISTEN_PID: '1' };
-    const second = await startPool(own, { cwd: place.dir, env: others });
-    expect(hintsOf(second.stderr)).toEqual([]);
+    const second = await pools.startPool(own, { cwd: place.dir, env: others });
+    expect(pools.hintsOf(second.stderr)).toEqual([]);
   });
 });
 
 describe('-n as PID 1', () => {
-  const asFirst = async (place: Place, options: readonly string[], program: string): Promise<string[]> => {
+  const asFirst = async (
+    place: pools.Place,
+    options: readonly string[],
+    program: string,
+  ): Promise<string[]> => {
     const args = [
       '--pid',
       '--fork',
       '--mount-proc',
-      oursPath,
+      pools.oursPath,
       '-n',
       ...options,
       '-s',
@@ -255,13 +259,13 @@ describe('-n as PID 1', () => {
       '--',
       program,
     ];
-    return hintsOf((await runCommand('unshare', args, { cwd: place.dir })).stderr);
+    return pools.hintsOf((await runCommand('unshare', args, { cwd: place.dir })).stderr);
   };
 
   test('tells what becomes of TERM, but not of a program or a supervisor that handles it', async (ctx) => {
     needRoot(ctx);
     needCommands(ctx, 'unshare');
-    const place = makePlace();
+    const place = pools.makePlace();
     expect((await asFirst(place, [], '/bin/true'))[0]).toContain('add --supervise');
     const cgi = join(place.dir, 'php-cgi8.2');
     writeFileSync(cgi, '#!/bin/sh\n', { mode: 0o755 });
@@ -271,7 +275,7 @@ describe('-n as PID 1', () => {
   });
 });
 
-function ownOptions(place: Place): string[] {
+function ownOptions(place: pools.Place): string[] {
   return ['--state-dir', place.stateDir, '--log', place.log];
 }
 

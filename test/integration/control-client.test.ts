@@ -5,8 +5,8 @@ import { expect, test } from 'vitest';
 import { askPatiently } from '../../src/control/ask-patiently.ts';
 import { ask } from '../../src/control/client.ts';
 import { formatProgress, formatResult } from '../../src/control/protocol.ts';
-import { answerTo, startFake, type Behaviour } from '../helpers/fakes/fake-supervisor.ts';
-import { makeStateDir } from '../helpers/pool/ctl.ts';
+import { answerTo, startFake, type Behaviour } from '../helpers/fakes/index.ts';
+import { makeStateDir } from '../helpers/pool/index.ts';
 
 async function start(behaviour: Behaviour): Promise<{ path: string; commands: () => string[] }> {
   const { stateDir, id, requests } = await startFake(makeStateDir(), { behaviour });

@@ -1,23 +1,13 @@
 // The blocking client of a control socket and the passing of descriptors, against a real process on the other side.
-import { expect, test } from 'vitest';
-import {
-  closeSync,
-  fstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { expect, test } from 'vitest';
 import { SyscallError } from '../../src/core/errors.ts';
 import { connectUnix, ControlConnection } from '../../src/sys/connection/control-connection.ts';
 import { receiveWithDescriptors, sendWithDescriptors } from '../../src/sys/connection/descriptor-passing.ts';
-import { listenOn } from '../../src/sys/socket/listen-socket.ts';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { listenSomewhere, pathOf, startWorker } from '../helpers/sys/lone-worker.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import { atEnd, makeTempDir } from '../helpers/machine/index.ts';
+import { listenOn, listenSomewhere, pathOf, startWorker } from '../helpers/sys/index.ts';
 
 const program = compileC(fixture('control-peer.c'));
 const [EAGAIN, EPIPE, EMSGSIZE, ENOENT, ETIMEDOUT, ECONNREFUSED] = [11, 32, 90, 2, 110, 111];
@@ -32,9 +22,9 @@ test('a line and its answer, with descriptors in both directions', async () => {
   expect(received.line).toBe('here');
   expect(received.descriptors).toHaveLength(2);
   for (const descriptor of received.descriptors) {
-    expect(readlinkSync(`/proc/self/fd/${descriptor}`)).toBe('/dev/null');
-    expect(readFileSync(`/proc/self/fdinfo/${descriptor}`, 'latin1')).toMatch(/^flags:\t0?2\d{6}$/m);
-    closeSync(descriptor);
+    expect(fs.readlinkSync(`/proc/self/fd/${descriptor}`)).toBe('/dev/null');
+    expect(fs.readFileSync(`/proc/self/fdinfo/${descriptor}`, 'latin1')).toMatch(/^flags:\t0?2\d{6}$/m);
+    fs.closeSync(descriptor);
   }
   expect(openNulls()).toBe(before);
   expect(connection.receiveLine(waitMs)).toBe('closed');
@@ -59,7 +49,7 @@ test('descriptors come with the line that they were sent with', async () => {
     'h 0',
     'i 1',
   ]);
-  for (const descriptor of lines.flatMap(({ descriptors }) => descriptors)) closeSync(descriptor);
+  for (const descriptor of lines.flatMap(({ descriptors }) => descriptors)) fs.closeSync(descriptor);
 });
 
 test('more descriptors than eight are an error, and none of them stays open', async () => {
@@ -77,7 +67,7 @@ test('descriptors that nobody took are closed with the connection', async () => 
   const before = openNulls();
   expect(expectLine(connection).line).toBe('first');
   // All that was sent is received sooner or later, though only one more line is complete.
-  expect(expectLine(connection).descriptors.map((descriptor) => closeSync(descriptor))).toHaveLength(3);
+  expect(expectLine(connection).descriptors.map((descriptor) => fs.closeSync(descriptor))).toHaveLength(3);
   expect(connection.receiveLine(50)).toBe('timeout');
   expect(openNulls()).toBe(before + 1);
   connection.close();
@@ -127,15 +117,15 @@ test('a connect says why not', async () => {
   const beganMs = performance.now();
   expect(errnoOf(() => connectUnix(pathOf(socket), 40))).toBe(ETIMEDOUT);
   expect(performance.now() - beganMs).toBeGreaterThan(30);
-  closeSync(first);
+  fs.closeSync(first);
 });
 
 test('a socket that nobody listens on any more refuses', () => {
   const path = join(makeTempDir(), 'socket');
   const owner = { uid: 0, gid: 0, mode: 0o600, trustedUids: [], proc: undefined };
   const { descriptor, file } = listenOn({ kind: 'unix', path }, 1, owner);
-  closeSync(descriptor);
-  if (file) closeSync(file.at.directory);
+  fs.closeSync(descriptor);
+  if (file) fs.closeSync(file.at.directory);
   const before = openDescriptors();
   for (let count = 0; count < 20; count += 1) {
     expect(errnoOf(() => connectUnix(path, waitMs))).toBe(ECONNREFUSED);
@@ -146,9 +136,9 @@ test('a socket that nobody listens on any more refuses', () => {
 test('a path that is longer than an address is reached', async () => {
   const socket = await listenSomewhere('unix');
   const directory = join(makeTempDir(), 'd'.repeat(100));
-  mkdirSync(directory);
+  fs.mkdirSync(directory);
   const long = join(directory, 's'.repeat(200));
-  renameSync(pathOf(socket), long);
+  fs.renameSync(pathOf(socket), long);
   startWorker(socket, [program, 'say=hello/']);
   const connection = ControlConnection.connect(long, waitMs);
   expect(connection.receiveLine(waitMs)).toEqual({ line: 'hello', descriptors: [] });
@@ -171,15 +161,16 @@ function expectLine(connection: ControlConnection) {
 }
 
 function openDescriptors(): number {
-  return readdirSync('/proc/self/fd').length;
+  return fs.readdirSync('/proc/self/fd').length;
 }
 
 /** Descriptors of /dev/null that this process has open. */
 function openNulls(): number {
-  return readdirSync('/proc/self/fd').filter((name) => {
+  return fs.readdirSync('/proc/self/fd').filter((name) => {
     try {
       return (
-        fstatSync(Number(name)).isCharacterDevice() && readlinkSync(`/proc/self/fd/${name}`) === '/dev/null'
+        fs.fstatSync(Number(name)).isCharacterDevice() &&
+        fs.readlinkSync(`/proc/self/fd/${name}`) === '/dev/null'
       );
     } catch {
       return false;

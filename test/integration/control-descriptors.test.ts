@@ -2,29 +2,15 @@
 // socket wait without costing anything, and the pool goes on.
 import { connect, type Socket } from 'node:net';
 import { expect, test, type TestContext } from 'vitest';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { injectFault } from '../helpers/machine/inject-fault.ts';
-import { needCommands } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { ctl } from '../helpers/pool/ctl.ts';
-import {
-  endPool,
-  expectNothingLeft,
-  makePlace,
-  onlyWorker,
-  poolFile,
-  start,
-  waitForEvents,
-  type Place,
-} from '../helpers/pool/place.ts';
+import { atEnd, injectFault, needCommands, runCommand, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 /** Fewer than any supervisor has open. */
 const FEW = 8;
 
 test('a client that cannot be accepted is tried again ever more rarely, and served when it can be', async (ctx) => {
-  const place = makePlace();
-  const pool = await start(place);
+  const place = pools.makePlace();
+  const pool = await pools.start(place);
   const fault = await injectFault(ctx, pool.pid, 'accept,accept4', 'EMFILE');
   const answer = ping(place);
   const times = await waitFor('five attempts', () => {
@@ -35,29 +21,29 @@ test('a client that cannot be accepted is tried again ever more rarely, and serv
   expect(fifth - first).toBeGreaterThan(500);
   await fault.stop();
   expect(await answer).toMatch(/^\{"v":1,"ok":true,/);
-  await endPool(place, pool);
-  await expectNothingLeft(place);
+  await pools.endPool(place, pool);
+  await pools.expectNothingLeft(place);
 });
 
 test('a soft limit on open files that somebody has lowered is raised again for a client', async (ctx) => {
-  const place = makePlace();
-  const pool = await start(place);
+  const place = pools.makePlace();
+  const pool = await pools.start(place);
   await limitFiles(ctx, pool.pid, `${FEW}:`);
-  expect(await ctl(place.stateDir, ['ping', place.socket])).toMatchObject({ status: 0 });
-  await endPool(place, pool);
-  await expectNothingLeft(place);
+  expect(await pools.ctl(place.stateDir, ['ping', place.socket])).toMatchObject({ status: 0 });
+  await pools.endPool(place, pool);
+  await pools.expectNothingLeft(place);
 });
 
 test('a pool whose supervisor may open no file any more keeps its workers, and stops', async (ctx) => {
-  const place = makePlace();
-  const pool = await start(place, ['--stop-timeout', '500ms']);
-  const first = await onlyWorker(pool);
+  const place = pools.makePlace();
+  const pool = await pools.start(place, ['--stop-timeout', '500ms']);
+  const first = await pools.onlyWorker(pool);
   await limitFiles(ctx, pool.pid, `${FEW}:${FEW}`);
   process.kill(first, 'SIGKILL');
-  await onlyWorker(pool, [first]);
-  await waitForEvents(place, 'worker-ended');
-  await endPool(place, pool);
-  await expectNothingLeft(place);
+  await pools.onlyWorker(pool, [first]);
+  await pools.waitForEvents(place, 'worker-ended');
+  await pools.endPool(place, pool);
+  await pools.expectNothingLeft(place);
 });
 
 /** As a worker without `-u` could do it. */
@@ -68,8 +54,8 @@ async function limitFiles(ctx: TestContext, pid: number, limit: string): Promise
 }
 
 /** The first bytes of the answer. */
-function ping(place: Place): Promise<string> {
-  const socket: Socket = connect(poolFile(place, '.ctl'));
+function ping(place: pools.Place): Promise<string> {
+  const socket: Socket = connect(pools.poolFile(place, '.ctl'));
   atEnd(() => void socket.destroy());
   socket.write('{"v":1,"command":"ping"}\n');
   return new Promise((resolve, reject) => {

@@ -1,21 +1,9 @@
 // Files of one pool, and of two pools, that are the same file: refused with one line before anything is changed.
-import { describe, expect, test } from 'vitest';
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isAlive, signalProcess, readStat } from '../helpers/machine/processes.ts';
-import { freePort } from '../helpers/machine/free-port.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import {
-  endPool,
-  expectNothingLeft,
-  fullPool,
-  hintsOf,
-  makePlace,
-  onlyWorker,
-  run,
-  start,
-  withoutHints,
-} from '../helpers/pool/place.ts';
+import { describe, expect, test } from 'vitest';
+import { isAlive, signalProcess, readStat, freePort, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 describe('one pool', () => {
   const X = 'run/w1.pid';
@@ -28,14 +16,14 @@ describe('one pool', () => {
     [['--worker-pid-file', 'run/app.sock'], '-s and --worker-pid-file'],
     [['--log', 'link/app.sock'], '-s and --log'],
   ] as const)('with %j', async ([options, flags]) => {
-    const place = makePlace();
+    const place = pools.makePlace();
     symlinkSync('run', join(place.dir, 'link'));
-    const result = await run(place, options);
+    const result = await pools.run(place, options);
     expect(result).toMatchObject({ status: 255, stdout: '' });
-    expect(withoutHints(result.stderr)).toMatch(
+    expect(pools.withoutHints(result.stderr)).toMatch(
       new RegExp(`^spawn-fcgi: ${flags} name the same file: '[^']*'$`),
     );
-    await expectNothingLeft(place);
+    await pools.expectNothingLeft(place);
   });
 });
 
@@ -47,45 +35,47 @@ describe('two pools', () => {
   test.for(['--worker-pid-file', '-P'])(
     'a worker PID file of a running pool is refused as %s',
     async (flag) => {
-      const place = makePlace();
+      const place = pools.makePlace();
       const pattern = join(place.runDir, 'w%i.pid');
-      const pool = await start(place, ['-F', '2', '--worker-pid-file', pattern]);
-      await fullPool(pool, 2);
+      const pool = await pools.start(place, ['-F', '2', '--worker-pid-file', pattern]);
+      await pools.fullPool(pool, 2);
       const path = pattern.replace('%i', '1');
       const before = readFileSync(path, 'utf8');
-      const result = await run(place, [flag, path], ['serve'], await other());
+      const result = await pools.run(place, [flag, path], ['serve'], await other());
       expect(result.status).toBe(255);
-      expect(withoutHints(result.stderr)).toBe(
+      expect(pools.withoutHints(result.stderr)).toBe(
         `spawn-fcgi: PID-file '${path}' belongs to a running pool (PID ${before})`,
       );
-      expect(hintsOf(result.stderr)).toEqual(['nothing was changed; give each pool a PID file of its own']);
+      expect(pools.hintsOf(result.stderr)).toEqual([
+        'nothing was changed; give each pool a PID file of its own',
+      ]);
       expect(readFileSync(path, 'utf8')).toBe(before);
-      await endPool(place, pool);
-      await expectNothingLeft(place);
+      await pools.endPool(place, pool);
+      await pools.expectNothingLeft(place);
     },
   );
 
   test('a file that names a worker of a running pool by chance is used', async () => {
-    const place = makePlace();
-    const pool = await start(place, ['--worker-pid-file', join(place.runDir, 'w.pid')]);
-    const worker = await onlyWorker(pool);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['--worker-pid-file', join(place.runDir, 'w.pid')]);
+    const worker = await pools.onlyWorker(pool);
     const stale = join(place.runDir, 'stale.pid');
     writeFileSync(stale, String(worker));
-    const second = await start(place, ['--worker-pid-file', stale], ['serve'], await other());
-    expect(readFileSync(stale, 'utf8')).toBe(String(await onlyWorker(second)));
+    const second = await pools.start(place, ['--worker-pid-file', stale], ['serve'], await other());
+    expect(readFileSync(stale, 'utf8')).toBe(String(await pools.onlyWorker(second)));
   });
 
   test('the files of workers whose supervisor was killed are used by the next start', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const options = ['--worker-pid-file', join(place.runDir, 'w.pid')];
-    const pool = await start(place, options);
-    const worker = await onlyWorker(pool);
+    const pool = await pools.start(place, options);
+    const worker = await pools.onlyWorker(pool);
     signalProcess(pool.pid, readStat(pool.pid)?.startTime ?? 0, 'SIGKILL');
     await waitFor('the end of the supervisor', () => !isAlive(pool.pid));
-    const next = await start(place, options);
+    const next = await pools.start(place, options);
     await waitFor('the end of the old worker', () => !isAlive(worker));
-    expect(readFileSync(join(place.runDir, 'w.pid'), 'utf8')).toBe(String(await onlyWorker(next)));
-    const replaced = await start(place, [...options, '--replace']);
-    expect(readFileSync(join(place.runDir, 'w.pid'), 'utf8')).toBe(String(await onlyWorker(replaced)));
+    expect(readFileSync(join(place.runDir, 'w.pid'), 'utf8')).toBe(String(await pools.onlyWorker(next)));
+    const replaced = await pools.start(place, [...options, '--replace']);
+    expect(readFileSync(join(place.runDir, 'w.pid'), 'utf8')).toBe(String(await pools.onlyWorker(replaced)));
   });
 });

@@ -2,11 +2,8 @@
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { isRoot, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
-import { NOBODY } from '../helpers/machine/users.ts';
-import { oursPath } from '../helpers/pool/command-under-test.ts';
-import { makePlace, withoutHints, type Place } from '../helpers/pool/place.ts';
+import { isRoot, needRoot, runCommand, type RunResult, NOBODY } from '../helpers/machine/index.ts';
+import { oursPath, makePlace, withoutHints, type Place } from '../helpers/pool/index.ts';
 
 const user = ['-u', String(NOBODY), '-g', String(NOBODY)];
 

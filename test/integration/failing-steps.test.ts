@@ -1,54 +1,41 @@
 // System calls of the supervisor that fail: whatever else there is to do is done all the same.
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { injectFault } from '../helpers/machine/inject-fault.ts';
-import { readOpenFiles } from '../helpers/machine/processes.ts';
-import { needTracing } from '../helpers/machine/requirements.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { ctl } from '../helpers/pool/ctl.ts';
-import {
-  commandLine,
-  endPool,
-  expectNothingLeft,
-  makePlace,
-  onlyWorker,
-  start,
-  startStaying,
-  waitForEvents,
-} from '../helpers/pool/place.ts';
-import { startHeld, StepTracer } from '../helpers/steps/step-tracer.ts';
+import { injectFault, readOpenFiles, needTracing, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import { startHeld, StepTracer } from '../helpers/steps/index.ts';
 
 test('a stop in which every close fails ends, and leaves nothing', async (ctx) => {
-  const place = makePlace();
-  const pool = startStaying(place, ['--supervise', '-P', place.pidFile, '--stop-timeout', '5s']);
-  await waitForEvents(place, 'pool-up');
+  const place = pools.makePlace();
+  const pool = pools.startStaying(place, ['--supervise', '-P', place.pidFile, '--stop-timeout', '5s']);
+  await pools.waitForEvents(place, 'pool-up');
   await injectFault(ctx, pool.pid, 'close', 'EIO');
   process.kill(pool.pid, 'SIGTERM');
   expect(await pool.ended).toMatchObject({ status: 0 });
-  await expectNothingLeft(place);
+  await pools.expectNothingLeft(place);
 });
 
 test.for([1, 2, 3, 4])('a stop whose removal number %i fails once leaves nothing', async (number, ctx) => {
-  const place = makePlace();
-  const pool = await start(place, ['-P', place.pidFile]);
+  const place = pools.makePlace();
+  const pool = await pools.start(place, ['-P', place.pidFile]);
   const fault = await injectFault(ctx, pool.pid, 'unlink,unlinkat', `EIO:when=${number}`);
-  await endPool(place, pool);
+  await pools.endPool(place, pool);
   expect(fault.failuresMs()).toHaveLength(1);
-  await expectNothingLeft(place);
+  await pools.expectNothingLeft(place);
 });
 
 test('a worker that cannot be started because its limits cannot be set is tried again later', async (ctx) => {
-  const place = makePlace();
-  const pool = await start(place, ['--restart-delay', '50ms', '--restart-max-delay', '50ms']);
-  const first = await onlyWorker(pool);
+  const place = pools.makePlace();
+  const pool = await pools.start(place, ['--restart-delay', '50ms', '--restart-max-delay', '50ms']);
+  const first = await pools.onlyWorker(pool);
   const fault = await injectFault(ctx, pool.pid, 'prlimit64', 'EPERM');
   process.kill(first, 'SIGKILL');
-  const [warning] = await waitForEvents(place, 'warning', 2);
+  const [warning] = await pools.waitForEvents(place, 'warning', 2);
   expect(warning?.['message']).toMatch(/^a worker could not be started: getrlimit: Operation not permitted/);
   await fault.stop();
-  await onlyWorker(pool, [first]);
-  await endPool(place, pool);
-  await expectNothingLeft(place);
+  await pools.onlyWorker(pool, [first]);
+  await pools.endPool(place, pool);
+  await pools.expectNothingLeft(place);
 });
 
 test.for([
@@ -56,8 +43,8 @@ test.for([
   ['ask whether the command has read (FIONREAD ENOTTY)', 'ioctl status', 25],
 ] as const)('a start that cannot %s ends, and nobody waits for it', async ([, name, errno], ctx) => {
   needTracing(ctx);
-  const place = makePlace();
-  const { command, pid } = await startHeld(place.dir, commandLine(place, ['-P', place.pidFile]));
+  const place = pools.makePlace();
+  const { command, pid } = await startHeld(place.dir, pools.commandLine(place, ['-P', place.pidFile]));
   const tracer = await StepTracer.attach(pid, { action: 'always', name, nth: 1, errno });
   process.kill(pid, 'SIGCONT');
   // Its streams are closed by then.
@@ -69,8 +56,8 @@ test.for([
     { fd: 1, target: '/dev/null' },
     { fd: 2, target: '/dev/null' },
   ]);
-  await endPool(place, { pid });
-  await expectNothingLeft(place);
+  await pools.endPool(place, { pid });
+  await pools.expectNothingLeft(place);
 });
 
 test.for([
@@ -81,22 +68,22 @@ test.for([
 ] as const)(
   'a trial during which %s fails with %s leaves no directory and no descriptor',
   async ([calls, error], ctx) => {
-    const place = makePlace();
-    const pool = await start(place, ['--settle', '50ms', '--min-uptime', '50ms']);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['--settle', '50ms', '--min-uptime', '50ms']);
     // What is opened once, as libraries are, is open by then.
-    expect(await ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
+    expect(await pools.ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
     const before = readOpenFiles(pool.pid).length;
     const fault = await injectFault(ctx, pool.pid, calls, error);
-    await ctl(place.stateDir, ['reload', place.socket]);
+    await pools.ctl(place.stateDir, ['reload', place.socket]);
     await fault.stop();
     expect(fault.failuresMs()).not.toEqual([]);
     // What could not be removed then is removed by the next trial.
-    expect(await ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
+    expect(await pools.ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
     expect(readdirSync('/tmp').filter((name) => name.startsWith(`spawn-fcgi-trial-${pool.pid}-`))).toEqual(
       [],
     );
     await waitFor('the descriptors', () => readOpenFiles(pool.pid).length <= before);
-    await endPool(place, pool);
-    await expectNothingLeft(place);
+    await pools.endPool(place, pool);
+    await pools.expectNothingLeft(place);
   },
 );

@@ -1,11 +1,9 @@
 // Which Node the commands take, and what they say where none is new enough.
-import { expect, test, type TestContext } from 'vitest';
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { oursPath } from '../helpers/pool/command-under-test.ts';
-import { missing } from '../helpers/machine/requirements.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
+import { expect, test, type TestContext } from 'vitest';
+import { missing, makeTempDir, runCommand, type RunResult } from '../helpers/machine/index.ts';
+import { oursPath } from '../helpers/pool/index.ts';
 
 const checkout = dirname(dirname(oursPath));
 const least = 'Node.js 22.15 or later (of 23: 23.7 or later) is needed';

@@ -1,31 +1,12 @@
 // Root's spawn-fcgictl and the pools of other users: where it finds them, and what it does not believe of their files. All of
 // it in a mount namespace with a /tmp and a /run/user of its own.
 import { spawn } from 'node:child_process';
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  existsSync,
-  lchownSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test, type TestContext } from 'vitest';
 import { findPoolState } from '../../src/core/pool-state.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { childrenOf, isAlive, readProcess, readStat, stopProcess } from '../helpers/machine/processes.ts';
-import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { oursPath } from '../helpers/pool/command-under-test.ts';
-import { ctlPath } from '../helpers/pool/ctl.ts';
-import { killSupervisor } from '../helpers/pool/echo-pool.ts';
-import { makePlace, type Place } from '../helpers/pool/place.ts';
+import * as machine from '../helpers/machine/index.ts';
+import { oursPath, ctlPath, killSupervisor, makePlace, type Place } from '../helpers/pool/index.ts';
 
 /** www-data of Debian; it needs no entry. */
 const user = 33;
@@ -34,19 +15,19 @@ const user = 33;
 interface View {
   readonly place: Place;
   readonly root: string;
-  as(uid: number, command: readonly string[], env?: Record<string, string>): Promise<RunResult>;
+  as(uid: number, command: readonly string[], env?: Record<string, string>): Promise<machine.RunResult>;
   /** spawn-fcgictl of root, inside. */
-  ctl(...args: readonly string[]): Promise<RunResult>;
+  ctl(...args: readonly string[]): Promise<machine.RunResult>;
   /** Starts a pool of the user's, with its socket and PID file in the place's directory for that. */
   start(options?: readonly string[], env?: Record<string, string>): Promise<{ pid: number }>;
 }
 
 async function makeView(ctx: TestContext): Promise<View> {
-  needRoot(ctx);
-  needCommands(ctx, 'unshare', 'nsenter', 'setpriv', 'mount');
+  machine.needRoot(ctx);
+  machine.needCommands(ctx, 'unshare', 'nsenter', 'setpriv', 'mount');
   const place = makePlace();
-  for (const path of [place.dir, place.runDir, place.report]) chownSync(path, user, user);
-  chmodSync(place.dir, 0o755);
+  for (const path of [place.dir, place.runDir, place.report]) fs.chownSync(path, user, user);
+  fs.chmodSync(place.dir, 0o755);
   // The place lies in /tmp, and a checkout may: both are carried into the new one.
   const checkout = join(dirname(oursPath), '..');
   const script = `
@@ -66,13 +47,13 @@ exec sleep 600`;
     stdio: 'ignore',
   });
   const holder = child.pid ?? 0;
-  atEnd(() => stopProcess(holder));
-  await waitFor('the view', () => existsSync(join(place.dir, 'ready')) || child.exitCode !== null);
+  machine.atEnd(() => machine.stopProcess(holder));
+  await machine.waitFor('the view', () => fs.existsSync(join(place.dir, 'ready')) || child.exitCode !== null);
   ctx.skip(child.exitCode !== null, 'needs the right to mount');
   const as: View['as'] = (uid, command, env = {}) => {
     const own = ['--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--'];
     const enter = ['--target', String(holder), '--mount', '--wd=/', '--', 'setpriv', ...own, ...command];
-    return runCommand('nsenter', enter, { env: { PATH: process.env['PATH'], ...env } });
+    return machine.runCommand('nsenter', enter, { env: { PATH: process.env['PATH'], ...env } });
   };
   return {
     place,
@@ -105,8 +86,8 @@ describe("root finds another user's pool", () => {
     ['the directory of --state-dir', ['--state-dir'], {}],
   ])('with its files in %s', async ([_where, options, env], ctx) => {
     const view = await makeView(ctx);
-    mkdirSync(`${view.root}/run/user/${user}`, { mode: 0o700 });
-    chownSync(`${view.root}/run/user/${user}`, user, user);
+    fs.mkdirSync(`${view.root}/run/user/${user}`, { mode: 0o700 });
+    fs.chownSync(`${view.root}/run/user/${user}`, user, user);
     const { place } = view;
     const { pid } = await view.start(options.length > 0 ? ['--state-dir', place.stateDir] : [], env);
     // Without a target root is shown all pools of the machine, which has others, too.
@@ -119,15 +100,15 @@ describe("root finds another user's pool", () => {
       });
     expect(await view.ctl('scale', place.socket, '2')).toMatchObject({ status: 0, stdout: '2 workers\n' });
     expect(await view.ctl('stop', place.pidFile)).toMatchObject({ status: 0, stdout: 'stopped\n' });
-    expect(readdirSync(place.runDir)).toEqual([]);
+    expect(fs.readdirSync(place.runDir)).toEqual([]);
   });
 
   test('in a view of its own, as a unit with PrivateTmp has it', async (ctx) => {
     const view = await makeView(ctx);
     const { pid } = await view.start();
     // From outside neither its base directory nor its socket can be seen.
-    const outside = (...args: string[]): Promise<RunResult> => runCommand(ctlPath, args);
-    expect(existsSync(`/tmp/spawn-fcgi-${user}/${pid}`)).toBe(false);
+    const outside = (...args: string[]): Promise<machine.RunResult> => machine.runCommand(ctlPath, args);
+    expect(fs.existsSync(`/tmp/spawn-fcgi-${user}/${pid}`)).toBe(false);
     expect((await outside('status')).stdout).toContain(`PID ${pid}, serving`);
     expect((await outside('ping', '--strict', String(pid))).stdout).toContain(`PID ${pid}, 1 idle`);
     expect(await outside('reload', '--timeout', '20s', String(pid))).toMatchObject({ status: 0 });
@@ -147,8 +128,8 @@ describe("root finds another user's pool", () => {
       stdout: 'stopped: ended 1 worker of a supervisor that was killed\n',
       stderr: '',
     });
-    expect(readdirSync(place.runDir)).toEqual([]);
-    expect(readdirSync(`${view.root}/tmp/spawn-fcgi-${user}`)).toEqual([]);
+    expect(fs.readdirSync(place.runDir)).toEqual([]);
+    expect(fs.readdirSync(`${view.root}/tmp/spawn-fcgi-${user}`)).toEqual([]);
   });
 });
 
@@ -164,18 +145,19 @@ describe("another user's files do not lead root to somebody else's pool:", () =>
     expect(started).toMatchObject({ status: 0 });
     const pid = Number(/PID: (\d+)/.exec(started.stdout)?.[1]);
     const base = `${view.root}/tmp/spawn-fcgi-${user}`;
-    mkdirSync(base, { mode: 0o700 });
-    chownSync(base, user, user);
+    fs.mkdirSync(base, { mode: 0o700 });
+    fs.chownSync(base, user, user);
     /** The user's state file for an address, with what root's says changed so. */
     const forge = (id: string, changes: object): void => {
-      const name = readdirSync(`${view.root}/run/spawn-fcgi`).find((file) => file.endsWith('.state')) ?? '';
-      const text = readFileSync(`${view.root}/run/spawn-fcgi/${name}`, 'utf8');
+      const name =
+        fs.readdirSync(`${view.root}/run/spawn-fcgi`).find((file) => file.endsWith('.state')) ?? '';
+      const text = fs.readFileSync(`${view.root}/run/spawn-fcgi/${name}`, 'utf8');
       const path = join(base, `${id}.state`);
-      writeFileSync(path, JSON.stringify({ ...findPoolState(text)?.state, ...changes }), { mode: 0o600 });
-      chownSync(path, user, user);
+      fs.writeFileSync(path, JSON.stringify({ ...findPoolState(text)?.state, ...changes }), { mode: 0o600 });
+      fs.chownSync(path, user, user);
     };
     const expectUntouched = async (): Promise<void> => {
-      expect(isAlive(pid)).toBe(true);
+      expect(machine.isAlive(pid)).toBe(true);
       expect((await view.ctl('ping', socket)).stdout).toContain(
         `serving: app on ${socket}, PID ${pid}, 1 idle`,
       );
@@ -185,9 +167,9 @@ describe("another user's files do not lead root to somebody else's pool:", () =>
 
   test('a state that names its supervisor, with a link to its control socket', async (ctx) => {
     const { view, pid, base, forge, expectUntouched } = await makeBoth(ctx);
-    const control = readdirSync(`${view.root}/run/spawn-fcgi`).find((file) => file.endsWith('.ctl')) ?? '';
-    symlinkSync(`/run/spawn-fcgi/${control}`, join(base, 'x.ctl'));
-    lchownSync(join(base, 'x.ctl'), user, user);
+    const control = fs.readdirSync(`${view.root}/run/spawn-fcgi`).find((file) => file.endsWith('.ctl')) ?? '';
+    fs.symlinkSync(`/run/spawn-fcgi/${control}`, join(base, 'x.ctl'));
+    fs.lchownSync(join(base, 'x.ctl'), user, user);
     forge('x', { address: '/tmp/x.sock', control: 'x.ctl' });
     expect(await view.ctl('stop', '/tmp/x.sock')).toMatchObject({ status: 4 });
     const { stdout } = await view.ctl('status');
@@ -207,25 +189,26 @@ describe("another user's files do not lead root to somebody else's pool:", () =>
 
   test("root's orphans, which only root's own state may name", async (ctx) => {
     const { view, place, socket, pid, forge } = await makeBoth(ctx);
-    const worker = childrenOf(pid).find((child) => readProcess(child)?.exe === place.app) ?? 0;
+    const worker =
+      machine.childrenOf(pid).find((child) => machine.readProcess(child)?.exe === place.app) ?? 0;
     process.kill(pid, 'SIGKILL');
-    await waitFor('its end', () => !isAlive(pid));
-    const startTime = String(readStat(worker)?.startTime);
+    await machine.waitFor('its end', () => !machine.isAlive(pid));
+    const startTime = String(machine.readStat(worker)?.startTime);
     forge('x', { address: '/tmp/x.sock', workers: [{ slot: 0, pid: worker, startTime }] });
     expect(await view.ctl('stop', '/tmp/x.sock')).toMatchObject({ status: 4 });
-    expect(isAlive(worker)).toBe(true);
+    expect(machine.isAlive(worker)).toBe(true);
     expect(await view.ctl('stop', socket)).toMatchObject({ status: 0 });
-    expect(isAlive(worker)).toBe(false);
+    expect(machine.isAlive(worker)).toBe(false);
   });
 
   test('a PID file with its PID, and a link to its PID file', async (ctx) => {
     const { view, place, pid, pidFile, expectUntouched } = await makeBoth(ctx);
     const own = join(place.runDir, 'mine.pid');
-    writeFileSync(own, String(pid));
-    chownSync(own, user, user);
+    fs.writeFileSync(own, String(pid));
+    fs.chownSync(own, user, user);
     const link = join(place.runDir, 'link.pid');
-    symlinkSync(pidFile, link);
-    lchownSync(link, user, user);
+    fs.symlinkSync(pidFile, link);
+    fs.lchownSync(link, user, user);
     for (const target of [own, link]) {
       const refused = await view.ctl('stop', target);
       expect(refused).toMatchObject({ status: 5, stdout: '' });
@@ -240,12 +223,12 @@ describe("another user's files do not lead root to somebody else's pool:", () =>
   test('a PID file of root that he could have moved to where his is', async (ctx) => {
     const { view, place, pid, pidFile, expectUntouched } = await makeBoth(ctx);
     const moved = join(place.runDir, 'moved.pid');
-    writeFileSync(moved, String(pid));
+    fs.writeFileSync(moved, String(pid));
     const open = join(place.dir, 'open');
-    mkdirSync(open);
-    chmodSync(open, 0o777);
+    fs.mkdirSync(open);
+    fs.chmodSync(open, 0o777);
     const exchanged = join(open, 'any.pid');
-    writeFileSync(exchanged, String(pid));
+    fs.writeFileSync(exchanged, String(pid));
     for (const target of [moved, exchanged])
       expect(await view.ctl('stop', target)).toMatchObject({ status: 5, stdout: '' });
     await expectUntouched();
@@ -265,8 +248,8 @@ describe("another user's files do not lead root to somebody else's pool:", () =>
   test('a base directory that is a link, or that others may write', async (ctx) => {
     const { view, base, forge, expectUntouched } = await makeBoth(ctx);
     forge('x', { address: '/tmp/x.sock' });
-    renameSync(base, `${base}.real`);
-    symlinkSync(`spawn-fcgi-${user}.real`, base);
+    fs.renameSync(base, `${base}.real`);
+    fs.symlinkSync(`spawn-fcgi-${user}.real`, base);
     expect(await view.ctl('stop', '/tmp/x.sock')).toMatchObject({ status: 4 });
     await expectUntouched();
   });
@@ -275,7 +258,7 @@ describe("another user's files do not lead root to somebody else's pool:", () =>
     const view = await makeView(ctx);
     const name = 'a\x1b[31m';
     const app = join(view.place.dir, name);
-    copyFileSync(view.place.app, app);
+    fs.copyFileSync(view.place.app, app);
     const socket = join(view.place.runDir, 's');
     expect(await view.as(user, [oursPath, '-s', socket, '--', app, 'serve'])).toMatchObject({ status: 0 });
     const listed = await view.ctl('status');

@@ -4,63 +4,48 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { startForeground, type ForegroundPool } from '../helpers/pool/command-under-test.ts';
-import { childrenOf, isAlive, readProcess, readStat } from '../helpers/machine/processes.ts';
-import { isRoot, needTracing } from '../helpers/machine/requirements.ts';
-import { startHeld, StepTracer, type Step } from '../helpers/steps/step-tracer.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { killSupervisor } from '../helpers/pool/echo-pool.ts';
-import {
-  commandLine,
-  endPool,
-  expectNoProcess,
-  expectNothingLeft,
-  fullPool,
-  makePlace,
-  processesOf,
-  start,
-  startStaying,
-  visit,
-  waitForPids,
-  workersOf,
-  type Place,
-} from '../helpers/pool/place.ts';
+import * as machine from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import { startHeld, StepTracer, type Step } from '../helpers/steps/index.ts';
 
-const user = isRoot ? ['-u', 'nobody', '-g', 'nogroup'] : [];
+const user = machine.isRoot ? ['-u', 'nobody', '-g', 'nogroup'] : [];
 const staying = ['-n', '--supervise', ...user];
 
 /** Workers without a supervisor, and a PID file that names the dead one. */
-async function makeOrphans(place: Place): Promise<number[]> {
-  const pool = await start(place, [...user, '-F', '2', '-P', place.pidFile]);
-  const workers = await fullPool(pool, 2);
-  await killSupervisor(pool);
+async function makeOrphans(place: pools.Place): Promise<number[]> {
+  const pool = await pools.start(place, [...user, '-F', '2', '-P', place.pidFile]);
+  const workers = await pools.fullPool(pool, 2);
+  await pools.killSupervisor(pool);
   return workers;
 }
 
 /** A start on orphans, followed from its first step. */
 async function startOnOrphans(at?: Step): Promise<{
-  place: Place;
+  place: pools.Place;
   orphans: number[];
   tracer: StepTracer;
-  command: ForegroundPool;
+  command: pools.ForegroundPool;
   pid: number;
 }> {
-  const place = makePlace();
+  const place = pools.makePlace();
   const orphans = await makeOrphans(place);
-  const { command, pid } = await startHeld(place.dir, commandLine(place, [...staying, '-P', place.pidFile]));
+  const { command, pid } = await startHeld(
+    place.dir,
+    pools.commandLine(place, [...staying, '-P', place.pidFile]),
+  );
   const tracer = await StepTracer.attach(pid, at && { ...at, action: 'hold' });
   process.kill(pid, 'SIGCONT');
   return { place, orphans, tracer, command, pid };
 }
 
 test('TERM at each step up to the end of the start', { timeout: 300_000 }, async (ctx) => {
-  needTracing(ctx);
+  machine.needTracing(ctx);
   const whole = await startOnOrphans();
-  await waitFor('the pool', () => whole.command.stdout().includes('successfully'));
-  await waitFor('the end of the orphans', () => !whole.orphans.some((pid) => isAlive(pid)));
+  await machine.waitFor('the pool', () => whole.command.stdout().includes('successfully'));
+  await machine.waitFor('the end of the orphans', () => !whole.orphans.some((pid) => machine.isAlive(pid)));
   await whole.tracer.quiet();
   const { steps } = whole.tracer;
-  await endPool(whole.place, whole);
+  await pools.endPool(whole.place, whole);
   // Turning away the one that stands in is the first thing that Node does.
   const left = steps.slice(steps.findIndex(({ name }) => name === 'kill KILL') + 1);
   expect(left.map(({ name }) => name)).toEqual(expect.arrayContaining(['write .state', 'child execve']));
@@ -78,111 +63,111 @@ test('TERM at each step up to the end of the start', { timeout: 300_000 }, async
 
 async function interruptAt(step: Step): Promise<void> {
   const { place, tracer, command, pid } = await startOnOrphans(step);
-  await waitFor('the step', () => tracer.hasArrived || command.stdout().includes('successfully'));
+  await machine.waitFor('the step', () => tracer.hasArrived || command.stdout().includes('successfully'));
   process.kill(pid, 'SIGTERM');
   // Past "up" the start may say so, and get its TERM, a moment before it arrives there.
-  await waitFor('the end', () => {
+  await machine.waitFor('the end', () => {
     tracer.release();
-    return !isAlive(pid);
+    return !machine.isAlive(pid);
   });
   expect(await command.ended).toEqual({ status: 0, signal: null });
-  await expectNoProcess(place);
+  await pools.expectNoProcess(place);
   await tracer.end();
 }
 
 test('TERM before Node listens for it', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const orphans = await makeOrphans(place);
-  const { command, pid } = await startHeld(place.dir, commandLine(place, staying));
+  const { command, pid } = await startHeld(place.dir, pools.commandLine(place, staying));
   process.kill(pid, 'SIGTERM');
   process.kill(pid, 'SIGCONT');
   expect(await command.ended).toEqual({ status: null, signal: 'SIGTERM' });
   // The start that does the rest is held, too.
-  const next = await waitFor('the one that stands in', () =>
-    processesOf(place).find(
-      (found) => found.pid !== pid && found.state === 'T' && !orphans.includes(found.pid),
-    ),
+  const next = await machine.waitFor('the one that stands in', () =>
+    pools
+      .processesOf(place)
+      .find((found) => found.pid !== pid && found.state === 'T' && !orphans.includes(found.pid)),
   );
   process.kill(next.pid, 'SIGCONT');
-  await expectNoProcess(place);
+  await pools.expectNoProcess(place);
 });
 
 test('TERM at any moment', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   for (let round = 0; round < 6; round++) {
     await makeOrphans(place);
-    const pool = startForeground(commandLine(place, staying), { cwd: place.dir });
+    const pool = pools.startForeground(pools.commandLine(place, staying), { cwd: place.dir });
     // Once the shell has its handlers: nobody can follow a signal that comes before.
-    await waitFor('the shell to listen', () => catchesTerm(pool.pid));
+    await machine.waitFor('the shell to listen', () => catchesTerm(pool.pid));
     await pause(Math.random() * 250);
     process.kill(pool.pid, 'SIGTERM');
     await pool.ended;
-    await expectNoProcess(place);
+    await pools.expectNoProcess(place);
   }
 });
 
 test('TERM while new workers are not up yet ends the old ones, and leaves what a stop leaves', async () => {
-  const place = makePlace();
-  const pool = await start(place, ['-F', '2', '-P', place.pidFile]);
-  const orphans = await fullPool(pool, 2);
-  await killSupervisor(pool);
+  const place = pools.makePlace();
+  const pool = await pools.start(place, ['-F', '2', '-P', place.pidFile]);
+  const orphans = await pools.fullPool(pool, 2);
+  await pools.killSupervisor(pool);
   const options = ['--supervise', '--ready', 'notify', '-P', place.pidFile];
-  const next = startStaying(place, options, [`child=${join(place.dir, 'child')}`, 'hang']);
-  await waitForPids(join(place.dir, 'child'));
-  await visit({ path: place.socket });
+  const next = pools.startStaying(place, options, [`child=${join(place.dir, 'child')}`, 'hang']);
+  await pools.waitForPids(join(place.dir, 'child'));
+  await pools.visit({ path: place.socket });
   process.kill(next.pid, 'SIGTERM');
   expect(await next.ended).toEqual({ status: 0, signal: null });
   expect(next.stderr()).toBe('spawn-fcgi: start interrupted by SIGTERM\n');
-  expect(orphans.filter((pid) => isAlive(pid))).toEqual([]);
-  await expectNothingLeft(place);
+  expect(orphans.filter((pid) => machine.isAlive(pid))).toEqual([]);
+  await pools.expectNothingLeft(place);
 });
 
 test('TERM to one that waits for the lock of a pool that stops ends that one alone', async () => {
-  const place = makePlace();
-  const pool = await start(place, ['--stop-timeout', '1h'], ['slow-end=60000', 'serve']);
+  const place = pools.makePlace();
+  const pool = await pools.start(place, ['--stop-timeout', '1h'], ['slow-end=60000', 'serve']);
   process.kill(pool.pid, 'SIGTERM');
-  const next = startStaying(place, ['--supervise']);
+  const next = pools.startStaying(place, ['--supervise']);
   const hasStarted = (): boolean =>
-    next.pid > 0 && catchesTerm(next.pid) && readStat(next.pid)?.comm === 'app';
-  await waitFor('the start to wait', hasStarted);
+    next.pid > 0 && catchesTerm(next.pid) && machine.readStat(next.pid)?.comm === 'app';
+  await machine.waitFor('the start to wait', hasStarted);
   process.kill(next.pid, 'SIGTERM');
   expect((await next.ended).signal).toBeNull();
-  expect(isAlive(pool.pid)).toBe(true);
+  expect(machine.isAlive(pool.pid)).toBe(true);
   process.kill(pool.pid, 'SIGTERM');
-  await expectNoProcess(place);
+  await pools.expectNoProcess(place);
 });
 
 test('nobody stands in any more once the supervisor listens, and no zombie is left', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   await makeOrphans(place);
-  const pool = startStaying(place, ['--supervise', ...user]);
-  await waitFor('the pool', () => pool.stdout().includes('successfully'));
+  const pool = pools.startStaying(place, ['--supervise', ...user]);
+  await machine.waitFor('the pool', () => pool.stdout().includes('successfully'));
   // A zombie is a child, too. The guard of the start has its last moment here.
-  await waitFor('the worker alone', () => childrenOf(pool.pid).length === 1);
-  expect(workersOf(pool)).toHaveLength(1);
-  await endPool(place, pool);
+  await machine.waitFor('the worker alone', () => machine.childrenOf(pool.pid).length === 1);
+  expect(pools.workersOf(pool)).toHaveLength(1);
+  await pools.endPool(place, pool);
 });
 
 test('a start in the background that is interrupted leaves them in service', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const orphans = await makeOrphans(place);
   const options = [...user, '--ready', 'notify'];
-  const next = startForeground(
-    commandLine(place, options, [`child=${join(place.dir, 'report-child')}`, 'hang']),
+  const next = pools.startForeground(
+    pools.commandLine(place, options, [`child=${join(place.dir, 'report-child')}`, 'hang']),
     {
       cwd: place.dir,
     },
   );
-  await waitFor('a new worker', () => processesOf(place).length > 4);
+  await machine.waitFor('a new worker', () => pools.processesOf(place).length > 4);
   process.kill(next.pid, 'SIGTERM');
   expect((await next.ended).status).not.toBe(0);
-  await waitFor('the end of the start', () => processesOf(place).length === orphans.length);
-  await visit({ path: place.socket });
-  expect(orphans.filter((pid) => !isAlive(pid))).toEqual([]);
+  await machine.waitFor('the end of the start', () => pools.processesOf(place).length === orphans.length);
+  await pools.visit({ path: place.socket });
+  expect(orphans.filter((pid) => !machine.isAlive(pid))).toEqual([]);
 });
 
 /** SigCgt of proc(5). */
 function catchesTerm(pid: number): boolean {
-  const caught = readProcess(pid)?.status['SigCgt'] ?? '0';
+  const caught = machine.readProcess(pid)?.status['SigCgt'] ?? '0';
   return ((BigInt(`0x${caught}`) >> 14n) & 1n) === 1n;
 }

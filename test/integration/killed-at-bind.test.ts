@@ -2,18 +2,9 @@
 import { chownSync, linkSync, lstatSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { needTracing } from '../helpers/machine/requirements.ts';
-import { NOBODY } from '../helpers/machine/users.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import {
-  commandLine,
-  expectNoProcess,
-  expectNothingLeft,
-  makePlace,
-  type Place,
-} from '../helpers/pool/place.ts';
-import { startHeld, StepTracer, type Step, type Stop } from '../helpers/steps/step-tracer.ts';
+import { atEnd, needTracing, NOBODY, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import { startHeld, StepTracer, type Step, type Stop } from '../helpers/steps/index.ts';
 
 const options = ['-u', 'nobody', '-g', 'nogroup'];
 
@@ -23,8 +14,8 @@ interface Attempt {
   readonly ended: Promise<{ status: number | null }>;
 }
 
-async function begin(place: Place, stop?: Stop): Promise<Attempt> {
-  const { command, pid } = await startHeld(place.dir, commandLine(place, options));
+async function begin(place: pools.Place, stop?: Stop): Promise<Attempt> {
+  const { command, pid } = await startHeld(place.dir, pools.commandLine(place, options));
   const tracer = await StepTracer.attach(pid, stop);
   process.kill(pid, 'SIGCONT');
   return { tracer, pid, ended: command.ended };
@@ -34,13 +25,13 @@ const bind = { name: 'bind app.sock', nth: 1 } as const;
 
 /** What the guard hears of the file. */
 async function wordAfterBind(): Promise<Step> {
-  const place = makePlace();
+  const place = pools.makePlace();
   const { tracer, pid, ended } = await begin(place);
   await ended;
   const { steps } = tracer;
   await tracer.end();
   process.kill(pid, 'SIGTERM');
-  await expectNoProcess(place);
+  await pools.expectNoProcess(place);
   const next = steps[steps.findIndex(({ name }) => name === bind.name) + 1];
   expect(next?.name).toBe('write pipe');
   return { name: 'write pipe', nth: next?.nth ?? 0 };
@@ -49,7 +40,7 @@ async function wordAfterBind(): Promise<Step> {
 test('nothing is left', async (ctx) => {
   needTracing(ctx);
   const word = await wordAfterBind();
-  const place = makePlace();
+  const place = pools.makePlace();
   const { tracer, pid, ended } = await begin(place, { ...word, action: 'hold' });
   await waitFor('the word after bind', () => tracer.hasArrived);
   expect(lstatSync(place.socket).isSocket()).toBe(true);
@@ -57,7 +48,7 @@ test('nothing is left', async (ctx) => {
   tracer.release();
   await tracer.end();
   expect((await ended).status).not.toBe(0);
-  await expectNothingLeft(place);
+  await pools.expectNothingLeft(place);
 });
 
 /** Comes to the path while the start is about to bind there. */
@@ -77,7 +68,7 @@ const strangers = {
 describe.for(['is killed', 'finds it in the way'] as const)('a start that %s leaves', (what) => {
   test.for(Object.entries(strangers))('%s', async ([, make], ctx) => {
     needTracing(ctx);
-    const place = makePlace();
+    const place = pools.makePlace();
     const { tracer, pid, ended } = await begin(place, { ...bind, action: 'hold' });
     await waitFor('the start before bind', () => tracer.hasArrived);
     await make(place.socket);
@@ -86,7 +77,7 @@ describe.for(['is killed', 'finds it in the way'] as const)('a start that %s lea
     // A guard that has not executed yet waits for the tracer, too.
     tracer.release();
     expect((await ended).status).not.toBe(0);
-    await expectNoProcess(place);
+    await pools.expectNoProcess(place);
     expect(lstatSync(place.socket).ino).toBe(ino);
     await tracer.end();
   });

@@ -1,11 +1,8 @@
 // A start, killed at its steps in each of the settings: its supervisor, its command, its guard, a worker. And one that
 // takes over the workers of a supervisor that was killed.
 import { describe, test } from 'vitest';
-import { needTracing } from '../helpers/machine/requirements.ts';
-import { killAtSteps, killTimeout } from '../helpers/steps/killed-at-steps.ts';
-import { isChosen } from '../helpers/steps/killed-choice.ts';
-import { adoptionOf, startOf } from '../helpers/steps/killed-operations.ts';
-import { settings } from '../helpers/steps/killed-settings.ts';
+import { needTracing } from '../helpers/machine/index.ts';
+import { killAtSteps, killTimeout, isChosen, adoptionOf, startOf, settings } from '../helpers/steps/index.ts';
 
 describe.for(settings)('a pool with $name', (setting) => {
   const adoptions = isChosen(0, setting, settings) ? [adoptionOf(setting)] : [];

@@ -2,64 +2,50 @@
 import { closeSync, constants, copyFileSync, chmodSync, existsSync, openSync } from 'node:fs';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { finishesOnTerm } from '../../src/sys/proc/known-programs.ts';
-import { readinessOf } from '../../src/sys/proc/waiting.ts';
-import { workerSessions } from '../../src/sys/session/worker-sessions.ts';
-import { SessionFreezer } from '../../src/sys/session/session-freeze.ts';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { isAlive, sessionMembers } from '../helpers/machine/processes.ts';
-import { findCommand, isRoot, missing } from '../helpers/machine/requirements.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { NOBODY } from '../helpers/machine/users.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { asUser } from '../helpers/sys/as-user.ts';
-import {
-  listenSomewhere,
-  openProc,
-  startWorker,
-  waitForExit,
-  type Listening,
-} from '../helpers/sys/lone-worker.ts';
-import { fastcgiRequest } from '../helpers/web/fastcgi-client.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import * as machine from '../helpers/machine/index.ts';
+import * as sys from '../helpers/sys/index.ts';
+import { fastcgiRequest } from '../helpers/web/index.ts';
 
-const proc = openProc();
+const proc = sys.openProc();
 const hasLibfcgi = existsSync('/usr/include/fcgi_stdio.h');
-const phpCgi = findCommand('php-cgi') ?? '';
-const fcgiwrap = findCommand('fcgiwrap') ?? '';
+const phpCgi = machine.findCommand('php-cgi') ?? '';
+const fcgiwrap = machine.findCommand('fcgiwrap') ?? '';
 
 const programs = [
   {
     name: 'php-cgi',
-    missing: missing({ commands: ['php-cgi'] }),
+    missing: machine.missing({ commands: ['php-cgi'] }),
     isKnown: true,
     install: () => ({ argv: [phpCgi], script: place('echo.php') }),
   },
   {
     name: 'php-cgi with children',
-    missing: missing({ commands: ['php-cgi', 'env'] }),
+    missing: machine.missing({ commands: ['php-cgi', 'env'] }),
     isKnown: true,
     install: () => ({
-      argv: [findCommand('env') ?? '', 'PHP_FCGI_CHILDREN=2', phpCgi],
+      argv: [machine.findCommand('env') ?? '', 'PHP_FCGI_CHILDREN=2', phpCgi],
       script: place('echo.php'),
     }),
   },
   {
     name: 'a program with libfcgi',
-    missing: missing({ commands: ['gcc'] }) ?? (hasLibfcgi ? undefined : 'needs libfcgi'),
+    missing: machine.missing({ commands: ['gcc'] }) ?? (hasLibfcgi ? undefined : 'needs libfcgi'),
     isKnown: true,
     install: () => ({ argv: [compileC(fixture('libfcgi-echo.c'), { libs: ['fcgi'] })], script: '/' }),
   },
   {
     name: "a script with Perl's FCGI",
-    missing: missing({ commands: ['perl'] }) ?? (hasPerlFcgi() ? undefined : "needs Perl's FCGI module"),
+    missing:
+      machine.missing({ commands: ['perl'] }) ?? (hasPerlFcgi() ? undefined : "needs Perl's FCGI module"),
     isKnown: true,
     install: () => ({ argv: [place('perl-echo.pl')], script: '/' }),
   },
   {
     name: 'fcgiwrap',
-    missing: missing({ commands: ['fcgiwrap'] }),
+    missing: machine.missing({ commands: ['fcgiwrap'] }),
     isKnown: false,
     install: () => ({ argv: [fcgiwrap, '-f'], script: place('cgi-echo.sh') }),
   },
@@ -68,52 +54,54 @@ const programs = [
 describe.for(programs)('$name', (program) => {
   test('finishes the request in flight on TERM, or is not known to', async (ctx) => {
     ctx.skip(program.missing !== undefined, program.missing);
-    const socket = await listenSomewhere('unix');
+    const socket = await sys.listenSomewhere('unix');
     const { argv, script } = program.install();
-    const worker = startWorker(socket, argv);
-    await waitFor('readiness', () => readinessOf(proc, worker, socket) === 'yes');
+    const worker = sys.startWorker(socket, argv);
+    await machine.waitFor('readiness', () => sys.readinessOf(proc, worker, socket) === 'yes');
     expect(finishesOnTerm(proc, worker)).toBe(program.isKnown);
 
     const request = holdRequest(socket, script);
-    const release = await waitFor('the program to work on it', () => request.inFlight());
-    workerSessions(proc, new SessionFreezer(proc, socket), undefined).signalWorkers([worker], 'SIGTERM');
+    const release = await machine.waitFor('the program to work on it', () => request.inFlight());
+    sys
+      .workerSessions(proc, new sys.SessionFreezer(proc, socket), undefined)
+      .signalWorkers([worker], 'SIGTERM');
     release();
     expect(await request.isAnswered).toBe(program.isKnown);
-    await waitForExit(worker);
-    await waitFor('the end of its session', () => sessionMembers(worker).length === 0);
+    await sys.waitForExit(worker);
+    await machine.waitFor('the end of its session', () => machine.sessionMembers(worker).length === 0);
   });
 });
 
 test('a program with libfcgi drops a request on TERM that it has accepted but not read', async (ctx) => {
   ctx.skip(!hasLibfcgi, 'needs libfcgi');
-  const socket = await listenSomewhere('tcp');
-  const worker = startWorker(socket, [compileC(fixture('libfcgi-echo.c'), { libs: ['fcgi'] })]);
+  const socket = await sys.listenSomewhere('tcp');
+  const worker = sys.startWorker(socket, [compileC(fixture('libfcgi-echo.c'), { libs: ['fcgi'] })]);
   const connection = connect(socket.target);
   const closed = new Promise((resolve) => {
     connection.on('close', resolve).on('error', () => undefined);
   });
-  await waitFor('it to read', () => isReading(worker));
+  await machine.waitFor('it to read', () => isReading(worker));
   process.kill(worker, 'SIGTERM');
   // It closes the connection that nobody has answered.
   await closed;
-  await waitForExit(worker);
+  await sys.waitForExit(worker);
 });
 
 test('a program without a FastCGI library is not known', async () => {
-  const socket = await listenSomewhere('unix');
-  const worker = startWorker(socket, [compileC(fixture('accept-loop.c'))]);
-  await waitFor('readiness', () => readinessOf(proc, worker, socket) === 'yes');
+  const socket = await sys.listenSomewhere('unix');
+  const worker = sys.startWorker(socket, [compileC(fixture('accept-loop.c'))]);
+  await machine.waitFor('readiness', () => sys.readinessOf(proc, worker, socket) === 'yes');
   expect(finishesOnTerm(proc, worker)).toBe(false);
   expect(finishesOnTerm(undefined, worker)).toBe(false);
 });
 
 test('a program that we may not look into is not known', async (ctx) => {
-  ctx.skip(!hasLibfcgi || !isRoot, 'needs libfcgi and root');
-  const socket = await listenSomewhere('unix');
-  const worker = startWorker(socket, [compileC(fixture('libfcgi-echo.c'), { libs: ['fcgi'] })]);
-  await waitFor('readiness', () => readinessOf(proc, worker, socket) === 'yes');
+  ctx.skip(!hasLibfcgi || !machine.isRoot, 'needs libfcgi and root');
+  const socket = await sys.listenSomewhere('unix');
+  const worker = sys.startWorker(socket, [compileC(fixture('libfcgi-echo.c'), { libs: ['fcgi'] })]);
+  await machine.waitFor('readiness', () => sys.readinessOf(proc, worker, socket) === 'yes');
   expect(finishesOnTerm(proc, worker)).toBe(true);
-  expect(asUser(NOBODY, () => finishesOnTerm(proc, worker))).toBe(false);
+  expect(sys.asUser(machine.NOBODY, () => finishesOnTerm(proc, worker))).toBe(false);
 });
 
 test('a worker that has ended is not known', () => {
@@ -121,8 +109,8 @@ test('a worker that has ended is not known', () => {
 });
 
 /** A request that the program works on until it is released. */
-function holdRequest({ target }: Listening, script: string) {
-  const fifo = join(makeTempDir(), 'hold');
+function holdRequest({ target }: sys.Listening, script: string) {
+  const fifo = `${machine.makeTempDir()}/hold`;
   execFileSync('mkfifo', ['-m', '0666', fifo]);
   const parameters = {
     REQUEST_METHOD: 'GET',
@@ -151,11 +139,11 @@ function holdRequest({ target }: Listening, script: string) {
 /** The worker is in read(2), on the connection that it has accepted. */
 function isReading(worker: number): boolean {
   const call = process.arch === 'arm64' ? '63 ' : '0 ';
-  return isAlive(worker) && (proc.readText(`${worker}/syscall`) ?? '').startsWith(`${call}0x3`);
+  return machine.isAlive(worker) && (proc.readText(`${worker}/syscall`) ?? '').startsWith(`${call}0x3`);
 }
 
 function place(name: string): string {
-  const path = join(makeTempDir(), name);
+  const path = `${machine.makeTempDir()}/${name}`;
   copyFileSync(fixture(name), path);
   chmodSync(path, 0o755);
   return path;

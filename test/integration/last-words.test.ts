@@ -3,47 +3,28 @@
 import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, type TestContext } from 'vitest';
-import { compileC } from '../helpers/build/compile-c.ts';
-import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
-import { ctl } from '../helpers/pool/ctl.ts';
-import { statusOf } from '../helpers/pool/echo-pool.ts';
-import {
-  commandLine,
-  endPool,
-  events,
-  expectNoProcess,
-  expectNothingLeft,
-  hintsOf,
-  makePlace,
-  onlyWorker,
-  run,
-  start,
-  startStaying,
-  withoutHints,
-  type Place,
-} from '../helpers/pool/place.ts';
+import { compileC } from '../helpers/build/index.ts';
+import { needCommands, needRoot, runCommand, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 /** However slow the machine is: a program that ends without a word to NOTIFY_SOCKET was never up. */
 const strict = ['--ready', 'notify'];
 
 /** A place whose program is this shell script; `runs` gets a line with the socket of each run, and serve is a program that serves. */
-function makeScriptPlace(script: string): Place {
-  const place = makePlace();
+function makeScriptPlace(script: string): pools.Place {
+  const place = pools.makePlace();
   copyFileSync(place.app, join(place.dir, 'serve'));
   write(place, script);
   chmodSync(place.dir, 0o777);
   return place;
 }
 
-function write({ app, dir }: Place, script: string): void {
+function write({ app, dir }: pools.Place, script: string): void {
   writeFileSync(app, `#!/bin/sh\ncd '${dir}'\nreadlink /proc/self/fd/0 >> runs\n${script}\n`);
   chmodSync(app, 0o755);
 }
 
-function runsOf({ dir }: Place): string[] {
+function runsOf({ dir }: pools.Place): string[] {
   return readFileSync(join(dir, 'runs'), 'utf8').trim().split('\n');
 }
 
@@ -55,10 +36,10 @@ describe('a start in the background that fails', () => {
     const place = makeScriptPlace(
       'echo "Traceback:"; echo "  line 1" >&2; printf "\\033[1mNo module\\377\\n"; exit 7',
     );
-    const failed = await run(place, [...strict, '-F', '2']);
+    const failed = await pools.run(place, [...strict, '-F', '2']);
     expect(failed).toMatchObject({ status: 7, stdout: '' });
-    expect(withoutHints(failed.stderr)).toBe('spawn-fcgi: child exited with: 7');
-    expect(hintsOf(failed.stderr).filter((hint) => !hint.startsWith('/dev/log'))).toEqual([
+    expect(pools.withoutHints(failed.stderr)).toBe('spawn-fcgi: child exited with: 7');
+    expect(pools.hintsOf(failed.stderr).filter((hint) => !hint.startsWith('/dev/log'))).toEqual([
       `${says}:`,
       '  Traceback:',
       '    line 1',
@@ -70,38 +51,38 @@ describe('a start in the background that fails', () => {
     expect(third).toMatch(/^socket:/);
     expect(third).not.toBe(first);
     expect(others).toEqual([]);
-    await expectNothingLeft(place);
+    await pools.expectNothingLeft(place);
   });
 
   test('as another user ends with the whole session of the second run', async (ctx) => {
     needRoot(ctx);
     const place = makeScriptPlace(`id -un; sleep 1000 & ${fails}`);
-    const failed = await run(place, [...strict, '-u', 'nobody']);
+    const failed = await pools.run(place, [...strict, '-u', 'nobody']);
     expect(failed.status).toBe(7);
-    expect(hintsOf(failed.stderr)).toContain('  nobody');
-    await expectNothingLeft(place);
+    expect(pools.hintsOf(failed.stderr)).toContain('  nobody');
+    await pools.expectNothingLeft(place);
   });
 
   test('is not held up by an output that is longer than a pipe', async () => {
     const place = makeScriptPlace('head -c 1000000 /dev/zero | tr "\\0" "y"; echo; echo last; exit 7');
-    const failed = await run(place, strict);
-    expect(hintsOf(failed.stderr)).toContain(`${says}: last`);
+    const failed = await pools.run(place, strict);
+    expect(pools.hintsOf(failed.stderr)).toContain(`${says}: last`);
   });
 
   test('says that the second run did not end, and ends it', async () => {
     const place = makeScriptPlace('[ -e again ] || { : > again; exit 7; }; echo waiting; exec sleep 1000');
-    const failed = await run(place, strict);
+    const failed = await pools.run(place, strict);
     expect(failed.status).toBe(7);
-    expect(hintsOf(failed.stderr)).toContain('run once more, the program did not end: waiting');
-    await expectNothingLeft(place);
+    expect(pools.hintsOf(failed.stderr)).toContain('run once more, the program did not end: waiting');
+    await pools.expectNothingLeft(place);
   });
 
   test('leaves nothing of the second run when the command is interrupted', async () => {
     const place = makeScriptPlace('[ -e again ] || { : > again; exit 7; }; : > runs-again; exec sleep 1000');
-    const command = startForeground(commandLine(place, strict, []), { cwd: place.dir });
+    const command = pools.startForeground(pools.commandLine(place, strict, []), { cwd: place.dir });
     await waitFor('the second run', () => existsSync(join(place.dir, 'runs-again')));
     process.kill(command.pid, 'SIGTERM');
-    await expectNothingLeft(place);
+    await pools.expectNothingLeft(place);
   });
 
   test.for([
@@ -110,7 +91,7 @@ describe('a start in the background that fails', () => {
     ['has its output on the terminal', ['-n', '--supervise'], fails, 7],
   ] as const)('runs no program again that %s', async ([, options, script, status]) => {
     const place = makeScriptPlace(script);
-    const failed = await run(place, [...strict, ...options]);
+    const failed = await pools.run(place, [...strict, ...options]);
     expect(failed.status).toBe(status);
     expect(failed.stderr).not.toContain('once more');
     expect(runsOf(place)).toHaveLength(1);
@@ -118,7 +99,7 @@ describe('a start in the background that fails', () => {
 
   test('runs nothing again under --no-supervise', async () => {
     const place = makeScriptPlace('exit 7');
-    const failed = await runCommand(oursPath, ['--no-supervise', '-s', place.socket, '--', place.app]);
+    const failed = await runCommand(pools.oursPath, ['--no-supervise', '-s', place.socket, '--', place.app]);
     expect(failed).toMatchObject({ status: 7, stderr: 'spawn-fcgi: child exited with: 7\n' });
     expect(runsOf(place)).toHaveLength(1);
   });
@@ -131,7 +112,7 @@ describe('a program that the dynamic loader refuses', () => {
       const place = await makeLibraryPlace(ctx, []);
       const failed = await startLibrary(place, how);
       expect(failed.status).toBe(127);
-      const [hint, ...others] = hintsOf(failed.stderr);
+      const [hint, ...others] = pools.hintsOf(failed.stderr);
       expect(hint).toMatch(
         /^run once more, the program said: .*libwords\.so: cannot open shared object file/,
       );
@@ -146,16 +127,16 @@ describe('a program that the dynamic loader refuses', () => {
     const place = await makeLibraryPlace(ctx, ['-Wl,--dynamic-linker=/lib/ld-nowhere.so']);
     const failed = await startLibrary(place, how);
     expect(failed.status).toBe(status);
-    expect(hintsOf(failed.stderr)).toEqual([
+    expect(pools.hintsOf(failed.stderr)).toEqual([
       `'${place.app}' is there, but its program interpreter (dynamic loader) /lib/ld-nowhere.so is not`,
     ]);
   });
 });
 
 /** Its program needs a library that is gone. */
-async function makeLibraryPlace(ctx: TestContext, flags: readonly string[]): Promise<Place> {
+async function makeLibraryPlace(ctx: TestContext, flags: readonly string[]): Promise<pools.Place> {
   needCommands(ctx, 'gcc');
-  const place = makePlace();
+  const place = pools.makePlace();
   const library = join(place.dir, 'libwords.so');
   const own = compileC('int words(void);\nint words(void) { return 1; }\n', { flags: ['-shared', '-fPIC'] });
   copyFileSync(own, library);
@@ -168,8 +149,8 @@ async function makeLibraryPlace(ctx: TestContext, flags: readonly string[]): Pro
   return place;
 }
 
-function startLibrary(place: Place, how: string) {
-  return runCommand(oursPath, [
+function startLibrary(place: pools.Place, how: string) {
+  return runCommand(pools.oursPath, [
     '-s',
     place.socket,
     '--state-dir',
@@ -187,10 +168,10 @@ describe('a reload that fails on trial', () => {
 
   test('says with which status and why, to the command, in the log and in the status', async () => {
     const place = makeScriptPlace(releases);
-    const pool = await start(place, quick);
-    const worker = await onlyWorker(pool);
+    const pool = await pools.start(place, quick);
+    const worker = await pools.onlyWorker(pool);
     writeFileSync(join(place.dir, 'bad'), '');
-    const { status, stderr } = await ctl(place.stateDir, ['reload', place.socket]);
+    const { status, stderr } = await pools.ctl(place.stateDir, ['reload', place.socket]);
     expect(status).toBe(1);
     const words = ['Traceback:', 'No module named x'];
     expect(stderr).toMatch(
@@ -199,27 +180,30 @@ describe('a reload that fails on trial', () => {
     expect(stderr).toContain(
       `hint: the program said:\nspawn-fcgictl: hint:   ${words.join('\nspawn-fcgictl: hint:   ')}\n`,
     );
-    expect(events(place, 'reload-finished')).toMatchObject([{ generation: 2, serving: 1, words }]);
-    expect((await statusOf(place)).lastReload).toMatchObject({ result: 'rolled-back', words });
-    const table = await ctl(place.stateDir, ['status', place.socket]);
+    expect(pools.events(place, 'reload-finished')).toMatchObject([{ generation: 2, serving: 1, words }]);
+    expect((await pools.statusOf(place)).lastReload).toMatchObject({ result: 'rolled-back', words });
+    const table = await pools.ctl(place.stateDir, ['status', place.socket]);
     expect(table.stdout).toContain(`\n    ${words.join('\n    ')}\n`);
-    expect(await onlyWorker(pool)).toBe(worker);
-    await endPool(place, pool);
+    expect(await pools.onlyWorker(pool)).toBe(worker);
+    await pools.endPool(place, pool);
   });
 
   test('leaves the words on the terminal of a pool in the foreground', async () => {
     const place = makeScriptPlace(releases);
-    const pool = startStaying(place, [...quick, '--supervise']);
-    await onlyWorker(pool);
-    await waitFor('the pool', async () => (await ctl(place.stateDir, ['ping', place.socket])).status === 0);
+    const pool = pools.startStaying(place, [...quick, '--supervise']);
+    await pools.onlyWorker(pool);
+    await waitFor(
+      'the pool',
+      async () => (await pools.ctl(place.stateDir, ['ping', place.socket])).status === 0,
+    );
     writeFileSync(join(place.dir, 'bad'), '');
-    expect(await ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 1 });
+    expect(await pools.ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 1 });
     await waitFor(
       'the words',
       () => pool.stdout().includes('Traceback:') && pool.stderr().includes('No module'),
     );
-    expect(events(place, 'reload-finished')[0]).not.toHaveProperty('words');
-    await endPool(place, pool);
+    expect(pools.events(place, 'reload-finished')[0]).not.toHaveProperty('words');
+    await pools.endPool(place, pool);
   });
 });
 
@@ -237,17 +221,17 @@ describe('a takeover that fails', () => {
     '%s says why, and leaves the old pool in service',
     async ([, before, options, status, line]) => {
       const place = makeScriptPlace('exec ./serve serve');
-      const pool = await start(place);
-      const worker = await onlyWorker(pool);
+      const pool = await pools.start(place);
+      const worker = await pools.onlyWorker(pool);
       write(place, `${before}\n${fails}`);
-      const failed = await run(place, ['--replace', ...strict, ...options]);
+      const failed = await pools.run(place, ['--replace', ...strict, ...options]);
       expect(failed.status).toBe(status);
-      expect(withoutHints(failed.stderr)).toBe(`spawn-fcgi: ${line}`);
-      if (before === '') expect(hintsOf(failed.stderr)).toContain(`${says}: No module named x`);
+      expect(pools.withoutHints(failed.stderr)).toBe(`spawn-fcgi: ${line}`);
+      if (before === '') expect(pools.hintsOf(failed.stderr)).toContain(`${says}: No module named x`);
       else expect(failed.stderr).toContain('run once more');
-      expect(await onlyWorker(pool)).toBe(worker);
-      await endPool(place, pool);
-      await expectNoProcess(place);
+      expect(await pools.onlyWorker(pool)).toBe(worker);
+      await pools.endPool(place, pool);
+      await pools.expectNoProcess(place);
     },
   );
 });

@@ -1,19 +1,10 @@
 // --log on a descriptor that the caller has open, and the file of --log after a start that failed.
-import { describe, expect, test } from 'vitest';
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { fileLog } from '../../src/sys/log/event-log.ts';
-import {
-  oursPath,
-  printedPids,
-  startForeground,
-  startPool,
-  type ForegroundPool,
-} from '../helpers/pool/command-under-test.ts';
-import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { endPool, makePlace, withoutHints, type Place } from '../helpers/pool/place.ts';
+import { needCommands, needRoot, runCommand, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 const timed = /^\d{4}-\d\d-\d\dT\S+Z spawn-fcgi\[\d+\] app: pool up/m;
 const untimed = /^spawn-fcgi\[\d+\] app: pool up/m;
@@ -26,44 +17,44 @@ describe('--log', () => {
     ['/dev/fd/1', 'stdout'],
     ['/proc/self/fd/2', 'stderr'],
   ] as const)('%s is %s of the caller, in the background and in the foreground', async ([target, stream]) => {
-    const place = makePlace();
+    const place = pools.makePlace();
     for (const options of [[], ['-n']]) {
-      const command = startForeground([...options, ...own(place, target)], { cwd: place.dir });
+      const command = pools.startForeground([...options, ...own(place, target)], { cwd: place.dir });
       const pid = await upOf(command);
       await waitFor('the event', () => untimed.test(command[stream]()));
       expect(untimed.test(command[stream === 'stdout' ? 'stderr' : 'stdout']())).toBe(false);
-      await endPool(place, { pid });
+      await pools.endPool(place, { pid });
       await waitFor('the last event', () => command[stream]().includes('app: stopped\n'));
     }
   });
 
   test.for([[], ['-n']])('a higher number is a descriptor of the caller, with %j', async (options) => {
-    const place = makePlace();
-    const args = ['-c', 'exec "$@" 9>events', 'sh', oursPath, ...options, ...own(place, '/dev/fd/9')];
-    const command = startForeground(args, { command: '/bin/sh', cwd: place.dir });
+    const place = pools.makePlace();
+    const args = ['-c', 'exec "$@" 9>events', 'sh', pools.oursPath, ...options, ...own(place, '/dev/fd/9')];
+    const command = pools.startForeground(args, { command: '/bin/sh', cwd: place.dir });
     const pid = await upOf(command);
     const file = join(place.dir, 'events');
     await waitFor('the event', () => timed.test(readFileSync(file, 'utf8')));
     const links = linksOf(pid);
     expect(links.filter((link) => link === file)).toHaveLength(1);
-    await endPool(place, { pid });
+    await pools.endPool(place, { pid });
   });
 
   test('in the background keeps that one descriptor and no other of the caller', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const script = 'exec "$@" >out 2>err 9>lock';
-    const args = ['-c', script, 'sh', oursPath, ...own(place, '/dev/stdout')];
+    const args = ['-c', script, 'sh', pools.oursPath, ...own(place, '/dev/stdout')];
     const { status } = await runCommand('/bin/sh', args, { cwd: place.dir });
     expect(status).toBe(0);
     const out = readFileSync(join(place.dir, 'out'), 'utf8');
-    const [pid = 0] = printedPids(out);
+    const [pid = 0] = pools.printedPids(out);
     const links = linksOf(pid).filter(
       (link) => link.startsWith(place.dir) && !link.startsWith(place.stateDir),
     );
     expect(links).toContain(join(place.dir, 'out'));
     expect(links).not.toContain(join(place.dir, 'err'));
     expect(links).not.toContain(join(place.dir, 'lock'));
-    await endPool(place, { pid });
+    await pools.endPool(place, { pid });
   });
 
   test.for([
@@ -74,28 +65,30 @@ describe('--log', () => {
     ['9', [], '9</dev/null', 'it is not open for writing'],
     ['9', ['-n'], '9</dev/null', 'it is not open for writing'],
   ] as const)('/dev/fd/%s with %j and %s is refused', async ([number, options, redirection, reason]) => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const target = `/dev/fd/${number}`;
-    const args = ['-c', `exec "$@" ${redirection}`, 'sh', oursPath, ...options, ...own(place, target)];
+    const args = ['-c', `exec "$@" ${redirection}`, 'sh', pools.oursPath, ...options, ...own(place, target)];
     const result = await runCommand('/bin/sh', args, { cwd: place.dir });
     expect(result.status).toBe(255);
-    expect(withoutHints(result.stderr)).toBe(`spawn-fcgi: opening log file '${target}' failed: ${reason}`);
+    expect(pools.withoutHints(result.stderr)).toBe(
+      `spawn-fcgi: opening log file '${target}' failed: ${reason}`,
+    );
     expect(existsSync(place.socket)).toBe(false);
   });
 
   test("no descriptor of Node's own is taken for one of the caller", async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const numbers = Array.from({ length: 40 }, (_unused, index) => index + 3);
     for (const number of numbers) {
       const args = ['-n', ...own(place, `/dev/fd/${number}`)];
-      const { stderr } = await runCommand(oursPath, args, { cwd: place.dir, timeoutMs: 5000 });
+      const { stderr } = await runCommand(pools.oursPath, args, { cwd: place.dir, timeoutMs: 5000 });
       expect(stderr).toMatch(new RegExp(`/dev/fd/${number}' failed: `));
     }
   });
 });
 
 test('events on standard error have a time in a file, and none in a pipe', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const args = [
     '-n',
     '--supervise',
@@ -107,46 +100,46 @@ test('events on standard error have a time in a file, and none in a pipe', async
     place.app,
     'serve',
   ];
-  const piped = startForeground(args, { cwd: place.dir });
+  const piped = pools.startForeground(args, { cwd: place.dir });
   await waitFor('the event', () => untimed.test(piped.stderr()));
-  await endPool(place, piped);
-  const filed = startForeground(['-c', 'exec "$@" 2>err', 'sh', oursPath, ...args], {
+  await pools.endPool(place, piped);
+  const filed = pools.startForeground(['-c', 'exec "$@" 2>err', 'sh', pools.oursPath, ...args], {
     command: '/bin/sh',
     cwd: place.dir,
   });
   await waitFor('the announcement', () => filed.stdout().includes('successfully'));
   await waitFor('the event', () => timed.test(readFileSync(join(place.dir, 'err'), 'utf8')));
-  await endPool(place, filed);
+  await pools.endPool(place, filed);
 });
 
 test('events on a terminal have a time', async (ctx) => {
   needCommands(ctx, 'script');
-  const place = makePlace();
-  const line = `'${oursPath}' -n ${own(place, '-')
+  const place = pools.makePlace();
+  const line = `'${pools.oursPath}' -n ${own(place, '-')
     .map((word) => `'${word}'`)
     .join(' ')}`;
-  const terminal = startForeground(['-qec', line, '/dev/null'], { command: 'script', cwd: place.dir });
+  const terminal = pools.startForeground(['-qec', line, '/dev/null'], { command: 'script', cwd: place.dir });
   await waitFor('the event', () => timed.test(terminal.stdout().replaceAll('\r', '')));
-  const [pid = 0] = printedPids(terminal.stdout().replaceAll('\r', ''));
-  await endPool(place, { pid });
+  const [pid = 0] = pools.printedPids(terminal.stdout().replaceAll('\r', ''));
+  await pools.endPool(place, { pid });
 });
 
 describe('the file of --log, when the start fails,', () => {
-  const fail = async (place: Place, log: string, options: readonly string[] = []): Promise<void> => {
+  const fail = async (place: pools.Place, log: string, options: readonly string[] = []): Promise<void> => {
     const args = [...options, '-s', place.socket, '--state-dir', place.stateDir, '--log', log];
-    const result = await runCommand(oursPath, [...args, '--', '/none/app'], { cwd: place.dir });
+    const result = await runCommand(pools.oursPath, [...args, '--', '/none/app'], { cwd: place.dir });
     expect(result.status).toBe(2);
   };
 
   test.for([[], ['-n']])('is not left behind empty, with %j', async (options) => {
-    const place = makePlace();
+    const place = pools.makePlace();
     await fail(place, place.log, options);
     expect(existsSync(place.log)).toBe(false);
   });
 
   test('is removed also where only root may', async (ctx) => {
     needRoot(ctx);
-    const place = makePlace();
+    const place = pools.makePlace();
     const directory = join(place.dir, 'logs');
     mkdirSync(directory, { mode: 0o755 });
     await fail(place, join(directory, 'app.log'), ['-u', 'nobody', '-g', 'nogroup']);
@@ -154,14 +147,14 @@ describe('the file of --log, when the start fails,', () => {
   });
 
   test('stays if it was there', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     writeFileSync(place.log, '');
     await fail(place, place.log);
     expect(readFileSync(place.log, 'utf8')).toBe('');
   });
 
   test('stays if another pool has it by now, or lines are in it', () => {
-    const { log } = makePlace();
+    const { log } = pools.makePlace();
     const options = { format: 'human', name: 'app', address: log, pid: process.pid } as const;
     const undo: (() => boolean)[] = [];
     const open = (): ReturnType<typeof fileLog> =>
@@ -177,21 +170,21 @@ describe('the file of --log, when the start fails,', () => {
   });
 
   test('beside one that runs is used by both', async () => {
-    const place = makePlace();
-    const pool = await startPool(own(place, place.log), { cwd: place.dir });
+    const place = pools.makePlace();
+    const pool = await pools.startPool(own(place, place.log), { cwd: place.dir });
     await fail({ ...place, socket: `${place.socket}.2` }, place.log);
-    await endPool(place, pool);
+    await pools.endPool(place, pool);
     expect(readFileSync(place.log, 'utf8')).toContain('app: stopped\n');
   });
 });
 
-function own(place: Place, log: string): string[] {
+function own(place: pools.Place, log: string): string[] {
   return ['-s', place.socket, '--state-dir', place.stateDir, '--log', log, '--', place.app, 'serve'];
 }
 
-async function upOf(command: ForegroundPool): Promise<number> {
+async function upOf(command: pools.ForegroundPool): Promise<number> {
   const [pid = 0] = await waitFor('the pool', () => {
-    const pids = printedPids(command.stdout());
+    const pids = pools.printedPids(command.stdout());
     return pids.length > 0 && pids;
   });
   return pid;
@@ -204,13 +197,21 @@ function linksOf(pid: number): string[] {
 test('a new file of --log that cannot be given to the user of -u is refused in one line, and not left', async (ctx) => {
   needRoot(ctx);
   needCommands(ctx, 'setpriv');
-  const place = makePlace();
-  const args = ['--bounding-set=-chown', '--inh-caps=-chown', oursPath, '-u', 'nobody', '-g', 'nogroup'];
+  const place = pools.makePlace();
+  const args = [
+    '--bounding-set=-chown',
+    '--inh-caps=-chown',
+    pools.oursPath,
+    '-u',
+    'nobody',
+    '-g',
+    'nogroup',
+  ];
   const { status, stderr } = await runCommand('setpriv', [...args, ...own(place, place.log)], {
     cwd: place.dir,
   });
   expect(status).toBe(255);
-  expect(withoutHints(stderr)).toBe(
+  expect(pools.withoutHints(stderr)).toBe(
     `spawn-fcgi: opening log file '${place.log}' failed: it cannot be given to uid 65534: Operation not permitted`,
   );
   expect(stderr).toContain('CAP_CHOWN');

@@ -3,13 +3,9 @@
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { readProcess } from '../helpers/machine/processes.ts';
-import { isRoot, needRoot } from '../helpers/machine/requirements.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { startPool } from '../helpers/pool/command-under-test.ts';
-import { ctl } from '../helpers/pool/ctl.ts';
-import { endPool, makePlace, onlyWorker, startStaying, visit, waitForEvents } from '../helpers/pool/place.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import { readProcess, isRoot, needRoot, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 const user = isRoot ? ['-u', 'nobody', '-g', 'nogroup'] : [];
 /** Of some 43 MB that a supervisor has used by then. */
@@ -24,31 +20,31 @@ async function expectRest(pool: { pid: number }): Promise<void> {
 }
 
 test('after the start, a respawn, and questions', async () => {
-  const place = makePlace();
-  const pool = startStaying(place, ['--supervise', ...user]);
-  await waitForEvents(place, 'pool-up');
+  const place = pools.makePlace();
+  const pool = pools.startStaying(place, ['--supervise', ...user]);
+  await pools.waitForEvents(place, 'pool-up');
   await expectRest(pool);
   const restingKb = filePagesKb(pool);
-  const worker = await onlyWorker(pool);
+  const worker = await pools.onlyWorker(pool);
   process.kill(worker, 'SIGKILL');
-  await onlyWorker(pool, [worker]);
-  expect((await ctl(place.stateDir, ['status', place.socket])).status).toBe(0);
+  await pools.onlyWorker(pool, [worker]);
+  expect((await pools.ctl(place.stateDir, ['status', place.socket])).status).toBe(0);
   expect(filePagesKb(pool)).toBeGreaterThan(restingKb);
   await expectRest(pool);
-  await visit({ path: place.socket });
-  await endPool(place, pool);
+  await pools.visit({ path: place.socket });
+  await pools.endPool(place, pool);
 });
 
 test('in a chroot without /proc', async (ctx) => {
   needRoot(ctx);
-  const place = makePlace();
+  const place = pools.makePlace();
   const root = join(place.dir, 'root');
   mkdirSync(root);
   copyFileSync(compileC(fixture('scripted-worker.c'), { static: true }), join(root, 'app'));
   const args = ['-s', '/app.sock', '-c', root, ...user, '--state-dir', place.stateDir, '--', '/app', 'serve'];
-  const pool = await startPool(args, { cwd: place.dir });
+  const pool = await pools.startPool(args, { cwd: place.dir });
   await expectRest(pool);
-  process.kill(await onlyWorker(pool), 'SIGKILL');
-  await waitFor('a successor', () => visit({ path: join(root, 'app.sock') }).then(() => true));
+  process.kill(await pools.onlyWorker(pool), 'SIGKILL');
+  await waitFor('a successor', () => pools.visit({ path: join(root, 'app.sock') }).then(() => true));
   await pool.stop();
 });

@@ -1,61 +1,52 @@
 // A program that is gone after a deploy, and what a pool costs then and when nothing happens.
-import { describe, expect, test } from 'vitest';
 import { readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isAlive } from '../helpers/machine/processes.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import {
-  makePlace,
-  onlyWorker,
-  start,
-  starts,
-  visit,
-  waitForEvents,
-  waitForStarts,
-} from '../helpers/pool/place.ts';
+import { describe, expect, test } from 'vitest';
+import { isAlive, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 test('a pool whose program is missing costs under 1 % CPU, logs path and reason, and recovers', async () => {
-  const place = makePlace();
-  const pool = await start(place, ['--restart-max-delay', '1s']);
-  const worker = await onlyWorker(pool);
+  const place = pools.makePlace();
+  const pool = await pools.start(place, ['--restart-max-delay', '1s']);
+  const worker = await pools.onlyWorker(pool);
   await settle(pool.pid);
   renameSync(place.app, `${place.app}.away`);
   process.kill(worker, 'SIGKILL');
-  const [failure] = await waitForEvents(place, 'exec-failed');
+  const [failure] = await pools.waitForEvents(place, 'exec-failed');
   expect(failure).toMatchObject({ path: place.app, errno: 2, error: 'No such file or directory' });
 
-  await waitForEvents(place, 'exec-failed', 5);
+  await pools.waitForEvents(place, 'exec-failed', 5);
   const before = cost(pool.pid);
-  await waitForEvents(place, 'exec-failed', 8);
+  await pools.waitForEvents(place, 'exec-failed', 8);
   const after = cost(pool.pid);
   expect((after.cpuMs - before.cpuMs) / (after.wallMs - before.wallMs)).toBeLessThan(0.01);
 
   renameSync(`${place.app}.away`, place.app);
-  await onlyWorker(pool);
-  await visit({ path: place.socket });
+  await pools.onlyWorker(pool);
+  await pools.visit({ path: place.socket });
 });
 
 test('a crash loop costs the supervisor under 1 % CPU', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const failing = join(place.dir, 'failing');
   const options = ['--restart-delay', '1s', '--restart-max-delay', '2s'];
-  const pool = await start(place, options, [`when=${failing}`, 'exit=1', 'serve']);
+  const pool = await pools.start(place, options, [`when=${failing}`, 'exit=1', 'serve']);
   await settle(pool.pid);
   writeFileSync(failing, '');
-  process.kill(await onlyWorker(pool), 'SIGKILL');
-  await waitForStarts(place, 2);
+  process.kill(await pools.onlyWorker(pool), 'SIGKILL');
+  await pools.waitForStarts(place, 2);
   const before = cost(pool.pid);
-  await waitForStarts(place, 4);
+  await pools.waitForStarts(place, 4);
   const after = cost(pool.pid);
   expect((after.cpuMs - before.cpuMs) / (after.wallMs - before.wallMs)).toBeLessThan(0.01);
 });
 
 describe('an exec that fails at a restart', () => {
   test('is one line for people, too', async () => {
-    const place = makePlace();
-    const pool = await start(place, ['--log-format', 'human', '--restart-delay', '10ms']);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['--log-format', 'human', '--restart-delay', '10ms']);
     renameSync(place.app, `${place.app}.away`);
-    process.kill(await onlyWorker(pool), 'SIGKILL');
+    process.kill(await pools.onlyWorker(pool), 'SIGKILL');
     const line = await waitFor('the line', () =>
       readFileSync(place.log, 'utf8')
         .split('\n')
@@ -66,31 +57,35 @@ describe('an exec that fails at a restart', () => {
   });
 
   test('is told apart from a program that exits with 127', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const failing = join(place.dir, 'failing');
-    const pool = await start(place, ['--restart-delay', '10ms'], [`when=${failing}`, 'exit=127', 'serve']);
+    const pool = await pools.start(
+      place,
+      ['--restart-delay', '10ms'],
+      [`when=${failing}`, 'exit=127', 'serve'],
+    );
     writeFileSync(failing, '');
-    process.kill(await onlyWorker(pool), 'SIGKILL');
-    const ends = await waitForEvents(place, 'worker-ended', 2);
+    process.kill(await pools.onlyWorker(pool), 'SIGKILL');
+    const ends = await pools.waitForEvents(place, 'worker-ended', 2);
     expect(ends[1]).toMatchObject({ end: { kind: 'exited', status: 127 } });
   });
 
   test('never makes the pool give up', async () => {
-    const place = makePlace();
-    const pool = await start(place, ['--restart-delay', '10ms', '--restart-max-delay', '10ms']);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['--restart-delay', '10ms', '--restart-max-delay', '10ms']);
     renameSync(place.app, `${place.app}.away`);
-    process.kill(await onlyWorker(pool), 'SIGKILL');
-    await waitForEvents(place, 'exec-failed', 50);
+    process.kill(await pools.onlyWorker(pool), 'SIGKILL');
+    await pools.waitForEvents(place, 'exec-failed', 50);
     expect(isAlive(pool.pid)).toBe(true);
     renameSync(`${place.app}.away`, place.app);
-    await waitForStarts(place, 2);
-    expect(starts(place)).toHaveLength(2);
+    await pools.waitForStarts(place, 2);
+    expect(pools.starts(place)).toHaveLength(2);
   });
 });
 
 test('an idle pool never wakes up', async () => {
-  const place = makePlace();
-  const pool = await start(place, ['-F', '4']);
+  const place = pools.makePlace();
+  const pool = await pools.start(place, ['-F', '4']);
   await settle(pool.pid);
   const before = wakeUps(pool.pid);
   const fromMs = performance.now();

@@ -1,28 +1,13 @@
 // Calls that the kernel would answer only when somebody else wishes: a full queue, a lease, a guard that was stopped.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { acceptQueue } from '../../src/sys/socket-state/accept-queue.ts';
 import { connectAhead, connectIfRoom } from '../../src/sys/connection/private-socket.ts';
-import { libc } from '../../src/sys/libc/libc.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { compileC } from '../helpers/build/compile-c.ts';
-import { listenSomewhere, type Listening } from '../helpers/sys/lone-worker.ts';
-import { childrenOf } from '../helpers/machine/processes.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import {
-  expectNothingLeft,
-  makePlace,
-  run,
-  startStaying,
-  waitForEvents,
-  withoutHints,
-} from '../helpers/pool/place.ts';
+import { compileC } from '../helpers/build/index.ts';
+import { atEnd, childrenOf, runCommand, makeTempDir, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import { acceptQueue, libc, listenSomewhere, type Listening } from '../helpers/sys/index.ts';
 
 test('a Unix socket whose queue is full has no room, and room for the probe that is ahead of clients', async () => {
   const socket = await fullSocket('unix');
@@ -44,16 +29,16 @@ test('a connection to a TCP port whose queue is full is on its way, and nobody w
 test.for([['-P'], ['--worker-pid-file'], ['--log']])(
   'a file for %s that somebody has a lease on is refused, and not waited for',
   async ([option = '']) => {
-    const place = makePlace();
-    const leased = join(makeTempDir(), 'leased');
+    const place = pools.makePlace();
+    const leased = `${makeTempDir()}/leased`;
     await holdLease(leased);
     // The kernel lets an open wait for 45 s (/proc/sys/fs/lease-break-time).
-    const result = await run(place, [option, leased], undefined, { timeoutMs: 30_000 });
+    const result = await pools.run(place, [option, leased], undefined, { timeoutMs: 30_000 });
     expect(result).toMatchObject({ status: 255, stdout: '' });
     expect(result.stderr).toMatch(/^spawn-fcgi: opening (?:PID-file|log file) '.*leased' failed: Resource/);
     expect(result.stderr).toMatch(/^spawn-fcgi: hint: another process has a lease on '.*leased'/m);
     expect(statSync(leased).size).toBe(0);
-    await expectNothingLeft(place);
+    await pools.expectNothingLeft(place);
   },
 );
 
@@ -62,23 +47,23 @@ test.for([
   ['--worker-pid-file', "PID-file exists and isn't regular file: '%'"],
   ['--log', "opening log file '%' failed: No such device or address"],
 ])('a FIFO for %s that nobody reads is refused, and not waited for', async ([option = '', message = '']) => {
-  const place = makePlace();
-  const path = join(makeTempDir(), 'fifo');
+  const place = pools.makePlace();
+  const path = `${makeTempDir()}/fifo`;
   expect(await runCommand('mkfifo', [path])).toMatchObject({ status: 0 });
-  const result = await run(place, [option, path]);
+  const result = await pools.run(place, [option, path]);
   expect(result).toMatchObject({ status: 255, stdout: '', timedOut: false });
-  expect(withoutHints(result.stderr)).toBe(`spawn-fcgi: ${message.replace('%', path)}`);
-  await expectNothingLeft(place);
+  expect(pools.withoutHints(result.stderr)).toBe(`spawn-fcgi: ${message.replace('%', path)}`);
+  await pools.expectNothingLeft(place);
 });
 
 test('a probe among clients who fill a queue of one, which nobody accepts from, ends at --ready-timeout', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const isOver = knock(place.socket);
-  const result = await run(place, ['-b', '1', '--ready', 'probe', '--ready-timeout', '1s'], ['hang']);
+  const result = await pools.run(place, ['-b', '1', '--ready', 'probe', '--ready-timeout', '1s'], ['hang']);
   expect(isOver()).toBeGreaterThan(0);
   expect(result).toMatchObject({ status: 75, stdout: '', timedOut: false });
-  expect(withoutHints(result.stderr)).toMatch(/was not ready within --ready-timeout$/);
-  await expectNothingLeft(place);
+  expect(pools.withoutHints(result.stderr)).toMatch(/was not ready within --ready-timeout$/);
+  await pools.expectNothingLeft(place);
 });
 
 /** Connects again and again, and lets nobody go; says in the end how many came in. */
@@ -100,14 +85,14 @@ function knock(path: string): () => number {
 }
 
 test('a stop ends although somebody has stopped its guard', async () => {
-  const place = makePlace();
-  const pool = startStaying(place, ['--supervise'], ['slow-end=1000', 'serve']);
-  await waitForEvents(place, 'pool-up');
+  const place = pools.makePlace();
+  const pool = pools.startStaying(place, ['--supervise'], ['slow-end=1000', 'serve']);
+  await pools.waitForEvents(place, 'pool-up');
   process.kill(pool.pid, 'SIGTERM');
   const guard = await waitFor('the guard', () => childrenOf(pool.pid).find(isGuard));
   process.kill(guard, 'SIGSTOP');
   expect(await pool.ended).toMatchObject({ status: 0 });
-  await expectNothingLeft(place);
+  await pools.expectNothingLeft(place);
 });
 
 function isGuard(pid: number): boolean {
@@ -133,12 +118,13 @@ async function fullSocket(kind: 'unix' | 'tcp'): Promise<Listening> {
 /** Makes the file, and keeps a write lease on it that is not given up. */
 async function holdLease(path: string): Promise<void> {
   const holder = spawn(compileC(leaseHolder), [path], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = once(holder, 'exit');
+  const ended = new Promise((resolve) => holder.once('exit', resolve));
+  const said = new Promise<Buffer>((resolve) => holder.stdout.once('data', resolve));
   atEnd(async () => {
     holder.kill('SIGKILL');
     await ended;
   });
-  expect(String(await once(holder.stdout, 'data'))).toBe('leased\n');
+  expect(String(await said)).toBe('leased\n');
 }
 
 const leaseHolder = `

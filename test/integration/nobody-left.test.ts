@@ -3,32 +3,18 @@ import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { allStats, isAlive, readOpenFiles, signalProcess } from '../helpers/machine/processes.ts';
-import { needRoot } from '../helpers/machine/requirements.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { oursPath, startPool, type Pool } from '../helpers/pool/command-under-test.ts';
-import { ctl } from '../helpers/pool/ctl.ts';
-import { killSupervisor } from '../helpers/pool/echo-pool.ts';
-import {
-  events,
-  expectNoProcess,
-  expectNothingLeft,
-  makePlace,
-  poolFile,
-  waitForPids,
-  type Place,
-} from '../helpers/pool/place.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import * as machine from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 const program = compileC(fixture('leaving-worker.c'));
 
 async function startLeaving(
-  place: Place,
+  place: pools.Place,
   options: readonly string[],
   actions: readonly string[],
-  { command = oursPath, front = [] }: { command?: string; front?: readonly string[] } = {},
-): Promise<Pool> {
+  { command = pools.oursPath, front = [] }: { command?: string; front?: readonly string[] } = {},
+): Promise<pools.Pool> {
   // A name of its own (a place's is unique): who forks and ends all the time can be ended by nothing else.
   const app = join(place.dir, basename(place.dir).slice(-15));
   copyFileSync(program, app);
@@ -36,19 +22,19 @@ async function startLeaving(
   writeFileSync(pids, '');
   chmodSync(pids, 0o666);
   const own = ['--state-dir', place.stateDir, '--log', place.log, '--log-format', 'json'];
-  atEnd(() => killRunaways(place, app));
+  machine.atEnd(() => killRunaways(place, app));
   const all = ['-s', place.socket, ...own, ...options, '--', app, `pids=${pids}`, ...actions];
-  return startPool([...front, ...all], { cwd: place.dir, command });
+  return pools.startPool([...front, ...all], { cwd: place.dir, command });
 }
 
 /** One look may miss them. */
-async function killRunaways(place: Place, app: string): Promise<void> {
+async function killRunaways(place: pools.Place, app: string): Promise<void> {
   const isOver = (): boolean => {
-    const left = allStats().filter(({ comm, state }) => comm === basename(app) && state !== 'Z');
-    for (const { pid, startTime } of left) signalProcess(pid, startTime, 'SIGKILL');
+    const left = machine.allStats().filter(({ comm, state }) => comm === basename(app) && state !== 'Z');
+    for (const { pid, startTime } of left) machine.signalProcess(pid, startTime, 'SIGKILL');
     return !hasListener(place.socket) && left.length === 0;
   };
-  await waitFor('the end of runaways', isOver);
+  await machine.waitFor('the end of runaways', isOver);
 }
 
 /** By the kernel's list, whoever has it: a look at processes may miss the one. */
@@ -56,81 +42,83 @@ function hasListener(path: string): boolean {
   return readFileSync('/proc/net/unix', 'utf8').includes(path);
 }
 
-async function endOf({ pid }: Pool): Promise<void> {
+async function endOf({ pid }: pools.Pool): Promise<void> {
   process.kill(pid, 'SIGTERM');
-  await waitFor('the end of the supervisor', () => !isAlive(pid), { timeoutMs: 20_000 });
+  await machine.waitFor('the end of the supervisor', () => !machine.isAlive(pid), { timeoutMs: 20_000 });
 }
 
 describe.for(['0', '300', '2000'])('a child that forks and ends every %s us, in ever new groups', (pause) => {
   test.for(['', 'nobody'])('is gone when the pool is said to be stopped (-u "%s")', async (user, ctx) => {
-    if (user !== '') needRoot(ctx);
-    const place = makePlace();
+    if (user !== '') machine.needRoot(ctx);
+    const place = pools.makePlace();
     const options = [...(user === '' ? [] : ['-u', user]), '--stop-timeout', '500ms'];
     const pool = await startLeaving(place, options, [`runaway=${pause}`]);
-    await waitForPids(join(place.dir, 'pids'));
+    await pools.waitForPids(join(place.dir, 'pids'));
     await endOf(pool);
     expect(hasListener(place.socket)).toBe(false);
-    expect(events(place).at(-1)?.event).toBe('stopped');
-    await expectNoProcess(place);
+    expect(pools.events(place).at(-1)?.event).toBe('stopped');
+    await pools.expectNoProcess(place);
   });
 });
 
 test('a child that has left its worker, and forks and ends for ever, is gone when the pool is said to be stopped', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const pool = await startLeaving(place, ['--stop-timeout', '500ms'], ['own-session', 'runaway=300']);
-  await waitForPids(join(place.dir, 'pids'));
+  await pools.waitForPids(join(place.dir, 'pids'));
   await endOf(pool);
   expect(hasListener(place.socket)).toBe(false);
-  await expectNothingLeft(place);
+  await pools.expectNothingLeft(place);
 });
 
 test('a child that forks and ends for ever is ended when its worker was killed, too', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const pool = await startLeaving(place, ['--stop-timeout', '200ms', '--min-uptime', '1ms'], ['runaway=300']);
-  await waitForPids(join(place.dir, 'pids'));
-  const [worker] = await waitFor('the worker', () => {
-    const leaders = allStats().filter(({ parent, pid, session }) => parent === pool.pid && session === pid);
+  await pools.waitForPids(join(place.dir, 'pids'));
+  const [worker] = await machine.waitFor('the worker', () => {
+    const leaders = machine
+      .allStats()
+      .filter(({ parent, pid, session }) => parent === pool.pid && session === pid);
     return leaders.length > 0 && leaders;
   });
   process.kill(worker?.pid ?? 0, 'SIGKILL');
   const sessionOf = (): number[] =>
-    allStats().flatMap(({ session, pid }) => (session === worker?.pid ? [pid] : []));
-  await waitFor('KILL of what it left', () => events(place, 'killed').length > 0);
-  await waitFor('the end of its session', () => sessionOf().length === 0);
+    machine.allStats().flatMap(({ session, pid }) => (session === worker?.pid ? [pid] : []));
+  await machine.waitFor('KILL of what it left', () => pools.events(place, 'killed').length > 0);
+  await machine.waitFor('the end of its session', () => sessionOf().length === 0);
   await endOf(pool);
-  await expectNothingLeft(place);
+  await pools.expectNothingLeft(place);
 });
 
 test('a child that forks and ends for ever is gone when the pool of a killed supervisor is said to be stopped', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const pool = await startLeaving(place, ['--stop-timeout', '500ms'], ['runaway=1000']);
-  await waitForPids(join(place.dir, 'pids'));
-  await killSupervisor(pool);
-  const stopped = await ctl(place.stateDir, ['stop', place.socket]);
+  await pools.waitForPids(join(place.dir, 'pids'));
+  await pools.killSupervisor(pool);
+  const stopped = await pools.ctl(place.stateDir, ['stop', place.socket]);
   expect({ ...stopped, hasListener: hasListener(place.socket) }).toMatchObject({
     status: 0,
     hasListener: false,
   });
-  await expectNothingLeft(place);
+  await pools.expectNothingLeft(place);
 });
 
 test('a supervisor without a free descriptor finds children of workers all the same', async () => {
-  const place = makePlace();
-  const limited = { command: 'sh', front: ['-c', 'ulimit -n 64; exec "$@"', 'sh', oursPath] };
+  const place = pools.makePlace();
+  const limited = { command: 'sh', front: ['-c', 'ulimit -n 64; exec "$@"', 'sh', pools.oursPath] };
   const pool = await startLeaving(place, ['--stop-timeout', '300ms'], ['ignore-term', 'group'], limited);
-  const [child = 0] = await waitForPids(join(place.dir, 'pids'));
+  const [child = 0] = await pools.waitForPids(join(place.dir, 'pids'));
   const clients = connectUntilFull(place);
-  await waitFor('the last descriptor', () => readOpenFiles(pool.pid).length >= 63);
+  await machine.waitFor('the last descriptor', () => machine.readOpenFiles(pool.pid).length >= 63);
   await endOf(pool);
-  expect(isAlive(child)).toBe(false);
+  expect(machine.isAlive(child)).toBe(false);
   for (const client of clients) client.destroy();
-  await expectNothingLeft(place);
+  await pools.expectNothingLeft(place);
 });
 
 /** Control connections, more than there are descriptors for. */
-function connectUntilFull(place: Place): Socket[] {
-  const control = poolFile(place, '.ctl');
+function connectUntilFull(place: pools.Place): Socket[] {
+  const control = pools.poolFile(place, '.ctl');
   const clients = Array.from({ length: 70 }, () => connect(control).on('error', () => undefined));
-  atEnd(() => clients.forEach((client) => client.destroy()));
+  machine.atEnd(() => clients.forEach((client) => client.destroy()));
   return clients;
 }

@@ -3,17 +3,11 @@ import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { NotifySocket, type Notification } from '../../src/sys/connection/notify-socket.ts';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { NOBODY } from '../helpers/machine/users.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { asUser } from '../helpers/sys/as-user.ts';
-import { listenSomewhere, openProc, startWorker, stateOf, waitForExit } from '../helpers/sys/lone-worker.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import * as machine from '../helpers/machine/index.ts';
+import * as sys from '../helpers/sys/index.ts';
 
-const proc = openProc();
+const proc = sys.openProc();
 const program = compileC(fixture('notify-sender.c'), { static: true });
 
 test('a worker is named by the kernel, and READY=1 is found in any line', async () => {
@@ -34,7 +28,7 @@ test('a child of the worker speaks for its session', async () => {
 
 test('a sender that has gone has no session any more', async () => {
   const { notify, worker } = await startSender(['send=READY=1', 'exit']);
-  await waitForExit(worker);
+  await sys.waitForExit(worker);
   expect(notify.receive()).toEqual([{ pid: worker, session: undefined, ready: true }]);
 });
 
@@ -57,42 +51,42 @@ test('descriptors that come along do not stay open', async () => {
 });
 
 test('a worker of another user in a chroot reaches it', async (ctx) => {
-  needRoot(ctx);
-  needCommands(ctx, 'chroot');
-  const root = makeTempDir();
+  machine.needRoot(ctx);
+  machine.needCommands(ctx, 'chroot');
+  const root = machine.makeTempDir();
   mkdirSync(join(root, 'bin'));
   const notify = openNotify();
-  const socket = await listenSomewhere('unix');
+  const socket = await sys.listenSomewhere('unix');
   const copy = [
     '/bin/sh',
     '-c',
     'cp "$1" "$2" && exec chroot --userspec=65534:65534 "$3" /bin/sender send=READY=1',
   ];
   const argv = [...copy, 'sh', program, join(root, 'bin/sender'), root];
-  const worker = startWorker(socket, argv, { env: { NOTIFY_SOCKET: notify.address } });
+  const worker = sys.startWorker(socket, argv, { env: { NOTIFY_SOCKET: notify.address } });
   expect(await receive(notify, 1)).toEqual([{ pid: worker, session: worker, ready: true }]);
 });
 
 test('a supervisor without privileges receives', async (ctx) => {
-  needRoot(ctx);
-  needCommands(ctx, 'systemd-notify');
+  machine.needRoot(ctx);
+  machine.needCommands(ctx, 'systemd-notify');
   const notify = openNotify();
-  const socket = await listenSomewhere('unix');
-  const worker = asUser(NOBODY, () =>
-    startWorker(socket, ['/bin/sh', '-c', 'exec systemd-notify --ready'], {
+  const socket = await sys.listenSomewhere('unix');
+  const worker = sys.asUser(machine.NOBODY, () =>
+    sys.startWorker(socket, ['/bin/sh', '-c', 'exec systemd-notify --ready'], {
       env: { NOTIFY_SOCKET: notify.address },
     }),
   );
-  const found = await waitFor('READY=1', () =>
-    asUser(NOBODY, () => notify.receive()).find(({ ready }) => ready),
+  const found = await machine.waitFor('READY=1', () =>
+    sys.asUser(machine.NOBODY, () => notify.receive()).find(({ ready }) => ready),
   );
   // It waits for its barrier until the next message is taken: its session is known.
   expect(found.session).toBe(worker);
-  expect((await waitForExit(worker)).status).toBe(0);
+  expect((await sys.waitForExit(worker)).status).toBe(0);
 });
 
 test('once muted, a worker sends for ever without waiting, and nothing is kept', async () => {
-  const report = join(makeTempDir(), 'report');
+  const report = join(machine.makeTempDir(), 'report');
   const notify = openNotify();
   notify.mute();
   await startSender(['repeat=20000', `report=${report}`], notify);
@@ -105,11 +99,11 @@ test('once muted, a worker sends for ever without waiting, and nothing is kept',
 });
 
 test('a worker that waits for room goes on when the socket is muted', async () => {
-  const report = join(makeTempDir(), 'report');
+  const report = join(machine.makeTempDir(), 'report');
   const notify = openNotify();
   const { worker } = await startSender(['send=READY=1', 'repeat=20000', `report=${report}`], notify);
   const sendmsg = process.arch === 'arm64' ? '211 ' : '46 ';
-  await waitFor(
+  await machine.waitFor(
     'a full queue',
     () => (proc.readText(`${worker}/syscall`) ?? '').startsWith(sendmsg) && isBlocked(worker),
   );
@@ -123,11 +117,11 @@ test('a worker that waits for room goes on when the socket is muted', async () =
 });
 
 test('systemd-notify is satisfied by a muted socket', async (ctx) => {
-  needCommands(ctx, 'systemd-notify');
+  machine.needCommands(ctx, 'systemd-notify');
   const notify = openNotify();
   notify.mute();
   const env = { ...process.env, NOTIFY_SOCKET: notify.address };
-  const { status, stderr } = await runCommand('systemd-notify', ['--status=working'], {
+  const { status, stderr } = await machine.runCommand('systemd-notify', ['--status=working'], {
     env,
     timeoutMs: 4000,
   });
@@ -136,7 +130,7 @@ test('systemd-notify is satisfied by a muted socket', async (ctx) => {
 
 test('a flood of messages does not hold the receiver', async () => {
   const { notify } = await startSender(['repeat=1000000000']);
-  await waitFor('the flood', () => notify.receive().length > 0);
+  await machine.waitFor('the flood', () => notify.receive().length > 0);
   for (let count = 0; count < 5; count += 1) expect(notify.receive().length).toBeLessThanOrEqual(1000);
   notify.mute();
   // One message may have been on its way, however late it arrives.
@@ -149,19 +143,19 @@ const never: Notification = { pid: 0, session: undefined, ready: false };
 function openNotify(): NotifySocket {
   const notify = new NotifySocket(proc);
   expect(notify.address).toMatch(/^@[0-9a-f]{5}$/);
-  atEnd(() => notify.close());
+  machine.atEnd(() => notify.close());
   return notify;
 }
 
 async function startSender(actions: readonly string[], notify = openNotify()) {
-  const socket = await listenSomewhere('unix');
-  const worker = startWorker(socket, [program, ...actions], { env: { NOTIFY_SOCKET: notify.address } });
+  const socket = await sys.listenSomewhere('unix');
+  const worker = sys.startWorker(socket, [program, ...actions], { env: { NOTIFY_SOCKET: notify.address } });
   return { notify, worker };
 }
 
 async function receive(notify: NotifySocket, count: number): Promise<Notification[]> {
   const all: Notification[] = [];
-  await waitFor(`${count} messages`, () => {
+  await machine.waitFor(`${count} messages`, () => {
     all.push(...notify.receive());
     return all.length >= count;
   });
@@ -170,12 +164,12 @@ async function receive(notify: NotifySocket, count: number): Promise<Notificatio
 
 /** What the sender has written when all was sent. */
 function reported(file: string): Promise<string> {
-  return waitFor('the report', () => existsSync(file) && (readFileSync(file, 'utf8') || false));
+  return machine.waitFor('the report', () => existsSync(file) && (readFileSync(file, 'utf8') || false));
 }
 
 /** Asleep in the same call, twice in a row with nothing done in between. */
 function isBlocked(worker: number): boolean {
   const switches = (): string | undefined =>
     proc.readText(`${worker}/status`)?.split('\nvoluntary_ctxt_switches')[1];
-  return stateOf(worker) === 'S' && switches() === switches();
+  return sys.stateOf(worker) === 'S' && switches() === switches();
 }

@@ -1,27 +1,9 @@
 // One pool an address: starts at the same time, on top of each other, and one right after the other's end.
-import { describe, expect, test } from 'vitest';
 import { mkdirSync, readFileSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { familyOf, oursPath, printedPids, type Pool } from '../helpers/pool/command-under-test.ts';
-import { freePort } from '../helpers/machine/free-port.ts';
-import { isAlive, signalProcess } from '../helpers/machine/processes.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { readPoolState } from '../helpers/pool/echo-pool.ts';
-import {
-  endPool,
-  expectNothingLeft,
-  fullPool,
-  hintsOf,
-  makePlace,
-  onlyWorker,
-  run,
-  start,
-  visit,
-  waitForEvents,
-  withoutHints,
-  type Place,
-} from '../helpers/pool/place.ts';
+import { describe, expect, test } from 'vitest';
+import { freePort, isAlive, signalProcess, runCommand, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 interface Address {
   options: string[];
@@ -31,7 +13,7 @@ interface Address {
 
 const transports = ['TCP', 'a Unix socket'] as const;
 
-async function addressOf(place: Place, transport: (typeof transports)[number]): Promise<Address> {
+async function addressOf(place: pools.Place, transport: (typeof transports)[number]): Promise<Address> {
   if (transport === 'TCP') {
     const port = await freePort();
     const options = ['-a', '127.0.0.1', '-p', String(port)];
@@ -51,33 +33,33 @@ async function addressOf(place: Place, transport: (typeof transports)[number]): 
 
 describe.for(transports)('on %s', (transport) => {
   test('of 20 starts at the same time one wins, and nothing of it is touched by the others', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const { options: address, target, inUse } = await addressOf(place, transport);
     const results = await Promise.all(
-      Array.from({ length: 20 }, () => run(place, ['-P', place.pidFile], ['serve'], { address })),
+      Array.from({ length: 20 }, () => pools.run(place, ['-P', place.pidFile], ['serve'], { address })),
     );
     const [winner, ...more] = results.filter(({ status }) => status === 0);
     expect(more).toEqual([]);
     const losers = results.filter((result) => result !== winner);
     for (const { status, stdout } of losers) expect({ status, stdout }).toEqual({ status: 255, stdout: '' });
-    for (const { stderr } of losers) expect(withoutHints(stderr)).toBe(inUse);
-    const [pid = 0] = printedPids(winner?.stdout ?? '');
-    await onlyWorker({ pid });
+    for (const { stderr } of losers) expect(pools.withoutHints(stderr)).toBe(inUse);
+    const [pid = 0] = pools.printedPids(winner?.stdout ?? '');
+    await pools.onlyWorker({ pid });
     expect(readFileSync(place.pidFile, 'utf8')).toBe(String(pid));
-    expect(readPoolState(place)).toMatchObject({ pid, phase: 'serving' });
-    await visit(target);
-    await endPool(place, { pid });
-    await expectNothingLeft(place);
+    expect(pools.readPoolState(place)).toMatchObject({ pid, phase: 'serving' });
+    await pools.visit(target);
+    await pools.endPool(place, { pid });
+    await pools.expectNothingLeft(place);
   });
 
   test('a second start on a running pool is refused and says how to stop that', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const { options: address, target, inUse } = await addressOf(place, transport);
-    const pool = await start(place, ['-P', place.pidFile, '--name', 'first'], ['serve'], { address });
-    const second = await run(place, ['-P', join(place.dir, 'second.pid')], ['serve'], { address });
+    const pool = await pools.start(place, ['-P', place.pidFile, '--name', 'first'], ['serve'], { address });
+    const second = await pools.run(place, ['-P', join(place.dir, 'second.pid')], ['serve'], { address });
     expect(second).toMatchObject({ status: 255, stdout: '' });
-    expect(withoutHints(second.stderr)).toBe(inUse);
-    const hint = hintsOf(second.stderr).join('\n');
+    expect(pools.withoutHints(second.stderr)).toBe(inUse);
+    const hint = pools.hintsOf(second.stderr).join('\n');
     expect(hint).toContain("'first'");
     expect(hint).toContain(String(pool.pid));
     expect(hint).toContain(`kill $(cat ${place.pidFile})`);
@@ -85,11 +67,11 @@ describe.for(transports)('on %s', (transport) => {
   });
 
   test('a second start without a PID file to name says kill PID', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const { options: address } = await addressOf(place, transport);
-    const pool = await start(place, [], ['serve'], { address });
-    const second = await run(place, [], ['serve'], { address });
-    expect(hintsOf(second.stderr).join('\n')).toContain(`kill ${pool.pid}`);
+    const pool = await pools.start(place, [], ['serve'], { address });
+    const second = await pools.run(place, [], ['serve'], { address });
+    expect(pools.hintsOf(second.stderr).join('\n')).toContain(`kill ${pool.pid}`);
   });
 
   test.for([
@@ -98,17 +80,17 @@ describe.for(transports)('on %s', (transport) => {
   ] as const)(
     'stop and start without a pause works, five times, with a worker that ends %s',
     async ([, actions]) => {
-      const place = makePlace();
+      const place = pools.makePlace();
       const { options: address, target } = await addressOf(place, transport);
-      let pool = await start(place, ['-P', place.pidFile, '-F', '2'], actions, { address });
+      let pool = await pools.start(place, ['-P', place.pidFile, '-F', '2'], actions, { address });
       for (let round = 0; round < 5; round += 1) {
         process.kill(Number(readFileSync(place.pidFile, 'utf8')), 'SIGTERM');
-        const next = await start(place, ['-P', place.pidFile, '-F', '2'], actions, { address });
+        const next = await pools.start(place, ['-P', place.pidFile, '-F', '2'], actions, { address });
         expect(next.pid).not.toBe(pool.pid);
         pool = next;
         expect(readFileSync(place.pidFile, 'utf8')).toBe(String(pool.pid));
-        await fullPool(pool, 2);
-        await visit(target);
+        await pools.fullPool(pool, 2);
+        await pools.visit(target);
       }
     },
   );
@@ -116,83 +98,83 @@ describe.for(transports)('on %s', (transport) => {
   test.for(['SIGTERM', 'SIGKILL'] as const)(
     '%s to the supervisor and all workers, and the same start works at once',
     async (signal) => {
-      const place = makePlace();
+      const place = pools.makePlace();
       const { options: address, target } = await addressOf(place, transport);
       const options = ['-P', place.pidFile, '-F', '4'];
-      const first = await start(place, options, ['serve'], { address });
-      await fullPool(first, 4);
-      for (const { pid, startTime } of familyOf(first.pid).sort((a, b) => a.pid - b.pid)) {
+      const first = await pools.start(place, options, ['serve'], { address });
+      await pools.fullPool(first, 4);
+      for (const { pid, startTime } of pools.familyOf(first.pid).sort((a, b) => a.pid - b.pid)) {
         signalProcess(pid, startTime, signal);
       }
-      const second = await start(place, options, ['serve'], { address });
-      await fullPool(second, 4);
-      await visit(target);
+      const second = await pools.start(place, options, ['serve'], { address });
+      await pools.fullPool(second, 4);
+      await pools.visit(target);
       expect(readFileSync(place.pidFile, 'utf8')).toBe(String(second.pid));
     },
   );
 
   test('workers whose supervisor was killed keep serving; only a start that supervises takes over from them', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const { options: address, target, inUse } = await addressOf(place, transport);
-    const pool = await start(place, ['-P', place.pidFile, '-F', '2'], ['serve'], { address });
-    const workers = await fullPool(pool, 2);
+    const pool = await pools.start(place, ['-P', place.pidFile, '-F', '2'], ['serve'], { address });
+    const workers = await pools.fullPool(pool, 2);
     process.kill(pool.pid, 'SIGKILL');
     await waitFor('the end of the supervisor', () => !isAlive(pool.pid));
-    await visit(target);
+    await pools.visit(target);
     for (const model of ['--no-supervise', '-n']) {
-      const refused = await runCommand(oursPath, [...address, model, '--', place.app, 'serve'], {
+      const refused = await runCommand(pools.oursPath, [...address, model, '--', place.app, 'serve'], {
         cwd: place.dir,
       });
       expect(refused.status).toBe(255);
-      expect(withoutHints(refused.stderr)).toBe(inUse);
+      expect(pools.withoutHints(refused.stderr)).toBe(inUse);
     }
-    await visit(target);
-    const next = await start(place, ['-P', place.pidFile], ['serve'], { address });
+    await pools.visit(target);
+    const next = await pools.start(place, ['-P', place.pidFile], ['serve'], { address });
     await waitFor('the end of the old workers', () => !workers.some((worker) => isAlive(worker)));
-    await onlyWorker(next);
+    await pools.onlyWorker(next);
     expect(readFileSync(place.pidFile, 'utf8')).toBe(String(next.pid));
-    await visit(target);
-    await endPool(place, next);
+    await pools.visit(target);
+    await pools.endPool(place, next);
   });
 });
 
 test('a second start by another spelling of the path is refused', async () => {
-  const place = makePlace();
-  const pool = await start(place, ['-P', place.pidFile]);
+  const place = pools.makePlace();
+  const pool = await pools.start(place, ['-P', place.pidFile]);
   const link = join(place.dir, 'link');
   symlinkSync(place.runDir, link);
   for (const socket of ['run/app.sock', './run/../run//app.sock', join(link, 'app.sock')]) {
-    const second = await run({ ...place, socket });
+    const second = await pools.run({ ...place, socket });
     expect(second.status).toBe(255);
-    expect(withoutHints(second.stderr)).toBe("spawn-fcgi: socket is already in use, can't spawn");
-    expect(hintsOf(second.stderr).join('\n')).toContain(String(pool.pid));
+    expect(pools.withoutHints(second.stderr)).toBe("spawn-fcgi: socket is already in use, can't spawn");
+    expect(pools.hintsOf(second.stderr).join('\n')).toContain(String(pool.pid));
   }
   await expectUntouched(place, pool, { path: place.socket });
 });
 
 test('a pool that stops and needs longer than the patience of a start is waited for all the same', async () => {
-  const place = makePlace();
-  const first = await start(place, ['--stop-timeout', '30s'], ['slow-end=2500', 'serve']);
+  const place = pools.makePlace();
+  const first = await pools.start(place, ['--stop-timeout', '30s'], ['slow-end=2500', 'serve']);
   process.kill(first.pid, 'SIGTERM');
-  await waitForEvents(place, 'stopping');
-  const second = await start(place);
+  await pools.waitForEvents(place, 'stopping');
+  const second = await pools.start(place);
   await waitFor('the end of the first', () => !isAlive(first.pid));
-  await onlyWorker(second);
+  await pools.onlyWorker(second);
 });
 
 test('two pools on different addresses do not disturb each other', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const other = { ...place, socket: join(place.runDir, 'other.sock') };
-  const [first, second] = await Promise.all([start(place), start(other)]);
+  const [first, second] = await Promise.all([pools.start(place), pools.start(other)]);
   process.kill(first.pid, 'SIGTERM');
   await waitFor('the end of the first', () => !isAlive(first.pid));
-  await visit({ path: other.socket });
+  await pools.visit({ path: other.socket });
   expect(isAlive(second.pid)).toBe(true);
 });
 
 test('the lock is held by the supervisor alone', async () => {
-  const place = makePlace();
-  const pool = await start(place);
+  const place = pools.makePlace();
+  const pool = await pools.start(place);
   const lock = stateFiles(place).find((name) => name.endsWith('.lock')) ?? '';
   const taken = await runCommand('flock', ['--nonblock', lock, 'true']);
   expect(taken.status).toBe(1);
@@ -204,24 +186,28 @@ test('the lock is held by the supervisor alone', async () => {
 });
 
 test('the same address given to --no-supervise is refused while a pool runs', async () => {
-  const place = makePlace();
-  await start(place);
+  const place = pools.makePlace();
+  await pools.start(place);
   const args = ['--no-supervise', '-s', place.socket, '--', place.app, 'serve'];
-  const result = await runCommand(oursPath, args, { cwd: place.dir });
+  const result = await runCommand(pools.oursPath, args, { cwd: place.dir });
   expect(result.status).toBe(255);
-  expect(withoutHints(result.stderr)).toBe("spawn-fcgi: socket is already in use, can't spawn");
+  expect(pools.withoutHints(result.stderr)).toBe("spawn-fcgi: socket is already in use, can't spawn");
 });
 
 /** The second start changed nothing: socket file, PID file, state, and the pool answers. */
-async function expectUntouched(place: Place, pool: Pool, target: Address['target']): Promise<void> {
+async function expectUntouched(
+  place: pools.Place,
+  pool: pools.Pool,
+  target: Address['target'],
+): Promise<void> {
   expect(readFileSync(place.pidFile, 'utf8')).toBe(String(pool.pid));
-  expect(readPoolState(place)).toMatchObject({ pid: pool.pid, phase: 'serving' });
-  await visit(target);
+  expect(pools.readPoolState(place)).toMatchObject({ pid: pool.pid, phase: 'serving' });
+  await pools.visit(target);
   expect(isAlive(pool.pid)).toBe(true);
   if ('path' in target) expect(statSync(target.path).isSocket()).toBe(true);
 }
 
-function stateFiles({ stateDir }: Place): string[] {
+function stateFiles({ stateDir }: pools.Place): string[] {
   mkdirSync(stateDir, { recursive: true });
   return readdirSync(stateDir).map((name) => join(stateDir, name));
 }

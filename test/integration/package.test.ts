@@ -2,12 +2,8 @@
 import { chmodSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { isRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { NOBODY } from '../helpers/machine/users.ts';
-import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
-import { commandLine, expectNothingLeft, makePlace, onlyWorker, visit } from '../helpers/pool/place.ts';
+import { isRoot, runCommand, makeTempDir, NOBODY } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 const project = join(import.meta.dirname, '../..');
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
@@ -32,22 +28,22 @@ function npm(args: readonly string[]): ReturnType<typeof runCommand> {
 }
 
 test('starts, shows and stops a pool through the links of npm, as another user', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   // A Node that the other user may run as well.
-  const env = { PATH: `${join(dirname(oursPath), '../node_modules/.bin')}:/usr/bin:/bin` };
+  const env = { PATH: `${join(dirname(pools.oursPath), '../node_modules/.bin')}:/usr/bin:/bin` };
   const as = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
   if (isRoot) for (const path of [place.dir, place.runDir]) chmodSync(path, 0o777);
   const command = (name: string, args: readonly string[]): ReturnType<typeof runCommand> =>
     runCommand(join(prefix, 'bin', name), args, { cwd: place.dir, env, ...as });
 
-  const started = await command('spawn-fcgi', commandLine(place, ['-P', place.pidFile, ...quick]));
+  const started = await command('spawn-fcgi', pools.commandLine(place, ['-P', place.pidFile, ...quick]));
   expect(started, started.stderr).toMatchObject({ status: 0, timedOut: false });
-  const [pid = 0] = printedPids(started.stdout);
-  await onlyWorker({ pid });
+  const [pid = 0] = pools.printedPids(started.stdout);
+  await pools.onlyWorker({ pid });
   const control = ['--state-dir', place.stateDir];
   expect((await command('spawn-fcgictl', [...control, 'status', place.pidFile])).stdout).toContain('running');
   expect(await command('spawn-fcgictl', [...control, 'reload', place.pidFile])).toMatchObject({ status: 0 });
-  await visit({ path: place.socket });
+  await pools.visit({ path: place.socket });
   expect(await command('spawn-fcgictl', [...control, 'stop', place.pidFile])).toMatchObject({ status: 0 });
-  await expectNothingLeft(place);
+  await pools.expectNothingLeft(place);
 });

@@ -1,45 +1,15 @@
 // Directories on the way to what root's start makes: links that somebody else made there lead root only to what is his.
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  lchownSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { O_PATH } from '../../src/sys/path/file-at.ts';
-import { libc } from '../../src/sys/libc/libc.ts';
-import { listenOn } from '../../src/sys/socket/listen-socket.ts';
 import { openDirectory, walkedPath } from '../../src/sys/path/open-parent.ts';
-import { openBoundFile } from '../../src/sys/socket/socket-file.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { NOBODY } from '../helpers/machine/users.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { oursPath, startPool } from '../helpers/pool/command-under-test.ts';
-import {
-  expectNoProcess,
-  hintsOf,
-  makePlace,
-  visit,
-  withoutHints,
-  type Place,
-} from '../helpers/pool/place.ts';
-import { asUser } from '../helpers/sys/as-user.ts';
+import { atEnd, needRoot, runCommand, NOBODY, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import { O_PATH, libc, listenOn, openBoundFile, asUser } from '../helpers/sys/index.ts';
 
 interface Site {
-  readonly place: Place;
+  readonly place: pools.Place;
   /** A directory of nobody's. */
   readonly path: string;
   /** One of root's, which nobody may not write. */
@@ -49,23 +19,23 @@ interface Site {
 const OTHER = 54_321;
 
 function makeSite(): Site {
-  const place = makePlace();
+  const place = pools.makePlace();
   const site = { place, path: join(place.dir, 'site'), victim: join(place.dir, 'victim') };
   makeDirectory(site.path, NOBODY);
-  mkdirSync(site.victim);
+  fs.mkdirSync(site.victim);
   return site;
 }
 
 function makeDirectory(path: string, owner = 0, mode = 0o755): string {
-  mkdirSync(path);
-  chownSync(path, owner, owner);
-  chmodSync(path, mode);
+  fs.mkdirSync(path);
+  fs.chownSync(path, owner, owner);
+  fs.chmodSync(path, mode);
   return path;
 }
 
 function makeLink(path: string, target: string, owner = NOBODY): string {
-  symlinkSync(target, path);
-  lchownSync(path, owner, owner);
+  fs.symlinkSync(target, path);
+  fs.lchownSync(path, owner, owner);
   return path;
 }
 
@@ -88,15 +58,17 @@ describe('a link of the -u user into a directory of root is refused', () => {
     const value = name === '' ? link : join(link, name);
     const others = { '-s': place.socket, '--state-dir': place.stateDir, '--log': place.log, '-u': 'nobody' };
     const options = Object.entries({ ...others, [option]: value }).flat();
-    const result = await runCommand(oursPath, [...options, '--', place.app, 'serve'], { cwd: place.dir });
+    const result = await runCommand(pools.oursPath, [...options, '--', place.app, 'serve'], {
+      cwd: place.dir,
+    });
     expect(result).toMatchObject({ status: 255, stdout: '' });
     const why = `'${link}' is a link of user nobody into a directory of root`;
-    expect(withoutHints(result.stderr)).toBe(`spawn-fcgi: ${what.replace('%', value)}: ${why}`);
-    expect(hintsOf(result.stderr)).toContain(hint);
-    expect(readdirSync(victim)).toEqual([]);
-    expect(readdirSync(place.runDir)).toEqual([]);
-    expect(existsSync(place.stateDir) ? readdirSync(place.stateDir) : []).toEqual([]);
-    await expectNoProcess(place);
+    expect(pools.withoutHints(result.stderr)).toBe(`spawn-fcgi: ${what.replace('%', value)}: ${why}`);
+    expect(pools.hintsOf(result.stderr)).toContain(hint);
+    expect(fs.readdirSync(victim)).toEqual([]);
+    expect(fs.readdirSync(place.runDir)).toEqual([]);
+    expect(fs.existsSync(place.stateDir) ? fs.readdirSync(place.stateDir) : []).toEqual([]);
+    await pools.expectNoProcess(place);
   });
 
   // Each makes its links and says where to go and what is wrong.
@@ -151,8 +123,8 @@ describe('a link of the -u user into a directory of root is refused', () => {
       return [link, `'${link}' is a link of user nobody to where only root comes`];
     },
     'one by what root has open'({ path, victim }) {
-      const descriptor = openSync(victim, constants.O_RDONLY);
-      atEnd(() => closeSync(descriptor));
+      const descriptor = fs.openSync(victim, fs.constants.O_RDONLY);
+      atEnd(() => fs.closeSync(descriptor));
       const link = makeLink(join(path, 'link'), `/proc/${process.pid}/fd/${descriptor}`);
       return [link, `'${link}' is a link of user nobody to where only root comes`];
     },
@@ -170,9 +142,9 @@ describe('a link of the -u user into a directory of root is refused', () => {
 describe('what administrators have goes on', () => {
   function expectToLeadTo(path: string, directory: string): void {
     const descriptor = openDirectory(path);
-    atEnd(() => closeSync(descriptor));
-    expect(identityOf(fstatSync(descriptor))).toBe(identityOf(statSync(directory)));
-    expect(identityOf(statSync(walkedPath(path)))).toBe(identityOf(statSync(directory)));
+    atEnd(() => fs.closeSync(descriptor));
+    expect(identityOf(fs.fstatSync(descriptor))).toBe(identityOf(fs.statSync(directory)));
+    expect(identityOf(fs.statSync(walkedPath(path)))).toBe(identityOf(fs.statSync(directory)));
   }
 
   function identityOf({ dev, ino }: { dev: number; ino: number }): string {
@@ -214,7 +186,7 @@ describe('what administrators have goes on', () => {
     needRoot(ctx);
     const { place, victim } = makeSite();
     const logs = makeDirectory(join(place.dir, 'logs'), 0, 0o775);
-    chownSync(logs, 0, NOBODY);
+    fs.chownSync(logs, 0, NOBODY);
     const link = makeLink(join(logs, 'app'), victim, 0);
     expect(walkedPath(link)).toBe(victim);
   });
@@ -238,7 +210,7 @@ describe('what administrators have goes on', () => {
       const typed = way === '' ? way : join(place.dir, way);
       const codeOf = (open: () => number): unknown => {
         try {
-          return closeSync(open());
+          return fs.closeSync(open());
         } catch (error) {
           return (error as { code?: string }).code;
         }
@@ -246,7 +218,7 @@ describe('what administrators have goes on', () => {
       expect(
         codeOf(() => openDirectory(typed)),
         way,
-      ).toBe(codeOf(() => openSync(typed, O_PATH | constants.O_DIRECTORY)));
+      ).toBe(codeOf(() => fs.openSync(typed, O_PATH | fs.constants.O_DIRECTORY)));
     }
   });
 
@@ -273,13 +245,13 @@ describe('what administrators have goes on', () => {
       'current/w%i.pid',
     ];
     const options = ['-s', 'current/app.sock', '--state-dir', place.stateDir, '-u', 'nobody', ...files];
-    const pool = await startPool([...options, '--', place.app, 'serve'], { cwd: path });
-    await visit({ path: join(release, 'app.sock') });
-    expect(readFileSync(join(release, 'app.pid'), 'utf8')).toBe(String(pool.pid));
-    expect(readdirSync(release).toSorted()).toEqual(['app.log', 'app.pid', 'app.sock', 'w0.pid']);
+    const pool = await pools.startPool([...options, '--', place.app, 'serve'], { cwd: path });
+    await pools.visit({ path: join(release, 'app.sock') });
+    expect(fs.readFileSync(join(release, 'app.pid'), 'utf8')).toBe(String(pool.pid));
+    expect(fs.readdirSync(release).toSorted()).toEqual(['app.log', 'app.pid', 'app.sock', 'w0.pid']);
     process.kill(pool.pid, 'SIGTERM');
-    await expectNoProcess(place);
-    expect(readdirSync(release)).toEqual(['app.log']);
+    await pools.expectNoProcess(place);
+    expect(fs.readdirSync(release)).toEqual(['app.log']);
   });
 
   test('a chroot behind a link of its owner', async (ctx) => {
@@ -288,10 +260,10 @@ describe('what administrators have goes on', () => {
     makeDirectory(join(path, 'jail'), NOBODY);
     const jail = makeLink(join(path, 'root'), 'jail');
     const options = ['-c', jail, '-s', '/app.sock', '--state-dir', place.stateDir, '-u', 'nobody'];
-    const result = await runCommand(oursPath, [...options, '--', '/missing'], { cwd: place.dir });
+    const result = await runCommand(pools.oursPath, [...options, '--', '/missing'], { cwd: place.dir });
     // Refused only once all of root's work is done.
     expect(result.status).toBe(2);
-    expect(readdirSync(join(path, 'jail'))).toEqual([]);
+    expect(fs.readdirSync(join(path, 'jail'))).toEqual([]);
   });
 });
 
@@ -312,7 +284,7 @@ test(
       stdio: 'ignore',
     });
     const isOver = new Promise((resolve) => switcher.once('exit', resolve));
-    await waitFor('the first switch', () => existsSync(`${link}.switched`));
+    await waitFor('the first switch', () => fs.existsSync(`${link}.switched`));
     const outcomes = { bound: 0, refused: 0, caught: 0 };
     try {
       for (
@@ -321,7 +293,7 @@ test(
         tries++
       ) {
         outcomes[bindOnce(join(link, 'app.sock'))]++;
-        expect(readdirSync(victim)).toEqual([]);
+        expect(fs.readdirSync(victim)).toEqual([]);
       }
     } finally {
       switcher.kill('SIGKILL');
@@ -335,7 +307,7 @@ test(
 function tellsFiles(path: string): boolean {
   const { descriptor, file } = listenOn({ kind: 'unix', path }, 1, owner);
   const found = openBoundFile(descriptor);
-  for (const open of [descriptor, found, file?.at.directory]) if (open !== undefined) closeSync(open);
+  for (const open of [descriptor, found, file?.at.directory]) if (open !== undefined) fs.closeSync(open);
   return found !== undefined;
 }
 

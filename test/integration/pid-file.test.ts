@@ -1,53 +1,18 @@
 // PID files: what is written when, what is refused, and what is left of them.
-import {
-  appendFileSync,
-  chmodSync,
-  chownSync,
-  existsSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { isAlive } from '../helpers/machine/processes.ts';
-import { isRoot, needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { NOBODY } from '../helpers/machine/users.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { oursPath, startPool } from '../helpers/pool/command-under-test.ts';
-import { readPoolState } from '../helpers/pool/echo-pool.ts';
-import {
-  commandLine,
-  endPool,
-  events,
-  expectNoProcess,
-  expectNothingLeft,
-  fullPool,
-  makePlace,
-  onlyWorker,
-  run,
-  start,
-  startStaying,
-  waitForEvents,
-  withoutHints,
-  type Place,
-} from '../helpers/pool/place.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import * as machine from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 /** As editors and package managers replace a file. */
 function moveInto(path: string, text: string): void {
-  writeFileSync(`${path}.new`, text);
-  renameSync(`${path}.new`, path);
+  fs.writeFileSync(`${path}.new`, text);
+  fs.renameSync(`${path}.new`, path);
 }
 
-const read = (path: string): string => readFileSync(path, 'utf8');
+const read = (path: string): string => fs.readFileSync(path, 'utf8');
 
 /** One above the highest PID that Linux gives. */
 const nobodyPid = '4194305';
@@ -57,18 +22,18 @@ async function expectNobody(path: string): Promise<void> {
   expect(read(path)).toBe(nobodyPid);
   const questions = ['kill -0 $(cat "$1")', '[ -e "/proc/$(cat "$1")" ]', 'ps -p $(cat "$1")'];
   for (const question of questions) {
-    const { status } = await runCommand('/bin/sh', ['-c', question, 'sh', path]);
+    const { status } = await machine.runCommand('/bin/sh', ['-c', question, 'sh', path]);
     expect({ question, status }).toEqual({ question, status: 1 });
   }
 }
 
 describe('-P', () => {
   test("holds the supervisor's PID without a newline when the command returns, and is removed at a clean end", async () => {
-    const place = makePlace();
-    const pool = await start(place, ['-P', place.pidFile, '-F', '3']);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['-P', place.pidFile, '-F', '3']);
     expect(read(place.pidFile)).toBe(String(pool.pid));
-    await endPool(place, pool);
-    await expectNothingLeft(place);
+    await pools.endPool(place, pool);
+    await pools.expectNothingLeft(place);
   });
 
   test.for([
@@ -76,252 +41,268 @@ describe('-P', () => {
     [0o077, 0o600],
     [0, 0o644],
   ] as const)('with umask %i has mode %i', async ([umask, mode]) => {
-    const place = makePlace();
-    await start(place, ['-P', place.pidFile], ['serve'], { umask });
-    expect(statSync(place.pidFile).mode & 0o777).toBe(mode);
+    const place = pools.makePlace();
+    await pools.start(place, ['-P', place.pidFile], ['serve'], { umask });
+    expect(fs.statSync(place.pidFile).mode & 0o777).toBe(mode);
   });
 
   test('in the foreground with --supervise is written and removed, too', async () => {
-    const place = makePlace();
-    const pool = startStaying(place, ['--supervise', '-P', place.pidFile]);
-    await waitForEvents(place, 'pool-up');
+    const place = pools.makePlace();
+    const pool = pools.startStaying(place, ['--supervise', '-P', place.pidFile]);
+    await pools.waitForEvents(place, 'pool-up');
     expect(read(place.pidFile)).toBe(String(pool.pid));
     process.kill(pool.pid, 'SIGTERM');
     await pool.ended;
-    await expectNothingLeft(place);
+    await pools.expectNothingLeft(place);
   });
 
   test('relative to the working directory of the caller is still removed after -d', async () => {
-    const place = makePlace();
-    const pool = await start(place, ['-P', 'run/app.pid', '-d', '/']);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['-P', 'run/app.pid', '-d', '/']);
     expect(read(place.pidFile)).toBe(String(pool.pid));
-    await endPool(place, pool);
-    expect(existsSync(place.pidFile)).toBe(false);
+    await pools.endPool(place, pool);
+    expect(fs.existsSync(place.pidFile)).toBe(false);
   });
 
   test.for([
-    { what: 'another text', replace: (path, _pid) => writeFileSync(path, '4711') },
+    { what: 'another text', replace: (path, _pid) => fs.writeFileSync(path, '4711') },
     { what: 'another file with another text', replace: (path, _pid) => moveInto(path, '4711') },
     { what: 'another file with the same text', replace: moveInto },
     {
       what: 'a symbolic link to a file with the same text',
       replace: (path, pid) => {
         moveInto(`${path}.target`, pid);
-        rmSync(path);
-        symlinkSync(`${path}.target`, path);
+        fs.rmSync(path);
+        fs.symlinkSync(`${path}.target`, path);
       },
     },
   ] satisfies { what: string; replace: (path: string, pid: string) => void }[])(
     'that was replaced by $what is not ours any more, and stays',
     async ({ replace }) => {
-      const place = makePlace();
-      const pool = await start(place, ['-P', place.pidFile]);
+      const place = pools.makePlace();
+      const pool = await pools.start(place, ['-P', place.pidFile]);
       replace(place.pidFile, String(pool.pid));
-      const [text, { ino }] = [read(place.pidFile), lstatSync(place.pidFile)];
-      await endPool(place, pool);
+      const [text, { ino }] = [read(place.pidFile), fs.lstatSync(place.pidFile)];
+      await pools.endPool(place, pool);
       expect(read(place.pidFile)).toBe(text);
-      expect(lstatSync(place.pidFile).ino).toBe(ino);
+      expect(fs.lstatSync(place.pidFile).ino).toBe(ino);
     },
   );
 
   test('stays true when its workers are replaced', async () => {
-    const place = makePlace();
-    const pool = await start(place, ['-P', place.pidFile, '--min-uptime', '1ms']);
-    const first = await onlyWorker(pool);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['-P', place.pidFile, '--min-uptime', '1ms']);
+    const first = await pools.onlyWorker(pool);
     process.kill(first, 'SIGKILL');
-    await onlyWorker(pool, [first]);
+    await pools.onlyWorker(pool, [first]);
     expect(read(place.pidFile)).toBe(String(pool.pid));
   });
 });
 
 describe('an existing file', () => {
   test('in a directory that the caller cannot write is written in place and names nobody at the end', async (ctx) => {
-    needRoot(ctx);
+    machine.needRoot(ctx);
     const place = makeOwnedPlace();
     const pidDir = join(place.dir, 'of-root');
-    mkdirSync(pidDir);
+    fs.mkdirSync(pidDir);
     const pidFile = join(pidDir, 'app.pid');
-    writeFileSync(pidFile, '');
-    chownSync(pidFile, NOBODY, NOBODY);
-    const { ino } = statSync(pidFile);
-    const pool = await start(place, ['-P', pidFile], ['serve'], { uid: NOBODY, gid: NOBODY });
+    fs.writeFileSync(pidFile, '');
+    fs.chownSync(pidFile, machine.NOBODY, machine.NOBODY);
+    const { ino } = fs.statSync(pidFile);
+    const pool = await pools.start(place, ['-P', pidFile], ['serve'], {
+      uid: machine.NOBODY,
+      gid: machine.NOBODY,
+    });
     expect(read(pidFile)).toBe(String(pool.pid));
-    expect(statSync(pidFile).ino).toBe(ino);
-    await endPool(place, pool);
+    expect(fs.statSync(pidFile).ino).toBe(ino);
+    await pools.endPool(place, pool);
     await expectNobody(pidFile);
-    expect(statSync(pidFile).ino).toBe(ino);
+    expect(fs.statSync(pidFile).ino).toBe(ino);
   });
 
   test('with a longer text holds only the PID afterwards', async () => {
-    const place = makePlace();
-    writeFileSync(place.pidFile, `${'9'.repeat(100)}\n`);
-    const pool = await start(place, ['-P', place.pidFile]);
+    const place = pools.makePlace();
+    fs.writeFileSync(place.pidFile, `${'9'.repeat(100)}\n`);
+    const pool = await pools.start(place, ['-P', place.pidFile]);
     expect(read(place.pidFile)).toBe(String(pool.pid));
   });
 
   test.for(['exit=3', 'raise=9'])('keeps its text when the start fails (%s)', async (action) => {
-    const place = makePlace();
-    writeFileSync(place.pidFile, '4711\n');
-    const before = statSync(place.pidFile);
-    expect((await run(place, ['-P', place.pidFile], [action])).status).not.toBe(0);
+    const place = pools.makePlace();
+    fs.writeFileSync(place.pidFile, '4711\n');
+    const before = fs.statSync(place.pidFile);
+    expect((await pools.run(place, ['-P', place.pidFile], [action])).status).not.toBe(0);
     expect(read(place.pidFile)).toBe('4711\n');
-    expect(statSync(place.pidFile)).toMatchObject({ ino: before.ino, mode: before.mode });
+    expect(fs.statSync(place.pidFile)).toMatchObject({ ino: before.ino, mode: before.mode });
   });
 
   test('keeps its text when the address is in use', async () => {
-    const place = makePlace();
-    await start(place);
-    writeFileSync(place.pidFile, '4711\n');
-    expect((await run(place, ['-P', place.pidFile])).status).toBe(255);
+    const place = pools.makePlace();
+    await pools.start(place);
+    fs.writeFileSync(place.pidFile, '4711\n');
+    expect((await pools.run(place, ['-P', place.pidFile])).status).toBe(255);
     expect(read(place.pidFile)).toBe('4711\n');
   });
 
   test('keeps mode and owner', async () => {
-    const place = makePlace();
-    writeFileSync(place.pidFile, '');
-    chmodSync(place.pidFile, 0o604);
-    const owner = isRoot ? { uid: 1234, gid: 4321 } : { uid: process.getuid?.(), gid: process.getgid?.() };
-    if (isRoot) chownSync(place.pidFile, 1234, 4321);
-    const { ino } = statSync(place.pidFile);
-    const pool = await start(place, ['-P', place.pidFile]);
+    const place = pools.makePlace();
+    fs.writeFileSync(place.pidFile, '');
+    fs.chmodSync(place.pidFile, 0o604);
+    const owner = machine.isRoot
+      ? { uid: 1234, gid: 4321 }
+      : { uid: process.getuid?.(), gid: process.getgid?.() };
+    if (machine.isRoot) fs.chownSync(place.pidFile, 1234, 4321);
+    const { ino } = fs.statSync(place.pidFile);
+    const pool = await pools.start(place, ['-P', place.pidFile]);
     expect(read(place.pidFile)).toBe(String(pool.pid));
-    expect(statSync(place.pidFile)).toMatchObject({ ...owner, ino, mode: 0o100604 });
+    expect(fs.statSync(place.pidFile)).toMatchObject({ ...owner, ino, mode: 0o100604 });
   });
 });
 
 describe('with -u in a directory of root', () => {
   test('the file names a PID that nobody can have at a clean end, the socket stays, and both are used again', async (ctx) => {
-    needRoot(ctx);
-    const place = makePlace();
-    const pool = await start(place, ['-P', place.pidFile, '-u', 'nobody', '-g', 'nogroup']);
+    machine.needRoot(ctx);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['-P', place.pidFile, '-u', 'nobody', '-g', 'nogroup']);
     expect(read(place.pidFile)).toBe(String(pool.pid));
-    expect(statSync(place.pidFile)).toMatchObject({ uid: 0, gid: 0 });
-    await endPool(place, pool);
+    expect(fs.statSync(place.pidFile)).toMatchObject({ uid: 0, gid: 0 });
+    await pools.endPool(place, pool);
     await expectNobody(place.pidFile);
-    expect(statSync(place.socket).isSocket()).toBe(true);
-    const next = await start(place, ['-P', place.pidFile, '-u', 'nobody', '-g', 'nogroup']);
+    expect(fs.statSync(place.socket).isSocket()).toBe(true);
+    const next = await pools.start(place, ['-P', place.pidFile, '-u', 'nobody', '-g', 'nogroup']);
     expect(read(place.pidFile)).toBe(String(next.pid));
   });
 });
 
 test('a start on another address waits for the pool that is stopping and has the PID file', async () => {
-  const place = makePlace();
-  const first = await start(place, ['-P', place.pidFile], ['slow-end=500', 'serve']);
+  const place = pools.makePlace();
+  const first = await pools.start(place, ['-P', place.pidFile], ['slow-end=500', 'serve']);
   process.kill(first.pid, 'SIGTERM');
-  const second = await start({ ...place, socket: join(place.runDir, 'second.sock') }, ['-P', place.pidFile]);
-  await waitFor('the end of the first', () => !isAlive(first.pid));
+  const second = await pools.start({ ...place, socket: join(place.runDir, 'second.sock') }, [
+    '-P',
+    place.pidFile,
+  ]);
+  await machine.waitFor('the end of the first', () => !machine.isAlive(first.pid));
   expect(read(place.pidFile)).toBe(String(second.pid));
 });
 
 describe('refused, with nothing touched and nothing left:', () => {
   test('a symbolic link to a file', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const target = join(place.dir, 'precious');
-    writeFileSync(target, 'precious');
-    symlinkSync(target, place.pidFile);
+    fs.writeFileSync(target, 'precious');
+    fs.symlinkSync(target, place.pidFile);
     await expectRefusal(place, `PID-file exists and isn't regular file: '${place.pidFile}'`);
     expect(read(target)).toBe('precious');
   });
 
   test('a symbolic link to nothing', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const target = join(place.dir, 'not-there');
-    symlinkSync(target, place.pidFile);
+    fs.symlinkSync(target, place.pidFile);
     await expectRefusal(place, `PID-file exists and isn't regular file: '${place.pidFile}'`);
-    expect(existsSync(target)).toBe(false);
+    expect(fs.existsSync(target)).toBe(false);
   });
 
   test('a directory', async () => {
-    const place = makePlace();
-    mkdirSync(place.pidFile);
+    const place = pools.makePlace();
+    fs.mkdirSync(place.pidFile);
     await expectRefusal(place, `PID-file exists and isn't regular file: '${place.pidFile}'`);
   });
 
   test('a FIFO, without waiting for a reader', async () => {
-    const place = makePlace();
-    await runCommand('mkfifo', [place.pidFile]);
+    const place = pools.makePlace();
+    await machine.runCommand('mkfifo', [place.pidFile]);
     await expectRefusal(place, `PID-file exists and isn't regular file: '${place.pidFile}'`);
   });
 
   test('a device', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     await expectRefusal(place, "PID-file exists and isn't regular file: '/dev/null'", '/dev/null');
-    expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
+    expect(fs.statSync('/dev/null').isCharacterDevice()).toBe(true);
   });
 
   test('a file with a second name', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const other = join(place.dir, 'other-name');
-    writeFileSync(other, 'precious');
-    linkSync(other, place.pidFile);
+    fs.writeFileSync(other, 'precious');
+    fs.linkSync(other, place.pidFile);
     await expectRefusal(place, /hard link/);
     expect(read(other)).toBe('precious');
   });
 
   test('a missing directory', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const path = join(place.dir, 'missing/app.pid');
     await expectRefusal(place, `opening PID-file '${path}' failed: No such file or directory`, path);
   });
 
   test('the file of a running pool, whose PID stays in it', async () => {
-    const place = makePlace();
-    const pool = await start(place, ['-P', place.pidFile]);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['-P', place.pidFile]);
     const second = { ...place, socket: join(place.dir, 'second.sock') };
-    const result = await run(second, ['-P', place.pidFile]);
+    const result = await pools.run(second, ['-P', place.pidFile]);
     expect(result).toMatchObject({ status: 255, stdout: '' });
     expect(result.stderr).toContain(String(pool.pid));
     expect(read(place.pidFile)).toBe(String(pool.pid));
-    expect(existsSync(second.socket)).toBe(false);
-    expect(isAlive(pool.pid)).toBe(true);
+    expect(fs.existsSync(second.socket)).toBe(false);
+    expect(machine.isAlive(pool.pid)).toBe(true);
   });
 
   test.for(['nothing', 'an old PID file'])('a full disk that holds %s', async (what, ctx) => {
-    needRoot(ctx);
-    const place = makePlace();
+    machine.needRoot(ctx);
+    const place = pools.makePlace();
     const disk = join(place.dir, 'disk');
-    mkdirSync(disk);
+    fs.mkdirSync(disk);
     const pidFile = join(disk, 'app.pid');
     // The tmpfs exists in the caller's own mount namespace only: what it holds has to be looked at from there.
     const script = `${what === 'nothing' ? '' : `: >${pidFile};`} "$@"; echo "status $?"; stat -c '%n %s' ${disk}/*`;
-    const args = [`full-disk=${disk}`, '--', '/bin/sh', '-c', script, 'sh', oursPath];
-    const result = await runCommand(
+    const args = [`full-disk=${disk}`, '--', '/bin/sh', '-c', script, 'sh', pools.oursPath];
+    const result = await machine.runCommand(
       compileC(fixture('caller.c')),
-      [...args, ...commandLine(place, ['-P', pidFile])],
+      [...args, ...pools.commandLine(place, ['-P', pidFile])],
       {
         cwd: place.dir,
         timeoutMs: 8_000,
       },
     );
     expect(result.stdout).toContain('status 255');
-    expect(withoutHints(result.stderr)).toBe('spawn-fcgi: writing pid file failed: No space left on device');
+    expect(pools.withoutHints(result.stderr)).toBe(
+      'spawn-fcgi: writing pid file failed: No space left on device',
+    );
     expect(result.stdout.includes('app.pid')).toBe(what !== 'nothing');
-    await expectNothingLeft(place);
+    await pools.expectNothingLeft(place);
   });
 });
 
 test('a PID file that cannot be written once the pool is up fails the start, and is told of once', async (ctx) => {
-  needRoot(ctx);
-  needCommands(ctx, 'strace');
-  const place = makePlace();
+  machine.needRoot(ctx);
+  machine.needCommands(ctx, 'strace');
+  const place = pools.makePlace();
   const inject = ['-P', place.pidFile, '-e', 'trace=pwrite64', '-e', 'inject=pwrite64:error=ENOSPC'];
-  const args = commandLine(place, ['-P', place.pidFile]);
-  const result = await runCommand('strace', ['-f', '-qq', '-o', '/dev/null', ...inject, oursPath, ...args], {
-    cwd: place.dir,
-  });
+  const args = pools.commandLine(place, ['-P', place.pidFile]);
+  const result = await machine.runCommand(
+    'strace',
+    ['-f', '-qq', '-o', '/dev/null', ...inject, pools.oursPath, ...args],
+    {
+      cwd: place.dir,
+    },
+  );
   expect(result).toMatchObject({ status: 1, stdout: '' });
-  expect(withoutHints(result.stderr)).toBe('spawn-fcgi: writing pid file failed: No space left on device');
-  await expectNothingLeft(place);
+  expect(pools.withoutHints(result.stderr)).toBe(
+    'spawn-fcgi: writing pid file failed: No space left on device',
+  );
+  await pools.expectNothingLeft(place);
 });
 
 describe('--worker-pid-file', () => {
   test('has one file a slot, true across restarts, removed at the end', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const pattern = join(place.runDir, 'worker-%i.pid');
-    const pool = await start(place, ['-F', '3', '--min-uptime', '1ms', '--worker-pid-file', pattern]);
+    const pool = await pools.start(place, ['-F', '3', '--min-uptime', '1ms', '--worker-pid-file', pattern]);
     const paths = ['0', '1', '2'].map((slot) => pattern.replace('%i', slot));
     const listed = (): string[] => paths.map(read);
-    const workers = await fullPool(pool, 3);
+    const workers = await pools.fullPool(pool, 3);
     expect(
       listed()
         .map(Number)
@@ -329,100 +310,108 @@ describe('--worker-pid-file', () => {
     ).toEqual(workers);
     const [zero = '', one = '', two = ''] = listed();
     process.kill(Number(one), 'SIGKILL');
-    await fullPool(pool, 3, [Number(one)]);
-    const successor = await waitFor('the new PID', () =>
+    await pools.fullPool(pool, 3, [Number(one)]);
+    const successor = await machine.waitFor('the new PID', () =>
       [read(paths[1] ?? '')].find((text) => text && text !== one),
     );
-    expect(await fullPool(pool, 3)).toContain(Number(successor));
+    expect(await pools.fullPool(pool, 3)).toContain(Number(successor));
     expect(listed()).toEqual([zero, successor, two]);
-    await endPool(place, pool);
-    await expectNothingLeft(place);
+    await pools.endPool(place, pool);
+    await pools.expectNothingLeft(place);
   });
 
   test('names the new worker of a slot after a reload, also when the old one has ended', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const path = join(place.runDir, 'worker.pid');
     const quick = ['--min-uptime', '1ms', '--settle', '1ms'];
-    const pool = await start(place, [...quick, '--worker-pid-file', path]);
-    const old = await onlyWorker(pool);
+    const pool = await pools.start(place, [...quick, '--worker-pid-file', path]);
+    const old = await pools.onlyWorker(pool);
     process.kill(pool.pid, 'SIGHUP');
-    await waitForEvents(place, 'reload-finished');
-    const worker = await onlyWorker(pool, [old]);
+    await pools.waitForEvents(place, 'reload-finished');
+    const worker = await pools.onlyWorker(pool, [old]);
     // The state is written after the PID files of those that have ended.
-    await waitFor('the state without it', () =>
-      readPoolState(place)?.workers.every(({ pid }) => pid === worker),
+    await machine.waitFor('the state without it', () =>
+      pools.readPoolState(place)?.workers.every(({ pid }) => pid === worker),
     );
     expect(read(path)).toBe(String(worker));
   });
 
   test('names nobody while its slot backs off', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const path = join(place.runDir, 'worker.pid');
     const options = ['--min-uptime', '1h', '--restart-delay', '1h', '--restart-max-delay', '1h'];
-    const pool = await start(place, [...options, '--worker-pid-file', path]);
-    process.kill(await onlyWorker(pool), 'SIGKILL');
-    await waitFor('a PID that nobody has', () => read(path) === nobodyPid);
+    const pool = await pools.start(place, [...options, '--worker-pid-file', path]);
+    process.kill(await pools.onlyWorker(pool), 'SIGKILL');
+    await machine.waitFor('a PID that nobody has', () => read(path) === nobodyPid);
     await expectNobody(path);
-    expect(isAlive(pool.pid)).toBe(true);
+    expect(machine.isAlive(pool.pid)).toBe(true);
   });
 
   test('works with -u in a directory of root', async (ctx) => {
-    needRoot(ctx);
-    const place = makePlace();
+    machine.needRoot(ctx);
+    const place = pools.makePlace();
     const path = join(place.runDir, 'worker-%i.pid');
     const options = ['-u', 'nobody', '-g', 'nogroup', '--min-uptime', '1ms', '--worker-pid-file', path];
-    const pool = await start(place, options);
+    const pool = await pools.start(place, options);
     const file = path.replace('%i', '0');
-    const first = await onlyWorker(pool);
+    const first = await pools.onlyWorker(pool);
     expect(read(file)).toBe(String(first));
     process.kill(first, 'SIGKILL');
-    const second = await onlyWorker(pool, [first]);
-    await waitFor('the new PID', () => read(file) === String(second));
-    await endPool(place, pool);
+    const second = await pools.onlyWorker(pool, [first]);
+    await machine.waitFor('the new PID', () => read(file) === String(second));
+    await pools.endPool(place, pool);
     await expectNobody(file);
   });
 
   test('that cannot be written any more keeps no slot from being filled, and is warned of once', async (ctx) => {
-    needRoot(ctx);
-    needCommands(ctx, 'chattr');
-    const place = makePlace();
+    machine.needRoot(ctx);
+    machine.needCommands(ctx, 'chattr');
+    const place = pools.makePlace();
     const path = join(place.runDir, 'worker.pid');
-    const pool = await start(place, ['--min-uptime', '1ms', '--worker-pid-file', path]);
-    const first = await onlyWorker(pool);
-    const { status } = await runCommand('chattr', ['+i', path]);
+    const pool = await pools.start(place, ['--min-uptime', '1ms', '--worker-pid-file', path]);
+    const first = await pools.onlyWorker(pool);
+    const { status } = await machine.runCommand('chattr', ['+i', path]);
     ctx.skip(status !== 0, 'needs a file system with immutable files');
     try {
       process.kill(first, 'SIGKILL');
-      const second = await onlyWorker(pool, [first]);
+      const second = await pools.onlyWorker(pool, [first]);
       process.kill(second, 'SIGKILL');
-      const third = await onlyWorker(pool, [first, second]);
-      await waitForEvents(place, 'worker-ended', 2);
-      const warnings = events(place, 'warning').map(({ message }) => message);
+      const third = await pools.onlyWorker(pool, [first, second]);
+      await pools.waitForEvents(place, 'worker-ended', 2);
+      const warnings = pools.events(place, 'warning').map(({ message }) => message);
       expect(warnings).toEqual([
         `PID file '${path}' is not true any more: writing pid file failed: Operation not permitted`,
       ]);
-      await runCommand('chattr', ['-i', path]);
+      await machine.runCommand('chattr', ['-i', path]);
       process.kill(third, 'SIGKILL');
-      const fourth = await onlyWorker(pool, [first, second, third]);
-      await waitFor('the new PID', () => read(path) === String(fourth));
+      const fourth = await pools.onlyWorker(pool, [first, second, third]);
+      await machine.waitFor('the new PID', () => read(path) === String(fourth));
     } finally {
-      await runCommand('chattr', ['-i', path]);
+      await machine.runCommand('chattr', ['-i', path]);
     }
-    await endPool(place, pool);
-    await expectNothingLeft(place);
+    await pools.endPool(place, pool);
+    await pools.expectNothingLeft(place);
   });
 
   test('on a disk that became full is true after a restart all the same', async (ctx) => {
-    needRoot(ctx);
-    needCommands(ctx, 'unshare', 'mount');
-    const place = makePlace();
+    machine.needRoot(ctx);
+    machine.needCommands(ctx, 'unshare', 'mount');
+    const place = pools.makePlace();
     const disk = join(place.dir, 'disk');
-    mkdirSync(disk);
+    fs.mkdirSync(disk);
     const script = `mount -t tmpfs -o size=16k tmpfs '${disk}' && exec "$@"`;
     const options = ['--min-uptime', '1ms', '--worker-pid-file', join(disk, 'worker.pid')];
-    const args = ['--mount', '/bin/sh', '-c', script, 'sh', oursPath, ...commandLine(place, options)];
-    const pool = await startPool(args, { command: 'unshare', cwd: place.dir });
-    const first = await onlyWorker(pool);
+    const args = [
+      '--mount',
+      '/bin/sh',
+      '-c',
+      script,
+      'sh',
+      pools.oursPath,
+      ...pools.commandLine(place, options),
+    ];
+    const pool = await pools.startPool(args, { command: 'unshare', cwd: place.dir });
+    const first = await pools.onlyWorker(pool);
     const inside = join(`/proc/${pool.pid}/root`, disk);
     // As long as the slot is being filled, everything that gets free is taken by somebody else.
     fill(join(inside, 'filler'));
@@ -431,42 +420,46 @@ describe('--worker-pid-file', () => {
       fill(join(inside, 'filler'));
       return ![String(first), ''].includes(read(join(inside, 'worker.pid')));
     };
-    await waitFor('the new PID', isRenamed, { intervalMs: 0 });
-    expect(read(join(inside, 'worker.pid'))).toBe(String(await onlyWorker(pool, [first])));
-    expect(events(place, 'warning')).toEqual([]);
-    await endPool(place, pool);
+    await machine.waitFor('the new PID', isRenamed, { intervalMs: 0 });
+    expect(read(join(inside, 'worker.pid'))).toBe(String(await pools.onlyWorker(pool, [first])));
+    expect(pools.events(place, 'warning')).toEqual([]);
+    await pools.endPool(place, pool);
   });
 
   test('that may have no content (ulimit -f 0) fails the start, and no worker lives on', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const path = join(place.runDir, 'worker.pid');
     const options = ['-s', place.socket, '--state-dir', place.stateDir, '--worker-pid-file', path];
-    const result = await runCommand(
+    const result = await machine.runCommand(
       compileC(fixture('caller.c')),
-      ['fsize=0:0', '--', oursPath, ...options, '--', place.app, 'serve'],
+      ['fsize=0:0', '--', pools.oursPath, ...options, '--', place.app, 'serve'],
       { cwd: place.dir },
     );
     expect(result.status).toBe(255);
-    expect(withoutHints(result.stderr)).toBe('spawn-fcgi: writing pid file failed: File too large');
-    await expectNothingLeft(place);
+    expect(pools.withoutHints(result.stderr)).toBe('spawn-fcgi: writing pid file failed: File too large');
+    await pools.expectNothingLeft(place);
   });
 
   test('of a failed start leaves nothing', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const path = join(place.runDir, 'worker-%i.pid');
-    const result = await run(place, ['-F', '2', '--worker-pid-file', path, '-P', place.pidFile], ['exit=3']);
+    const result = await pools.run(
+      place,
+      ['-F', '2', '--worker-pid-file', path, '-P', place.pidFile],
+      ['exit=3'],
+    );
     expect(result.status).toBe(3);
-    await expectNothingLeft(place);
+    await pools.expectNothingLeft(place);
   });
 
   test('through a symbolic link is refused', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const path = join(place.runDir, 'worker-0.pid');
-    symlinkSync(join(place.dir, 'elsewhere'), path);
-    const result = await run(place, ['--worker-pid-file', path]);
+    fs.symlinkSync(join(place.dir, 'elsewhere'), path);
+    const result = await pools.run(place, ['--worker-pid-file', path]);
     expect(result.status).toBe(255);
-    await expectNoProcess(place);
-    expect(existsSync(join(place.dir, 'elsewhere'))).toBe(false);
+    await pools.expectNoProcess(place);
+    expect(fs.existsSync(join(place.dir, 'elsewhere'))).toBe(false);
   });
 });
 
@@ -474,27 +467,29 @@ describe('--worker-pid-file', () => {
 function fill(path: string): void {
   for (;;) {
     try {
-      appendFileSync(path, 'x'.repeat(512));
+      fs.appendFileSync(path, 'x'.repeat(512));
     } catch {
       return;
     }
   }
 }
 
-async function expectRefusal(place: Place, line: string | RegExp, path = place.pidFile): Promise<void> {
-  const result = await run(place, ['-P', path], ['serve'], { timeoutMs: 8_000 });
+async function expectRefusal(place: pools.Place, line: string | RegExp, path = place.pidFile): Promise<void> {
+  const result = await pools.run(place, ['-P', path], ['serve'], { timeoutMs: 8_000 });
   expect(result).toMatchObject({ status: 255, stdout: '' });
-  if (typeof line === 'string') expect(withoutHints(result.stderr)).toBe(`spawn-fcgi: ${line}`);
+  if (typeof line === 'string') expect(pools.withoutHints(result.stderr)).toBe(`spawn-fcgi: ${line}`);
   else expect(result.stderr).toMatch(line);
-  await expectNoProcess(place);
-  expect(existsSync(place.socket)).toBe(false);
+  await pools.expectNoProcess(place);
+  expect(fs.existsSync(place.socket)).toBe(false);
 }
 
 /** A place that user nobody may write. */
-function makeOwnedPlace(): Place {
-  const place = makePlace();
-  mkdirSync(place.stateDir);
-  chmodSync(place.stateDir, 0o700);
-  if (isRoot) for (const path of [place.dir, place.runDir, place.stateDir]) chownSync(path, NOBODY, NOBODY);
+function makeOwnedPlace(): pools.Place {
+  const place = pools.makePlace();
+  fs.mkdirSync(place.stateDir);
+  fs.chmodSync(place.stateDir, 0o700);
+  if (machine.isRoot)
+    for (const path of [place.dir, place.runDir, place.stateDir])
+      fs.chownSync(path, machine.NOBODY, machine.NOBODY);
   return place;
 }

@@ -3,24 +3,19 @@ import { chmodSync, copyFileSync, renameSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { startFake } from '../helpers/fakes/fake-supervisor.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { needRoot } from '../helpers/machine/requirements.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { ctl, makeStateDir } from '../helpers/pool/ctl.ts';
-import { makeEchoPlace, statusOf } from '../helpers/pool/echo-pool.ts';
-import { makePlace, onlyWorker, start, type Place } from '../helpers/pool/place.ts';
-import { startRequests } from '../helpers/web/request-load.ts';
-import { transports } from '../helpers/web/transports.ts';
+import { startFake } from '../helpers/fakes/index.ts';
+import { atEnd, needRoot, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import { startRequests, transports } from '../helpers/web/index.ts';
 
-function ping({ stateDir, socket, name = socket }: Place & { name?: string }, ...options: string[]) {
-  return ctl(stateDir, ['ping', name, ...options]);
+function ping({ stateDir, socket, name = socket }: pools.Place & { name?: string }, ...options: string[]) {
+  return pools.ctl(stateDir, ['ping', name, ...options]);
 }
 
 describe('serving means that workers are seen to wait or to work:', () => {
   test('a program that never accepts does not, with connections in its queue or without', async () => {
-    const place = makePlace();
-    const pool = await start(place, ['-F', '2'], ['hang']);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['-F', '2'], ['hang']);
     expect(await ping(place)).toMatchObject({
       status: 1,
       stderr: '',
@@ -30,16 +25,16 @@ describe('serving means that workers are seen to wait or to work:', () => {
     atEnd(() => {
       connection.destroy();
     });
-    await waitFor('a connection in the queue', async () => (await statusOf(place)).queue?.length === 1);
+    await waitFor('a connection in the queue', async () => (await pools.statusOf(place)).queue?.length === 1);
     expect(await ping(place)).toMatchObject({ status: 1 });
-    const table = await ctl(place.stateDir, ['status', place.socket]);
+    const table = await pools.ctl(place.stateDir, ['status', place.socket]);
     expect(table.stdout).toContain(`PID ${pool.pid}, not serving: no worker accepts, gen 1,`);
-    expect((await statusOf(place)).serving).toBe('no');
+    expect((await pools.statusOf(place)).serving).toBe('no');
   });
 
   test('one whose every look falls between two requests is not missed', async () => {
-    const place = await makeEchoPlace();
-    await start(place, [], [], { address: place.address });
+    const place = await pools.makeEchoPlace();
+    await pools.start(place, [], [], { address: place.address });
     const load = startRequests(place.target, 4);
     await waitFor('some answers', () => load.tally.answered > 20);
     for (let count = 0; count < 10; count += 1) expect(await ping(place)).toMatchObject({ status: 0 });
@@ -47,25 +42,25 @@ describe('serving means that workers are seen to wait or to work:', () => {
   });
 
   test('a pool whose workers are all in backoff does not, and says so in its heading', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const flag = join(place.dir, 'bad');
     const delays = ['--restart-delay', '1h', '--restart-max-delay', '1h'];
-    const pool = await start(place, delays, [`when=${flag}`, 'exit=7', 'serve']);
+    const pool = await pools.start(place, delays, [`when=${flag}`, 'exit=7', 'serve']);
     writeFileSync(flag, '');
-    process.kill(await onlyWorker(pool), 'SIGKILL');
-    await waitFor('backoff', async () => (await statusOf(place)).backoff === 1);
+    process.kill(await pools.onlyWorker(pool), 'SIGKILL');
+    await waitFor('backoff', async () => (await pools.statusOf(place)).backoff === 1);
     const failing = 'failing: its worker is in backoff';
     expect(await ping(place)).toMatchObject({
       status: 1,
       stdout: expect.stringMatching(`^${failing}; `) as string,
     });
-    const table = await ctl(place.stateDir, ['status', place.socket]);
+    const table = await pools.ctl(place.stateDir, ['status', place.socket]);
     expect(table.stdout).toContain(`PID ${pool.pid}, ${failing}, gen 1,`);
   });
 
   test('a pool whose socket file was removed, or is another one, does not', async () => {
-    const place = makePlace();
-    await start(place);
+    const place = pools.makePlace();
+    await pools.start(place);
     const away = `${place.socket}.away`;
     renameSync(place.socket, away);
     const says = async (loss: string): Promise<void> => {
@@ -74,7 +69,7 @@ describe('serving means that workers are seen to wait or to work:', () => {
         status: 1,
         stdout: expect.stringMatching(`^${said}; app on `) as string,
       });
-      const { stdout } = await ctl(place.stateDir, ['status']);
+      const { stdout } = await pools.ctl(place.stateDir, ['status']);
       expect(stdout).toContain(`, ${said}, gen 1, `);
       expect(stdout).toContain(
         '\n  nobody can connect: start it again with its command, which takes the pool over\n',
@@ -89,35 +84,35 @@ describe('serving means that workers are seen to wait or to work:', () => {
 
   test('where nobody may look it is said, and is no failure', async (ctx) => {
     needRoot(ctx);
-    const place = makePlace();
+    const place = pools.makePlace();
     const hidden = join(place.dir, 'hidden');
     copyFileSync(place.app, hidden);
     // Without read permission a program may not be looked into, but by root.
     chmodSync(hidden, 0o711);
     chmodSync(place.dir, 0o711);
-    await start({ ...place, app: hidden }, ['-u', 'nobody', '-g', 'nogroup']);
+    await pools.start({ ...place, app: hidden }, ['-u', 'nobody', '-g', 'nogroup']);
     expect(await ping(place)).toMatchObject({
       status: 0,
       stdout: expect.stringMatching(/^unknown: its workers may not be looked into; hidden on /) as string,
     });
-    expect((await statusOf(place)).serving).toBe('unknown');
+    expect((await pools.statusOf(place)).serving).toBe('unknown');
   });
 });
 
 describe('ping --probe', () => {
   test('asks for a management record, which must be answered within --timeout', async () => {
-    const place = makePlace();
-    await start(place, [], ['record']);
+    const place = pools.makePlace();
+    await pools.start(place, [], ['record']);
     for (const args of [
       ['ping', '--probe', place.socket],
       ['ping', place.socket, '--probe'],
     ]) {
-      const result = await ctl(place.stateDir, args);
+      const result = await pools.ctl(place.stateDir, args);
       expect(result).toMatchObject({ status: 0, stderr: '' });
       expect(result.stdout).toMatch(/^answered in \d+ ms; app on /);
     }
-    const other = makePlace();
-    await start(other, [], ['hang']);
+    const other = pools.makePlace();
+    await pools.start(other, [], ['hang']);
     expect(await ping(other, '--probe', '--timeout', '700ms')).toMatchObject({
       status: 1,
       stdout: expect.stringMatching(/^no answer within 700 ms; app on /) as string,
@@ -125,8 +120,8 @@ describe('ping --probe', () => {
   });
 
   test('of one that closes every connection is no answer', async () => {
-    const place = makePlace();
-    await start(place);
+    const place = pools.makePlace();
+    await pools.start(place);
     expect(await ping(place, '--probe')).toMatchObject({
       status: 1,
       stdout: expect.stringMatching(/^no answer: the connection was closed; app on /) as string,
@@ -134,23 +129,23 @@ describe('ping --probe', () => {
   });
 
   test.for(transports)('with a URI makes a request on %s', async (transport) => {
-    const place = await makeEchoPlace(transport);
-    await start(place, [], [], { address: place.address });
+    const place = await pools.makeEchoPlace(transport);
+    await pools.start(place, [], [], { address: place.address });
     for (const args of [
       ['--probe', '/page?x=1', place.name],
       [place.name, '--probe=/page?x=1'],
     ]) {
-      const result = await ctl(place.stateDir, ['ping', ...args]);
+      const result = await pools.ctl(place.stateDir, ['ping', ...args]);
       expect(result).toMatchObject({ status: 0, stderr: '' });
       expect(result.stdout).toMatch(/^GET \/page\?x=1: 200 OK in \d+ ms; \w+ on /);
     }
   });
 
   test('of a pool on all addresses asks the loopback one', async () => {
-    const place = await makeEchoPlace('TCP');
+    const place = await pools.makeEchoPlace('TCP');
     const port = place.name.split(':')[1] ?? '';
-    await start(place, [], [], { address: ['-p', port] });
-    expect((await ctl(place.stateDir, ['ping', '--probe', '/', port])).status).toBe(0);
+    await pools.start(place, [], [], { address: ['-p', port] });
+    expect((await pools.ctl(place.stateDir, ['ping', '--probe', '/', port])).status).toBe(0);
   });
 
   test.each([
@@ -160,14 +155,14 @@ describe('ping --probe', () => {
     ['', 2, 1, "refused (it is overloaded) in N ms, saying 'boom'"],
     ['hello', 0, 1, "an answer without a header in N ms, saying 'boom'"],
   ])('judges the answer %j with protocol status %i: %i', async (text, protocolStatus, status, said) => {
-    const stateDir = makeStateDir();
+    const stateDir = pools.makeStateDir();
     const address = join(dirname(stateDir), 'app.sock');
     await startFake(stateDir, { address });
     await answering(address, (connection) => {
       connection.write(Buffer.concat([record(7, 'so\nboom\n'), record(6, text)]));
       connection.end(record(3, Buffer.of(0, 0, 0, 0, protocolStatus, 0, 0, 0)));
     });
-    const result = await ctl(stateDir, ['ping', '--probe', '/status', address]);
+    const result = await pools.ctl(stateDir, ['ping', '--probe', '/status', address]);
     expect(result).toMatchObject({ status, stderr: '' });
     expect(result.stdout.replace(/in \d+ ms/, 'in N ms')).toMatch(
       new RegExp(`^GET /status: ${escape(said)}; `),
@@ -175,10 +170,10 @@ describe('ping --probe', () => {
   });
 
   test('of a pool that nobody can reach any more says why', async () => {
-    const stateDir = makeStateDir();
+    const stateDir = pools.makeStateDir();
     const address = join(dirname(stateDir), 'app.sock');
     await startFake(stateDir, { address });
-    expect(await ctl(stateDir, ['ping', '--probe', address])).toMatchObject({
+    expect(await pools.ctl(stateDir, ['ping', '--probe', address])).toMatchObject({
       status: 1,
       stdout: expect.stringMatching(/^no answer: its socket file is not there; /) as string,
     });
@@ -189,7 +184,7 @@ describe('ping --probe', () => {
     [['ping', '9000', '--probe', 'status'], "invalid URI for --probe: 'status'"],
     [['ping', '9000', '--probe', '/a b'], "invalid URI for --probe: '/a b'"],
   ])('%j is a mistake', async (args, text) => {
-    const result = await ctl(makeStateDir(), args);
+    const result = await pools.ctl(pools.makeStateDir(), args);
     expect(result).toMatchObject({ status: 255, stdout: '' });
     expect(result.stderr).toContain(text);
   });

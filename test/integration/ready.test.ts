@@ -3,28 +3,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { freePort } from '../helpers/machine/free-port.ts';
-import { isAlive } from '../helpers/machine/processes.ts';
-import type { RunResult } from '../helpers/machine/run-command.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { ctl } from '../helpers/pool/ctl.ts';
-import { killSupervisor, statusOf } from '../helpers/pool/echo-pool.ts';
-import {
-  endPool,
-  events,
-  expectNothingLeft,
-  fullPool,
-  makePlace,
-  onlyWorker,
-  run,
-  start,
-  startStaying,
-  starts,
-  waitForEvents,
-  withoutHints,
-  workersOf,
-  type Place,
-} from '../helpers/pool/place.ts';
+import { freePort, isAlive, type RunResult, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
 const probe = [...quick, '--ready', 'probe'];
@@ -66,78 +46,82 @@ const unready: Start[] = [
 
 describe.for(unready)('a start that is never ready, by $what:', ({ options, actions, says }) => {
   test('in the background says 75, and nothing is left', async () => {
-    const place = makePlace();
-    const result = await run(place, [...timed(options), '-P', place.pidFile], actionsIn(place, actions));
+    const place = pools.makePlace();
+    const result = await pools.run(
+      place,
+      [...timed(options), '-P', place.pidFile],
+      actionsIn(place, actions),
+    );
     expect(result).toMatchObject({ status: 75, stdout: '' });
-    expect(withoutHints(result.stderr)).toMatch(says);
-    await expectNothingLeft(place);
+    expect(pools.withoutHints(result.stderr)).toMatch(says);
+    await pools.expectNothingLeft(place);
   });
 
   test('in the foreground says 75, and nothing is left', async () => {
-    const place = makePlace();
-    const pool = startStaying(place, timed(options), actionsIn(place, actions));
+    const place = pools.makePlace();
+    const pool = pools.startStaying(place, timed(options), actionsIn(place, actions));
     expect(await pool.ended).toMatchObject({ status: 75 });
-    expect(withoutHints(pool.stderr())).toMatch(says);
-    await expectNothingLeft(place);
+    expect(pools.withoutHints(pool.stderr())).toMatch(says);
+    await pools.expectNothingLeft(place);
   });
 });
 
 describe('a start', () => {
   test.for(['TCP', 'a Unix socket'])('with --ready probe on %s waits for an answer', async (transport) => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const tcp = ['-a', '127.0.0.1', '-p', String(await freePort())];
     const address = transport === 'TCP' ? tcp : ['-s', place.socket];
-    const pool = await start(place, [...probe, '-F', '2'], slow(place, 'record'), { address });
+    const pool = await pools.start(place, [...probe, '-F', '2'], slow(place, 'record'), { address });
     // Each worker creates its file only when it is about to serve.
     expect(pool.stderr).toBe('');
     expect(readFileSync(join(place.dir, 'served'), 'utf8')).not.toBe('');
-    await endPool(place, pool);
-    await expectNothingLeft(place);
+    await pools.endPool(place, pool);
+    await pools.expectNothingLeft(place);
   });
 
   test('with --ready notify waits for every worker, in a socket of its own', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const env = { ...process.env, NOTIFY_SOCKET: '@nobody-listens-here' };
-    const pool = await start(place, [...notify, '-F', '3'], ['pause=200', 'ready', 'serve'], { env });
-    const workers = await fullPool(pool, 3);
-    expect((await statusOf(place)).workers.map(({ state }) => state)).toEqual(Array(3).fill('running'));
+    const pool = await pools.start(place, [...notify, '-F', '3'], ['pause=200', 'ready', 'serve'], { env });
+    const workers = await pools.fullPool(pool, 3);
+    expect((await pools.statusOf(place)).workers.map(({ state }) => state)).toEqual(Array(3).fill('running'));
     const [worker = 0] = workers;
     const variables = readFileSync(`/proc/${worker}/environ`, 'utf8')
       .split('\0')
       .filter((entry) => entry.startsWith('NOTIFY_SOCKET='));
     expect(variables).toHaveLength(1);
     expect(variables[0]).toMatch(/^NOTIFY_SOCKET=@(?!nobody)/);
-    await endPool(place, pool);
-    await expectNothingLeft(place);
+    await pools.endPool(place, pool);
+    await pools.expectNothingLeft(place);
   });
 
   test('with --ready notify whose workers die is the failed start of any other', async () => {
-    const place = makePlace();
-    const result = await run(place, notify, ['exit=9']);
+    const place = pools.makePlace();
+    const result = await pools.run(place, notify, ['exit=9']);
     expect(result).toMatchObject({ status: 9, stdout: '' });
-    expect(withoutHints(result.stderr)).toBe('spawn-fcgi: child exited with: 9\n'.trim());
-    await expectNothingLeft(place);
+    expect(pools.withoutHints(result.stderr)).toBe('spawn-fcgi: child exited with: 9\n'.trim());
+    await pools.expectNothingLeft(place);
   });
 
   test('that is stopped before it is ready leaves nothing', async () => {
-    const place = makePlace();
-    const pool = startStaying(place, [...notify, '-P', place.pidFile], ['serve']);
-    await waitFor('a worker', () => starts(place).length > 0);
+    const place = pools.makePlace();
+    const pool = pools.startStaying(place, [...notify, '-P', place.pidFile], ['serve']);
+    await waitFor('a worker', () => pools.starts(place).length > 0);
     process.kill(pool.pid, 'SIGTERM');
     expect(await pool.ended).toMatchObject({ status: 0 });
-    await expectNothingLeft(place);
+    await pools.expectNothingLeft(place);
   });
 });
 
 test('a worker that is replaced counts as running when it has said so', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const quiet = join(place.dir, 'quiet');
-  const pool = await start(place, notify, [`when=${quiet}`, 'hang', 'ready', 'serve']);
-  const first = await onlyWorker(pool);
+  const pool = await pools.start(place, notify, [`when=${quiet}`, 'hang', 'ready', 'serve']);
+  const first = await pools.onlyWorker(pool);
   writeFileSync(quiet, '');
   process.kill(first, 'SIGKILL');
-  const second = await onlyWorker(pool, [first]);
-  expect((await statusOf(place)).workers).toMatchObject([{ pid: second, state: 'starting' }]);
+  const second = await pools.onlyWorker(pool, [first]);
+  expect((await pools.statusOf(place)).workers).toMatchObject([{ pid: second, state: 'starting' }]);
 });
 
 describe('a reload', () => {
@@ -147,15 +131,15 @@ describe('a reload', () => {
   ];
 
   test.for(good)('with --ready %s replaces all by workers that are ready', async ([, options, actions]) => {
-    const place = makePlace();
-    const pool = await start(place, [...options, '-F', '2'], actions);
-    const before = await fullPool(pool, 2);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, [...options, '-F', '2'], actions);
+    const before = await pools.fullPool(pool, 2);
     expect(await reload(place)).toMatchObject({ status: 0, stderr: '' });
-    await fullPool(pool, 2, before);
+    await pools.fullPool(pool, 2, before);
     // Two at the start, one on trial, two in the reload.
-    expect(starts(place)).toHaveLength(5);
-    await endPool(place, pool);
-    await expectNothingLeft(place);
+    expect(pools.starts(place)).toHaveLength(5);
+    await pools.endPool(place, pool);
+    await pools.expectNothingLeft(place);
   });
 
   const bad: [string, string[], string[], number, RegExp][] = [
@@ -174,15 +158,15 @@ describe('a reload', () => {
   test.for(bad)(
     'with --ready %s and %s %s says %i and replaces nobody',
     async ([, options, actions, status, says]) => {
-      const place = makePlace();
-      const pool = await start(place, [...timed(options), '-F', '2'], actionsIn(place, actions));
-      const before = await fullPool(pool, 2);
+      const place = pools.makePlace();
+      const pool = await pools.start(place, [...timed(options), '-F', '2'], actionsIn(place, actions));
+      const before = await pools.fullPool(pool, 2);
       writeFileSync(join(place.dir, 'new'), '');
       const done = await reload(place);
       expect(done).toMatchObject({ status, stdout: '' });
       expect(done.stderr).toMatch(says);
-      expect(workersOf(pool)).toEqual(before);
-      expect(events(place, 'worker-replaced')).toEqual([]);
+      expect(pools.workersOf(pool)).toEqual(before);
+      expect(pools.events(place, 'worker-replaced')).toEqual([]);
     },
   );
 });
@@ -199,12 +183,12 @@ describe.for(['--replace', 'the start after a SIGKILL'] as const)('%s', (how) =>
   test.for(cases)(
     'with --ready %s waits for its own workers, not for the old ones (%s, %s, %s: %i)',
     async ([, options, oldActions, newActions, status]) => {
-      const place = makePlace();
-      const old = await start(place, [...options, '-P', place.pidFile], oldActions);
-      const worker = await onlyWorker(old);
-      if (how !== '--replace') await killSupervisor(old);
+      const place = pools.makePlace();
+      const old = await pools.start(place, [...options, '-P', place.pidFile], oldActions);
+      const worker = await pools.onlyWorker(old);
+      if (how !== '--replace') await pools.killSupervisor(old);
       const replace = how === '--replace' ? ['--replace'] : [];
-      const result = await run(place, [...replace, ...timed(options), '-P', place.pidFile], newActions);
+      const result = await pools.run(place, [...replace, ...timed(options), '-P', place.pidFile], newActions);
       expect(result).toMatchObject({ status });
       if (status === 0) {
         await waitFor('the end of the old worker', () => !isAlive(worker));
@@ -213,31 +197,35 @@ describe.for(['--replace', 'the start after a SIGKILL'] as const)('%s', (how) =>
       expect(isAlive(worker)).toBe(true);
       expect(readFileSync(place.pidFile, 'utf8')).toBe(String(old.pid));
       await waitFor('the old worker alone', () =>
-        starts(place).every(({ pid }) => pid === worker || !isAlive(pid)),
+        pools.starts(place).every(({ pid }) => pid === worker || !isAlive(pid)),
       );
       if (how !== '--replace') return;
-      await waitForEvents(place, 'handover-failed');
-      expect(await statusOf(place)).toMatchObject({ pid: old.pid, operation: null });
+      await pools.waitForEvents(place, 'handover-failed');
+      expect(await pools.statusOf(place)).toMatchObject({ pid: old.pid, operation: null });
     },
   );
 });
 
 test('a new supervisor that is killed while it asks leaves nobody behind', async () => {
-  const place = makePlace();
-  const old = await start(place, probe, ['record']);
-  const worker = await onlyWorker(old);
+  const place = pools.makePlace();
+  const old = await pools.start(place, probe, ['record']);
+  const worker = await pools.onlyWorker(old);
   // The first worker serves, and the one that is asked does not.
-  const replaced = run(place, ['--replace', ...probe], actionsIn(place, ['once=FLAG', 'record', 'hang']));
-  const [begun] = await waitForEvents(place, 'handover-started');
-  await waitFor('the worker that is asked', () => starts(place).length === 3);
+  const replaced = pools.run(
+    place,
+    ['--replace', ...probe],
+    actionsIn(place, ['once=FLAG', 'record', 'hang']),
+  );
+  const [begun] = await pools.waitForEvents(place, 'handover-started');
+  await waitFor('the worker that is asked', () => pools.starts(place).length === 3);
   process.kill(Number(begun?.['to']), 'SIGKILL');
   expect((await replaced).status).toBe(1);
-  await waitForEvents(place, 'handover-failed');
+  await pools.waitForEvents(place, 'handover-failed');
   await waitFor('the old worker alone', () =>
-    starts(place).every(({ pid }) => pid === worker || !isAlive(pid)),
+    pools.starts(place).every(({ pid }) => pid === worker || !isAlive(pid)),
   );
-  await endPool(place, old);
-  await expectNothingLeft(place);
+  await pools.endPool(place, old);
+  await pools.expectNothingLeft(place);
 });
 
 /** With a time-out that a test can wait for; the first start must not run into it. */
@@ -246,16 +234,16 @@ function timed(options: readonly string[]): string[] {
 }
 
 /** FLAG and NEW as paths in the place. */
-function actionsIn({ dir }: Place, actions: readonly string[]): string[] {
+function actionsIn({ dir }: pools.Place, actions: readonly string[]): string[] {
   return actions.map((action) =>
     action.replace('FLAG', join(dir, 'flag')).replace(/^NEW$/, `when=${join(dir, 'new')}`),
   );
 }
 
-function slow({ dir }: Place, action: string): string[] {
+function slow({ dir }: pools.Place, action: string): string[] {
   return ['pause=250', `report=${join(dir, 'served')}`, action];
 }
 
-function reload(place: Place): Promise<RunResult> {
-  return ctl(place.stateDir, ['reload', place.socket]);
+function reload(place: pools.Place): Promise<RunResult> {
+  return pools.ctl(place.stateDir, ['reload', place.socket]);
 }

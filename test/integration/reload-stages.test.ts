@@ -4,42 +4,26 @@ import { readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { isAlive, readOpenFiles } from '../helpers/machine/processes.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { ctl } from '../helpers/pool/ctl.ts';
-import { makeEchoPlace, statusOf, type EchoPlace } from '../helpers/pool/echo-pool.ts';
-import {
-  endPool,
-  events,
-  expectNothingLeft,
-  fullPool,
-  makePlace,
-  onlyWorker,
-  start,
-  visit,
-  waitForEvents,
-  workersOf,
-  type Place,
-} from '../helpers/pool/place.ts';
-import { askEcho } from '../helpers/web/request-load.ts';
+import { atEnd, isAlive, readOpenFiles, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import { askEcho } from '../helpers/web/index.ts';
 
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
 
 describe('a deploy that switches a link', () => {
   test('reaches workers by a reload only: one that is killed before comes back in its own release', async () => {
-    const place = await makeEchoPlace();
+    const place = await pools.makeEchoPlace();
     const { releases, target } = place;
-    const pool = await start(place, [...quick, '-d', releases.current], []);
-    const first = await onlyWorker(pool);
+    const pool = await pools.start(place, [...quick, '-d', releases.current], []);
+    const first = await pools.onlyWorker(pool);
     releases.make('2');
     releases.switchTo('2');
     process.kill(first, 'SIGKILL');
-    const second = await onlyWorker(pool, [first]);
+    const second = await pools.onlyWorker(pool, [first]);
     expect(await askEcho(target)).toEqual({ pid: second, release: '1' });
     expect(directoryOf(second)).toBe(join(place.dir, 'releases/1'));
     expect(await reload(place)).toMatchObject({ status: 0 });
-    const third = await onlyWorker(pool, [second]);
+    const third = await pools.onlyWorker(pool, [second]);
     expect(await askEcho(target)).toEqual({ pid: third, release: '2' });
     expect(directoryOf(third)).toBe(join(place.dir, 'releases/2'));
     releases.make('3');
@@ -51,23 +35,23 @@ describe('a deploy that switches a link', () => {
   });
 
   test('in the middle of a reload mixes nothing, and an old worker that dies then stays of its release', async () => {
-    const place = await makeEchoPlace();
+    const place = await pools.makeEchoPlace();
     const { releases } = place;
-    const pool = await start(place, [...quick, '-F', '2'], []);
-    await fullPool(pool, 2);
+    const pool = await pools.start(place, [...quick, '-F', '2'], []);
+    await pools.fullPool(pool, 2);
     const held = [await hold(place, 1), await hold(place, 2)];
     releases.make('2');
     releases.switchTo('2');
     const asked = reload(place);
-    await waitForEvents(place, 'worker-replaced');
+    await pools.waitForEvents(place, 'worker-replaced');
     releases.make('3');
     releases.switchTo('3');
-    const old = (await statusOf(place)).workers.find(
+    const old = (await pools.statusOf(place)).workers.find(
       ({ state, generation }) => state === 'running' && generation === 1,
     );
     process.kill(old?.pid ?? 0, 'SIGKILL');
     const heir = await waitFor('the heir of the old worker', async () =>
-      (await statusOf(place)).workers.find(
+      (await pools.statusOf(place)).workers.find(
         ({ slot, pid, state }) => slot === old?.slot && pid !== old.pid && state === 'running',
       ),
     );
@@ -75,154 +59,154 @@ describe('a deploy that switches a link', () => {
     expect(readlinkSync(`/proc/${heir.pid}/exe`)).toBe(releases.programOf('1'));
     for (const socket of held) socket.destroy();
     expect(await asked).toMatchObject({ status: 0 });
-    const exes = workersOf(pool).map((pid) => readlinkSync(`/proc/${pid}/exe`));
+    const exes = pools.workersOf(pool).map((pid) => readlinkSync(`/proc/${pid}/exe`));
     expect(exes).toEqual([releases.programOf('2'), releases.programOf('2')]);
   });
 });
 
 describe('a release that passes its trial', () => {
   test('and dies after 0.7 s in service is replaced by the old one, and the command says 1', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const options = ['--settle', '5s', '--min-uptime', '50ms', '-F', '2'];
-    const pool = await start(place, options, [...whenNew(place, 'alarm=700'), 'serve']);
-    const before = await fullPool(pool, 2);
+    const pool = await pools.start(place, options, [...whenNew(place, 'alarm=700'), 'serve']);
+    const before = await pools.fullPool(pool, 2);
     flag(place);
     const done = await reload(place);
     expect(done.status).toBe(1);
     expect(done.stderr).toContain('was killed by SIGALRM');
-    expect(events(place, 'worker-replaced').length).toBeGreaterThanOrEqual(2);
-    const workers = await fullPool(pool, 2, before);
-    expect((await statusOf(place)).workers).toMatchObject(workers.map(() => ({ generation: 1 })));
-    await visit({ path: place.socket });
-    await endPool(place, pool);
-    await expectNothingLeft(place);
+    expect(pools.events(place, 'worker-replaced').length).toBeGreaterThanOrEqual(2);
+    const workers = await pools.fullPool(pool, 2, before);
+    expect((await pools.statusOf(place)).workers).toMatchObject(workers.map(() => ({ generation: 1 })));
+    await pools.visit({ path: place.socket });
+    await pools.endPool(place, pool);
+    await pools.expectNothingLeft(place);
   });
 
   test('and dies with 0.7 s of life replaces nobody when it has to live for a second first', async () => {
-    const place = makePlace();
-    const pool = await start(place, ['-F', '2'], [...whenNew(place, 'alarm=700'), 'serve']);
-    const before = await fullPool(pool, 2);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['-F', '2'], [...whenNew(place, 'alarm=700'), 'serve']);
+    const before = await pools.fullPool(pool, 2);
     flag(place);
     expect(await reload(place)).toMatchObject({ status: 1 });
-    expect(workersOf(pool)).toEqual(before);
-    expect(events(place, 'worker-replaced')).toEqual([]);
+    expect(pools.workersOf(pool)).toEqual(before);
+    expect(pools.events(place, 'worker-replaced')).toEqual([]);
   });
 
   test('and is not up in time in its slot is given up with 3', async () => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const options = [...quick, '--ready-timeout', '700ms', '-F', '2'];
-    const pool = await start(place, options, hangsAfterTrial(place));
-    const before = await fullPool(pool, 2);
+    const pool = await pools.start(place, options, hangsAfterTrial(place));
+    const before = await pools.fullPool(pool, 2);
     flag(place);
     const done = await reload(place);
     expect(done.status).toBe(3);
     expect(done.stderr).toContain(
       'reload to generation 2 timed out, the old workers (generation 1) are in service: ',
     );
-    expect(workersOf(pool)).toEqual(before);
-    expect((await statusOf(place)).lastReload).toMatchObject({ result: 'timed-out' });
+    expect(pools.workersOf(pool)).toEqual(before);
+    expect((await pools.statusOf(place)).lastReload).toMatchObject({ result: 'timed-out' });
   });
 
   test('and dies when the old program is gone too leaves what there is in service, and says 2', async () => {
-    const place = await makeEchoPlace();
+    const place = await pools.makeEchoPlace();
     const { releases, target } = place;
-    const pool = await start(place, ['--settle', '30s', '--min-uptime', '50ms', '-F', '2'], []);
-    await fullPool(pool, 2);
+    const pool = await pools.start(place, ['--settle', '30s', '--min-uptime', '50ms', '-F', '2'], []);
+    await pools.fullPool(pool, 2);
     releases.make('2');
     releases.switchTo('2');
     const asked = reload(place);
     await waitForStage(place, 'settling');
     renameSync(join(place.dir, 'releases/1'), join(place.dir, 'releases/gone'));
-    const [victim = 0] = workersOf(pool);
+    const [victim = 0] = pools.workersOf(pool);
     process.kill(victim, 'SIGKILL');
     const done = await asked;
     expect(done.status).toBe(2);
     expect(done.stderr).toContain('the old program is gone too');
     expect(await askEcho(target)).toMatchObject({ release: '2' });
     // Whatever ends from now on comes back from the path that is there.
-    await fullPool(pool, 2, [victim]);
-    await endPool(place, pool);
-    await expectNothingLeft(place);
+    await pools.fullPool(pool, 2, [victim]);
+    await pools.endPool(place, pool);
+    await pools.expectNothingLeft(place);
   });
 
   test('and falls within --settle of the last step is rolled back', async () => {
-    const place = await makeEchoPlace();
+    const place = await pools.makeEchoPlace();
     const { releases, target } = place;
-    const pool = await start(place, ['--settle', '30s', '--min-uptime', '30ms', '-F', '2'], []);
+    const pool = await pools.start(place, ['--settle', '30s', '--min-uptime', '30ms', '-F', '2'], []);
     releases.make('2');
     releases.switchTo('2');
     const asked = reload(place);
     await waitForStage(place, 'settling');
-    process.kill(workersOf(pool)[1] ?? 0, 'SIGKILL');
+    process.kill(pools.workersOf(pool)[1] ?? 0, 'SIGKILL');
     expect(await asked).toMatchObject({ status: 1 });
     expect(await askEcho(target)).toMatchObject({ release: '1' });
-    expect((await statusOf(place)).workers.map(({ generation }) => generation)).toEqual([1, 1]);
+    expect((await pools.statusOf(place)).workers.map(({ generation }) => generation)).toEqual([1, 1]);
   });
 });
 
 describe('TERM ends all of both generations', () => {
   test('while a release is on trial', async () => {
-    const place = makePlace();
-    const pool = await start(place, ['--settle', '30s', '--min-uptime', '30s']);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['--settle', '30s', '--min-uptime', '30s']);
     await expectStopped(place, pool, 'probing');
   });
 
   test('while a new worker is not up yet', async () => {
-    const place = makePlace();
-    const pool = await start(place, quick, hangsAfterTrial(place));
+    const place = pools.makePlace();
+    const pool = await pools.start(place, quick, hangsAfterTrial(place));
     flag(place);
     await expectStopped(place, pool, 'trying');
   });
 
   test('while an old worker finishes its request', async () => {
-    const place = await makeEchoPlace();
-    const pool = await start(place, quick, []);
+    const place = await pools.makeEchoPlace();
+    const pool = await pools.start(place, quick, []);
     const held = await hold(place, 1);
     await expectStopped(place, pool, 'replacing', () => held.destroy());
   });
 
   test('while the new ones are watched', async () => {
-    const place = makePlace();
-    const pool = await start(place, ['--settle', '30s', '--min-uptime', '50ms']);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['--settle', '30s', '--min-uptime', '50ms']);
     await expectStopped(place, pool, 'settling');
   });
 
   test('while the old generation is put back', async () => {
-    const place = await makeEchoPlace();
-    const pool = await start(place, ['--settle', '30s', '--min-uptime', '50ms', '-F', '2'], []);
+    const place = await pools.makeEchoPlace();
+    const pool = await pools.start(place, ['--settle', '30s', '--min-uptime', '50ms', '-F', '2'], []);
     const asked = reload(place);
     await waitForStage(place, 'settling');
     const held = await hold(place, 1);
-    const idle = (await statusOf(place)).workers.find(({ activity }) => activity === 'idle');
+    const idle = (await pools.statusOf(place)).workers.find(({ activity }) => activity === 'idle');
     process.kill(idle?.pid ?? 0, 'SIGKILL');
     await waitForStage(place, 'restoring');
     process.kill(pool.pid, 'SIGTERM');
-    await waitForEvents(place, 'stopping');
+    await pools.waitForEvents(place, 'stopping');
     held.destroy();
     expect(await asked).toMatchObject({ status: 1 });
-    await expectNothingLeft(place);
+    await pools.expectNothingLeft(place);
   });
 });
 
 describe('one operation at a time:', () => {
   test('a restart during a reload waits --ready-timeout, then is refused and says since when', async () => {
-    const place = makePlace();
-    await start(place, ['--settle', '30s', '--min-uptime', '50ms', '--ready-timeout', '600ms']);
+    const place = pools.makePlace();
+    await pools.start(place, ['--settle', '30s', '--min-uptime', '50ms', '--ready-timeout', '600ms']);
     const asked = reload(place);
     await waitForStage(place, 'settling');
-    const refused = await ctl(place.stateDir, ['restart', place.socket]);
+    const refused = await pools.ctl(place.stateDir, ['restart', place.socket]);
     expect(refused).toMatchObject({ status: 6, stdout: '' });
     expect(refused.stderr).toMatch(/^spawn-fcgictl: busy: reload since \d+ s\n$/);
-    expect(await ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
+    expect(await pools.ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
     expect(await asked).toMatchObject({ status: 1 });
   });
 
   test('a restart during a reload that ends in time is carried out after it', async () => {
-    const place = makePlace();
-    await start(place, ['--settle', '1200ms', '--min-uptime', '50ms']);
+    const place = pools.makePlace();
+    await pools.start(place, ['--settle', '1200ms', '--min-uptime', '50ms']);
     const asked = reload(place);
     await waitForStage(place, 'settling');
-    expect(await ctl(place.stateDir, ['restart', place.socket])).toMatchObject({ status: 0 });
+    expect(await pools.ctl(place.stateDir, ['restart', place.socket])).toMatchObject({ status: 0 });
     expect(await asked).toMatchObject({ status: 0 });
     expect(operationsOf(place)).toEqual([
       'reload-started',
@@ -235,16 +219,16 @@ describe('one operation at a time:', () => {
   test.for(['HUP', 'spawn-fcgictl'] as const)(
     'a reload by %s during a restart comes after it',
     async (how) => {
-      const place = await makeEchoPlace();
-      const pool = await start(place, quick, []);
+      const place = await pools.makeEchoPlace();
+      const pool = await pools.start(place, quick, []);
       const held = await hold(place, 1);
-      const asked = ctl(place.stateDir, ['restart', place.socket]);
-      await waitForEvents(place, 'restart-started');
+      const asked = pools.ctl(place.stateDir, ['restart', place.socket]);
+      await pools.waitForEvents(place, 'restart-started');
       const reloaded = how === 'HUP' ? process.kill(pool.pid, 'SIGHUP') : reload(place);
       held.destroy();
       expect(await asked).toMatchObject({ status: 0 });
       await reloaded;
-      await waitForEvents(place, 'reload-finished');
+      await pools.waitForEvents(place, 'reload-finished');
       expect(operationsOf(place)).toEqual([
         'restart-started',
         'restart-finished',
@@ -255,8 +239,8 @@ describe('one operation at a time:', () => {
   );
 
   test('TTIN and TTOU during a reload are applied at its end', async () => {
-    const place = makePlace();
-    const pool = await start(place, ['--settle', '1200ms', '--min-uptime', '50ms', '-F', '3']);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, ['--settle', '1200ms', '--min-uptime', '50ms', '-F', '3']);
     for (const [signal, wanted] of [
       ['SIGTTOU', 2],
       ['SIGTTIN', 3],
@@ -264,12 +248,12 @@ describe('one operation at a time:', () => {
       const asked = reload(place);
       await waitForStage(place, 'settling');
       process.kill(pool.pid, signal);
-      await waitFor('the wish', async () => (await statusOf(place)).wanted === wanted);
-      expect(workersOf(pool)).toHaveLength(wanted === 2 ? 3 : 2);
+      await waitFor('the wish', async () => (await pools.statusOf(place)).wanted === wanted);
+      expect(pools.workersOf(pool)).toHaveLength(wanted === 2 ? 3 : 2);
       expect(await asked).toMatchObject({ status: 0 });
-      await fullPool(pool, wanted);
+      await pools.fullPool(pool, wanted);
     }
-    const names = events(place).map(({ event }) => event);
+    const names = pools.events(place).map(({ event }) => event);
     expect(names.filter((name) => name === 'reload-finished' || name === 'scaled')).toEqual([
       'reload-finished',
       'scaled',
@@ -281,69 +265,71 @@ describe('one operation at a time:', () => {
 
 describe('a release that makes the shared socket non-blocking', () => {
   test('is refused with what to do instead, and the socket stays as it was', async () => {
-    const place = makePlace();
-    const pool = await start(place, quick, [...whenNew(place, 'nonblock'), 'serve']);
-    const worker = await onlyWorker(pool);
+    const place = pools.makePlace();
+    const pool = await pools.start(place, quick, [...whenNew(place, 'nonblock'), 'serve']);
+    const worker = await pools.onlyWorker(pool);
     flag(place);
     const refused = await reload(place);
     expect(refused.status).toBe(1);
     expect(refused.stderr).toContain(
       'makes the shared socket non-blocking, which the workers in service do not: use restart',
     );
-    expect(workersOf(pool)).toEqual([worker]);
+    expect(pools.workersOf(pool)).toEqual([worker]);
     expect(isNonBlocking(worker)).toBe(false);
-    await visit({ path: place.socket });
-    expect(await ctl(place.stateDir, ['restart', place.socket])).toMatchObject({ status: 0 });
-    const next = await onlyWorker(pool, [worker]);
+    await pools.visit({ path: place.socket });
+    expect(await pools.ctl(place.stateDir, ['restart', place.socket])).toMatchObject({ status: 0 });
+    const next = await pools.onlyWorker(pool, [worker]);
     expect(isNonBlocking(next)).toBe(true);
-    await visit({ path: place.socket });
+    await pools.visit({ path: place.socket });
     // And from then on reloads are as any.
     expect(await reload(place)).toMatchObject({ status: 0 });
-    await visit({ path: place.socket });
+    await pools.visit({ path: place.socket });
   });
 });
 
 test('a restart whose new workers do not come up says 1, and the next try is that of any failed start', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const options = [...quick, '--restart-delay', '20ms', '--restart-max-delay', '50ms'];
-  const pool = await start(place, options, [...whenNew(place, 'exit=3'), 'serve']);
-  const worker = await onlyWorker(pool);
+  const pool = await pools.start(place, options, [...whenNew(place, 'exit=3'), 'serve']);
+  const worker = await pools.onlyWorker(pool);
   flag(place);
-  const done = await ctl(place.stateDir, ['restart', place.socket]);
+  const done = await pools.ctl(place.stateDir, ['restart', place.socket]);
   expect(done).toMatchObject({ status: 1, stdout: '' });
   expect(done.stderr).toContain('not every new worker came up');
   expect(isAlive(worker)).toBe(false);
   renameSync(join(place.dir, 'new'), join(place.dir, 'healed'));
-  await visit({ path: place.socket });
-  await onlyWorker(pool);
+  await pools.visit({ path: place.socket });
+  await pools.onlyWorker(pool);
 });
 
 /** The new release is one in which the flag is there. */
-function flag({ dir }: Place): void {
+function flag({ dir }: pools.Place): void {
   writeFileSync(join(dir, 'new'), '');
 }
 
-function whenNew({ dir }: Place, action: string): string[] {
+function whenNew({ dir }: pools.Place, action: string): string[] {
   return [`when=${join(dir, 'new')}`, action];
 }
 
 /** Of the new release the first worker serves, that is the one on trial, and the others hang. */
-function hangsAfterTrial({ dir }: Place): string[] {
+function hangsAfterTrial({ dir }: pools.Place): string[] {
   const isNew = `when=${join(dir, 'new')}`;
   return [isNew, `once=${join(dir, 'tried')}`, 'serve', isNew, 'hang', 'serve'];
 }
 
-function reload(place: Place): ReturnType<typeof ctl> {
-  return ctl(place.stateDir, ['reload', place.socket]);
+function reload(place: pools.Place): ReturnType<typeof pools.ctl> {
+  return pools.ctl(place.stateDir, ['reload', place.socket]);
 }
 
-async function waitForStage(place: Place, stage: string): Promise<void> {
-  await waitFor(`the stage ${stage}`, async () => (await statusOf(place)).operation?.step.startsWith(stage));
+async function waitForStage(place: pools.Place, stage: string): Promise<void> {
+  await waitFor(`the stage ${stage}`, async () =>
+    (await pools.statusOf(place)).operation?.step.startsWith(stage),
+  );
 }
 
 /** `letEnd` lets the workers end that wait for something. */
 async function expectStopped(
-  place: Place,
+  place: pools.Place,
   pool: { pid: number },
   stage: string,
   letEnd: () => void = () => undefined,
@@ -351,30 +337,31 @@ async function expectStopped(
   const asked = reload(place);
   await waitForStage(place, stage);
   process.kill(pool.pid, 'SIGTERM');
-  await waitForEvents(place, 'stopping');
+  await pools.waitForEvents(place, 'stopping');
   letEnd();
   expect(await asked).toMatchObject({
     status: 1,
     stdout: '',
     stderr: expect.stringContaining('stopping') as string,
   });
-  await expectNothingLeft(place);
+  await pools.expectNothingLeft(place);
 }
 
-function operationsOf(place: Place): string[] {
-  return events(place)
+function operationsOf(place: pools.Place): string[] {
+  return pools
+    .events(place)
     .map(({ event }) => event)
     .filter((name) => /^(?:reload|restart)-/.test(name));
 }
 
 /** A connection that a worker has accepted and waits on, the `count`th of the pool. */
-async function hold(place: EchoPlace, count: number): Promise<Socket> {
+async function hold(place: pools.EchoPlace, count: number): Promise<Socket> {
   const connection = connect({ path: place.socket });
   connection.on('error', () => undefined);
   atEnd(() => {
     connection.destroy();
   });
-  await waitFor('a busy worker', async () => (await statusOf(place)).busy === count);
+  await waitFor('a busy worker', async () => (await pools.statusOf(place)).busy === count);
   return connection;
 }
 

@@ -5,37 +5,11 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, writeFile
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test, type TestContext } from 'vitest';
-import { DescriptorLender } from '../../src/sys/connection/descriptor-lender.ts';
-import { addressOf } from '../../src/sys/libc/memory.ts';
-import { libc } from '../../src/sys/libc/libc.ts';
-import { setNonBlocking } from '../../src/sys/socket/non-blocking.ts';
-import { setRawOption } from '../../src/sys/socket-state/socket-facts.ts';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { freePort } from '../helpers/machine/free-port.ts';
-import { isAlive } from '../helpers/machine/processes.ts';
-import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { oursPath } from '../helpers/pool/command-under-test.ts';
-import { ctl } from '../helpers/pool/ctl.ts';
-import { killSupervisor, makeEchoPlace, statusOf, type EchoPlace } from '../helpers/pool/echo-pool.ts';
-import {
-  commandLine,
-  endPool,
-  events,
-  expectNothingLeft,
-  hintsOf,
-  makePlace,
-  onlyWorker,
-  run,
-  start,
-  visit,
-  waitForEvents,
-  withoutHints,
-} from '../helpers/pool/place.ts';
-import { intOf, SOL_SOCKET, timeOf } from '../helpers/sys/option-values.ts';
-import { askEcho, startRequests } from '../helpers/web/request-load.ts';
-import { transports } from '../helpers/web/transports.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import { freePort, isAlive, needCommands, needRoot, runCommand, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import * as sys from '../helpers/sys/index.ts';
+import { askEcho, startRequests, transports } from '../helpers/web/index.ts';
 
 const SHUT_RDWR = 2;
 const asNobody = ['-u', 'nobody', '-g', 'nogroup'];
@@ -44,24 +18,24 @@ interface Spoiling {
   readonly how: string;
   /** What ping and status say of it. */
   readonly said: RegExp;
-  readonly spoil: (this: void, descriptor: number, place: EchoPlace) => void;
+  readonly spoil: (this: void, descriptor: number, place: pools.EchoPlace) => void;
 }
 
 function option(how: string, level: number, number: number, value: Buffer): Spoiling {
   return {
     how,
     said: new RegExp(`keeps clients out \\(${how}\\)`),
-    spoil: (descriptor) => expect(setRawOption(descriptor, level, number, value)).toBe(true),
+    spoil: (descriptor) => expect(sys.setRawOption(descriptor, level, number, value)).toBe(true),
   };
 }
 
 const shutDown: Spoiling = {
   how: 'shutdown(2)',
   said: /its socket was shut down/,
-  spoil: (descriptor) => void libc.shutdown(descriptor, SHUT_RDWR),
+  spoil: (descriptor) => void sys.libc.shutdown(descriptor, SHUT_RDWR),
 };
-const receiveTimeout = option('SO_RCVTIMEO', SOL_SOCKET, 20, timeOf(1));
-const fewHops = option('IP_MINTTL', 0, 21, intOf(255));
+const receiveTimeout = option('SO_RCVTIMEO', sys.SOL_SOCKET, 20, sys.timeOf(1));
+const fewHops = option('IP_MINTTL', 0, 21, sys.intOf(255));
 const everywhere = [shutDown, receiveTimeout];
 const onTcp = [...everywhere, fewHops];
 const onUnix: Spoiling[] = [
@@ -82,14 +56,14 @@ const lockedFilter: Spoiling = {
     const dropAll = Buffer.from([6, 0, 0, 0, 0, 0, 0, 0]);
     const program = Buffer.alloc(16);
     program.writeUInt16LE(1);
-    program.writeBigUInt64LE(addressOf(dropAll), 8);
-    expect(setRawOption(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, program)).toBe(true);
-    expect(setRawOption(descriptor, SOL_SOCKET, SO_LOCK_FILTER, intOf(1))).toBe(true);
+    program.writeBigUInt64LE(sys.addressOf(dropAll), 8);
+    expect(sys.setRawOption(descriptor, sys.SOL_SOCKET, SO_ATTACH_FILTER, program)).toBe(true);
+    expect(sys.setRawOption(descriptor, sys.SOL_SOCKET, SO_LOCK_FILTER, sys.intOf(1))).toBe(true);
   },
 };
 /** Not to be undone without CAP_NET_RAW. */
 const noDevice = {
-  ...option('SO_BINDTODEVICE', SOL_SOCKET, 62, intOf(99_999)),
+  ...option('SO_BINDTODEVICE', sys.SOL_SOCKET, 62, sys.intOf(99_999)),
   how: 'an interface of its own',
 };
 const unhealable = [lockedFilter, noDevice];
@@ -99,54 +73,54 @@ const cases = [
 ];
 
 /** What a worker could do: it has the socket as descriptor 0. */
-function spoil(worker: number, place: EchoPlace, spoiling: Spoiling): void {
-  const lender = new DescriptorLender(worker);
+function spoil(worker: number, place: pools.EchoPlace, spoiling: Spoiling): void {
+  const lender = new sys.DescriptorLender(worker);
   const descriptor = lender.borrow(0);
   lender.close();
   expect(descriptor).toBeGreaterThan(0);
   spoiling.spoil(descriptor, place);
-  libc.close(descriptor);
+  sys.libc.close(descriptor);
 }
 
 async function startSpoiled(
-  place: EchoPlace,
+  place: pools.EchoPlace,
   spoiling: Spoiling,
   options: readonly string[] = [],
 ): Promise<{ pool: { pid: number }; worker: number }> {
-  const pool = await start(place, options, [], place);
-  const worker = await onlyWorker(pool);
+  const pool = await pools.start(place, options, [], place);
+  const worker = await pools.onlyWorker(pool);
   spoil(worker, place, spoiling);
   return { pool, worker };
 }
 
-const ping = (place: EchoPlace) => ctl(place.stateDir, ['ping', place.name]);
+const ping = (place: pools.EchoPlace) => pools.ctl(place.stateDir, ['ping', place.name]);
 
 describe.for(cases)('on %s', ([transport, spoiling]) => {
   test(`${spoiling.how} turns ping and status red, and restart heals it`, async () => {
-    const place = await makeEchoPlace(transport);
+    const place = await pools.makeEchoPlace(transport);
     const { pool, worker } = await startSpoiled(place, spoiling);
     const red = await ping(place);
     expect(red).toMatchObject({ status: 1, stderr: '' });
     expect(red.stdout).toMatch(/^not serving: /);
     expect(red.stdout).toMatch(spoiling.said);
-    expect((await statusOf(place)).unreachable).toMatch(spoiling.said);
-    expect(await ctl(place.stateDir, ['restart', place.name])).toMatchObject({ status: 0, stderr: '' });
-    expect((await askEcho(place.target)).pid).toBe(await onlyWorker(pool, [worker]));
+    expect((await pools.statusOf(place)).unreachable).toMatch(spoiling.said);
+    expect(await pools.ctl(place.stateDir, ['restart', place.name])).toMatchObject({ status: 0, stderr: '' });
+    expect((await askEcho(place.target)).pid).toBe(await pools.onlyWorker(pool, [worker]));
     expect((await ping(place)).stdout).toMatch(/^serving: /);
-    await endPool(place, pool);
-    await expectNothingLeft(place);
+    await pools.endPool(place, pool);
+    await pools.expectNothingLeft(place);
   });
 
   test(`after ${spoiling.how} and a kill of the supervisor the next start serves`, async () => {
-    const place = await makeEchoPlace(transport);
+    const place = await pools.makeEchoPlace(transport);
     const { pool, worker } = await startSpoiled(place, spoiling);
-    await killSupervisor(pool);
-    const next = await start(place, [], [], place);
+    await pools.killSupervisor(pool);
+    const next = await pools.start(place, [], [], place);
     await waitFor('the end of the old worker', () => !isAlive(worker));
-    expect((await askEcho(place.target)).pid).toBe(await onlyWorker(next));
+    expect((await askEcho(place.target)).pid).toBe(await pools.onlyWorker(next));
     expect((await ping(place)).status).toBe(0);
-    await endPool(place, next);
-    await expectNothingLeft(place);
+    await pools.endPool(place, next);
+    await pools.expectNothingLeft(place);
   });
 });
 
@@ -156,30 +130,30 @@ describe.for([
   ['a Unix socket', shutDown],
 ] as const)('on %s', ([transport, spoiling]) => {
   test.for([['reload'], ['HUP'], ['--replace']])(`${spoiling.how} is healed by %s`, async ([how = '']) => {
-    const place = await makeEchoPlace(transport);
+    const place = await pools.makeEchoPlace(transport);
     const options = ['--settle', '100ms'];
     const { pool, worker } = await startSpoiled(place, spoiling, options);
     const next = await renew(place, pool, how, options);
     await waitFor('the end of the old worker', () => !isAlive(worker));
-    expect((await askEcho(place.target)).pid).toBe(await onlyWorker(next));
+    expect((await askEcho(place.target)).pid).toBe(await pools.onlyWorker(next));
     expect((await ping(place)).status).toBe(0);
-    await endPool(place, next);
-    await expectNothingLeft(place);
+    await pools.endPool(place, next);
+    await pools.expectNothingLeft(place);
   });
 });
 
 async function renew(
-  place: EchoPlace,
+  place: pools.EchoPlace,
   pool: { pid: number },
   how: string,
   options: readonly string[],
 ): Promise<{ pid: number }> {
-  if (how === '--replace') return start(place, [...options, how], [], place);
+  if (how === '--replace') return pools.start(place, [...options, how], [], place);
   if (how === 'HUP') {
     process.kill(pool.pid, 'SIGHUP');
-    await waitForEvents(place, 'reload-finished');
+    await pools.waitForEvents(place, 'reload-finished');
   } else {
-    expect((await ctl(place.stateDir, [how, place.name])).status).toBe(0);
+    expect((await pools.ctl(place.stateDir, [how, place.name])).status).toBe(0);
   }
   return pool;
 }
@@ -187,12 +161,12 @@ async function renew(
 describe.for(unhealable)('$how', (spoiling) => {
   test('makes restart bind anew, also without the right to undo it', async (ctx) => {
     needRoot(ctx);
-    const place = await makeEchoPlace('TCP');
+    const place = await pools.makeEchoPlace('TCP');
     const { pool, worker } = await startSpoiled(place, spoiling, asNobody);
     expect((await ping(place)).stdout).toMatch(spoiling.said);
-    expect(await ctl(place.stateDir, ['restart', place.name])).toMatchObject({ status: 0, stderr: '' });
-    expect((await askEcho(place.target)).pid).toBe(await onlyWorker(pool, [worker]));
-    expect(events(place, 'socket-renewed')).toMatchObject([{ was: 'unreachable' }]);
+    expect(await pools.ctl(place.stateDir, ['restart', place.name])).toMatchObject({ status: 0, stderr: '' });
+    expect((await askEcho(place.target)).pid).toBe(await pools.onlyWorker(pool, [worker]));
+    expect(pools.events(place, 'socket-renewed')).toMatchObject([{ was: 'unreachable' }]);
     expect((await ping(place)).status).toBe(0);
   });
 
@@ -200,15 +174,15 @@ describe.for(unhealable)('$how', (spoiling) => {
     needRoot(ctx);
     const place = await onLowPort(ctx);
     const { pool, worker } = await startSpoiled(place, spoiling, asNobody);
-    const result = await ctl(place.stateDir, ['restart', place.name]);
+    const result = await pools.ctl(place.stateDir, ['restart', place.name]);
     expect(result.status).toBe(1);
     expect(result.stderr).toMatch(
       /^spawn-fcgictl: nobody can connect: .*cannot be made again \(bind failed: Permission denied\); start the pool again as it was started, with --replace\n$/,
     );
-    expect(await onlyWorker(pool)).toBe(worker);
-    const next = await start(place, [...asNobody, '--replace'], [], place);
+    expect(await pools.onlyWorker(pool)).toBe(worker);
+    const next = await pools.start(place, [...asNobody, '--replace'], [], place);
     await waitFor('the end of the old worker', () => !isAlive(worker));
-    expect((await askEcho(place.target)).pid).toBe(await onlyWorker(next));
+    expect((await askEcho(place.target)).pid).toBe(await pools.onlyWorker(next));
     expect((await ping(place)).status).toBe(0);
   });
 
@@ -216,43 +190,43 @@ describe.for(unhealable)('$how', (spoiling) => {
     needRoot(ctx);
     const place = await onLowPort(ctx);
     const { pool, worker } = await startSpoiled(place, spoiling, asNobody);
-    await killSupervisor(pool);
-    const next = await start(place, asNobody, [], place);
+    await pools.killSupervisor(pool);
+    const next = await pools.start(place, asNobody, [], place);
     await waitFor('the end of the old worker', () => !isAlive(worker));
-    expect((await askEcho(place.target)).pid).toBe(await onlyWorker(next));
+    expect((await askEcho(place.target)).pid).toBe(await pools.onlyWorker(next));
   });
 });
 
 test('a Unix socket that was shut down in a directory of root is left to --replace by a supervisor that may not bind there', async (ctx) => {
   needRoot(ctx);
-  const place = await makeEchoPlace();
+  const place = await pools.makeEchoPlace();
   const { worker } = await startSpoiled(place, shutDown, asNobody);
-  const result = await ctl(place.stateDir, ['restart', place.name]);
+  const result = await pools.ctl(place.stateDir, ['restart', place.name]);
   expect(result.status).toBe(1);
   expect(result.stderr).toMatch(
     /^spawn-fcgictl: nobody can connect: its socket was shut down, .*with --replace\n$/,
   );
-  const next = await start(place, [...asNobody, '--replace'], [], place);
-  expect(hintsOf(next.stderr)).toContainEqual(
+  const next = await pools.start(place, [...asNobody, '--replace'], [], place);
+  expect(pools.hintsOf(next.stderr)).toContainEqual(
     expect.stringMatching(/its socket was shut down; it is bound anew$/),
   );
   await waitFor('the end of the old worker', () => !isAlive(worker));
-  expect((await askEcho(place.target)).pid).toBe(await onlyWorker(next));
+  expect((await askEcho(place.target)).pid).toBe(await pools.onlyWorker(next));
 });
 
 test('a restart whose new workers shut a Unix socket down is no success', async () => {
-  const place = await makeEchoPlace();
+  const place = await pools.makeEchoPlace();
   const trigger = join(place.dir, 'trigger');
   const app = `${place.app}-shuts-down`;
   copyFileSync(compileC(shuttingDown), app);
-  const pool = await start({ ...place, app }, [], [trigger]);
+  const pool = await pools.start({ ...place, app }, [], [trigger]);
   writeFileSync(trigger, '');
-  const result = await ctl(place.stateDir, ['restart', place.name]);
+  const result = await pools.ctl(place.stateDir, ['restart', place.name]);
   expect(result.status).toBe(1);
   expect(result.stderr).toMatch(
     /^spawn-fcgictl: restarted: .*, but nobody can connect: its socket was shut down; .*--replace\n$/,
   );
-  await endPool(place, pool);
+  await pools.endPool(place, pool);
 });
 
 /** Its first argument is the place's report. */
@@ -269,23 +243,23 @@ int main(int argc, char **argv) {
 }`;
 
 test('O_NONBLOCK, set on the socket of a program that blocks in accept, is gone with the next start after a kill', async () => {
-  const place = await makeEchoPlace();
-  const pool = await start(place, [], []);
-  const worker = await onlyWorker(pool);
+  const place = await pools.makeEchoPlace();
+  const pool = await pools.start(place, [], []);
+  const worker = await pools.onlyWorker(pool);
   await waitFor('the worker in accept', () => ping(place).then(({ status }) => status === 0));
-  spoil(worker, place, { how: '', said: /./, spoil: (descriptor) => setNonBlocking(descriptor, true) });
-  await killSupervisor(pool);
-  const next = await start(place, [], []);
-  const fresh = await onlyWorker(next);
+  spoil(worker, place, { how: '', said: /./, spoil: (descriptor) => sys.setNonBlocking(descriptor, true) });
+  await pools.killSupervisor(pool);
+  const next = await pools.start(place, [], []);
+  const fresh = await pools.onlyWorker(next);
   expect(readFileSync(`/proc/${fresh}/fdinfo/0`, 'latin1')).toMatch(/^flags:\t0?2$/m);
-  await endPool(place, next);
+  await pools.endPool(place, next);
 });
 
 /** Of those that only root may bind. */
-async function onLowPort(ctx: TestContext): Promise<EchoPlace> {
+async function onLowPort(ctx: TestContext): Promise<pools.EchoPlace> {
   const first = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'latin1'));
   ctx.skip(first < 100, 'everybody may bind every port here');
-  const place = await makeEchoPlace('TCP');
+  const place = await pools.makeEchoPlace('TCP');
   const port = await freeLowPort();
   return {
     ...place,
@@ -314,78 +288,83 @@ function isRefused(port: number): Promise<boolean> {
 
 test('a socket of another network namespace is not taken from a worker, but the one of the pool behind it', async (ctx) => {
   needRoot(ctx);
-  const place = makePlace();
+  const place = pools.makePlace();
   const port = await freePort();
   const how = { address: ['-a', '127.0.0.1', '-p', String(port)] };
   const thief = compileC(fixture('namespace-thief.c'));
   const app = place.app;
   copyFileSync(thief, `${app}.thief`);
-  const pool = await start({ ...place, app: `${app}.thief` }, [], [], how);
-  const worker = await onlyWorker(pool);
-  await visit({ host: '127.0.0.1', port });
+  const pool = await pools.start({ ...place, app: `${app}.thief` }, [], [], how);
+  const worker = await pools.onlyWorker(pool);
+  await pools.visit({ host: '127.0.0.1', port });
   await waitFor('the other socket', () => hasDescriptor(worker, 9));
-  await killSupervisor(pool);
-  const result = await run(place, [], ['serve'], how);
+  await pools.killSupervisor(pool);
+  const result = await pools.run(place, [], ['serve'], how);
   expect(result.status).toBe(0);
-  expect(hintsOf(result.stderr)).toContain(
+  expect(pools.hintsOf(result.stderr)).toContain(
     `PID ${worker} has a socket of another network namespace that is bound to this address; it is not taken`,
   );
   await waitFor('the end of the thief', () => !isAlive(worker));
-  await visit({ host: '127.0.0.1', port });
-  const status = await ctl(place.stateDir, ['ping', `127.0.0.1:${port}`]);
+  await pools.visit({ host: '127.0.0.1', port });
+  const status = await pools.ctl(place.stateDir, ['ping', `127.0.0.1:${port}`]);
   expect(status).toMatchObject({ status: 0 });
-  await endPool(place, { pid: Number(/PID: (\d+)/.exec(result.stdout)?.[1]) });
+  await pools.endPool(place, { pid: Number(/PID: (\d+)/.exec(result.stdout)?.[1]) });
 });
 
 test('--replace from another network namespace than the pool is in is refused, and the pool stays', async (ctx) => {
   needRoot(ctx);
   needCommands(ctx, 'unshare', 'ip');
-  const place = await makeEchoPlace('TCP');
-  const inside = ['ip link set lo up && exec "$@"', 'sh', oursPath, ...commandLine(place, [], [], place)];
+  const place = await pools.makeEchoPlace('TCP');
+  const inside = [
+    'ip link set lo up && exec "$@"',
+    'sh',
+    pools.oursPath,
+    ...pools.commandLine(place, [], [], place),
+  ];
   const first = await runCommand('unshare', ['--net', '/bin/sh', '-c', ...inside], { cwd: place.dir });
   const pid = Number(/PID: (\d+)/.exec(first.stdout)?.[1]);
-  const worker = await onlyWorker({ pid });
-  const refused = await run(place, ['--replace'], [], place);
+  const worker = await pools.onlyWorker({ pid });
+  const refused = await pools.run(place, ['--replace'], [], place);
   expect(refused.status).toBe(255);
-  expect(withoutHints(refused.stderr)).toBe(
+  expect(pools.withoutHints(refused.stderr)).toBe(
     `spawn-fcgi: cannot take over the pool on ${place.name}: it listens in another network namespace`,
   );
-  expect(await onlyWorker({ pid })).toBe(worker);
+  expect(await pools.onlyWorker({ pid })).toBe(worker);
   expect((await ping(place)).status).toBe(0);
-  await endPool(place, { pid });
+  await pools.endPool(place, { pid });
 });
 
 function hasDescriptor(pid: number, number: number): boolean {
-  const lender = new DescriptorLender(pid);
+  const lender = new sys.DescriptorLender(pid);
   const descriptor = lender.borrow(number);
   lender.close();
-  if (descriptor >= 0) libc.close(descriptor);
+  if (descriptor >= 0) sys.libc.close(descriptor);
   return descriptor >= 0;
 }
 
 test.for(transports)('ping on %s costs no request of those who come meanwhile', async (transport) => {
-  const place = await makeEchoPlace(transport);
-  const pool = await start(place, ['-F', '3'], [], place);
+  const place = await pools.makeEchoPlace(transport);
+  const pool = await pools.start(place, ['-F', '3'], [], place);
   const load = startRequests(place.target);
   for (let count = 0; count < 10; count += 1) expect((await ping(place)).status).toBe(0);
   const { lost, answered } = await load.stop();
   expect(lost).toEqual([]);
   expect(answered).toBeGreaterThan(0);
-  await endPool(place, pool);
-  await expectNothingLeft(place);
+  await pools.endPool(place, pool);
+  await pools.expectNothingLeft(place);
 });
 
 test('a socket file in a directory that was moved away leads nobody to the pool, and the next start takes it over', async () => {
-  const place = await makeEchoPlace();
-  const pool = await start(place, [], []);
+  const place = await pools.makeEchoPlace();
+  const pool = await pools.start(place, [], []);
   renameSync(place.runDir, `${place.runDir}.moved`);
   const red = await ping(place);
   expect(red).toMatchObject({ status: 1 });
   expect(red.stdout).toMatch(/its address leads to another socket/);
   mkdirSync(place.runDir);
-  const next = await start(place, [], []);
+  const next = await pools.start(place, [], []);
   await waitFor('the end of the old pool', () => !isAlive(pool.pid));
-  expect((await askEcho(place.target)).pid).toBe(await onlyWorker(next));
+  expect((await askEcho(place.target)).pid).toBe(await pools.onlyWorker(next));
   expect((await ping(place)).status).toBe(0);
-  await endPool(place, next);
+  await pools.endPool(place, next);
 });

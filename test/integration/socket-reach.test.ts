@@ -1,15 +1,13 @@
 // What a listening socket is asked: whether a client can reach it, and which of its options are in the way. Of sockets
 // without a pool; what pools make of the answers is in socket-proof.test.ts.
-import { describe, expect, test } from 'vitest';
 import { connect } from 'node:net';
+import { describe, expect, test } from 'vitest';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { optionsInTheWay, resetOptions } from '../../src/sys/socket-state/listener-options.ts';
 import { describeReach, reachOf } from '../../src/sys/socket-state/reach.ts';
 import { rawOption, setRawOption } from '../../src/sys/socket-state/socket-facts.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { listenSomewhere } from '../helpers/sys/lone-worker.ts';
-import { intOf, SOL_SOCKET, timeOf } from '../helpers/sys/option-values.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
+import { atEnd, waitFor } from '../helpers/machine/index.ts';
+import { listenSomewhere, intOf, SOL_SOCKET, timeOf } from '../helpers/sys/index.ts';
 
 /** What a worker of any user may set: those that keep clients out, or their answers, and those that do other harm. */
 const others = ['SO_SNDTIMEO', 'SO_LINGER', 'SO_RCVLOWAT', 'SO_DONTROUTE', 'SO_MAX_PACING_RATE', 'IP_TTL'];

@@ -6,27 +6,17 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { MeasuredPool } from '../../src/ctl/status/status-table.ts';
 import { formatProgress, formatResult } from '../../src/control/protocol.ts';
-import { exampleWorker } from '../helpers/fakes/example-pool.ts';
-import {
-  afterPing,
-  answerTo,
-  saying,
-  startFake,
-  startSleeper,
-  writeState,
-} from '../helpers/fakes/fake-supervisor.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { findCommand, needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { giveAway, NOBODY } from '../helpers/machine/users.ts';
-import { ctl, ctlPath, makeStateDir } from '../helpers/pool/ctl.ts';
+import { afterPing, answerTo, saying, startFake, writeState } from '../helpers/fakes/index.ts';
+import * as machine from '../helpers/machine/index.ts';
+import { exampleWorker } from '../helpers/models/index.ts';
+import { ctl, ctlPath, makeStateDir } from '../helpers/pool/index.ts';
 
 const waiting = ['stop', 'reload', 'restart'] as const;
 const target = '127.0.0.1:9000';
 
 describe('without a command', () => {
   test('usage goes to stdout, with status 255', async () => {
-    const result = await runCommand(ctlPath);
+    const result = await machine.runCommand(ctlPath);
     expect(result).toMatchObject({ status: 255, stderr: '' });
     for (const command of ['status', 'ping', 'scale', ...waiting])
       expect(result.stdout).toContain(`  ${command} `);
@@ -35,7 +25,7 @@ describe('without a command', () => {
   test.each([['-h'], ['--help'], ['help'], ['status', '--help']])(
     '%s prints usage, with status 0',
     async (...args) => {
-      const result = await runCommand(ctlPath, args);
+      const result = await machine.runCommand(ctlPath, args);
       expect(result).toMatchObject({ status: 0, stderr: '' });
       expect(result.stdout).toMatch(/^Usage: spawn-fcgictl /);
       expect(Math.max(...result.stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
@@ -43,7 +33,7 @@ describe('without a command', () => {
   );
 
   test.each(['-v', '--version'])('%s prints the version', async (flag) => {
-    const result = await runCommand(ctlPath, [flag]);
+    const result = await machine.runCommand(ctlPath, [flag]);
     expect(result).toMatchObject({ status: 0, stderr: '' });
     expect(result.stdout).toMatch(/^spawn-fcgictl v\d+\.\d+\.\d+\n$/);
   });
@@ -69,7 +59,7 @@ describe('a mistake in the command line is one line with the way out, status 255
     [['ping', '0'], "'0' is no target"],
     [['\x1b[31m'], "unknown command '\\x1b[31m'"],
   ])('%j', async (args, text) => {
-    const result = await runCommand(ctlPath, args);
+    const result = await machine.runCommand(ctlPath, args);
     expect(result).toMatchObject({ status: 255, stdout: '' });
     expect(result.stderr).toMatch(/^spawn-fcgictl: [^\n]+\n$/);
     expect(result.stderr).toContain(text);
@@ -100,7 +90,7 @@ describe('status', () => {
     await startFake(stateDir);
     await startFake(stateDir, {
       address: '/run/app.sock',
-      state: { pid: await startSleeper() },
+      state: { pid: await machine.startSleeper() },
       behaviour: (request, connection) =>
         connection.end(formatResult(answerTo(request, { name: 'other', address: '/run/app.sock' }))),
     });
@@ -152,7 +142,7 @@ describe('status', () => {
   });
 
   test('as JSON has the fields of the protocol, and what was measured; dead PIDs are none', async () => {
-    const ended = await startSleeper();
+    const ended = await machine.startSleeper();
     const workers = [
       exampleWorker({ pid: process.pid, pids: [process.pid, 2 ** 22 + 1] }),
       exampleWorker({ slot: 1, pid: 2 ** 22 + 2, pids: [2 ** 22 + 2] }),
@@ -199,7 +189,7 @@ describe('status', () => {
   test('is harmless when its reader goes away', async () => {
     const { stateDir } = await startFake(makeStateDir());
     const script = `'${ctlPath}' --state-dir '${stateDir}' status; echo "status $?" >&2`;
-    const result = await runCommand('/bin/sh', ['-c', `{ ${script}; } | true`]);
+    const result = await machine.runCommand('/bin/sh', ['-c', `{ ${script}; } | true`]);
     expect(result.stderr).toBe('status 0\n');
   });
 
@@ -315,11 +305,13 @@ describe('a long wait', () => {
   });
 
   test('shows its progress on a terminal, on one line that goes away', async (ctx) => {
-    needCommands(ctx, 'script');
+    machine.needCommands(ctx, 'script');
     const { stateDir } = await startFake(makeStateDir(), { behaviour: saying(slow) });
     const command = `'${ctlPath}' --state-dir '${stateDir}' reload ${target}`;
-    const script = findCommand('script') ?? 'script';
-    const { stdout, status } = await runCommand(script, ['-qec', command, '/dev/null'], { input: '' });
+    const script = machine.findCommand('script') ?? 'script';
+    const { stdout, status } = await machine.runCommand(script, ['-qec', command, '/dev/null'], {
+      input: '',
+    });
     expect(status).toBe(0);
     expect(stdout).toContain('\r\x1b[Kreload of php-cgi: slot 0: worker PID 812 is up');
     expect(stdout).not.toContain('\x1b[31m');
@@ -380,7 +372,7 @@ describe('an answer', () => {
     const server = createServer({ pauseOnConnect: true }, (connection) => {
       setTimeout(() => connection.destroy(), 200);
     }).listen(join(stateDir, `${target}.ctl`));
-    atEnd(() => {
+    machine.atEnd(() => {
       server.close();
     });
     const result = await ctl(stateDir, ['status', target]);
@@ -498,7 +490,7 @@ describe('no such pool, 4:', () => {
   });
 
   test('the PID of a worker, with the name of its pool', async () => {
-    const worker = await startSleeper();
+    const worker = await machine.startSleeper();
     const { stateDir } = await startFake(makeStateDir(), {
       state: { workers: [{ slot: 0, pid: worker, startTime: '1' }] },
     });
@@ -511,7 +503,7 @@ describe('no such pool, 4:', () => {
     const { stateDir } = await startFake(makeStateDir());
     const socket = join(dirname(stateDir), 'other.sock');
     const server = createServer().listen(socket);
-    atEnd(() => {
+    machine.atEnd(() => {
       server.close();
     });
     for (const path of ['/nonexistent', stateDir, socket])
@@ -562,7 +554,7 @@ describe('a target may be', () => {
       join(dir, 'run'),
     );
     const server = createServer().listen(address);
-    atEnd(() => {
+    machine.atEnd(() => {
       server.close();
     });
     symlinkSync(address, join(dir, 'current.sock'));
@@ -607,7 +599,7 @@ describe('a target may be', () => {
     const stateDir = makeStateDir();
     const isPort = process.pid <= 65_535;
     const port = isPort ? process.pid : 9001;
-    await startFake(stateDir, { state: { pid: await startSleeper() }, address: `127.0.0.1:${port}` });
+    await startFake(stateDir, { state: { pid: await machine.startSleeper() }, address: `127.0.0.1:${port}` });
     await startFake(stateDir, { address: '127.0.0.1:7' });
     expect((await ctl(stateDir, ['ping', String(process.pid)])).status).toBe(isPort ? 255 : 0);
     expect((await ctl(stateDir, ['ping', `:${port}`])).status).toBe(0);
@@ -615,10 +607,10 @@ describe('a target may be', () => {
 });
 
 describe('not permitted, 5:', () => {
-  const asNobody = { uid: NOBODY, gid: NOBODY, cwd: '/' };
+  const asNobody = { uid: machine.NOBODY, gid: machine.NOBODY, cwd: '/' };
 
   test("a pool of root's, asked by another user: by address, PID and PID file", async (ctx) => {
-    needRoot(ctx);
+    machine.needRoot(ctx);
     const { stateDir, requests } = await startFake(makeStateDir());
     const file = join(dirname(stateDir), 'app.pid');
     writeFileSync(file, String(process.pid));
@@ -633,7 +625,7 @@ describe('not permitted, 5:', () => {
   });
 
   test('and status without a target says how many are hidden', async (ctx) => {
-    needRoot(ctx);
+    machine.needRoot(ctx);
     const { stateDir } = await startFake(makeStateDir());
     expect(await ctl(stateDir, ['status'], asNobody)).toMatchObject({
       status: 0,
@@ -643,7 +635,7 @@ describe('not permitted, 5:', () => {
   });
 
   test('a control socket that we may not write', async (ctx) => {
-    needRoot(ctx);
+    machine.needRoot(ctx);
     const { stateDir, id } = await startFake(makeStateDir());
     chmodSync(join(stateDir, `${id}.state`), 0o644);
     const result = await ctl(stateDir, ['reload', target], asNobody);
@@ -652,11 +644,11 @@ describe('not permitted, 5:', () => {
   });
 
   test('a directory that others can write, is a link of another user, or is closed to us', async (ctx) => {
-    needRoot(ctx);
+    machine.needRoot(ctx);
     const { stateDir } = await startFake(makeStateDir());
     const link = join(dirname(stateDir), 'link');
     symlinkSync(stateDir, link);
-    lchownSync(link, NOBODY, NOBODY);
+    lchownSync(link, machine.NOBODY, machine.NOBODY);
     expect((await ctl(link, ['ping', target])).stderr).toContain('it is not a directory');
     chmodSync(stateDir, 0o777);
     const open = await ctl(stateDir, ['ping', target]);
@@ -667,10 +659,10 @@ describe('not permitted, 5:', () => {
   });
 
   test("another user's directory, unless root names it", async (ctx) => {
-    needRoot(ctx);
+    machine.needRoot(ctx);
     const { stateDir, id } = await startFake(makeStateDir());
-    giveAway(stateDir, 33);
-    for (const suffix of ['state', 'ctl']) giveAway(join(stateDir, `${id}.${suffix}`), 33);
+    machine.giveAway(stateDir, 33);
+    for (const suffix of ['state', 'ctl']) machine.giveAway(join(stateDir, `${id}.${suffix}`), 33);
     expect((await ctl(stateDir, ['ping', target])).status).toBe(0);
     const result = await ctl(stateDir, ['ping', target], asNobody);
     expect(result.status).toBe(5);
@@ -678,20 +670,21 @@ describe('not permitted, 5:', () => {
   });
 
   test('a user finds pools below XDG_RUNTIME_DIR', async (ctx) => {
-    needRoot(ctx);
+    machine.needRoot(ctx);
     const stateDir = makeStateDir();
     const runtime = dirname(stateDir);
     const own = join(runtime, 'spawn-fcgi');
     mkdirSync(own, { mode: 0o700 });
     const { id } = await startFake(own);
-    for (const path of [own, join(own, `${id}.state`), join(own, `${id}.ctl`)]) giveAway(path, NOBODY);
+    for (const path of [own, join(own, `${id}.state`), join(own, `${id}.ctl`)])
+      machine.giveAway(path, machine.NOBODY);
     const env = { PATH: process.env['PATH'], XDG_RUNTIME_DIR: runtime };
-    expect((await runCommand(ctlPath, ['ping', target], { ...asNobody, env })).status).toBe(0);
+    expect((await machine.runCommand(ctlPath, ['ping', target], { ...asNobody, env })).status).toBe(0);
   });
 });
 
 test('a supervisor that accepts no connection any more has no answer in time', async (ctx) => {
-  needCommands(ctx, 'perl');
+  machine.needCommands(ctx, 'perl');
   const stateDir = makeStateDir();
   writeState(stateDir, target);
   const path = join(stateDir, `${target}.ctl`);
@@ -699,13 +692,13 @@ test('a supervisor that accepts no connection any more has no answer in time', a
   const listener = `use Socket; socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un($ARGV[0])); listen(S, 0); $| = 1; print "listening\\n"; sleep 600`;
   const { execa } = await import('execa');
   const child = execa('perl', ['-e', listener, path], { reject: false });
-  atEnd(() => {
+  machine.atEnd(() => {
     child.kill('SIGKILL');
   });
   await new Promise((resolve) => child.stdout.once('data', resolve));
   const filler = connect(path);
   filler.on('error', () => undefined);
-  atEnd(() => {
+  machine.atEnd(() => {
     filler.destroy();
   });
   await new Promise((resolve) => filler.once('connect', resolve));
@@ -726,7 +719,7 @@ describe('the executable', () => {
         NODE_OPTIONS: '--bogus',
         NODE_DEBUG: 'net',
       };
-      expect(await runCommand(path, ['-v'], { env })).toMatchObject({ status: 0, stderr: '' });
+      expect(await machine.runCommand(path, ['-v'], { env })).toMatchObject({ status: 0, stderr: '' });
     }
   });
 });

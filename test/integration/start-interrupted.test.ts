@@ -1,25 +1,10 @@
 // A start that is interrupted leaves nothing behind. The window is short (100 ms), so the worker itself holds it open:
 // it stops its supervisor, and the test lets that go on when the command has got its signal.
-import { describe, expect, test } from 'vitest';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startForeground, type ForegroundPool } from '../helpers/pool/command-under-test.ts';
-import { isAlive, readStat } from '../helpers/machine/processes.ts';
-import { isRoot } from '../helpers/machine/requirements.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import {
-  commandLine,
-  expectNoProcess,
-  expectNothingLeft,
-  filesOf,
-  makePlace,
-  processesOf,
-  run,
-  start,
-  waitForPids,
-  type Place,
-} from '../helpers/pool/place.ts';
+import { describe, expect, test } from 'vitest';
+import { isAlive, readStat, isRoot, makeTempDir, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGKILL'] as const;
 const users = [
@@ -45,7 +30,7 @@ describe.for(users)('a start with workers as $who', { concurrent: false }, ({ op
       );
       process.kill(supervisor, 'SIGCONT');
       expect((await command.ended).status).not.toBe(0);
-      await expectNothingLeft(place);
+      await pools.expectNothingLeft(place);
       expect(command.stdout()).not.toContain('successfully');
     });
   });
@@ -58,15 +43,15 @@ describe.for(users)('a start with workers as $who', { concurrent: false }, ({ op
     expect((await command.ended).status).toBe(1);
     expect(command.stderr()).toContain('spawn-fcgi: ');
     if (options.length === 0) return;
-    await expectNoProcess(place);
-    await waitFor('the removal of all files', () => filesOf(place).length === 0, { timeoutMs: 3_000 });
+    await pools.expectNoProcess(place);
+    await waitFor('the removal of all files', () => pools.filesOf(place).length === 0, { timeoutMs: 3_000 });
   });
 
   test('is no success for the command when the supervisor gets KILL before it knows that the command read it', async (ctx) => {
     ctx.skip(needed !== undefined, needed);
     const { place, command, supervisor } = await heldStart(options, ['serve']);
     // Nobody reads what the supervisor has to tell.
-    const shells = processesOf(place).filter(({ comm }) => ['sh', 'spawn-fcgi'].includes(comm));
+    const shells = pools.processesOf(place).filter(({ comm }) => ['sh', 'spawn-fcgi'].includes(comm));
     for (const { pid } of shells) process.kill(pid, 'SIGSTOP');
     await waitFor('their stop', () => shells.every(({ pid }) => readStat(pid)?.state === 'T'));
     process.kill(supervisor, 'SIGCONT');
@@ -76,7 +61,7 @@ describe.for(users)('a start with workers as $who', { concurrent: false }, ({ op
     for (const { pid } of shells) process.kill(pid, 'SIGCONT');
     expect((await command.ended).status).toBe(1);
     expect(command.stdout()).toBe('');
-    if (options.length > 0) await expectNothingLeft(place);
+    if (options.length > 0) await pools.expectNothingLeft(place);
   });
 
   test.for(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)(
@@ -87,7 +72,7 @@ describe.for(users)('a start with workers as $who', { concurrent: false }, ({ op
       process.kill(supervisor, signal);
       process.kill(supervisor, 'SIGCONT');
       expect((await command.ended).status).toBe(1);
-      await expectNothingLeft(place);
+      await pools.expectNothingLeft(place);
     },
   );
 
@@ -101,7 +86,7 @@ describe.for(users)('a start with workers as $who', { concurrent: false }, ({ op
     process.kill(command.pid, 'SIGTERM');
     process.kill(supervisor, 'SIGCONT');
     await command.ended;
-    await expectNothingLeft(place);
+    await pools.expectNothingLeft(place);
   });
 
   test.for([
@@ -109,51 +94,60 @@ describe.for(users)('a start with workers as $who', { concurrent: false }, ({ op
     ['the program is missing', 'missing', 2],
   ] as const)('that fails because %s leaves nothing', async ([, program, status], ctx) => {
     ctx.skip(needed !== undefined, needed);
-    const place = makePlace();
+    const place = pools.makePlace();
     const worker = join(place.dir, program);
     const pattern = join(place.runDir, 'worker-%i.pid');
     const all = [...options, '-P', place.pidFile, '-F', '3', '--worker-pid-file', pattern];
-    const result = await run({ ...place, app: worker }, all, ['exit=3']);
+    const result = await pools.run({ ...place, app: worker }, all, ['exit=3']);
     expect(result.status).toBe(status);
-    await expectNothingLeft(place);
+    await pools.expectNothingLeft(place);
   });
 });
 
 test.for(['SIGINT', 'SIGTERM'] as const)(
   '%s to a foreground start that is not up yet leaves nothing',
   async (signal) => {
-    const place = makePlace();
+    const place = pools.makePlace();
     const mark = join(place.dir, 'stopped');
     const options = ['-n', '--supervise', '-P', place.pidFile];
-    const command = startForeground(commandLine(place, options, [`stop-parent=${mark}`, 'hang']), {
-      cwd: place.dir,
-    });
-    await waitForPids(mark);
+    const command = pools.startForeground(
+      pools.commandLine(place, options, [`stop-parent=${mark}`, 'hang']),
+      {
+        cwd: place.dir,
+      },
+    );
+    await pools.waitForPids(mark);
     process.kill(command.pid, signal);
     process.kill(command.pid, 'SIGCONT');
     expect((await command.ended).signal).toBeNull();
-    await expectNothingLeft(place);
+    await pools.expectNothingLeft(place);
   },
 );
 
 test.for(signals)('%s to a start that waits for a pool to stop leaves that pool alone', async (signal) => {
-  const place = makePlace();
-  const first = await start(place, ['-P', place.pidFile, '--stop-timeout', '1h'], ['slow-end=1500', 'serve']);
+  const place = pools.makePlace();
+  const first = await pools.start(
+    place,
+    ['-P', place.pidFile, '--stop-timeout', '1h'],
+    ['slow-end=1500', 'serve'],
+  );
   process.kill(first.pid, 'SIGTERM');
-  const before = new Set(processesOf(place).map(({ pid }) => pid));
-  const second = startForeground(commandLine(place, []), { cwd: place.dir });
+  const before = new Set(pools.processesOf(place).map(({ pid }) => pid));
+  const second = pools.startForeground(pools.commandLine(place, []), { cwd: place.dir });
   await waitFor('the second supervisor', () =>
-    processesOf(place).find(
-      ({ pid, parent }) => !before.has(pid) && pid !== second.pid && parent !== second.pid,
-    ),
+    pools
+      .processesOf(place)
+      .find(({ pid, parent }) => !before.has(pid) && pid !== second.pid && parent !== second.pid),
   );
   process.kill(second.pid, signal);
   await second.ended;
   expect(isAlive(first.pid)).toBe(true);
-  await waitFor('the end of the second start', () => processesOf(place).every(({ pid }) => before.has(pid)));
+  await waitFor('the end of the second start', () =>
+    pools.processesOf(place).every(({ pid }) => before.has(pid)),
+  );
   // A pool that stops takes its socket's file away itself, and its workers go on.
   expect(isAlive(first.pid)).toBe(true);
-  await expectNothingLeft(place);
+  await pools.expectNothingLeft(place);
 });
 
 /** A file that a worker of any user can write. */
@@ -167,12 +161,15 @@ function makeOpenFile(): string {
 test.for(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   '%s to a foreground start before its workers run ends it with 0',
   async (signal) => {
-    const place = makePlace();
-    const first = await start(place, ['--stop-timeout', '1h'], ['slow-end=3000', 'serve']);
+    const place = pools.makePlace();
+    const first = await pools.start(place, ['--stop-timeout', '1h'], ['slow-end=3000', 'serve']);
     process.kill(first.pid, 'SIGTERM');
-    const second = startForeground(commandLine(place, ['-n', '--supervise', '-P', place.pidFile]), {
-      cwd: place.dir,
-    });
+    const second = pools.startForeground(
+      pools.commandLine(place, ['-n', '--supervise', '-P', place.pidFile]),
+      {
+        cwd: place.dir,
+      },
+    );
     // It takes its name once it hears signals, right before it waits for the first pool.
     await waitFor('the second start', () => readStat(second.pid)?.comm === 'app');
     process.kill(second.pid, signal);
@@ -183,8 +180,8 @@ test.for(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
 );
 
 interface HeldStart {
-  place: Place;
-  command: ForegroundPool;
+  place: pools.Place;
+  command: pools.ForegroundPool;
   /** Stopped by its worker. */
   supervisor: number;
 }
@@ -194,15 +191,15 @@ async function heldStart(
   actions: readonly string[],
   before: readonly string[] = [],
 ): Promise<HeldStart> {
-  const place = makePlace();
+  const place = pools.makePlace();
   // report is writable for all; the mark of the stopped supervisor goes there, too.
-  const args = commandLine(
+  const args = pools.commandLine(
     place,
     ['-P', place.pidFile, ...options],
     [...before, `stop-parent=${place.report}`, ...actions],
   );
-  const command = startForeground(args, { cwd: place.dir });
-  const [worker = 0] = await waitForPids(place.report, 2);
+  const command = pools.startForeground(args, { cwd: place.dir });
+  const [worker = 0] = await pools.waitForPids(place.report, 2);
   const supervisor = await waitFor('the stopped supervisor', () => {
     const parent = readStat(worker)?.parent ?? 0;
     return readStat(parent)?.state === 'T' && parent;

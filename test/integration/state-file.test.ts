@@ -1,41 +1,27 @@
 // The state file: room for it is asked for at the start, and at every moment it has a whole text.
-import { describe, expect, test } from 'vitest';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import * as fc from 'fast-check';
 import { parsePoolState, type PoolState } from '../../src/core/pool-state.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
 import { StateFile } from '../../src/sys/file/state-file.ts';
-import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
-import { isAlive } from '../helpers/machine/processes.ts';
-import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import {
-  commandLine,
-  expectNoProcess,
-  filesOf,
-  hintsOf,
-  makePlace,
-  run,
-  start,
-  startStaying,
-  visit,
-  withoutHints,
-  type Place,
-} from '../helpers/pool/place.ts';
+import * as machine from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 describe('a state directory without room', () => {
   /** Runs the script with the state directory on a disk of one page, which is full. */
-  function runOnFullDisk(place: Place, script: string, args: readonly string[]): Promise<RunResult> {
+  function runOnFullDisk(
+    place: pools.Place,
+    script: string,
+    args: readonly string[],
+  ): Promise<machine.RunResult> {
     mkdirSync(place.stateDir, { recursive: true });
     const fill = `head -c 4096 /dev/zero >'${place.stateDir}/fill'`;
     const mount = `mount -t tmpfs -o size=4k,mode=755 tmpfs '${place.stateDir}' && ${fill}`;
-    return runCommand(
+    return machine.runCommand(
       'unshare',
-      ['--mount', '/bin/sh', '-c', `${mount}; ${script}`, 'sh', oursPath, ...args],
+      ['--mount', '/bin/sh', '-c', `${mount}; ${script}`, 'sh', pools.oursPath, ...args],
       {
         cwd: place.dir,
       },
@@ -43,69 +29,69 @@ describe('a state directory without room', () => {
   }
 
   test('that was named is refused, and nothing is left', async (ctx) => {
-    needRoot(ctx);
-    needCommands(ctx, 'unshare', 'mount');
-    const place = makePlace();
+    machine.needRoot(ctx);
+    machine.needCommands(ctx, 'unshare', 'mount');
+    const place = pools.makePlace();
     const script = `"$@"; status=$?; ls '${place.stateDir}'; exit $status`;
-    const result = await runOnFullDisk(place, script, commandLine(place, ['-P', place.pidFile]));
+    const result = await runOnFullDisk(place, script, pools.commandLine(place, ['-P', place.pidFile]));
     expect(result).toMatchObject({ status: 255, stdout: 'fill\n' });
-    expect(withoutHints(result.stderr)).toBe(
+    expect(pools.withoutHints(result.stderr)).toBe(
       `spawn-fcgi: --state-dir cannot be used: ${place.stateDir}: No space left on device`,
     );
-    expect(filesOf(place)).toEqual([]);
+    expect(pools.filesOf(place)).toEqual([]);
   });
 
   test('by default is not used, with a hint, and a second start is refused at once', async (ctx) => {
-    needRoot(ctx);
-    needCommands(ctx, 'unshare', 'mount');
-    const place = makePlace();
+    machine.needRoot(ctx);
+    machine.needCommands(ctx, 'unshare', 'mount');
+    const place = pools.makePlace();
     const args = ['-s', place.socket, '-P', place.pidFile, '--log', place.log, '--', place.app, 'serve'];
     const script = `mount --bind '${place.stateDir}' /run; "$@"; first=$?; "$@"; echo "$first $?"`;
     const result = await runOnFullDisk(place, script, args);
     expect(result.stdout).toMatch(/^0 255$/m);
-    expect(hintsOf(result.stderr)[0]).toMatch(
+    expect(pools.hintsOf(result.stderr)[0]).toMatch(
       /^no lock and no state file for this pool: .*No space left on device/,
     );
-    expect(withoutHints(result.stderr)).toBe("spawn-fcgi: socket is already in use, can't spawn");
-    await visit({ path: place.socket });
-    process.kill(printedPids(result.stdout)[0] ?? 0, 'SIGTERM');
-    await expectNoProcess(place);
+    expect(pools.withoutHints(result.stderr)).toBe("spawn-fcgi: socket is already in use, can't spawn");
+    await pools.visit({ path: place.socket });
+    process.kill(pools.printedPids(result.stdout)[0] ?? 0, 'SIGTERM');
+    await pools.expectNoProcess(place);
   });
 });
 
 test('a start beside a lock whose holder is unknown says what is known, and which file it is', async () => {
-  const place = makePlace();
-  const pool = await start(place);
+  const place = pools.makePlace();
+  const pool = await pools.start(place);
   // It may have something to write still.
   process.kill(pool.pid, 'SIGSTOP');
   const [lock, state] = ['.lock', '.state'].map((suffix) =>
     join(place.stateDir, readdirSync(place.stateDir).find((name) => name.endsWith(suffix)) ?? ''),
   );
   truncateSync(state ?? '');
-  const second = await run(place, ['--stop-timeout', '50ms']);
+  const second = await pools.run(place, ['--stop-timeout', '50ms']);
   expect(second.status).toBe(255);
-  expect(withoutHints(second.stderr)).toBe("spawn-fcgi: socket is already in use, can't spawn");
-  expect(hintsOf(second.stderr)[0]).toContain(
+  expect(pools.withoutHints(second.stderr)).toBe("spawn-fcgi: socket is already in use, can't spawn");
+  expect(pools.hintsOf(second.stderr)[0]).toContain(
     `another process holds ${lock}, and ${state} does not say which`,
   );
   process.kill(pool.pid, 'SIGCONT');
-  expect(isAlive(pool.pid)).toBe(true);
-  await visit({ path: place.socket });
+  expect(machine.isAlive(pool.pid)).toBe(true);
+  await pools.visit({ path: place.socket });
 });
 
 test('a start waits up to its own --stop-timeout for a lock whose holder is unknown', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   mkdirSync(place.stateDir);
   // Held by whom nobody knows, as by a pool whose state was lost.
   const lock = join(place.stateDir, `${place.socket.replaceAll('/', '%2F')}.lock`);
   const holder = openSync(lock, 'w', 0o600);
   expect(libc.flock(holder, 2)).toBe(0);
-  const waiting = startStaying(place, ['--stop-timeout', '20s']);
-  const first = await waitFor('the start', () => switchesOf(waiting.pid) || undefined);
-  await waitFor('the start at the lock', () => switchesOf(waiting.pid) > first + 20);
+  const waiting = pools.startStaying(place, ['--stop-timeout', '20s']);
+  const first = await machine.waitFor('the start', () => switchesOf(waiting.pid) || undefined);
+  await machine.waitFor('the start at the lock', () => switchesOf(waiting.pid) > first + 20);
   closeSync(holder);
-  await waitFor('the pool', () => waiting.stdout().includes('spawned successfully'));
-  await visit({ path: place.socket });
+  await machine.waitFor('the pool', () => waiting.stdout().includes('spawned successfully'));
+  await pools.visit({ path: place.socket });
   await waiting.stop();
 });
 
@@ -141,9 +127,9 @@ describe('the file', () => {
   });
 
   function open(): { path: string; descriptor: number } {
-    const path = join(makeTempDir(), 'a.state');
+    const path = join(machine.makeTempDir(), 'a.state');
     const descriptor = openSync(path, 'w+');
-    atEnd(() => closeSync(descriptor));
+    machine.atEnd(() => closeSync(descriptor));
     return { path, descriptor };
   }
 

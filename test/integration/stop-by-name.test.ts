@@ -1,12 +1,10 @@
 // A pool is found and stopped by its program's name, by the real killall and pidof, in a PID namespace: only our
 // processes are there to be hit.
-import { expect, test } from 'vitest';
 import { copyFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { oursPath } from '../helpers/pool/command-under-test.ts';
-import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { commandLine, expectNothingLeft, makePlace } from '../helpers/pool/place.ts';
+import { expect, test } from 'vitest';
+import { needCommands, needRoot, runCommand } from '../helpers/machine/index.ts';
+import { oursPath, commandLine, expectNothingLeft, makePlace } from '../helpers/pool/index.ts';
 
 const names = [
   ['a short name', 'app-c', []],

@@ -1,36 +1,17 @@
 // While a pool stops its socket lets nobody new in, and who is in, accepted or in the queue, is served (docs/reload.md).
 import { chmodSync, copyFileSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { resetOptions } from '../../src/sys/socket-state/listener-options.ts';
 import { SocketDoor } from '../../src/sys/socket/socket-door.ts';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { freePort } from '../helpers/machine/free-port.ts';
-import { isAlive } from '../helpers/machine/processes.ts';
-import { needRoot } from '../helpers/machine/requirements.ts';
-import { NOBODY } from '../helpers/machine/users.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { ctl } from '../helpers/pool/ctl.ts';
-import { statusOf } from '../helpers/pool/echo-pool.ts';
-import {
-  events,
-  expectNoProcess,
-  expectNothingLeft,
-  fullPool,
-  makePlace,
-  start,
-  waitForEvents,
-  type Place,
-} from '../helpers/pool/place.ts';
-import { asEffectiveUser } from '../helpers/sys/as-user.ts';
-import { listenSomewhere } from '../helpers/sys/lone-worker.ts';
-import { transports, type Transport } from '../helpers/web/transports.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import { atEnd, freePort, isAlive, needRoot, NOBODY, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import { asEffectiveUser, listenSomewhere, resetOptions } from '../helpers/sys/index.ts';
+import { transports, type Transport } from '../helpers/web/index.ts';
 
 type Target = { path: string } | { port: number; host: string };
 
-interface Doorway extends Place {
+interface Doorway extends pools.Place {
   /** For the pool's command line. */
   address: string[];
   /** As spawn-fcgictl takes it. */
@@ -43,10 +24,10 @@ describe.for(transports)('the stop of a pool on %s', (transport) => {
     const place = await makeDoorway(transport);
     const pool = await startSlow(place, 2);
     const clients = Array.from({ length: 6 }, () => new Client(place.target));
-    await waitFor('the queue', async () => (await statusOf(place)).queue?.length === 4);
+    await waitFor('the queue', async () => (await pools.statusOf(place)).queue?.length === 4);
     process.kill(pool.pid, 'SIGTERM');
     // It answers between two steps: the event comes before the first of them.
-    await waitFor('the stop', async () => (await statusOf(place)).phase === 'stopping');
+    await waitFor('the stop', async () => (await pools.statusOf(place)).phase === 'stopping');
     if (transport === 'a Unix socket') expect(existsSync(place.socket)).toBe(false);
     const late = new Client(place.target);
     // One after the other: each answer lets a worker take the next.
@@ -57,20 +38,20 @@ describe.for(transports)('the stop of a pool on %s', (transport) => {
     expect(await Promise.all(clients.map(({ outcome }) => outcome))).toEqual(
       clients.map(() => expect.stringMatching(/^\d+\n$/) as string),
     );
-    await expectNothingLeft(place);
+    await pools.expectNothingLeft(place);
     // Neither accepted nor reset: its address was as good as closed from the first moment.
     expect(await late.outcome).toMatch(transport === 'TCP' ? /^ECONNREFUSED$/ : /^ENOENT$/);
-    expect(events(place, 'killed')).toEqual([]);
-    expect(events(place, 'request-cut')).toEqual([]);
+    expect(pools.events(place, 'killed')).toEqual([]);
+    expect(pools.events(place, 'request-cut')).toEqual([]);
   });
 
   test('cut short by kill -9 leaves nothing that the next start would not heal', async () => {
     const place = await makeDoorway(transport);
     const pool = await startSlow(place, 1, ['--stop-timeout', '1h']);
     const busy = new Client(place.target);
-    await waitFor('a busy worker', async () => (await statusOf(place)).busy === 1);
+    await waitFor('a busy worker', async () => (await pools.statusOf(place)).busy === 1);
     process.kill(pool.pid, 'SIGTERM');
-    await waitForEvents(place, 'stopping');
+    await pools.waitForEvents(place, 'stopping');
     process.kill(pool.pid, 'SIGKILL');
     await waitFor('the end of the supervisor', () => !isAlive(pool.pid));
     await startSlow(place, 1);
@@ -78,24 +59,24 @@ describe.for(transports)('the stop of a pool on %s', (transport) => {
     client.ask();
     busy.ask();
     expect(await client.outcome).toMatch(/^\d+\n$/);
-    expect(await ctl(place.stateDir, ['stop', place.name])).toMatchObject({ status: 0 });
-    await expectNothingLeft(place);
+    expect(await pools.ctl(place.stateDir, ['stop', place.name])).toMatchObject({ status: 0 });
+    await pools.expectNothingLeft(place);
   });
 
   test('takes nothing from a pool that has taken the socket over', async () => {
     const place = await makeDoorway(transport);
     const old = await startSlow(place, 1);
     const busy = new Client(place.target);
-    await waitFor('a busy worker', async () => (await statusOf(place)).busy === 1);
+    await waitFor('a busy worker', async () => (await pools.statusOf(place)).busy === 1);
     await startSlow(place, 1, ['--replace']);
-    await waitForEvents(place, 'handed-over');
+    await pools.waitForEvents(place, 'handed-over');
     const client = new Client(place.target);
     client.ask();
     expect(await client.outcome).toMatch(/^\d+\n$/);
     busy.ask();
     expect(await busy.outcome).toMatch(/^\d+\n$/);
     await waitFor('the end of the old supervisor', () => !isAlive(old.pid));
-    expect(await ctl(place.stateDir, ['stop', place.name])).toMatchObject({ status: 0 });
+    expect(await pools.ctl(place.stateDir, ['stop', place.name])).toMatchObject({ status: 0 });
   });
 });
 
@@ -105,30 +86,30 @@ test('a socket file that may not be removed forbids everything during the stop, 
   chmodSync(place.dir, 0o755);
   const pool = await startSlow(place, 1, ['-u', String(NOBODY), '-g', String(NOBODY), '-M', '0640']);
   const client = new Client(place.target);
-  await waitFor('a busy worker', async () => (await statusOf(place)).busy === 1);
+  await waitFor('a busy worker', async () => (await pools.statusOf(place)).busy === 1);
   process.kill(pool.pid, 'SIGTERM');
   await waitFor('the mode to go', () => (statSync(place.socket).mode & 0o777) === 0);
   client.ask();
   expect(await client.outcome).toMatch(/^\d+\n$/);
-  await expectNoProcess(place);
+  await pools.expectNoProcess(place);
   expect((statSync(place.socket).mode & 0o777).toString(8)).toBe('640');
   // The next start replaces it.
   await startSlow(place, 1);
-  expect(await ctl(place.stateDir, ['stop', place.name])).toMatchObject({ status: 0 });
+  expect(await pools.ctl(place.stateDir, ['stop', place.name])).toMatchObject({ status: 0 });
 });
 
 test('a socket of somebody else on the path is left alone, also one that is bound during the stop', async () => {
   const place = await makeDoorway('a Unix socket');
   const pool = await startSlow(place, 1);
   const client = new Client(place.target);
-  await waitFor('a busy worker', async () => (await statusOf(place)).busy === 1);
+  await waitFor('a busy worker', async () => (await pools.statusOf(place)).busy === 1);
   process.kill(pool.pid, 'SIGTERM');
   await waitFor('the name to go', () => !existsSync(place.socket));
   const other = createServer((connection) => connection.end('other\n'));
   await new Promise<void>((resolve) => other.listen(place.socket, resolve));
   atEnd(() => void other.close());
   client.ask();
-  await expectNoProcess(place);
+  await pools.expectNoProcess(place);
   expect(await new Client(place.target).outcome).toBe('other\n');
 });
 
@@ -159,7 +140,7 @@ describe.for(['root', 'nobody'] as const)('a TCP socket that %s bars', (who) => 
 });
 
 async function makeDoorway(transport: Transport): Promise<Doorway> {
-  const place = makePlace();
+  const place = pools.makePlace();
   copyFileSync(compileC(fixture('session-worker.c')), place.app);
   chmodSync(place.app, 0o755);
   if (transport === 'a Unix socket') {
@@ -172,12 +153,12 @@ async function makeDoorway(transport: Transport): Promise<Doorway> {
 
 /** Its workers answer when they are asked to. */
 async function startSlow(place: Doorway, workers: number, options: string[] = []) {
-  const serve = join(place.dir, 'serve.sh');
+  const serve = `${place.dir}/serve.sh`;
   writeFileSync(serve, `#!/bin/sh\nexec ${place.app} serve\n`, { mode: 0o755 });
-  const pool = await start({ ...place, app: serve }, [...options, '-F', String(workers)], [], {
+  const pool = await pools.start({ ...place, app: serve }, [...options, '-F', String(workers)], [], {
     address: place.address,
   });
-  await fullPool(pool, workers);
+  await pools.fullPool(pool, workers);
   return pool;
 }
 

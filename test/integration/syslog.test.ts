@@ -1,26 +1,13 @@
 // Events in syslog, and on a standard error that nobody reads: what arrives, and that nobody waits for who does not read.
-import { describe, expect, test } from 'vitest';
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { syslogLog } from '../../src/sys/log/event-log.ts';
-import { atEnd } from '../helpers/machine/cleanup.ts';
-import { oursPath, startForeground, startPool, type Pool } from '../helpers/pool/command-under-test.ts';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { startSyslogd } from '../helpers/sys/syslogd.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { endPool, makePlace, onlyWorker, type Place } from '../helpers/pool/place.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import { atEnd, needCommands, needRoot, runCommand, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import { startSyslogd } from '../helpers/sys/index.ts';
 
 const daemon = { err: 3 * 8 + 3, notice: 3 * 8 + 5, warning: 3 * 8 + 4 } as const;
 
@@ -56,7 +43,7 @@ describe('events in the background', () => {
     const killed: number[] = [];
     for (let round = 0; round < 2; round++) {
       const syslogd = startSyslogd(join(dev, 'log'));
-      killed.push(await onlyWorker(pool, killed));
+      killed.push(await pools.onlyWorker(pool, killed));
       process.kill(killed.at(-1) ?? 0, 'SIGKILL');
       await waitFor('the event', () =>
         syslogd.take().some((line) => line.includes(`(PID ${killed.at(-1)})`)),
@@ -70,13 +57,13 @@ describe('events in the background', () => {
     const { place, dev } = makeDev();
     const first = startSyslogd(join(dev, 'log'));
     const root = join(place.dir, 'root');
-    mkdirSync(root);
-    copyFileSync(compileC(fixture('scripted-worker.c'), { static: true }), join(root, 'app'));
+    fs.mkdirSync(root);
+    fs.copyFileSync(compileC(fixture('scripted-worker.c'), { static: true }), join(root, 'app'));
     const pool = await startWithDev(place, dev, ['-c', root, '-S', '-u', 'nobody', '-g', 'nogroup'], '/app');
     await waitFor('the first event', () => first.take().some((line) => line.includes('pool up')));
     first.end();
     const second = startSyslogd(join(dev, 'log'));
-    const worker = await onlyWorker(pool);
+    const worker = await pools.onlyWorker(pool);
     process.kill(worker, 'SIGKILL');
     const line = await waitFor('the event', () =>
       second.take().find((one) => one.includes(`(PID ${worker})`)),
@@ -91,24 +78,24 @@ describe('events in the background', () => {
     const pool = await startWithDev(place, dev);
     await waitFor('the first event', () => nonEmpty(syslogd.take()));
     syslogd.fill();
-    const first = await onlyWorker(pool);
+    const first = await pools.onlyWorker(pool);
     process.kill(first, 'SIGKILL');
-    const second = await onlyWorker(pool, [first]);
+    const second = await pools.onlyWorker(pool, [first]);
     process.kill(second, 'SIGKILL');
-    const third = await onlyWorker(pool, [first, second]);
+    const third = await pools.onlyWorker(pool, [first, second]);
     syslogd.take();
     process.kill(third, 'SIGKILL');
     const lines = await waitFor('the count', () => nonEmpty(syslogd.take()));
     expect(lines[0]).toMatch(/\[\d+\]: [1-9] events? (was|were) not logged/);
     syslogd.fill();
-    await endPool(place, pool);
+    await pools.endPool(place, pool);
   });
 });
 
 describe('a start that fails', () => {
   /** What syslogd got, without time and PID, and what was printed. */
   async function fail(
-    args: (place: Place) => readonly string[],
+    args: (place: pools.Place) => readonly string[],
     before = '',
   ): Promise<{ told: string[]; printed: string[] }> {
     const { place, dev } = makeDev();
@@ -122,7 +109,7 @@ describe('a start that fails', () => {
   const asTold = (name: string, printed: readonly string[]): string[] =>
     printed.map((line) => `<${daemon.err}> ${name}${line.replace(/^spawn-fcgi/, '')}`);
 
-  const background: readonly (readonly [string, (place: Place) => readonly string[], string])[] = [
+  const background: readonly (readonly [string, (place: pools.Place) => readonly string[], string])[] = [
     ['in the command line', () => ['-p', '80', '--wrokers', '3'], ''],
     ['in a value', (place) => ['-s', place.socket, '-F', '0', '--', place.app], ''],
     ['before it has a socket', (place) => ownOptions({ ...place, socket: '/none/x' }), '/app'],
@@ -161,9 +148,9 @@ describe('a start that fails', () => {
     const { place, dev } = makeDev();
     const syslogd = startSyslogd(join(dev, 'log'));
     const bin = join(place.dir, 'package/bin');
-    mkdirSync(bin, { recursive: true });
+    fs.mkdirSync(bin, { recursive: true });
     for (const name of ['spawn-fcgi', 'find-node.sh'])
-      copyFileSync(join(import.meta.dirname, '../../bin', name), join(bin, name));
+      fs.copyFileSync(join(import.meta.dirname, '../../bin', name), join(bin, name));
     const startCopy = async (options: readonly string[]): Promise<string> => {
       const args = insideDev(dev, [...options, ...ownOptions(place)]).with(5, join(bin, 'spawn-fcgi'));
       return (await runCommand('unshare', args, { cwd: place.dir })).stderr;
@@ -196,7 +183,7 @@ describe('a start that fails', () => {
 });
 
 test('a syslogd with a stream socket gets its lines ended by NUL', async () => {
-  const path = join(makePlace().dir, 'log');
+  const path = join(pools.makePlace().dir, 'log');
   let received = '';
   const server = createServer((connection) => connection.on('data', (chunk) => (received += String(chunk))));
   await new Promise<void>((resolve) => server.listen(path, resolve));
@@ -210,22 +197,22 @@ test('a syslogd with a stream socket gets its lines ended by NUL', async () => {
 
 test('standard error that nobody reads keeps a pool in the foreground from nothing, and losses are counted', async (ctx) => {
   needCommands(ctx, 'mkfifo');
-  const place = makePlace();
+  const place = pools.makePlace();
   const fifo = join(place.dir, 'stderr');
   await runCommand('mkfifo', [fifo]);
-  const reader = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
-  atEnd(() => closeSync(reader));
+  const reader = fs.openSync(fifo, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
+  atEnd(() => fs.closeSync(reader));
   fill(reader);
   const script = 'exec "$@" 2>"$0"';
-  const args = ['-c', script, fifo, oursPath, '-n', '--supervise', ...ownOptions(place)];
-  const pool = startForeground(args, { command: '/bin/sh', cwd: place.dir });
+  const args = ['-c', script, fifo, pools.oursPath, '-n', '--supervise', ...ownOptions(place)];
+  const pool = pools.startForeground(args, { command: '/bin/sh', cwd: place.dir });
   await waitFor('the announcement', () => pool.stdout().includes('successfully'));
-  const first = await onlyWorker(pool);
+  const first = await pools.onlyWorker(pool);
   process.kill(first, 'SIGKILL');
-  const second = await onlyWorker(pool, [first]);
+  const second = await pools.onlyWorker(pool, [first]);
   drain(reader);
   process.kill(second, 'SIGKILL');
-  const third = await onlyWorker(pool, [first, second]);
+  const third = await pools.onlyWorker(pool, [first, second]);
   expect(third).not.toBe(second);
   await waitFor('the count', () => /events? (was|were) not logged/.test(drain(reader)));
   fill(reader);
@@ -233,7 +220,7 @@ test('standard error that nobody reads keeps a pool in the foreground from nothi
   expect((await pool.ended).status).toBe(0);
 });
 
-function ownOptions(place: Place, program = place.app): string[] {
+function ownOptions(place: pools.Place, program = place.app): string[] {
   const options = ['-s', place.socket, '--state-dir', place.stateDir, '--min-uptime', '1ms'];
   return [...options, '--', program, 'serve'];
 }
@@ -244,29 +231,29 @@ function needNamespaces(ctx: Parameters<typeof needRoot>[0]): void {
 }
 
 /** A directory for the pool's namespace to have as /dev. */
-function makeDev(): { place: Place; dev: string } {
-  const place = makePlace();
+function makeDev(): { place: pools.Place; dev: string } {
+  const place = pools.makePlace();
   const dev = join(place.dir, 'dev');
-  mkdirSync(dev);
-  for (const name of ['null', 'urandom']) writeFileSync(join(dev, name), '');
+  fs.mkdirSync(dev);
+  for (const name of ['null', 'urandom']) fs.writeFileSync(join(dev, name), '');
   return { place, dev };
 }
 
 function startWithDev(
-  place: Place,
+  place: pools.Place,
   dev: string,
   options: readonly string[] = [],
   program?: string,
-): Promise<Pool> {
+): Promise<pools.Pool> {
   const own = [...options, ...ownOptions(place, program)];
-  return startPool(insideDev(dev, own), { command: 'unshare', cwd: place.dir });
+  return pools.startPool(insideDev(dev, own), { command: 'unshare', cwd: place.dir });
 }
 
 /** Arguments of unshare(1) for our command with that directory as /dev; `before` is shell code right before it. */
 function insideDev(dev: string, args: readonly string[], before = ''): string[] {
   const devices = ['null', 'urandom'].map((name) => `mount --bind /dev/${name} '${dev}/${name}'`);
   const script = `${devices.join(' && ')} && mount --rbind '${dev}' /dev && ${before} exec "$@"`;
-  return ['--mount', '/bin/sh', '-c', script, 'sh', oursPath, ...args];
+  return ['--mount', '/bin/sh', '-c', script, 'sh', pools.oursPath, ...args];
 }
 
 function nonEmpty(lines: readonly string[]): readonly string[] | undefined {
@@ -276,7 +263,7 @@ function nonEmpty(lines: readonly string[]): readonly string[] | undefined {
 function fill(pipe: number): void {
   for (const size of [4096, 1]) {
     try {
-      for (;;) writeSync(pipe, 'x'.repeat(size));
+      for (;;) fs.writeSync(pipe, 'x'.repeat(size));
     } catch {
       // Full.
     }
@@ -287,7 +274,7 @@ function fill(pipe: number): void {
 function drain(pipe: number): string {
   const buffer = Buffer.alloc(1024 * 1024);
   try {
-    return buffer.toString('utf8', 0, readSync(pipe, buffer));
+    return buffer.toString('utf8', 0, fs.readSync(pipe, buffer));
   } catch {
     return '';
   }

@@ -1,33 +1,15 @@
 // Two containers that share a state directory: each has a supervisor that is PID 1, and neither can see the other's
 // processes. A start says so at once instead of taking one PID 1 for the other or waiting for it.
-import { describe, expect, test } from 'vitest';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { oursPath, startForeground, type ForegroundPool } from '../helpers/pool/command-under-test.ts';
-import { freePort } from '../helpers/machine/free-port.ts';
-import { readStat } from '../helpers/machine/processes.ts';
-import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/machine/run-command.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { isLocked, readPoolState } from '../helpers/pool/echo-pool.ts';
-import {
-  commandLine,
-  endPool,
-  expectNoProcess,
-  hintsOf,
-  makePlace,
-  run,
-  start,
-  visit,
-  waitForEvents,
-  withoutHints,
-  type Place,
-} from '../helpers/pool/place.ts';
+import { describe, expect, test } from 'vitest';
+import * as machine from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 const container = ['--pid', '--fork', '--kill-child', '--mount-proc', '--'];
 /** Whoever waits for a stop would wait as long. */
 const patient = ['--stop-timeout', '1h'];
-const elsewhere = (doing: string, { stateDir }: Place): RegExp =>
+const elsewhere = (doing: string, { stateDir }: pools.Place): RegExp =>
   new RegExp(
     `^pool 'app' on .* ${doing} in another container \\(its supervisor is PID \\d+ there\\) that shares ${stateDir}, .*: stop it there, or give each container a --state-dir of its own$`,
   );
@@ -38,7 +20,7 @@ interface Address {
   inUse: string;
 }
 
-async function addressOf({ socket }: Place, transport: string): Promise<Address> {
+async function addressOf({ socket }: pools.Place, transport: string): Promise<Address> {
   if (transport !== 'TCP') {
     return {
       options: ['-s', socket],
@@ -46,7 +28,7 @@ async function addressOf({ socket }: Place, transport: string): Promise<Address>
       inUse: "spawn-fcgi: socket is already in use, can't spawn",
     };
   }
-  const port = await freePort();
+  const port = await machine.freePort();
   return {
     options: ['-a', '127.0.0.1', '-p', String(port)],
     target: { host: '127.0.0.1', port },
@@ -54,69 +36,74 @@ async function addressOf({ socket }: Place, transport: string): Promise<Address>
   };
 }
 
-async function startContainer(place: Place, address: readonly string[]): Promise<ForegroundPool> {
-  const args = commandLine(place, ['-n', '--supervise'], ['serve'], { address });
-  const started = startForeground([...container, oursPath, ...args], { command: 'unshare', cwd: place.dir });
-  await waitForEvents(place, 'pool-up');
+async function startContainer(place: pools.Place, address: readonly string[]): Promise<pools.ForegroundPool> {
+  const args = pools.commandLine(place, ['-n', '--supervise'], ['serve'], { address });
+  const started = pools.startForeground([...container, pools.oursPath, ...args], {
+    command: 'unshare',
+    cwd: place.dir,
+  });
+  await pools.waitForEvents(place, 'pool-up');
   return started;
 }
 
 function runInContainer(
-  place: Place,
+  place: pools.Place,
   options: readonly string[],
   address: readonly string[],
-): Promise<RunResult> {
-  const args = commandLine(place, ['-n', '--supervise', ...patient, ...options], ['serve'], { address });
-  return runCommand('unshare', [...container, oursPath, ...args], { cwd: place.dir });
+): Promise<machine.RunResult> {
+  const args = pools.commandLine(place, ['-n', '--supervise', ...patient, ...options], ['serve'], {
+    address,
+  });
+  return machine.runCommand('unshare', [...container, pools.oursPath, ...args], { cwd: place.dir });
 }
 
 describe.for(['TCP', 'a Unix socket'])('on %s', (transport) => {
   test('a start beside a pool of another container is refused with the reason, with --replace too', async (ctx) => {
-    needRoot(ctx);
-    needCommands(ctx, 'unshare');
-    const place = makePlace();
+    machine.needRoot(ctx);
+    machine.needCommands(ctx, 'unshare');
+    const place = pools.makePlace();
     const { options, target, inUse } = await addressOf(place, transport);
     const first = await startContainer(place, options);
-    expect(readPoolState(place)?.pid).toBe(1);
+    expect(pools.readPoolState(place)?.pid).toBe(1);
     const plain = await runInContainer(place, [], options);
     expect(plain.status).toBe(255);
-    expect(withoutHints(plain.stderr)).toBe(inUse);
-    expect(hintsOf(plain.stderr)).toContainEqual(expect.stringMatching(elsewhere('runs', place)));
+    expect(pools.withoutHints(plain.stderr)).toBe(inUse);
+    expect(pools.hintsOf(plain.stderr)).toContainEqual(expect.stringMatching(elsewhere('runs', place)));
     const replacing = await runInContainer(place, ['--replace'], options);
     expect(replacing.status).toBe(255);
-    expect(withoutHints(replacing.stderr)).toMatch(
+    expect(pools.withoutHints(replacing.stderr)).toMatch(
       /^spawn-fcgi: cannot take over the pool on .*: it runs in another container$/,
     );
-    expect(hintsOf(replacing.stderr)).toContainEqual(expect.stringMatching(elsewhere('runs', place)));
-    await visit(target);
+    expect(pools.hintsOf(replacing.stderr)).toContainEqual(expect.stringMatching(elsewhere('runs', place)));
+    await pools.visit(target);
     // Its workers end with its PID 1: nobody is taken over, and nothing is in the way.
     process.kill(first.pid, 'SIGKILL');
     await first.ended;
-    await expectNoProcess(place);
-    const next = await start(place, [], ['serve'], { address: options });
-    await visit(target);
+    await pools.expectNoProcess(place);
+    const next = await pools.start(place, [], ['serve'], { address: options });
+    await pools.visit(target);
     expect(next.stderr).not.toContain('still serve');
   });
 });
 
 test('a PID and a start time that fit prove nothing when they are of another container', async (ctx) => {
-  needCommands(ctx, 'flock');
-  const place = makePlace();
-  const startTime = String(readStat(process.pid)?.startTime);
+  machine.needCommands(ctx, 'flock');
+  const place = pools.makePlace();
+  const startTime = String(machine.readStat(process.pid)?.startTime);
   await pretend(place, { pid: process.pid, startTime, pidNamespace: '1' });
-  const refused = await run(place, patient);
+  const refused = await pools.run(place, patient);
   expect(refused.status).toBe(255);
-  expect(hintsOf(refused.stderr)).toContainEqual(expect.stringMatching(elsewhere('runs', place)));
+  expect(pools.hintsOf(refused.stderr)).toContainEqual(expect.stringMatching(elsewhere('runs', place)));
   expect(refused.stderr).not.toContain('kill ');
 });
 
 test('a lock whose holder says nothing of itself may be held by another container, and the hint says so', async (ctx) => {
-  needCommands(ctx, 'flock');
-  const place = makePlace();
+  machine.needCommands(ctx, 'flock');
+  const place = pools.makePlace();
   await pretend(place, undefined);
-  const refused = await run(place, ['--stop-timeout', '100ms']);
+  const refused = await pools.run(place, ['--stop-timeout', '100ms']);
   expect(refused.status).toBe(255);
-  expect(hintsOf(refused.stderr).at(-1)).toMatch(
+  expect(pools.hintsOf(refused.stderr).at(-1)).toMatch(
     new RegExp(
       `another process holds .*names it, unless it is in another container that shares ${place.stateDir}$`,
     ),
@@ -124,14 +111,14 @@ test('a lock whose holder says nothing of itself may be held by another containe
 });
 
 /** Leaves the lock of a pool held by nobody that is known, with a state that has these changes, or with none. */
-async function pretend(place: Place, changes: object | undefined): Promise<void> {
-  const pool = await start(place);
-  const state = { ...readPoolState(place), ...changes };
+async function pretend(place: pools.Place, changes: object | undefined): Promise<void> {
+  const pool = await pools.start(place);
+  const state = { ...pools.readPoolState(place), ...changes };
   const [id = ''] = readdirSync(place.stateDir).map((name) => name.replace(/\.[a-z]+$/, ''));
-  await endPool(place, pool);
+  await pools.endPool(place, pool);
   const fileOf = (suffix: string): string => join(place.stateDir, `${id}.${suffix}`);
   writeFileSync(fileOf('state'), changes === undefined ? '' : JSON.stringify(state), { mode: 0o600 });
   writeFileSync(fileOf('lock'), '', { mode: 0o600 });
-  startForeground([fileOf('lock'), 'sleep', '60'], { command: 'flock' });
-  await waitFor('the lock', () => isLocked(place));
+  pools.startForeground([fileOf('lock'), 'sleep', '60'], { command: 'flock' });
+  await machine.waitFor('the lock', () => pools.isLocked(place));
 }

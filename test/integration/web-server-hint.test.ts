@@ -1,12 +1,10 @@
 // The web server that may not connect to the socket's default mode: told on a terminal, with the option that lets it in.
-import { describe, expect, test, type TestContext } from 'vitest';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describe, expect, test, type TestContext } from 'vitest';
 import { permission, permits } from '../../src/core/file-access.ts';
-import { oursPath, printedPids } from '../helpers/pool/command-under-test.ts';
-import { needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { endPool, hintsOf, makePlace, type Place } from '../helpers/pool/place.ts';
+import { needCommands, needRoot, runCommand } from '../helpers/machine/index.ts';
+import { oursPath, printedPids, endPool, hintsOf, makePlace, type Place } from '../helpers/pool/index.ts';
 
 const users = { app: 3001, nginx: 3002, caddy: 3003 } as const;
 

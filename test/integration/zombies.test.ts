@@ -3,17 +3,14 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { oursPath, startForeground } from '../helpers/pool/command-under-test.ts';
-import { allStats, childrenOf, readStat } from '../helpers/machine/processes.ts';
-import { findCommand, needCommands, needRoot } from '../helpers/machine/requirements.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { commandLine, makePlace, type Place } from '../helpers/pool/place.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import * as machine from '../helpers/machine/index.ts';
+import { oursPath, startForeground, commandLine, makePlace, type Place } from '../helpers/pool/index.ts';
 
 /** Runs the script below a PID 1 that never waits, and tells whom that has inherited and not reaped. */
 async function zombiesAfter(ctx: TestContext, place: Place, script: string, shell = 'sh'): Promise<string[]> {
-  needRoot(ctx);
-  needCommands(ctx, 'unshare', shell);
+  machine.needRoot(ctx);
+  machine.needCommands(ctx, 'unshare', shell);
   // The script's own shell stays, so that it is no zombie either.
   const body = `cd '${place.dir}'\n${script}\n: > done\nexec tail -f /dev/null\n`;
   writeFileSync(join(place.dir, 'script'), body);
@@ -21,10 +18,10 @@ async function zombiesAfter(ctx: TestContext, place: Place, script: string, shel
     command: 'unshare',
     cwd: place.dir,
   });
-  await waitFor('the end of the script', () => existsSync(join(place.dir, 'done')));
-  const first = await waitFor('PID 1 of the container', () => childrenOf(outer.pid)[0]);
-  expect(readStat(first)?.comm).toBe('tail');
-  const zombies = allStats().filter(({ parent, state }) => parent === first && state === 'Z');
+  await machine.waitFor('the end of the script', () => existsSync(join(place.dir, 'done')));
+  const first = await machine.waitFor('PID 1 of the container', () => machine.childrenOf(outer.pid)[0]);
+  expect(machine.readStat(first)?.comm).toBe('tail');
+  const zombies = machine.allStats().filter(({ parent, state }) => parent === first && state === 'Z');
   const names = zombies.map(({ comm }) => comm).toSorted();
   process.kill(first, 'SIGKILL');
   await outer.ended;
@@ -76,9 +73,9 @@ test('a start leaves no zombie, with and without a supervisor', async (ctx) => {
 
 for (const shell of ['sh', 'bash', 'busybox']) {
   test(`a caller that blocks SIGCHLD gets the status, and no zombie: ${shell}`, async (ctx) => {
-    needCommands(ctx, shell);
+    machine.needCommands(ctx, shell);
     const place = makePlace();
-    const words = `'${findCommand(shell)}'${shell === 'busybox' ? ' sh' : ''}`;
+    const words = `'${machine.findCommand(shell)}'${shell === 'busybox' ? ' sh' : ''}`;
     const front = `'${compileC(fixture('caller.c'))}' block=17 -- ${words}`;
     const script = [call(place, strict, ['exit=3'], front), call(place, [], ['serve'], front)].join('\n');
     expect(await zombiesAfter(ctx, place, script)).toEqual([]);

@@ -5,10 +5,7 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { readStat } from '../helpers/machine/processes.ts';
-import { isRoot } from '../helpers/machine/requirements.ts';
-import { NOBODY } from '../helpers/machine/users.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
+import { readStat, isRoot, NOBODY, waitFor } from '../helpers/machine/index.ts';
 import { denormalise, type SidePlace } from './place.ts';
 import type { Outcome, Situation } from './situation.ts';
 

@@ -3,14 +3,12 @@
  * in its own directory, and what they show must be equal but for the intended
  * differences, which must be real ones.
  */
-import { rmSync, chmodSync, copyFileSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { copyFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { memoryBytes, raiseFor } from '../../src/sys/process/oom-score.ts';
-import { oursPath, referencePath } from '../helpers/pool/command-under-test.ts';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { missing } from '../helpers/machine/requirements.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import { makeTempDir, missing } from '../helpers/machine/index.ts';
+import { oursPath, referencePath } from '../helpers/pool/index.ts';
 import { forgetStateBases } from './place.ts';
 import { runSide, type Observation, type Side } from './run-side.ts';
 import { expectedOutcome, type Outcome, type Situation } from './situation.ts';
@@ -24,18 +22,14 @@ export function describeSituations(title: string, situations: readonly Situation
     const programs = { worker: '', caller: '' };
 
     beforeAll(() => {
-      base = mkdtempSync(join(tmpdir(), 'sf-'));
-      chmodSync(base, 0o755);
+      base = makeTempDir();
       // Copied: the sides hard-link them, also into chroots, which works on one file system only.
-      for (const name of ['worker', 'caller'] as const) programs[name] = join(base, name);
+      for (const name of ['worker', 'caller'] as const) programs[name] = `${base}/${name}`;
       copyFileSync(compileC(fixture('report-worker.c'), { static: true }), programs.worker);
       copyFileSync(compileC(fixture('caller.c'), { static: true }), programs.caller);
     });
 
-    afterAll(() => {
-      rmSync(base, { recursive: true, force: true });
-      forgetStateBases();
-    });
+    afterAll(forgetStateBases);
 
     const turn = createTurnstile(AT_ONCE);
     situations.forEach((situation, index) => {
@@ -43,7 +37,7 @@ export function describeSituations(title: string, situations: readonly Situation
         const reason = whyNot(situation);
         ctx.skip(reason !== undefined, reason);
         const sides = (attempt: number): [Side, Side] => {
-          const dir = join(base, `${index}-${attempt}`);
+          const dir = `${base}/${index}-${attempt}`;
           return [
             { command: referencePath, programs, dir: `${dir}r` },
             { command: commandUnderTest(), programs, dir: `${dir}o` },

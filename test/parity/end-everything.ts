@@ -3,8 +3,8 @@
  * runs in its directory, which would be a fault of the command.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
-import { allStats, stopProcess } from '../helpers/machine/processes.ts';
-import { stopPool } from '../helpers/pool/command-under-test.ts';
+import { allStats, stopProcess } from '../helpers/machine/index.ts';
+import { stopPool } from '../helpers/pool/index.ts';
 import type { Call } from './call.ts';
 import type { SidePlace } from './place.ts';
 

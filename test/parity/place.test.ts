@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { isRoot } from '../helpers/machine/requirements.ts';
+import { isRoot } from '../helpers/machine/index.ts';
 import { forgetState, forgetStateBases, type SidePlace } from './place.ts';
 
 const base = '/run/spawn-fcgi';

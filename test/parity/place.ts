@@ -4,9 +4,7 @@
  */
 import { chownSync, linkSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { freePort } from '../helpers/machine/free-port.ts';
-import { NOBODY } from '../helpers/machine/users.ts';
-import { isRoot } from '../helpers/machine/requirements.ts';
+import { freePort, NOBODY, isRoot } from '../helpers/machine/index.ts';
 
 export interface SidePlace {
   /** The working directory of the caller and the place of all its files. */

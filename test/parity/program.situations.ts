@@ -1,7 +1,7 @@
 /** Programs: how they are found, what cannot be executed, and workers that die at once. */
+import { mkdirSync, linkSync } from 'node:fs';
 import { expect } from 'vitest';
 import { directory, file, staleSocket, symlink } from './setup.ts';
-import { mkdirSync, linkSync } from 'node:fs';
 import type { Difference, Situation } from './situation.ts';
 
 const tcp = ['-a', '127.0.0.1', '-p', '<port>'];

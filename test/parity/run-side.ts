@@ -3,10 +3,8 @@
  * and ends everything that it started, by PID.
  */
 import { resolve } from 'node:path';
-import { readStat } from '../helpers/machine/processes.ts';
-import { NOBODY } from '../helpers/machine/users.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { printedPids } from '../helpers/pool/command-under-test.ts';
+import { readStat, NOBODY, waitFor } from '../helpers/machine/index.ts';
+import { printedPids } from '../helpers/pool/index.ts';
 import { call, isNobody, type Call } from './call.ts';
 import { describeTree } from './directory-tree.ts';
 import { endEverything } from './end-everything.ts';

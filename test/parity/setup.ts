@@ -6,10 +6,8 @@ import { chmodSync, chownSync, linkSync, mkdirSync, renameSync, symlinkSync, wri
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { isRoot } from '../helpers/machine/requirements.ts';
-import { runCommand } from '../helpers/machine/run-command.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
-import { referencePath } from '../helpers/pool/command-under-test.ts';
+import { isRoot, runCommand, waitFor } from '../helpers/machine/index.ts';
+import { referencePath } from '../helpers/pool/index.ts';
 import type { SidePlace } from './place.ts';
 
 /** Prepares one thing; what it returns undoes it. */

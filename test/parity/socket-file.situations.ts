@@ -1,16 +1,7 @@
 /** Unix sockets: type, mode and owner of the file, and what lay at its place before. */
-import { NOBODY } from '../helpers/machine/users.ts';
 import { expect } from 'vitest';
-import {
-  directory,
-  fifo,
-  file,
-  fullSocket,
-  liveSocket,
-  ownDirectory,
-  staleSocket,
-  symlink,
-} from './setup.ts';
+import { NOBODY } from '../helpers/machine/index.ts';
+import * as setup from './setup.ts';
 import type { Difference, Situation } from './situation.ts';
 
 const unix = (...options: string[]): Pick<Situation, 'args'> => ({
@@ -83,51 +74,51 @@ export const socketFileSituations: Situation[] = [
   {
     name: 'a relative path with directories',
     args: ['-s', './sub/../run.sock', '--', './app'],
-    setup: [directory('sub')],
+    setup: [setup.directory('sub')],
   },
   {
     name: 'a relative path is not relative to -d',
     args: ['-s', 'run.sock', '-d', 'sub', '--', '../app'],
-    setup: [directory('sub')],
+    setup: [setup.directory('sub')],
   },
   {
     name: 'a path with spaces and letters beyond ASCII',
     args: ['-s', '<dir>/a b ü.sock', '--', './app'],
     socket: 'a b ü.sock',
   },
-  { name: 'a stale socket is replaced', ...unix(), setup: [staleSocket('run.sock', 0o700)] },
+  { name: 'a stale socket is replaced', ...unix(), setup: [setup.staleSocket('run.sock', 0o700)] },
   {
     name: "a stale socket of another user is root's to replace",
     ...unix(),
     user: 'root',
-    setup: [staleSocket('run.sock', 0o700, 1)],
+    setup: [setup.staleSocket('run.sock', 0o700, 1)],
   },
   {
     name: 'a stale socket is replaced, as a user',
     ...unix(),
     user: 'nobody',
-    setup: [staleSocket('run.sock', 0o700, NOBODY)],
+    setup: [setup.staleSocket('run.sock', 0o700, NOBODY)],
   },
   {
     name: 'a stale socket in a directory without write permission',
     needsRoot: true,
     args: ['-s', '<dir>/sub/run.sock', '--', './app'],
     user: 'nobody',
-    setup: [directory('sub'), staleSocket('sub/run.sock', 0o777)],
+    setup: [setup.directory('sub'), setup.staleSocket('sub/run.sock', 0o777)],
     workers: 0,
   },
-  { name: 'a live socket is in use', ...unix(), setup: [liveSocket('run.sock')], workers: 0 },
+  { name: 'a live socket is in use', ...unix(), setup: [setup.liveSocket('run.sock')], workers: 0 },
   {
     name: 'a live socket is in use, -n',
     args: ['-n', ...unix().args],
-    setup: [liveSocket('run.sock')],
+    setup: [setup.liveSocket('run.sock')],
     workers: 0,
     foreground: true,
   },
   {
     name: 'a live socket whose queue is full',
     ...unix(),
-    setup: [fullSocket('run.sock')],
+    setup: [setup.fullSocket('run.sock')],
     patienceMs: 1_000,
     differs: {
       ...refusal(waitedFor, "spawn-fcgi: socket is already in use, can't spawn\n", {}),
@@ -139,7 +130,7 @@ export const socketFileSituations: Situation[] = [
     needsRoot: true,
     ...unix(),
     user: 'nobody',
-    setup: [liveSocket('run.sock', 0o600)],
+    setup: [setup.liveSocket('run.sock', 0o600)],
     differs: refusal(takenOver, "spawn-fcgi: socket is already in use, can't spawn\n", {
       'run.sock': expect.stringMatching(/^socket 0600 /),
     }),
@@ -147,7 +138,7 @@ export const socketFileSituations: Situation[] = [
   {
     name: 'a regular file at the path',
     ...unix(),
-    setup: [file('run.sock', 'precious\n', 0o640)],
+    setup: [setup.file('run.sock', 'precious\n', 0o640)],
     differs: refusal(replaced, expect.stringMatching(/^spawn-fcgi: .*\n$/), {
       'run.sock': expect.stringMatching(/^file 0640 .* "precious\\n"$/),
     }),
@@ -155,7 +146,7 @@ export const socketFileSituations: Situation[] = [
   {
     name: 'a FIFO at the path',
     ...unix(),
-    setup: [fifo('run.sock')],
+    setup: [setup.fifo('run.sock')],
     differs: refusal(replaced, expect.stringMatching(/^spawn-fcgi: .*\n$/), {
       'run.sock': expect.stringMatching(/^fifo 0600 /),
     }),
@@ -163,7 +154,7 @@ export const socketFileSituations: Situation[] = [
   {
     name: 'a symbolic link to a regular file at the path',
     ...unix(),
-    setup: [file('target', 'precious\n'), symlink('run.sock', 'target')],
+    setup: [setup.file('target', 'precious\n'), setup.symlink('run.sock', 'target')],
     differs: refusal(replaced, expect.stringMatching(/^spawn-fcgi: .*\n$/), {
       'run.sock': expect.stringMatching(/^link .* target$/),
     }),
@@ -171,12 +162,12 @@ export const socketFileSituations: Situation[] = [
   {
     name: 'a symbolic link that leads nowhere at the path',
     ...unix(),
-    setup: [symlink('run.sock', 'nowhere')],
+    setup: [setup.symlink('run.sock', 'nowhere')],
     differs: refusal(replaced, expect.stringMatching(/^spawn-fcgi: .*\n$/), {
       'run.sock': expect.stringMatching(/^link .* nowhere$/),
     }),
   },
-  { name: 'a directory at the path', ...unix(), setup: [directory('run.sock')], workers: 0 },
+  { name: 'a directory at the path', ...unix(), setup: [setup.directory('run.sock')], workers: 0 },
   { name: 'a path below a regular file', args: ['-s', '<dir>/app/run.sock', '--', './app'], workers: 0 },
   {
     name: 'a path in a directory that does not exist',
@@ -188,7 +179,7 @@ export const socketFileSituations: Situation[] = [
     needsRoot: true,
     args: ['-s', '<dir>/sub/run.sock', '--', './app'],
     user: 'nobody',
-    setup: [directory('sub')],
+    setup: [setup.directory('sub')],
     workers: 0,
   },
   {
@@ -196,7 +187,7 @@ export const socketFileSituations: Situation[] = [
     needsRoot: true,
     args: ['-s', '<dir>/sub/run.sock', '--', './app'],
     user: 'nobody',
-    setup: [directory('sub', 0o700)],
+    setup: [setup.directory('sub', 0o700)],
     workers: 0,
   },
   { name: 'a path of 107 bytes', args: ['-s', '<107>', '--', './app'], socket: '<107>' },
@@ -206,20 +197,20 @@ export const socketFileSituations: Situation[] = [
     name: 'as root, a directory that everybody can write to',
     ...unix(),
     user: 'root',
-    setup: [ownDirectory(0o777)],
+    setup: [setup.ownDirectory(0o777)],
     hint: /everybody may replace files in '<dir>'.*chmod \+t <dir>/,
   },
   {
     name: 'as root, a directory that everybody can write to, with the sticky bit',
     ...unix(),
     user: 'root',
-    setup: [ownDirectory(0o1777)],
+    setup: [setup.ownDirectory(0o1777)],
   },
   {
     name: 'as root, a directory of the -u user',
     ...unix('-u', 'daemon'),
     user: 'root',
-    setup: [ownDirectory(0o775, 1)],
+    setup: [setup.ownDirectory(0o775, 1)],
   },
   {
     name: 'without the capability to change owners',

@@ -3,7 +3,7 @@
  * into a form that can be compared: no PIDs, the environment sorted.
  */
 import { connect } from 'node:net';
-import { waitFor } from '../helpers/machine/wait-for.ts';
+import { waitFor } from '../helpers/machine/index.ts';
 import type { WorkerReport } from './situation.ts';
 
 export type Address = { path: string } | { host: string; port: number };

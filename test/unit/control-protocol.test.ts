@@ -1,28 +1,14 @@
 // The control protocol: what one side writes the other reads, and anything else is refused by its name.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  controlErrors,
-  formatProgress,
-  formatRequest,
-  formatResult,
-  hasWorkers,
-  limits,
-  refusal,
-  scaledTo,
-  statusOfError,
-  statusOfReload,
-  type ControlRequest,
-  type ControlResult,
-  type PoolStatus,
-} from '../../src/control/protocol.ts';
+import * as protocol from '../../src/control/protocol.ts';
 import { parseAnswer } from '../../src/control/parse-answer.ts';
 import { parseRequest } from '../../src/control/parse-request.ts';
-import { examplePool, exampleWorker } from '../helpers/fakes/example-pool.ts';
+import { examplePool, exampleWorker } from '../helpers/fakes/index.ts';
 
 const isOfFeature = (command: string): boolean => command === 'handover';
 
-const requests: ControlRequest[] = [
+const requests: protocol.ControlRequest[] = [
   { command: 'ping' },
   { command: 'status' },
   { command: 'stop' },
@@ -36,9 +22,9 @@ const requests: ControlRequest[] = [
 
 describe('a request', () => {
   test.each(requests)('%j comes back, as one short line', (request) => {
-    const line = formatRequest(request);
+    const line = protocol.formatRequest(request);
     expect(line).toMatch(/^\{"v":1,"command":[^\n]*\}\n$/);
-    expect(Buffer.byteLength(line)).toBeLessThan(limits.requestBytes);
+    expect(Buffer.byteLength(line)).toBeLessThan(protocol.limits.requestBytes);
     expect(parseRequest(line, isOfFeature)).toStrictEqual(request);
   });
 
@@ -88,23 +74,23 @@ describe('a request', () => {
 });
 
 describe('an answer', () => {
-  const pool: PoolStatus = { ...examplePool(), workers: [exampleWorker()] };
-  const results: ControlResult[] = [
+  const pool: protocol.PoolStatus = { ...examplePool(), workers: [exampleWorker()] };
+  const results: protocol.ControlResult[] = [
     { ok: true, status: 0, message: 'reloaded: generation 2, 4 workers' },
     { ok: true, status: 3, message: '' },
     { ok: true, status: 0, message: '', pool: examplePool() },
     { ok: true, status: 0, message: '', pool },
-    ...controlErrors.map((error) => refusal(error, 'no\nsuch thing')),
+    ...protocol.controlErrors.map((error) => protocol.refusal(error, 'no\nsuch thing')),
   ];
 
   test.each(results)('%j comes back, as one line', (result) => {
-    const line = formatResult(result);
+    const line = protocol.formatResult(result);
     expect(line.indexOf('\n')).toBe(line.length - 1);
     expect(parseAnswer(line)).toStrictEqual({ kind: 'result', result });
   });
 
   test('of progress comes back', () => {
-    expect(parseAnswer(formatProgress('slot 0: up\n'))).toStrictEqual({
+    expect(parseAnswer(protocol.formatProgress('slot 0: up\n'))).toStrictEqual({
       kind: 'progress',
       text: 'slot 0: up\n',
     });
@@ -115,11 +101,11 @@ describe('an answer', () => {
   });
 
   test('has workers or not', () => {
-    expect([hasWorkers(pool), hasWorkers(examplePool()), hasWorkers(undefined)]).toEqual([
-      true,
-      false,
-      false,
-    ]);
+    expect([
+      protocol.hasWorkers(pool),
+      protocol.hasWorkers(examplePool()),
+      protocol.hasWorkers(undefined),
+    ]).toEqual([true, false, false]);
   });
 
   test.each([
@@ -175,8 +161,8 @@ describe('an answer', () => {
 });
 
 test('every error and every end of a reload has an exit status that spawn-fcgictl documents', () => {
-  expect(Object.values(statusOfReload)).toEqual([0, 1, 2, 3]);
-  for (const error of controlErrors) expect([1, 6, 7, 255]).toContain(statusOfError[error]);
+  expect(Object.values(protocol.statusOfReload)).toEqual([0, 1, 2, 3]);
+  for (const error of protocol.controlErrors) expect([1, 6, 7, 255]).toContain(protocol.statusOfError[error]);
 });
 
 test.each([
@@ -186,5 +172,5 @@ test.each([
   ['-9', 4, 1],
   ['+65535', 4, 65_535],
 ] as const)('scale %s of %i workers gives %i', (workers, current, wanted) => {
-  expect(scaledTo(workers, current)).toBe(wanted);
+  expect(protocol.scaledTo(workers, current)).toBe(wanted);
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { judgeHealth } from '../../src/ctl/status/health.ts';
 import type { PoolSummary } from '../../src/control/protocol.ts';
-import { examplePool } from '../helpers/fakes/example-pool.ts';
+import { examplePool } from '../helpers/models/index.ts';
 
 const full = { length: 3, backlog: 128 };
 

@@ -1,21 +1,15 @@
 // The table of `spawn-fcgictl status`: what it says, that it is aligned, and how it is cut to a terminal's width.
 import { describe, expect, test } from 'vitest';
-import {
-  formatBytes,
-  formatDuration,
-  formatPool,
-  type MeasuredPool,
-  type MeasuredWorker,
-} from '../../src/ctl/status/status-table.ts';
+import * as statusTable from '../../src/ctl/status/status-table.ts';
 import { cutEnd, cutStart, printableJson, widthOf } from '../../src/ctl/print/printable.ts';
 import { printable } from '../../src/core/text/printable.ts';
-import { examplePool, exampleWorker } from '../helpers/fakes/example-pool.ts';
+import { examplePool, exampleWorker } from '../helpers/models/index.ts';
 
-function makeWorker(changes: Partial<MeasuredWorker> = {}): MeasuredWorker {
+function makeWorker(changes: Partial<statusTable.MeasuredWorker> = {}): statusTable.MeasuredWorker {
   return { ...exampleWorker(), rssBytes: 12_582_912, cpuPercent: 1.5, ...changes };
 }
 
-function makePool(changes: Partial<MeasuredPool> = {}): MeasuredPool {
+function makePool(changes: Partial<statusTable.MeasuredPool> = {}): statusTable.MeasuredPool {
   return { ...examplePool(), operation: null, lastReload: null, workers: [makeWorker()], ...changes };
 }
 
@@ -35,7 +29,7 @@ describe('the table of a pool', () => {
         pids: [],
       }),
     ];
-    expect(formatPool(makePool({ workers }))).toBe(
+    expect(statusTable.formatPool(makePool({ workers }))).toBe(
       [
         'php-cgi on /run/php.sock: PID 501, serving, gen 2, up 1d, 3 idle 1 busy, queue 0/1024',
         '  SLOT   PID GEN STATE    DOES   UP RSS CPU% RESTARTS NEXT LAST EXIT',
@@ -55,7 +49,7 @@ describe('the table of a pool', () => {
       message: 'slot 0: exit 1',
       words: [],
     } as const;
-    const lines = formatPool(makePool({ operation, lastReload })).split('\n');
+    const lines = statusTable.formatPool(makePool({ operation, lastReload })).split('\n');
     expect(lines[1]).toBe('  reload since 3s: slot 2 of 4');
     expect(lines[2]).toMatch(/^ {2}SLOT/);
   });
@@ -67,26 +61,26 @@ describe('the table of a pool', () => {
       message: 'slot 0: exit 1',
       words: [],
     } as const;
-    expect(formatPool(makePool({ lastReload }))).toContain(
+    expect(statusTable.formatPool(makePool({ lastReload }))).toContain(
       '\n  last reload rolled-back 1m1s ago: slot 0: exit 1\n',
     );
     const { lastReload: good } = examplePool();
-    expect(formatPool(makePool({ lastReload: good }))).not.toContain('last reload');
+    expect(statusTable.formatPool(makePool({ lastReload: good }))).not.toContain('last reload');
   });
 
   test('keeps the end of an address that is too long', () => {
     const address = `/srv/${'sites/'.repeat(20)}app.sock`;
-    const [heading] = formatPool(makePool({ address })).split('\n');
+    const [heading] = statusTable.formatPool(makePool({ address })).split('\n');
     expect(heading).toMatch(/^php-cgi on \.\.[a-z/]*sites\/app\.sock: PID 501/);
     expect(heading?.length).toBeLessThanOrEqual(100);
   });
 
   test('without a queue that the kernel tells says so', () => {
-    expect(formatPool(makePool({ queue: null }))).toContain('queue unknown');
+    expect(statusTable.formatPool(makePool({ queue: null }))).toContain('queue unknown');
   });
 
   test('keeps control characters of others off the terminal', () => {
-    const text = formatPool(
+    const text = statusTable.formatPool(
       makePool({
         name: 'a\nb',
         address: '/run/\x1b[2J.sock',
@@ -100,7 +94,8 @@ describe('the table of a pool', () => {
 
   test('stays within 80 columns a row, whatever a worker has to tell', () => {
     const lastExit = 'could not be executed: no such file or directory, and more';
-    for (const line of formatPool(makePool({ workers: [makeWorker({ lastExit })] }))
+    for (const line of statusTable
+      .formatPool(makePool({ workers: [makeWorker({ lastExit })] }))
       .split('\n')
       .slice(1)) {
       expect(line.length).toBeLessThanOrEqual(80);
@@ -118,7 +113,7 @@ test.each([
   [90_000_000, '1d1h'],
   [8_640_000_000, '100d'],
 ])('%i ms are %s', (ms, text) => {
-  expect(formatDuration(ms)).toBe(text);
+  expect(statusTable.formatDuration(ms)).toBe(text);
 });
 
 test.each([
@@ -127,7 +122,7 @@ test.each([
   [1_048_576, '1M'],
   [1_610_612_736, '1.5G'],
 ])('%i bytes are %s', (bytes, text) => {
-  expect(formatBytes(bytes)).toBe(text);
+  expect(statusTable.formatBytes(bytes)).toBe(text);
 });
 
 describe('text of others', () => {

@@ -2,24 +2,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { options, rootOptions, specs } from '../../src/command-line/options.ts';
-import { parseArguments } from '../../src/ctl/program.ts';
-import { ctlStatus } from '../../src/ctl/statuses.ts';
 import { describeUsage } from '../../src/command-line/usage.ts';
-import { statusOfError, statusOfReload } from '../../src/control/protocol.ts';
 import { defaults } from '../../src/core/config.ts';
 import { exitStatus } from '../../src/core/errors.ts';
 import { ignoredSignals } from '../../src/start/watch-signals.ts';
-import { readPages } from '../helpers/pages/option-pages.ts';
-
-type Page = 'options' | 'spawn-fcgictl';
-
-/** The rows of a page's table under a heading, as cells. */
-function tableUnder(page: Page, heading: string): string[][] {
-  const text = readFileSync(new URL(`../../docs/${page}.md`, import.meta.url), 'utf8');
-  const section = text.split(`# ${heading}\n`)[1]?.split(/\n#+ /)[0] ?? '';
-  const rows = section.split('\n').filter((line) => line.startsWith('|'));
-  return rows.slice(2).map((row) => row.split(/(?<!\\)\|/).map((cell) => cell.trim()));
-}
+import { readPages, tableUnder } from '../helpers/pages/index.ts';
 
 test.each(specs.filter((spec) => spec.short !== undefined))(
   'the page of options and -h name -$short',
@@ -77,27 +64,6 @@ test('-h states the defaults that the program has', () => {
     `longest delay of the backoff (default: ${defaults.restartMaxDelayMs / 1000}s)`,
   );
 });
-
-test('the page of spawn-fcgictl has a row for every exit status, and its -h names them', () => {
-  const rows = tableUnder('spawn-fcgictl', 'Exit statuses of spawn-fcgictl').map((row) => row[1]);
-  const used = [ctlStatus, statusOfError, statusOfReload].flatMap((statuses) =>
-    Object.values<number>(statuses),
-  );
-  expect(new Set(rows)).toEqual(new Set(used.map(String)));
-  const [, help] = usageOfCtl().split('Exit status:');
-  for (const status of used) expect(help).toMatch(new RegExp(`\\b${status}\\b`));
-});
-
-test('the page of spawn-fcgictl has a row for every command', () => {
-  const rows = tableUnder('spawn-fcgictl', 'spawn-fcgictl').map((row) => /`(\w+)/.exec(row[1] ?? '')?.[1]);
-  const commands = [...usageOfCtl().matchAll(/^ {2}(\w+) [<[]/gm)].map((match) => match[1]);
-  expect(rows).toEqual(commands.filter((command) => command !== 'help'));
-});
-
-function usageOfCtl(): string {
-  const parsed = parseArguments(['-h']);
-  return parsed.kind === 'text' ? parsed.text : '';
-}
 
 test('every file that the page of the architecture names is there', () => {
   const text = readFileSync(new URL('../../docs/architecture.md', import.meta.url), 'utf8');

@@ -2,8 +2,8 @@
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { fastcgiGetValues, fastcgiRequest, type FastcgiTarget } from '../helpers/web/fastcgi-client.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
+import { makeTempDir } from '../helpers/machine/index.ts';
+import { fastcgiGetValues, fastcgiRequest, type FastcgiTarget } from '../helpers/web/index.ts';
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {

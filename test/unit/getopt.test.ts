@@ -5,8 +5,8 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { getopt } from '../../src/command-line/getopt.ts';
 import { specs } from '../../src/command-line/options.ts';
-import { compileC, fixture } from '../helpers/build/compile-c.ts';
-import { needCommands } from '../helpers/machine/requirements.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import { needCommands } from '../helpers/machine/index.ts';
 
 const lines = Number(process.env['GETOPT_LINES'] ?? 1000);
 const seed = Number(process.env['GETOPT_SEED'] ?? 1);

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { StopMethod } from '../../src/core/config.ts';
 import type { Deadline } from '../../src/supervisor/ending/ending.ts';
 import { GracefulEnd } from '../../src/supervisor/ending/graceful-end.ts';
-import { FakeMachine } from '../helpers/fakes/fake-machine.ts';
+import { FakeMachine } from '../helpers/models/index.ts';
 
 let machine: FakeMachine;
 let stuck: number[];

@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { freePort } from '../helpers/machine/free-port.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { emptyLedger, startLoad, type LoadOptions, type RequestOutcome } from '../helpers/web/ledger.ts';
+import { freePort, makeTempDir } from '../helpers/machine/index.ts';
+import { emptyLedger, startLoad, type LoadOptions, type RequestOutcome } from '../helpers/web/index.ts';
 
 const REQUESTS = 30;
 const closers: (() => Promise<void>)[] = [];

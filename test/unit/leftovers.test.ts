@@ -3,8 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { readStat } from '../helpers/machine/processes.ts';
-import { isRoot } from '../helpers/machine/requirements.ts';
+import { readStat, isRoot } from '../helpers/machine/index.ts';
 import { forgetStateBases } from '../parity/place.ts';
 
 const leftovers = new URL('../helpers/test-run/leftovers.ts', import.meta.url);

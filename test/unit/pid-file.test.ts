@@ -5,8 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { PidFile } from '../../src/sys/file/pid-file.ts';
 import { libc } from '../../src/sys/libc/libc.ts';
-import { makeTempDir } from '../helpers/machine/temp-dir.ts';
-import { waitFor } from '../helpers/machine/wait-for.ts';
+import { makeTempDir, waitFor } from '../helpers/machine/index.ts';
 
 const nobodyRuns = (): boolean => false;
 

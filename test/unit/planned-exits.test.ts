@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { describeEvent } from '../../src/core/text/event-text.ts';
 import type { PoolEvent } from '../../src/core/text/pool-event.ts';
 import { PlannedExits } from '../../src/supervisor/planned-exits.ts';
-import { ManualClock } from '../helpers/fakes/fake-machine.ts';
+import { ManualClock } from '../helpers/models/index.ts';
 
 function exit(slot: number): PoolEvent {
   return {

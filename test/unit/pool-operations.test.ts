@@ -5,7 +5,7 @@ import type { PoolOrder } from '../../src/core/pool/orders.ts';
 import { Pool, type Moment } from '../../src/core/pool/pool.ts';
 import { emptySlot, livePid } from '../../src/core/pool/slot-state.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
-import { testPolicy } from '../helpers/fakes/fake-machine.ts';
+import { testPolicy } from '../helpers/models/index.ts';
 
 const exit = (status: number): WorkerExit => ({ kind: 'exited', status });
 

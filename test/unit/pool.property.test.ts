@@ -5,7 +5,7 @@ import { OrderQueue, type Hands } from '../../src/core/pool/order-queue.ts';
 import type { OrderOf, PoolOrder } from '../../src/core/pool/orders.ts';
 import { Pool } from '../../src/core/pool/pool.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
-import { testPolicy } from '../helpers/fakes/fake-machine.ts';
+import { testPolicy } from '../helpers/models/index.ts';
 
 type Happening =
   | { readonly kind: 'ends'; readonly which: number; readonly exit: WorkerExit }

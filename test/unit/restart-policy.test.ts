@@ -1,17 +1,9 @@
 // When a worker that ended by itself is started again: the three classes, backoff, and planned exits.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  classifyEnd,
-  decideRestart,
-  freshMemory,
-  noteRecycling,
-  type EndClass,
-  type Life,
-  type RestartMemory,
-} from '../../src/core/pool/restart-policy.ts';
+import * as restartPolicy from '../../src/core/pool/restart-policy.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
-import { testPolicy } from '../helpers/fakes/fake-machine.ts';
+import { testPolicy } from '../helpers/models/index.ts';
 
 const exit0: WorkerExit = { kind: 'exited', status: 0 };
 const exit1: WorkerExit = { kind: 'exited', status: 1 };
@@ -20,10 +12,10 @@ const killed: WorkerExit = { kind: 'signaled', signal: 9 };
 const strange: WorkerExit = { kind: 'signaled', signal: 0 };
 
 describe('the class of an end', () => {
-  const neverUp: Life = { startedAtMs: 1000, upAtMs: undefined, isSeen: false };
-  const upSoon: Life = { startedAtMs: 1000, upAtMs: 1010, isSeen: true };
+  const neverUp: restartPolicy.Life = { startedAtMs: 1000, upAtMs: undefined, isSeen: false };
+  const upSoon: restartPolicy.Life = { startedAtMs: 1000, upAtMs: 1010, isSeen: true };
 
-  test.each<[string, WorkerExit, Life, number, EndClass]>([
+  test.each<[string, WorkerExit, restartPolicy.Life, number, restartPolicy.EndClass]>([
     ['exit 0 once up is planned', exit0, upSoon, 50_000, 'planned'],
     ['exit 0 once up is planned, however young the worker', exit0, upSoon, 1011, 'planned'],
     ['exit 0 before it was up is a failed start', exit0, neverUp, 1050, 'failed-start'],
@@ -35,7 +27,9 @@ describe('the class of an end', () => {
     ['a signal before it is a failed start', killed, upSoon, 1500, 'failed-start'],
     ['only an exit can be planned', strange, upSoon, 2000, 'crash'],
   ])('%s', (_name, exit, life, endedAtMs, expected) => {
-    expect(classifyEnd(exit, life, endedAtMs, testPolicy, freshMemory)).toBe(expected);
+    expect(restartPolicy.classifyEnd(exit, life, endedAtMs, testPolicy, restartPolicy.freshMemory)).toBe(
+      expected,
+    );
   });
 
   /** The classes of so many lives in a row, each of them `ageMs` long. */
@@ -43,32 +37,33 @@ describe('the class of an end', () => {
     count: number,
     upAtMs: number | undefined,
     ageMs: number,
-    start: RestartMemory,
+    start: restartPolicy.RestartMemory,
   ): string[] {
     let memory = start;
     const life = { startedAtMs: 1000, upAtMs, isSeen: false };
     return Array.from({ length: count }, () => {
-      const end = classifyEnd(exit0, life, 1000 + ageMs, testPolicy, memory);
-      memory = decideRestart(end, life, 1000 + ageMs, memory, testPolicy, 0).memory;
+      const end = restartPolicy.classifyEnd(exit0, life, 1000 + ageMs, testPolicy, memory);
+      memory = restartPolicy.decideRestart(end, life, 1000 + ageMs, memory, testPolicy, 0).memory;
       return end;
     });
   }
-  const times = (count: number, end: EndClass): EndClass[] => Array.from({ length: count }, () => end);
+  const times = (count: number, end: restartPolicy.EndClass): restartPolicy.EndClass[] =>
+    Array.from({ length: count }, () => end);
 
   test('exit 0 of a brief life that was up by its age alone is believed five times in a row', () => {
-    expect(classesOf(8, 1100, 110, freshMemory)).toStrictEqual([
+    expect(classesOf(8, 1100, 110, restartPolicy.freshMemory)).toStrictEqual([
       ...times(5, 'planned'),
       ...times(3, 'failed-start'),
     ]);
-    expect(classesOf(8, 1100, 999, freshMemory).at(-1)).toBe('failed-start');
+    expect(classesOf(8, 1100, 999, restartPolicy.freshMemory).at(-1)).toBe('failed-start');
   });
 
   test('exit 0 of one that was up by its age alone and lived for a second is planned for ever', () => {
-    expect(classesOf(100, 1100, 1000, freshMemory)).toStrictEqual(times(100, 'planned'));
+    expect(classesOf(100, 1100, 1000, restartPolicy.freshMemory)).toStrictEqual(times(100, 'planned'));
   });
 
   test('exit 0 that nobody saw is believed 100 times in a row where workers recycle, up or not', () => {
-    const recycles = { ...freshMemory, recycles: true };
+    const recycles = { ...restartPolicy.freshMemory, recycles: true };
     const expected = [...times(100, 'planned'), ...times(2, 'failed-start')];
     expect(classesOf(102, undefined, 50, recycles)).toStrictEqual(expected);
     expect(classesOf(102, 1100, 150, recycles)).toStrictEqual(expected);
@@ -80,8 +75,8 @@ describe('the class of an end', () => {
   ] as const)(
     'exit 0 is planned however long the row of unseen lives is, of one that %s',
     (_name, life, at) => {
-      const memory = { ...freshMemory, unseen: 1000, recycles: true };
-      expect(classifyEnd(exit0, life, at, testPolicy, memory)).toBe('planned');
+      const memory = { ...restartPolicy.freshMemory, unseen: 1000, recycles: true };
+      expect(restartPolicy.classifyEnd(exit0, life, at, testPolicy, memory)).toBe('planned');
     },
   );
 
@@ -90,40 +85,56 @@ describe('the class of an end', () => {
     ['one that is seen and fails', 'failed-start', { ...upSoon }, 1050],
     ['one that lived for a second', 'crash', { startedAtMs: 1000, upAtMs: 1100, isSeen: false }, 2000],
   ] as const)('the row of unseen lives ends with %s', (_name, end, life, endedAtMs) => {
-    const memory = { ...freshMemory, unseen: 5 };
-    expect(decideRestart(end, life, endedAtMs, memory, testPolicy, 0).memory.unseen).toBe(0);
+    const memory = { ...restartPolicy.freshMemory, unseen: 5 };
+    expect(restartPolicy.decideRestart(end, life, endedAtMs, memory, testPolicy, 0).memory.unseen).toBe(0);
   });
 
   test('an unseen worker that fails neither ends the row nor prolongs it', () => {
-    const memory = { ...freshMemory, unseen: 3 };
-    expect(decideRestart('failed-start', neverUp, 1050, memory, testPolicy, 0).memory.unseen).toBe(3);
+    const memory = { ...restartPolicy.freshMemory, unseen: 3 };
+    expect(
+      restartPolicy.decideRestart('failed-start', neverUp, 1050, memory, testPolicy, 0).memory.unseen,
+    ).toBe(3);
   });
 
   test('what one slot recycled ends the row in another', () => {
-    const memory = { ...freshMemory, failures: 2, unseen: 3 };
-    expect(noteRecycling(memory)).toStrictEqual({ ...freshMemory, failures: 2, recycles: true });
+    const memory = { ...restartPolicy.freshMemory, failures: 2, unseen: 3 };
+    expect(restartPolicy.noteRecycling(memory)).toStrictEqual({
+      ...restartPolicy.freshMemory,
+      failures: 2,
+      recycles: true,
+    });
   });
 
   test('the uptime counts from the start, not from being up', () => {
     const late = { startedAtMs: 0, upAtMs: 900, isSeen: true };
-    expect(classifyEnd(exit1, late, 1000, testPolicy, freshMemory)).toBe('crash');
+    expect(restartPolicy.classifyEnd(exit1, late, 1000, testPolicy, restartPolicy.freshMemory)).toBe('crash');
   });
 
   test('--min-uptime moves the border', () => {
     const patient = { ...testPolicy, minUptimeMs: 5000 };
-    expect(classifyEnd(exit1, upSoon, 5999, patient, freshMemory)).toBe('failed-start');
-    expect(classifyEnd(exit1, upSoon, 6000, patient, freshMemory)).toBe('crash');
-    expect(classifyEnd(exit1, upSoon, 1011, { ...testPolicy, minUptimeMs: 0 }, freshMemory)).toBe('crash');
+    expect(restartPolicy.classifyEnd(exit1, upSoon, 5999, patient, restartPolicy.freshMemory)).toBe(
+      'failed-start',
+    );
+    expect(restartPolicy.classifyEnd(exit1, upSoon, 6000, patient, restartPolicy.freshMemory)).toBe('crash');
+    expect(
+      restartPolicy.classifyEnd(
+        exit1,
+        upSoon,
+        1011,
+        { ...testPolicy, minUptimeMs: 0 },
+        restartPolicy.freshMemory,
+      ),
+    ).toBe('crash');
   });
 });
 
-const young: Life = { startedAtMs: 0, upAtMs: undefined, isSeen: false };
+const young: restartPolicy.Life = { startedAtMs: 0, upAtMs: undefined, isSeen: false };
 
 /** `random` just below 1 gives the full delay. */
 function failTimes(count: number, policy = testPolicy, random = 0.999_999): number[] {
-  let memory: RestartMemory = freshMemory;
+  let memory: restartPolicy.RestartMemory = restartPolicy.freshMemory;
   return Array.from({ length: count }, () => {
-    const decision = decideRestart('failed-start', young, 50, memory, policy, random);
+    const decision = restartPolicy.decideRestart('failed-start', young, 50, memory, policy, random);
     memory = decision.memory;
     return decision.delayMs;
   });
@@ -161,8 +172,15 @@ describe('the backoff of failed starts', () => {
         fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
         (limits, failures, random) => {
           const policy = { ...testPolicy, ...limits };
-          const memory = { ...freshMemory, failures };
-          const { delayMs, memory: after } = decideRestart('failed-start', young, 50, memory, policy, random);
+          const memory = { ...restartPolicy.freshMemory, failures };
+          const { delayMs, memory: after } = restartPolicy.decideRestart(
+            'failed-start',
+            young,
+            50,
+            memory,
+            policy,
+            random,
+          );
           const full = Math.min(limits.delayMs * 2 ** failures, limits.maxDelayMs);
           expect(delayMs).toBeGreaterThanOrEqual(Math.round(full * 0.9));
           expect(delayMs).toBeLessThanOrEqual(full);
@@ -175,17 +193,23 @@ describe('the backoff of failed starts', () => {
 
 describe('a crash', () => {
   test('is replaced at once and leaves the memory as it is', () => {
-    const memory = { ...freshMemory, failures: 3, plannedAtMs: [10] };
+    const memory = { ...restartPolicy.freshMemory, failures: 3, plannedAtMs: [10] };
     const life = { startedAtMs: 0, upAtMs: 10, isSeen: true };
-    expect(decideRestart('crash', life, 2000, memory, testPolicy, 0)).toStrictEqual({ delayMs: 0, memory });
+    expect(restartPolicy.decideRestart('crash', life, 2000, memory, testPolicy, 0)).toStrictEqual({
+      delayMs: 0,
+      memory,
+    });
   });
 
   /** The delays of crashes at these ages, with --min-uptime 0. */
-  function crash(agesMs: readonly number[], start: RestartMemory = freshMemory): number[] {
+  function crash(
+    agesMs: readonly number[],
+    start: restartPolicy.RestartMemory = restartPolicy.freshMemory,
+  ): number[] {
     let memory = start;
     return agesMs.map((ageMs) => {
       const life = { startedAtMs: 0, upAtMs: 5, isSeen: true };
-      const decision = decideRestart('crash', life, ageMs, memory, testPolicy, 0.999_999);
+      const decision = restartPolicy.decideRestart('crash', life, ageMs, memory, testPolicy, 0.999_999);
       memory = decision.memory;
       return decision.delayMs;
     });
@@ -197,9 +221,9 @@ describe('a crash', () => {
 
   test('is replaced at once after failed starts, which are no crashes', () => {
     const life = { startedAtMs: 0, upAtMs: undefined, isSeen: false };
-    let memory = freshMemory;
+    let memory = restartPolicy.freshMemory;
     for (let turn = 0; turn < 6; turn++)
-      memory = decideRestart('failed-start', life, 20, memory, testPolicy, 0).memory;
+      memory = restartPolicy.decideRestart('failed-start', life, 20, memory, testPolicy, 0).memory;
     expect(crash([30], memory)).toStrictEqual([0]);
   });
 
@@ -211,29 +235,34 @@ describe('a crash', () => {
 
   test('is replaced at once again after a worker that recycled itself', () => {
     const life = { startedAtMs: 0, upAtMs: 5, isSeen: true };
-    const before = { ...freshMemory, briefCrashes: 5 };
-    const { memory } = decideRestart('planned', life, 50, before, testPolicy, 0);
+    const before = { ...restartPolicy.freshMemory, briefCrashes: 5 };
+    const { memory } = restartPolicy.decideRestart('planned', life, 50, before, testPolicy, 0);
     expect(crash([30], memory)).toStrictEqual([0]);
   });
 });
 
 describe('ten seconds up', () => {
-  const memory = { ...freshMemory, failures: 5, plannedAtMs: [] };
+  const memory = { ...restartPolicy.freshMemory, failures: 5, plannedAtMs: [] };
   const life = { startedAtMs: 0, upAtMs: 400, isSeen: true };
 
-  test.each<EndClass>(['crash', 'planned'])('reset the backoff, whether the end is a %s', (end) => {
-    expect(decideRestart(end, life, 10_399, memory, testPolicy, 0).memory.failures).toBe(5);
-    expect(decideRestart(end, life, 10_400, memory, testPolicy, 0).memory.failures).toBe(0);
-  });
+  test.each<restartPolicy.EndClass>(['crash', 'planned'])(
+    'reset the backoff, whether the end is a %s',
+    (end) => {
+      expect(restartPolicy.decideRestart(end, life, 10_399, memory, testPolicy, 0).memory.failures).toBe(5);
+      expect(restartPolicy.decideRestart(end, life, 10_400, memory, testPolicy, 0).memory.failures).toBe(0);
+    },
+  );
 
   test('let a failed start begin anew with the first delay', () => {
     const patient = { ...testPolicy, minUptimeMs: 60_000 };
-    const decision = decideRestart('failed-start', life, 10_400, memory, patient, 0.999_999);
+    const decision = restartPolicy.decideRestart('failed-start', life, 10_400, memory, patient, 0.999_999);
     expect(decision).toMatchObject({ delayMs: 100, memory: { failures: 1 } });
   });
 
   test('do not count for a worker that was never up', () => {
-    expect(decideRestart('failed-start', young, 60_000, memory, testPolicy, 0).memory.failures).toBe(6);
+    expect(
+      restartPolicy.decideRestart('failed-start', young, 60_000, memory, testPolicy, 0).memory.failures,
+    ).toBe(6);
   });
 });
 
@@ -241,10 +270,13 @@ describe('planned exits', () => {
   const life = { startedAtMs: 0, upAtMs: 0, isSeen: true };
 
   /** The delays of exits at these times. */
-  function plan(timesMs: readonly number[], start: RestartMemory = freshMemory): [number[], RestartMemory] {
+  function plan(
+    timesMs: readonly number[],
+    start: restartPolicy.RestartMemory = restartPolicy.freshMemory,
+  ): [number[], restartPolicy.RestartMemory] {
     let memory = start;
     const delays = timesMs.map((at) => {
-      const decision = decideRestart('planned', life, at, memory, testPolicy, 0);
+      const decision = restartPolicy.decideRestart('planned', life, at, memory, testPolicy, 0);
       memory = decision.memory;
       return decision.delayMs;
     });
@@ -281,7 +313,7 @@ describe('planned exits', () => {
   test('leave the backoff untouched, also when they have to wait', () => {
     const [, memory] = plan(
       Array.from({ length: 30 }, (_, index) => index),
-      { ...freshMemory, failures: 4, plannedAtMs: [] },
+      { ...restartPolicy.freshMemory, failures: 4, plannedAtMs: [] },
     );
     expect(memory.failures).toBe(4);
   });
@@ -291,12 +323,12 @@ describe('planned exits', () => {
       fc.property(
         fc.array(fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 300 })), { maxLength: 60 }),
         (gaps) => {
-          let memory = freshMemory;
+          let memory = restartPolicy.freshMemory;
           let nowMs = 0;
           const replacedAt: number[] = [];
           for (const gap of gaps) {
             nowMs += gap;
-            const decision = decideRestart('planned', life, nowMs, memory, testPolicy, 0);
+            const decision = restartPolicy.decideRestart('planned', life, nowMs, memory, testPolicy, 0);
             memory = decision.memory;
             nowMs += decision.delayMs;
             replacedAt.push(nowMs);

@@ -1,17 +1,11 @@
 // The table of a rolling reload: one test for each cell, those where nothing happens included.
 import { expect, test } from 'vitest';
-import {
-  decideRollout,
-  isReturning,
-  type RolloutAction,
-  type RolloutEvent,
-  type RolloutStage,
-} from '../../src/core/operations/rollout.ts';
+import * as rollout from '../../src/core/operations/rollout.ts';
 
 const events = ['answered', 'up', 'lost', 'late', 'gone', 'fell', 'settled'] as const;
 
 /** Only what is not ignored. */
-const cells: Record<RolloutStage, Partial<Record<RolloutEvent, RolloutAction>>> = {
+const cells: Record<rollout.RolloutStage, Partial<Record<rollout.RolloutEvent, rollout.RolloutAction>>> = {
   probing: { answered: 'next', lost: 'fail', late: 'fail' },
   trying: { up: 'promote', lost: 'fail', late: 'fail', fell: 'fail' },
   replacing: { gone: 'next', fell: 'fail' },
@@ -21,14 +15,14 @@ const cells: Record<RolloutStage, Partial<Record<RolloutEvent, RolloutAction>>> 
 };
 
 const rows = Object.entries(cells).flatMap(([stage, row]) =>
-  events.map((event) => [stage as RolloutStage, event, row[event] ?? 'ignore'] as const),
+  events.map((event) => [stage as rollout.RolloutStage, event, row[event] ?? 'ignore'] as const),
 );
 
 test.each(rows)('%s: after %s the reload does: %s', (stage, event, action) => {
-  expect(decideRollout(stage, event)).toBe(action);
+  expect(rollout.decideRollout(stage, event)).toBe(action);
 });
 
 test('only reverting and restoring are the way back', () => {
-  const back = (Object.keys(cells) as RolloutStage[]).filter(isReturning);
+  const back = (Object.keys(cells) as rollout.RolloutStage[]).filter(rollout.isReturning);
   expect(back).toStrictEqual(['reverting', 'restoring']);
 });

@@ -1,7 +1,7 @@
 // What a dead worker left of its session gets TERM, and KILL at the deadline; afterwards nobody looks any more.
 import { beforeEach, describe, expect, test } from 'vitest';
 import { SessionSweep } from '../../src/supervisor/ending/session-sweep.ts';
-import { FakeMachine, type ManualClock } from '../helpers/fakes/fake-machine.ts';
+import { FakeMachine, type ManualClock } from '../helpers/models/index.ts';
 
 let machine: FakeMachine;
 let clock: ManualClock;

@@ -1,16 +1,8 @@
 // The life of a slot: one test for each cell of the table, state by event, those where nothing happens included.
 import { describe, expect, test } from 'vitest';
 import { freshMemory, type RestartMemory } from '../../src/core/pool/restart-policy.ts';
-import {
-  advance,
-  emptySlot,
-  livePid,
-  type SlotEvent,
-  type SlotOrder,
-  type SlotState,
-  type Step,
-} from '../../src/core/pool/slot-state.ts';
-import { testPolicy } from '../helpers/fakes/fake-machine.ts';
+import * as slotState from '../../src/core/pool/slot-state.ts';
+import { testPolicy } from '../helpers/models/index.ts';
 
 const memory: RestartMemory = { ...freshMemory, failures: 2, plannedAtMs: [900], recycles: true };
 
@@ -20,7 +12,7 @@ const states = {
   running: { kind: 'running', pid: 100, startedAtMs: 1000, upAtMs: 1010, isSeen: true },
   stopping: { kind: 'stopping', pid: 100 },
   backoff: { kind: 'backoff', retryAtMs: 5000 },
-} as const satisfies Record<SlotState['kind'], SlotState>;
+} as const satisfies Record<slotState.SlotState['kind'], slotState.SlotState>;
 
 const events = {
   spawned: { kind: 'spawned', pid: 200, atMs: 3000 },
@@ -29,9 +21,9 @@ const events = {
   ended: { kind: 'ended', exit: { kind: 'exited', status: 1 }, atMs: 3000, random: 0 },
   'retry-due': { kind: 'retry-due' },
   stop: { kind: 'stop' },
-} as const satisfies Record<SlotEvent['kind'], SlotEvent>;
+} as const satisfies Record<slotState.SlotEvent['kind'], slotState.SlotEvent>;
 
-function step(state: SlotState, orders: SlotOrder[] = []): Step {
+function step(state: slotState.SlotState, orders: slotState.SlotOrder[] = []): slotState.Step {
   return { slot: { state, memory }, orders };
 }
 
@@ -40,17 +32,20 @@ const stay = 'stays as it is';
 const begins = step({ kind: 'starting', pid: 200, startedAtMs: 3000 });
 const stops = step({ kind: 'stopping', pid: 100 }, [{ kind: 'terminate', pid: 100 }]);
 const rests = step({ kind: 'exited' });
-const failed: Step = {
+const failed: slotState.Step = {
   slot: { state: { kind: 'backoff', retryAtMs: 3360 }, memory: { ...memory, failures: 3 } },
   orders: [{ kind: 'retry-after', delayMs: 360 }],
   end: { class: 'failed-start', delayMs: 360, wasUp: false, wasSeen: false },
 };
-const crashed: Step = {
+const crashed: slotState.Step = {
   ...step({ kind: 'exited' }, [{ kind: 'spawn' }]),
   end: { class: 'crash', delayMs: 0, wasUp: true, wasSeen: true },
 };
 
-const cells: Record<SlotState['kind'], Record<SlotEvent['kind'], readonly [string, Step] | typeof stay>> = {
+const cells: Record<
+  slotState.SlotState['kind'],
+  Record<slotState.SlotEvent['kind'], readonly [string, slotState.Step] | typeof stay>
+> = {
   exited: {
     spawned: ['has a starting worker', begins],
     'spawn-failed': ['backs off', failed],
@@ -98,22 +93,22 @@ const cells: Record<SlotState['kind'], Record<SlotEvent['kind'], readonly [strin
 
 const rows = Object.entries(cells).flatMap(([state, row]) =>
   Object.entries(row).map(([event, cell]) => ({
-    state: states[state as SlotState['kind']],
-    event: events[event as SlotEvent['kind']],
+    state: states[state as slotState.SlotState['kind']],
+    event: events[event as slotState.SlotEvent['kind']],
     says: cell === stay ? stay : cell[0],
-    expected: cell === stay ? step(states[state as SlotState['kind']]) : cell[1],
+    expected: cell === stay ? step(states[state as slotState.SlotState['kind']]) : cell[1],
   })),
 );
 
 test.each(rows)('$state.kind: after $event.kind the slot $says', ({ state, event, expected }) => {
-  expect(advance({ state, memory }, event, testPolicy)).toStrictEqual(expected);
+  expect(slotState.advance({ state, memory }, event, testPolicy)).toStrictEqual(expected);
 });
 
 describe('the end of a worker', () => {
   const exit0 = { kind: 'exited', status: 0 } as const;
 
   test('that exits 0 once up is planned, and the slot is filled at once', () => {
-    const result = advance(
+    const result = slotState.advance(
       { state: states.running, memory },
       { ...events.ended, exit: exit0, atMs: 1020 },
       testPolicy,
@@ -126,7 +121,7 @@ describe('the end of a worker', () => {
   });
 
   test('that exits 0 before it was up is a failed start', () => {
-    const result = advance(
+    const result = slotState.advance(
       { state: states.starting, memory: { ...freshMemory, failures: 2, plannedAtMs: [] } },
       { ...events.ended, exit: exit0, atMs: 1099 },
       testPolicy,
@@ -137,14 +132,18 @@ describe('the end of a worker', () => {
   });
 
   test('that exits 0 before anybody saw it up is planned in a slot that recycles its workers', () => {
-    const result = advance({ state: states.starting, memory }, { ...events.ended, exit: exit0 }, testPolicy);
+    const result = slotState.advance(
+      { state: states.starting, memory },
+      { ...events.ended, exit: exit0 },
+      testPolicy,
+    );
     expect(result.end).toStrictEqual({ class: 'planned', delayMs: 0, wasUp: false, wasSeen: false });
     expect(result.orders).toStrictEqual([{ kind: 'spawn' }]);
   });
 
   test('that nobody saw up is a failed start, however late it is noticed', () => {
     const event = { ...events.ended, exit: exit0, atMs: 11_100 };
-    const result = advance(
+    const result = slotState.advance(
       { state: states.starting, memory: { ...freshMemory, failures: 2, plannedAtMs: [] } },
       event,
       testPolicy,
@@ -155,13 +154,14 @@ describe('the end of a worker', () => {
 
   test('that was seen up counts them from then on', () => {
     const at = (atMs: number): number =>
-      advance({ state: states.running, memory }, { ...events.ended, atMs }, testPolicy).slot.memory.failures;
+      slotState.advance({ state: states.running, memory }, { ...events.ended, atMs }, testPolicy).slot.memory
+        .failures;
     expect([at(11_009), at(11_010)]).toStrictEqual([2, 0]);
   });
 
   test('with more planned exits than a second allows waits in backoff', () => {
     const busy = { ...freshMemory, plannedAtMs: Array.from({ length: 10 }, () => 1000) };
-    const result = advance(
+    const result = slotState.advance(
       { state: states.running, memory: busy },
       { ...events.ended, exit: exit0, atMs: 1020 },
       testPolicy,
@@ -179,24 +179,34 @@ test.each([
 ])('a running worker that was seen: %s, then: %s, is seen: %s', (before, now, after) => {
   const state = { ...states.running, isSeen: before };
   const expected = step({ ...state, isSeen: after });
-  expect(advance({ state, memory }, { ...events.up, isSeen: now }, testPolicy)).toStrictEqual(expected);
+  expect(slotState.advance({ state, memory }, { ...events.up, isSeen: now }, testPolicy)).toStrictEqual(
+    expected,
+  );
 });
 
 test('a worker that is up by its age alone was up, and nobody saw it', () => {
-  const up = advance({ state: states.starting, memory }, { ...events.up, isSeen: false }, testPolicy);
+  const up = slotState.advance(
+    { state: states.starting, memory },
+    { ...events.up, isSeen: false },
+    testPolicy,
+  );
   expect(up.slot.state).toStrictEqual({ ...states.running, upAtMs: 3000, isSeen: false });
-  const end = advance(up.slot, { ...events.ended, atMs: 3100 }, testPolicy).end;
+  const end = slotState.advance(up.slot, { ...events.ended, atMs: 3100 }, testPolicy).end;
   expect(end).toMatchObject({ wasUp: true, wasSeen: false });
 });
 
 test('a worker that could not be started ends no row of brief lives', () => {
   const brief = { ...freshMemory, unseen: 3, briefCrashes: 2 };
-  const failure = advance({ state: states.exited, memory: brief }, events['spawn-failed'], testPolicy);
+  const failure = slotState.advance(
+    { state: states.exited, memory: brief },
+    events['spawn-failed'],
+    testPolicy,
+  );
   expect(failure.slot.memory).toStrictEqual({ ...brief, failures: 1 });
 });
 
 test('a new slot is empty and remembers nothing', () => {
-  expect(emptySlot).toStrictEqual({ state: { kind: 'exited' }, memory: freshMemory });
+  expect(slotState.emptySlot).toStrictEqual({ state: { kind: 'exited' }, memory: freshMemory });
 });
 
 test.each([
@@ -206,5 +216,5 @@ test.each([
   [states.stopping, 100],
   [states.backoff, undefined],
 ])('$kind: the live worker is %s', (state, pid) => {
-  expect(livePid({ state, memory })).toBe(pid);
+  expect(slotState.livePid({ state, memory })).toBe(pid);
 });

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import type { OperationEnd } from '../../src/supervisor/outcome.ts';
-import { createFakePool, FakeMachine, startFakePool, type FakePool } from '../helpers/fakes/fake-machine.ts';
+import { createFakePool, FakeMachine, startFakePool, type FakePool } from '../helpers/models/index.ts';
 
 const exit0: WorkerExit = { kind: 'exited', status: 0 };
 const exit3: WorkerExit = { kind: 'exited', status: 3 };

@@ -1,7 +1,7 @@
 // Whatever workers do, and whenever the stop comes: a supervisor leaves no process and no timer behind, and says its end once.
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createFakePool, type FakePool } from '../helpers/fakes/fake-machine.ts';
+import { createFakePool, type FakePool } from '../helpers/models/index.ts';
 
 type Happening =
   | { readonly kind: 'ends'; readonly which: number; readonly status: number }

@@ -1,7 +1,7 @@
 // The supervisor on a fake machine: restarts, leftovers, deadlines, stops in every phase, and no wake-up while idle.
 import { describe, expect, test } from 'vitest';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
-import { createFakePool, FakeMachine, startFakePool, type FakePool } from '../helpers/fakes/fake-machine.ts';
+import { createFakePool, FakeMachine, startFakePool, type FakePool } from '../helpers/models/index.ts';
 
 const exit0: WorkerExit = { kind: 'exited', status: 0 };
 const exit1: WorkerExit = { kind: 'exited', status: 1 };

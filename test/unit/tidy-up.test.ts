@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { TidyUp } from '../../src/run/tidy-up.ts';
-import { ManualClock } from '../helpers/fakes/fake-machine.ts';
+import { ManualClock } from '../helpers/models/index.ts';
 
 function createTidyUp() {
   const clock = new ManualClock();

@@ -1,7 +1,7 @@
 // When starting workers are up: by waiting for connections or by age, and how often somebody looks.
 import { beforeEach, describe, expect, test } from 'vitest';
 import { memberRule, seenRule, UpWatch, type StartingWorker } from '../../src/supervisor/up-watch.ts';
-import { FakeMachine } from '../helpers/fakes/fake-machine.ts';
+import { FakeMachine } from '../helpers/models/index.ts';
 
 let machine: FakeMachine;
 let starting: StartingWorker[];

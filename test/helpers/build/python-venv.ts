@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { NOBODY } from '../machine/users.ts';
 import { findCommand, isRoot } from '../machine/requirements.ts';
+import { NOBODY } from '../machine/users.ts';
 
 const cacheDir = join(import.meta.dirname, '../../../node_modules/.cache/python');
 

@@ -3,22 +3,15 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { LineReader } from '../../../src/control/line-reader.ts';
-import {
-  formatResult,
-  type ControlRequest,
-  type ControlResult,
-  type PoolStatus,
-} from '../../../src/control/protocol.ts';
+import * as protocol from '../../../src/control/protocol.ts';
 import { parseRequest } from '../../../src/control/parse-request.ts';
 import type { PoolState } from '../../../src/core/pool-state.ts';
-import { atEnd } from '../machine/cleanup.ts';
-import { examplePool, exampleWorker } from './example-pool.ts';
-import { readStat, stopProcess } from '../machine/processes.ts';
+import { examplePool, exampleWorker } from '../models/index.ts';
+import { atEnd, readStat } from '../machine/index.ts';
 
 /** How a fake supervisor answers a request on a connection. */
-export type Behaviour = (request: ControlRequest, connection: Socket) => void;
+export type Behaviour = (request: protocol.ControlRequest, connection: Socket) => void;
 
 export interface FakeOptions {
   address?: string;
@@ -34,16 +27,19 @@ export interface FakeSupervisor {
   readonly address: string;
   readonly pid: number;
   /** Requests in the order of their arrival. */
-  readonly requests: ControlRequest[];
+  readonly requests: protocol.ControlRequest[];
   close(): void;
 }
 
 /** Answers ping and status with a pool, and everything else with success. */
 const obliging: Behaviour = (request, connection) => {
-  connection.end(formatResult(answerTo(request)));
+  connection.end(protocol.formatResult(answerTo(request)));
 };
 
-export function answerTo({ command }: ControlRequest, changes: Partial<PoolStatus> = {}): ControlResult {
+export function answerTo(
+  { command }: protocol.ControlRequest,
+  changes: Partial<protocol.PoolStatus> = {},
+): protocol.ControlResult {
   const base = { ...examplePool(), address: '127.0.0.1:9000', pid: process.pid, ...changes };
   const result = { ok: true, status: 0, message: `${command} is done` } as const;
   if (command === 'ping') return { ...result, pool: { ...examplePool(), ...base } };
@@ -69,7 +65,7 @@ export async function startFake(stateDir: string, options: FakeOptions = {}): Pr
   const address = options.address ?? '127.0.0.1:9000';
   const id = options.id ?? address.replaceAll('%', '%25').replaceAll('/', '%2F');
   writeState(stateDir, id, { address, ...options.state });
-  const requests: ControlRequest[] = [];
+  const requests: protocol.ControlRequest[] = [];
   const server = createServer((connection) => {
     const reader = new LineReader(4096);
     connection.on('error', () => undefined);
@@ -120,12 +116,4 @@ async function listen(server: Server, path: string): Promise<void> {
     server.listen(path, resolve);
   });
   chmodSync(path, 0o600);
-}
-
-/** A process that only lives, to be a supervisor by its PID. */
-export async function startSleeper(): Promise<number> {
-  const child = execa('sleep', ['600'], { reject: false, stdio: 'ignore' }).nodeChildProcess;
-  const pid = child.pid ?? 0;
-  atEnd(() => stopProcess(pid));
-  return pid;
 }

@@ -3,19 +3,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { TestContext } from 'vitest';
-import { oursPath, referencePath, startForeground } from '../pool/command-under-test.ts';
-import { fixture } from '../build/compile-c.ts';
-import { atEnd } from '../machine/cleanup.ts';
-import { childrenOf, readStat, signalProcess } from '../machine/processes.ts';
-import { needCommands, needRoot } from '../machine/requirements.ts';
-import { runCommand, type RunResult } from '../machine/run-command.ts';
-import { waitFor } from '../machine/wait-for.ts';
+import { fixture } from '../build/index.ts';
+import * as machine from '../machine/index.ts';
+import { oursPath, referencePath, startForeground } from '../pool/index.ts';
 
 export interface InitMachine {
   /** Its file system, seen from here. */
   root: string;
   /** Runs a shell script in it, which is no part of any command line there. */
-  run(script: string): Promise<RunResult>;
+  run(script: string): Promise<machine.RunResult>;
   /** Starts a program that stays until the machine ends. */
   keep(script: string): void;
   /** Command lines of what runs in it, but for its first processes and what `run` started. */
@@ -36,8 +32,8 @@ const searchPath = `${dirname(oursPath)}:/usr/local/sbin:/usr/local/bin:/usr/sbi
 
 /** What every machine needs; Debian's command is there to be covered by ours. */
 export function needMachine(ctx: TestContext, ...commands: string[]): void {
-  needRoot(ctx);
-  needCommands(ctx, 'unshare', 'nsenter', 'mount', 'bash', referencePath, ...commands);
+  machine.needRoot(ctx);
+  machine.needCommands(ctx, 'unshare', 'nsenter', 'mount', 'bash', referencePath, ...commands);
 }
 
 /** Covers nothing of the real machine: mounts are private to the namespace. A checkout in /srv is carried along. */
@@ -70,18 +66,20 @@ export async function startMachine({
   const checkout = resolve(import.meta.dirname, '../../..');
   const words = ['bash', '-c', setUp, 'init', covering, fixture('cgi-echo.sh'), checkout];
   const running = startForeground([...flags, ...words], { command: 'unshare', env: { PATH: searchPath } });
-  await waitFor('the machine', () => running.stdout() === 'ready\n').catch((cause: unknown) => {
-    throw new Error(`no machine: ${running.stderr()}`, { cause });
-  });
-  const [init = 0] = childrenOf(running.pid);
-  const startTime = readStat(init)?.startTime ?? 0;
+  await machine
+    .waitFor('the machine', () => running.stdout() === 'ready\n')
+    .catch((cause: unknown) => {
+      throw new Error(`no machine: ${running.stderr()}`, { cause });
+    });
+  const [init = 0] = machine.childrenOf(running.pid);
+  const startTime = machine.readStat(init)?.startTime ?? 0;
   // With the first process the kernel kills all others.
-  atEnd(() => signalProcess(init, startTime, 'SIGKILL'));
+  machine.atEnd(() => machine.signalProcess(init, startTime, 'SIGKILL'));
   const root = `/proc/${init}/root`;
   const enter = ['--target', String(init), '--mount', '--pid', '--', 'bash', '-s'];
-  const run = (input: string, timeoutMs = 30_000): Promise<RunResult> =>
-    runCommand('nsenter', enter, { input, timeoutMs, env: { PATH: searchPath } });
-  const machine: InitMachine = {
+  const run = (input: string, timeoutMs = 30_000): Promise<machine.RunResult> =>
+    machine.runCommand('nsenter', enter, { input, timeoutMs, env: { PATH: searchPath } });
+  const host: InitMachine = {
     root,
     run: (script) => run(script),
     keep(script) {
@@ -99,23 +97,23 @@ export async function startMachine({
     );
     if (status !== 0) throw new Error(`${path}: ${stderr}`);
   }
-  return machine;
+  return host;
 }
 
 /** PIDs of fcgiwrap's supervisors and workers in order, once there are `count`, none of them one of `ended`. */
-export function poolOn(machine: InitMachine, ended: readonly number[] = [], count = 3): Promise<number[]> {
-  return waitFor(
+export function poolOn(host: InitMachine, ended: readonly number[] = [], count = 3): Promise<number[]> {
+  return machine.waitFor(
     `${count} processes of the pool`,
     () => {
-      const pids = machine.pidsOf('fcgiwrap');
+      const pids = host.pidsOf('fcgiwrap');
       return pids.length === count && !pids.some((pid) => ended.includes(pid)) && pids;
     },
     { timeoutMs: 20_000 },
   );
 }
 
-export function emptyMachine(machine: InitMachine): Promise<true> {
-  return waitFor('the end of all processes of a pool', () => machine.processes().length === 0);
+export function emptyMachine(host: InitMachine): Promise<true> {
+  return machine.waitFor('the end of all processes of a pool', () => host.processes().length === 0);
 }
 
 interface Inhabitant {

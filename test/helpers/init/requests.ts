@@ -1,9 +1,9 @@
 // Requests to a pool of fcgiwrap in an init machine: one, one that is held in the middle, and a client that never rests.
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { fastcgiRequest } from '../web/fastcgi-client.ts';
-import { waitFor } from '../machine/wait-for.ts';
 import type { InitMachine } from './machine.ts';
+import { waitFor } from '../machine/index.ts';
+import { fastcgiRequest } from '../web/index.ts';
 
 /** The PID of the worker that answered. */
 export async function askPool({ root }: InitMachine, socket: string, query = ''): Promise<string> {

@@ -2,24 +2,21 @@
  * Starts pools with our command (or the reference) and makes sure that they
  * are gone when the test is: by the PIDs that were printed, never by name.
  */
-import { execa } from 'execa';
 import { join } from 'node:path';
-import { atEnd } from '../machine/cleanup.ts';
-import { allStats, readStat, signalProcess, stopProcess, type Stat } from '../machine/processes.ts';
-import { runCommand, withUmask, type RunOptions, type RunResult } from '../machine/run-command.ts';
-import { waitFor } from '../machine/wait-for.ts';
+import { execa } from 'execa';
+import * as machine from '../machine/index.ts';
 
 /** The checkout's, or the copy that the runner made where users cannot reach that. */
 export const oursPath =
   process.env['SPAWN_FCGI_TEST_COMMAND'] ?? join(import.meta.dirname, '../../../bin/spawn-fcgi');
 export const referencePath = '/usr/bin/spawn-fcgi';
 
-export interface PoolOptions extends RunOptions {
+export interface PoolOptions extends machine.RunOptions {
   /** Which command; ours without it. */
   command?: string;
 }
 
-export interface Pool extends RunResult {
+export interface Pool extends machine.RunResult {
   /** The first printed PID: the supervisor's (of 1.6: the first worker's). */
   pid: number;
   /** All printed PIDs. */
@@ -30,10 +27,10 @@ export interface Pool extends RunResult {
 
 /** Starts a pool in the background; throws with the command's output if it did not come up. */
 export async function startPool(args: readonly string[], options: PoolOptions = {}): Promise<Pool> {
-  const result = await runCommand(options.command ?? oursPath, args, options);
+  const result = await machine.runCommand(options.command ?? oursPath, args, options);
   const pids = printedPids(result.stdout);
   const stop = stopperOf(pids);
-  atEnd(stop);
+  machine.atEnd(stop);
   const [pid] = pids;
   if (result.status !== 0 || pid === undefined)
     throw new Error(`the pool did not start: ${JSON.stringify(result)}`);
@@ -46,14 +43,14 @@ export interface ForegroundPool {
   stdout(): string;
   stderr(): string;
   /** Resolves when it has ended. */
-  ended: Promise<Pick<RunResult, 'status' | 'signal'>>;
+  ended: Promise<Pick<machine.RunResult, 'status' | 'signal'>>;
   stop(): Promise<void>;
 }
 
 /** Starts a command that stays, as `-n` does. Its PID stays the same across exec. */
 export function startForeground(args: readonly string[], options: PoolOptions = {}): ForegroundPool {
   const { cwd, env, uid, gid, umask, argv0 } = options;
-  const running = withUmask(umask, () =>
+  const running = machine.withUmask(umask, () =>
     execa(options.command ?? oursPath, args, {
       reject: false,
       buffer: false,
@@ -78,7 +75,7 @@ export function startForeground(args: readonly string[], options: PoolOptions = 
     signal: signal ?? null,
   }));
   const stop = stopperOf([pid]);
-  atEnd(stop);
+  machine.atEnd(stop);
   return { pid, stdout: () => out, stderr: () => err, ended, stop };
 }
 
@@ -91,23 +88,23 @@ export function printedPids(stdout: string): number[] {
 
 /** Ends what has these PIDs now: a test may outlast its pools for so long that their numbers are others' by then. */
 function stopperOf(pids: readonly number[]): () => Promise<void> {
-  const started = pids.flatMap((pid) => readStat(pid) ?? []);
+  const started = pids.flatMap((pid) => machine.readStat(pid) ?? []);
   return () => stopPool(started.filter((stat) => !isGone(stat)).map(({ pid }) => pid));
 }
 
 /** Ends pools by their first processes; their workers are remembered before, and killed if they stay. */
 export async function stopPool(pids: readonly number[], timeoutMs = 3_000): Promise<void> {
   const family = pids.length > 0 ? familyOf(...pids) : [];
-  await Promise.all(pids.map((pid) => stopProcess(pid, { timeoutMs })));
-  for (const { pid, startTime } of family) signalProcess(pid, startTime, 'SIGKILL');
-  await waitFor('the rest of the pool to end', () => family.every(isGone));
+  await Promise.all(pids.map((pid) => machine.stopProcess(pid, { timeoutMs })));
+  for (const { pid, startTime } of family) machine.signalProcess(pid, startTime, 'SIGKILL');
+  await machine.waitFor('the rest of the pool to end', () => family.every(isGone));
 }
 
 /** Processes, their descendants, and everything in the sessions of these. */
-export function familyOf(...pids: number[]): Stat[] {
-  const all = allStats();
-  const family = new Map<number, Stat>();
-  const belongs = ({ pid, parent, session }: Stat): boolean =>
+export function familyOf(...pids: number[]): machine.Stat[] {
+  const all = machine.allStats();
+  const family = new Map<number, machine.Stat>();
+  const belongs = ({ pid, parent, session }: machine.Stat): boolean =>
     pids.includes(pid) || family.has(parent) || (family.has(session) && session !== 0);
   for (let before = -1; before !== family.size;) {
     before = family.size;
@@ -116,7 +113,7 @@ export function familyOf(...pids: number[]): Stat[] {
   return [...family.values()];
 }
 
-function isGone({ pid, startTime }: Stat): boolean {
-  const now = readStat(pid);
+function isGone({ pid, startTime }: machine.Stat): boolean {
+  const now = machine.readStat(pid);
   return !now || now.startTime !== startTime || now.state === 'Z';
 }

@@ -1,9 +1,10 @@
 // Runs the built spawn-fcgictl, which is beside the command under test.
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { runCommand, type RunOptions, type RunResult } from '../machine/run-command.ts';
-import { makeTempDir } from '../machine/temp-dir.ts';
+import type { PoolStatus } from '../../../src/control/protocol.ts';
+import { runCommand, type RunOptions, type RunResult, makeTempDir } from '../machine/index.ts';
 import { oursPath } from './command-under-test.ts';
+import type { Place } from './place.ts';
 
 export const ctlPath = join(dirname(oursPath), 'spawn-fcgictl');
 
@@ -17,4 +18,15 @@ export function makeStateDir(): string {
   const stateDir = join(makeTempDir(), 'state');
   mkdirSync(stateDir, { mode: 0o755 });
   return stateDir;
+}
+
+/** What spawn-fcgictl says of the pool. */
+export async function statusOf(
+  { stateDir, socket, name = socket }: Place & { name?: string },
+  options: RunOptions = {},
+): Promise<PoolStatus> {
+  const { stdout, stderr } = await ctl(stateDir, ['status', '--json', name], options);
+  const [pool] = JSON.parse(stdout || '[]') as PoolStatus[];
+  if (!pool) throw new Error(`no status: ${stderr}`);
+  return pool;
 }

@@ -1,18 +1,12 @@
 // A place whose workers are plain-echo in releases that a link chooses between, and what a test asks about such a pool.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { PoolStatus } from '../../../src/control/protocol.ts';
 import { parsePoolState, type PoolState } from '../../../src/core/pool-state.ts';
-import { makeReleases, type Releases } from './releases.ts';
-import { compileC, fixture } from '../build/compile-c.ts';
-import type { FastcgiTarget } from '../web/fastcgi-client.ts';
-import { freePort } from '../machine/free-port.ts';
-import { isAlive } from '../machine/processes.ts';
-import { runCommand, type RunOptions } from '../machine/run-command.ts';
-import { waitFor } from '../machine/wait-for.ts';
-import type { Transport } from '../web/transports.ts';
-import { ctl } from './ctl.ts';
+import { compileC, fixture } from '../build/index.ts';
+import { freePort, isAlive, runCommand, waitFor } from '../machine/index.ts';
 import { makePlace, poolFile, type Place } from './place.ts';
+import { makeReleases, type Releases } from './releases.ts';
+import type { FastcgiTarget, Transport } from '../web/index.ts';
 
 export interface EchoPlace extends Place {
   releases: Releases;
@@ -52,15 +46,4 @@ export async function killSupervisor({ pid }: { pid: number }): Promise<void> {
 /** Whether somebody holds the pool's lock. */
 export async function isLocked(place: Place): Promise<boolean> {
   return (await runCommand('flock', ['--nonblock', poolFile(place, '.lock'), 'true'])).status === 1;
-}
-
-/** What spawn-fcgictl says of the pool. */
-export async function statusOf(
-  { stateDir, socket, name = socket }: Place & { name?: string },
-  options: RunOptions = {},
-): Promise<PoolStatus> {
-  const { stdout, stderr } = await ctl(stateDir, ['status', '--json', name], options);
-  const [pool] = JSON.parse(stdout || '[]') as PoolStatus[];
-  if (!pool) throw new Error(`no status: ${stderr}`);
-  return pool;
 }

@@ -1,32 +1,12 @@
 // A directory for one test with everything that its pool makes, and a worker that does what the test says. Whatever
 // still runs for the directory when the test ends is killed, by PID.
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  readlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { atEnd } from '../machine/cleanup.ts';
-import {
-  oursPath,
-  startForeground,
-  startPool,
-  type ForegroundPool,
-  type Pool,
-  type PoolOptions,
-} from './command-under-test.ts';
-import { compileC, fixture } from '../build/compile-c.ts';
-import { allStats, childrenOf, isAlive, signalProcess, type Stat } from '../machine/processes.ts';
-import { runCommand, type RunResult } from '../machine/run-command.ts';
-import { makeTempDir } from '../machine/temp-dir.ts';
-import { waitFor } from '../machine/wait-for.ts';
+import { compileC, fixture } from '../build/index.ts';
+import * as machine from '../machine/index.ts';
+import * as commandUnderTest from './command-under-test.ts';
 
 export interface Place {
   dir: string;
@@ -44,7 +24,7 @@ export interface Place {
 }
 
 export function makePlace(): Place {
-  const dir = makeTempDir();
+  const dir = machine.makeTempDir();
   const place = {
     dir,
     app: join(dir, 'app'),
@@ -55,16 +35,16 @@ export function makePlace(): Place {
     report: join(dir, 'report'),
     log: join(dir, 'events.log'),
   };
-  copyFileSync(compileC(fixture('scripted-worker.c')), place.app);
-  mkdirSync(place.runDir);
-  writeFileSync(place.report, '');
+  fs.copyFileSync(compileC(fixture('scripted-worker.c')), place.app);
+  fs.mkdirSync(place.runDir);
+  fs.writeFileSync(place.report, '');
   // Workers may run as another user.
-  chmodSync(place.report, 0o666);
-  atEnd(() => killAllOf(place));
+  fs.chmodSync(place.report, 0o666);
+  machine.atEnd(() => killAllOf(place));
   return place;
 }
 
-export interface StartOptions extends PoolOptions {
+export interface StartOptions extends commandUnderTest.PoolOptions {
   /** Instead of `-s SOCKET`. */
   address?: readonly string[];
 }
@@ -86,8 +66,8 @@ export function start(
   options: readonly string[] = [],
   actions?: readonly string[],
   how: StartOptions = {},
-): Promise<Pool> {
-  return startPool(commandLine(place, options, actions, how), { cwd: place.dir, ...how });
+): Promise<commandUnderTest.Pool> {
+  return commandUnderTest.startPool(commandLine(place, options, actions, how), { cwd: place.dir, ...how });
 }
 
 /** The same, for a start whose outcome is the test's subject. */
@@ -96,8 +76,11 @@ export function run(
   options: readonly string[] = [],
   actions?: readonly string[],
   how: StartOptions = {},
-): Promise<RunResult> {
-  return runCommand(oursPath, commandLine(place, options, actions, how), { cwd: place.dir, ...how });
+): Promise<machine.RunResult> {
+  return machine.runCommand(commandUnderTest.oursPath, commandLine(place, options, actions, how), {
+    cwd: place.dir,
+    ...how,
+  });
 }
 
 /** Starts a pool in the foreground. */
@@ -106,20 +89,24 @@ export function startStaying(
   options: readonly string[] = [],
   actions?: readonly string[],
   how: StartOptions = {},
-): ForegroundPool {
-  return startForeground(commandLine(place, ['-n', ...options], actions, how), { cwd: place.dir, ...how });
+): commandUnderTest.ForegroundPool {
+  return commandUnderTest.startForeground(commandLine(place, ['-n', ...options], actions, how), {
+    cwd: place.dir,
+    ...how,
+  });
 }
 
 /** Living children of the supervisor. */
 export function workersOf({ pid }: { pid: number }): number[] {
-  return childrenOf(pid)
-    .filter((child) => isAlive(child))
+  return machine
+    .childrenOf(pid)
+    .filter((child) => machine.isAlive(child))
     .toSorted((a, b) => a - b);
 }
 
 /** Waits for `count` living workers, none of them one of `ended`. */
 export function fullPool(pool: { pid: number }, count = 1, ended: readonly number[] = []): Promise<number[]> {
-  return waitFor(`${count} workers`, () => {
+  return machine.waitFor(`${count} workers`, () => {
     const workers = workersOf(pool);
     const areNew = workers.every((pid) => !ended.includes(pid) && hasExecuted(pid, pool.pid));
     return workers.length === count && areNew && workers;
@@ -128,9 +115,9 @@ export function fullPool(pool: { pid: number }, count = 1, ended: readonly numbe
 
 /** Between fork and exec a worker still is its supervisor; the kernel sets its arguments last of all. */
 function hasExecuted(pid: number, supervisor: number): boolean {
-  const own = attempt(() => readlinkSync(`/proc/${pid}/exe`));
-  const isOwn = own !== undefined && own !== attempt(() => readlinkSync(`/proc/${supervisor}/exe`));
-  return isOwn && Boolean(attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')));
+  const own = attempt(() => fs.readlinkSync(`/proc/${pid}/exe`));
+  const isOwn = own !== undefined && own !== attempt(() => fs.readlinkSync(`/proc/${supervisor}/exe`));
+  return isOwn && Boolean(attempt(() => fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8')));
 }
 
 export async function onlyWorker(pool: { pid: number }, ended: readonly number[] = []): Promise<number> {
@@ -144,7 +131,8 @@ export interface WorkerStart {
 }
 
 export function starts({ report }: Place): WorkerStart[] {
-  return readFileSync(report, 'utf8')
+  return fs
+    .readFileSync(report, 'utf8')
     .split('\n')
     .filter(Boolean)
     .map((line) => {
@@ -154,7 +142,7 @@ export function starts({ report }: Place): WorkerStart[] {
 }
 
 export function waitForStarts(place: Place, count: number): Promise<WorkerStart[]> {
-  return waitFor(`${count} worker starts`, () => {
+  return machine.waitFor(`${count} worker starts`, () => {
     const all = starts(place);
     return all.length >= count && all;
   });
@@ -162,8 +150,8 @@ export function waitForStarts(place: Place, count: number): Promise<WorkerStart[
 
 /** PIDs that processes have appended to a file. */
 export function waitForPids(file: string, count = 1): Promise<number[]> {
-  return waitFor(`${count} PIDs in ${file}`, () => {
-    const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
+  return machine.waitFor(`${count} PIDs in ${file}`, () => {
+    const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim().split('\n') : [];
     return lines.filter(Boolean).length >= count && lines.map((line) => Number.parseInt(line, 10));
   });
 }
@@ -171,13 +159,13 @@ export function waitForPids(file: string, count = 1): Promise<number[]> {
 export type LoggedEvent = Record<string, unknown> & { event: string };
 
 export function events({ log }: Place, name?: string): LoggedEvent[] {
-  const lines = existsSync(log) ? readFileSync(log, 'utf8').split('\n').slice(0, -1) : [];
+  const lines = fs.existsSync(log) ? fs.readFileSync(log, 'utf8').split('\n').slice(0, -1) : [];
   const all = lines.map((line) => JSON.parse(line) as LoggedEvent);
   return name === undefined ? all : all.filter(({ event }) => event === name);
 }
 
 export function waitForEvents(place: Place, name: string, count = 1): Promise<LoggedEvent[]> {
-  return waitFor(`${count} times the event ${name}`, () => {
+  return machine.waitFor(`${count} times the event ${name}`, () => {
     const found = events(place, name);
     return found.length >= count && found;
   });
@@ -194,17 +182,17 @@ export function visit(target: { path: string } | { port: number; host: string })
 }
 
 /** Living processes that run for this place: by working directory, command line or environment. */
-export function processesOf({ dir }: Place): Stat[] {
-  return allStats().filter(
-    ({ pid, state }) => pid !== process.pid && state !== 'Z' && state !== 'X' && mentions(pid, dir),
-  );
+export function processesOf({ dir }: Place): machine.Stat[] {
+  return machine
+    .allStats()
+    .filter(({ pid, state }) => pid !== process.pid && state !== 'Z' && state !== 'X' && mentions(pid, dir));
 }
 
 function mentions(pid: number, dir: string): boolean {
   return (
-    attempt(() => readlinkSync(`/proc/${pid}/cwd`))?.includes(dir) ||
-    attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.includes(dir) ||
-    attempt(() => readFileSync(`/proc/${pid}/environ`, 'utf8'))?.includes(dir) ||
+    attempt(() => fs.readlinkSync(`/proc/${pid}/cwd`))?.includes(dir) ||
+    attempt(() => fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.includes(dir) ||
+    attempt(() => fs.readFileSync(`/proc/${pid}/environ`, 'utf8'))?.includes(dir) ||
     false
   );
 }
@@ -220,7 +208,7 @@ function attempt<T>(look: () => T): T | undefined {
 
 /** Ends what still runs for it, by PID. */
 export function killAllOf(place: Place): void {
-  for (const { pid, startTime } of processesOf(place)) signalProcess(pid, startTime, 'SIGKILL');
+  for (const { pid, startTime } of processesOf(place)) machine.signalProcess(pid, startTime, 'SIGKILL');
 }
 
 /** Waits until no process is left, then expects no file of the pool. */
@@ -231,7 +219,7 @@ export async function expectNothingLeft(place: Place, files: readonly string[] =
 
 export async function expectNoProcess(place: Place): Promise<void> {
   const isEmpty = (): boolean => processesOf(place).length === 0;
-  await waitFor('the end of all processes', isEmpty, { timeoutMs: 5_000 }).catch((cause: unknown) => {
+  await machine.waitFor('the end of all processes', isEmpty, { timeoutMs: 5_000 }).catch((cause: unknown) => {
     throw new Error(`still there: ${JSON.stringify(processesOf(place))}`, { cause });
   });
 }
@@ -239,14 +227,14 @@ export async function expectNoProcess(place: Place): Promise<void> {
 /** What a pool has made: in run/ and in state/. */
 export function filesOf({ dir, runDir, stateDir }: Place): string[] {
   return [runDir, stateDir]
-    .flatMap((path) => (existsSync(path) ? readdirSync(path).map((name) => join(path, name)) : []))
+    .flatMap((path) => (fs.existsSync(path) ? fs.readdirSync(path).map((name) => join(path, name)) : []))
     .map((path) => path.slice(dir.length + 1))
     .toSorted();
 }
 
 /** The path of one of the files that the only pool of the place has in its state directory. */
 export function poolFile({ stateDir }: Place, ending: '.ctl' | '.lock' | '.state'): string {
-  return join(stateDir, readdirSync(stateDir).find((name) => name.endsWith(ending)) ?? '');
+  return join(stateDir, fs.readdirSync(stateDir).find((name) => name.endsWith(ending)) ?? '');
 }
 
 /** What a command printed on stderr, without hints; and only them. */

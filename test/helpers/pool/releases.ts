@@ -1,14 +1,6 @@
 // Deploy by symbolic link, as Capistrano does it: one directory for each release of a program, and the link "current"
 // to one of them, through which the program is started.
-import {
-  chmodSync,
-  copyFileSync,
-  linkSync,
-  mkdirSync,
-  renameSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { basename, join } from 'node:path';
 
 export interface Releases {
@@ -30,24 +22,24 @@ export function makeReleases(dir: string, program: string): Releases {
   const dirOf = (name: string): string => join(dir, 'releases', name);
   // A copy on the same file system, of which each release has a link.
   const original = join(dir, 'releases', 'program');
-  mkdirSync(join(dir, 'releases'));
-  copyFileSync(program, original);
-  chmodSync(original, 0o755);
+  fs.mkdirSync(join(dir, 'releases'));
+  fs.copyFileSync(program, original);
+  fs.chmodSync(original, 0o755);
   const programOf = (name: string): string => join(dirOf(name), basename(program));
   const releases: Releases = {
     program: join(current, basename(program)),
     current,
     programOf,
     make(name, script) {
-      mkdirSync(dirOf(name));
-      writeFileSync(join(dirOf(name), 'RELEASE'), `${name}\n`);
-      if (script === undefined) return linkSync(original, programOf(name));
-      linkSync(original, join(dirOf(name), 'original'));
-      return writeFileSync(programOf(name), script, { mode: 0o755 });
+      fs.mkdirSync(dirOf(name));
+      fs.writeFileSync(join(dirOf(name), 'RELEASE'), `${name}\n`);
+      if (script === undefined) return fs.linkSync(original, programOf(name));
+      fs.linkSync(original, join(dirOf(name), 'original'));
+      return fs.writeFileSync(programOf(name), script, { mode: 0o755 });
     },
     switchTo(name) {
-      symlinkSync(join('releases', name), `${current}.new`);
-      renameSync(`${current}.new`, current);
+      fs.symlinkSync(join('releases', name), `${current}.new`);
+      fs.renameSync(`${current}.new`, current);
     },
   };
   releases.make('1');

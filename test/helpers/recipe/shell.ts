@@ -1,9 +1,7 @@
 // One bash that reads commands block by block, as somebody types or pastes them: variables and functions last.
-import { execa } from 'execa';
 import { randomUUID } from 'node:crypto';
-import { atEnd } from '../machine/cleanup.ts';
-import { stopProcess } from '../machine/processes.ts';
-import { waitFor } from '../machine/wait-for.ts';
+import { execa } from 'execa';
+import { atEnd, stopProcess, waitFor } from '../machine/index.ts';
 
 export interface Ran {
   /** Standard output and standard error, as a terminal shows them. */

@@ -3,15 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
-import { atEnd } from '../machine/cleanup.ts';
-import { oursPath, printedPids, stopPool } from '../pool/command-under-test.ts';
-import { freePort } from '../machine/free-port.ts';
-import { makeTempDir } from '../machine/temp-dir.ts';
-import { waitFor } from '../machine/wait-for.ts';
-import { send, type Message, type Reply } from '../web/http-client.ts';
-import { killMarkedProcesses, markedProcesses, withMark } from '../machine/marked-processes.ts';
-import { blocksOf, recipeDir, settingsBlock } from '../pages/recipe.ts';
+import * as machine from '../machine/index.ts';
+import { blocksOf, recipeDir, settingsBlock } from '../pages/index.ts';
+import { oursPath, printedPids, stopPool } from '../pool/index.ts';
 import { startShell, type Ran } from './shell.ts';
+import { send, type Message, type Reply } from '../web/index.ts';
 
 /** Where root's pools keep their lock and state; what stays there of pools that were killed is ours to remove. */
 const STATE_DIR = '/run/spawn-fcgi';
@@ -46,8 +42,8 @@ export interface RecipeOptions {
 
 /** Everything that comes before the start of the pool. */
 export async function prepareSite(venv: string, wanted: RecipeOptions = {}): Promise<RecipeSite> {
-  const dir = makeTempDir();
-  const [sitePort, poolPort] = [await freePort(), await freePort()];
+  const dir = machine.makeTempDir();
+  const [sitePort, poolPort] = [await machine.freePort(), await machine.freePort()];
   const settings = {
     NGINX: join(dir, 'nginx'),
     SITEPORT: String(sitePort),
@@ -61,10 +57,10 @@ export async function prepareSite(venv: string, wanted: RecipeOptions = {}): Pro
     ...wanted.settings,
   };
   const mark = randomUUID();
-  atEnd(() => endEverything(mark, settings.NGINX, poolPort));
+  machine.atEnd(() => endEverything(mark, settings.NGINX, poolPort));
   const path = `${dirname(oursPath)}:${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
   const shell = startShell({
-    env: withMark({ ...process.env, PATH: path }, mark),
+    env: machine.withMark({ ...process.env, PATH: path }, mark),
     cwd: dir,
     wrapper: wanted.wrapper ?? [],
   });
@@ -91,7 +87,7 @@ export async function prepareSite(venv: string, wanted: RecipeOptions = {}): Pro
     ask,
     log: (name) =>
       readText(name === 'nginx' ? join(settings.NGINX, 'logs/error.log') : join(settings.LOGS, name)),
-    processes: () => markedProcesses(mark).filter((pid) => pid !== shell.pid),
+    processes: () => machine.markedProcesses(mark).filter((pid) => pid !== shell.pid),
   };
   expect((await shell.run(settingsBlock(settings))).failures).toEqual([]);
   await follow(...PREPARATION);
@@ -158,9 +154,9 @@ async function endEverything(mark: string, nginxDir: string, poolPort: number): 
   // nginx writes its title over its environment, and so over the mark.
   const nginx = Number(readText(join(nginxDir, 'logs/nginx.pid')));
   if (nginx > 0) await stopPool([nginx]);
-  await waitFor('the end of the site', () => {
-    killMarkedProcesses(mark);
-    return markedProcesses(mark).length === 0;
+  await machine.waitFor('the end of the site', () => {
+    machine.killMarkedProcesses(mark);
+    return machine.markedProcesses(mark).length === 0;
   });
   for (const name of namesIn(STATE_DIR)) {
     if (name.includes(`:${poolPort}.`)) rmSync(join(STATE_DIR, name), { force: true });

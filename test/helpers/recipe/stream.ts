@@ -1,6 +1,6 @@
 // A bounded stream of page views from a few clients at once, and what became of each (web/ledger.ts does it for the echo
 // programs).
-import { send, type Message, type Reply } from '../web/http-client.ts';
+import { send, type Message, type Reply } from '../web/index.ts';
 
 export interface StreamLedger {
   /** Requests with the right answer. */

@@ -2,21 +2,11 @@
 // and kept in node_modules/.cache. Tests get a copy that every user can read.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach } from 'vitest';
-import { missing } from '../machine/requirements.ts';
-import { makeTempDir } from '../machine/temp-dir.ts';
-import { blocksOf, recipeDir, settingsBlock } from '../pages/recipe.ts';
+import { missing, makeTempDir } from '../machine/index.ts';
+import { blocksOf, recipeDir, settingsBlock } from '../pages/index.ts';
 import { startShell } from './shell.ts';
 
 const cacheDir = join(import.meta.dirname, '../../../node_modules/.cache/recipe-venv');
@@ -45,7 +35,7 @@ export function useVenv(): () => string {
 
 /** Debian's Python leaves venv to a package. */
 function missingPython(): string | undefined {
-  if (!existsSync(python)) return `needs ${python}`;
+  if (!fs.existsSync(python)) return `needs ${python}`;
   const hasVenv = spawnSync(python, ['-c', 'import venv, ensurepip']).status === 0;
   return hasVenv ? undefined : `needs venv for ${python}`;
 }
@@ -53,19 +43,19 @@ function missingPython(): string | undefined {
 /** A copy where every user can read it, for this test file. */
 async function makeVenv(): Promise<string> {
   const venv = join(makeTempDir('venv-'), 'venv');
-  cpSync(await buildVenv(), venv, { recursive: true, verbatimSymlinks: true });
+  fs.cpSync(await buildVenv(), venv, { recursive: true, verbatimSymlinks: true });
   return venv;
 }
 
 /** The same without some of its packages, named as in site-packages. */
 export function venvWithout(venv: string, packages: readonly string[]): string {
   const poorer = join(makeTempDir('venv-'), 'venv');
-  const [version = ''] = readdirSync(join(venv, 'lib'));
+  const [version = ''] = fs.readdirSync(join(venv, 'lib'));
   const modules = join('lib', version, 'site-packages');
-  mkdirSync(join(poorer, modules), { recursive: true });
-  for (const name of ['bin', 'pyvenv.cfg']) symlinkSync(join(venv, name), join(poorer, name));
-  for (const name of readdirSync(join(venv, modules))) {
-    if (!packages.includes(name)) symlinkSync(join(venv, modules, name), join(poorer, modules, name));
+  fs.mkdirSync(join(poorer, modules), { recursive: true });
+  for (const name of ['bin', 'pyvenv.cfg']) fs.symlinkSync(join(venv, name), join(poorer, name));
+  for (const name of fs.readdirSync(join(venv, modules))) {
+    if (!packages.includes(name)) fs.symlinkSync(join(venv, modules, name), join(poorer, modules, name));
   }
   return poorer;
 }
@@ -75,22 +65,22 @@ async function buildVenv(): Promise<string> {
     .map((block) => block.commands)
     .join('');
   const built = join(cacheDir, keyOf(commands));
-  if (existsSync(built)) return built;
+  if (fs.existsSync(built)) return built;
   // Another run may build the same: only the rename is shared.
   const unfinished = `${built}.${process.pid}`;
   const shell = startShell({ env: process.env, cwd: '/' });
   await shell.run(`umask 022\n${settingsBlock({ VENV: unfinished, RECIPE: recipeDir })}`);
   const { output, failures } = await shell.run(commands, BUILD_TIMEOUT_MS);
   if (failures.length > 0) {
-    rmSync(unfinished, { recursive: true, force: true });
+    fs.rmSync(unfinished, { recursive: true, force: true });
     throw new Error(`${failures.join(', ')}: ${output.slice(-1000)}`);
   }
-  renameSync(unfinished, built);
+  fs.renameSync(unfinished, built);
   return built;
 }
 
 function keyOf(commands: string): string {
-  const requirements = readFileSync(join(recipeDir, 'requirements.txt'), 'utf8');
+  const requirements = fs.readFileSync(join(recipeDir, 'requirements.txt'), 'utf8');
   const { stdout } = spawnSync(python, ['-VV'], { encoding: 'utf8' });
   return createHash('sha256')
     .update(JSON.stringify([commands, requirements, stdout]))

@@ -3,12 +3,9 @@
 import { chmodSync, copyFileSync, cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
-import { placeResponder, RESPONDER, unprivilegedUser } from '../build/responder-for.ts';
-import { compileC, fixture } from '../build/compile-c.ts';
-import { compileGo } from '../build/compile-go.ts';
-import { findPython, pythonVenv, sitePackages } from '../build/python-venv.ts';
-import { transports } from '../web/transports.ts';
-import { findCommand, missing } from '../machine/requirements.ts';
+import * as build from '../build/index.ts';
+import { findCommand, missing } from '../machine/index.ts';
+import { transports } from '../web/index.ts';
 
 export interface Application {
   /** The program's base name, and so the name of its processes. */
@@ -35,7 +32,7 @@ export const phpCgi: Application = {
   finishesOnTerm: true,
   install: (dir) => ({
     program: commandPath('php-cgi'),
-    script: place(fixture('echo.php'), dir, 'echo.php'),
+    script: place(build.fixture('echo.php'), dir, 'echo.php'),
   }),
 };
 
@@ -46,7 +43,7 @@ export const libfcgiProgram: Application = {
     (existsSync('/usr/include/fcgi_stdio.h') ? undefined : 'needs libfcgi'),
   finishesOnTerm: true,
   install: (dir) => {
-    const binary = compileC(fixture('libfcgi-echo.c'), { libs: ['fcgi'] });
+    const binary = build.compileC(build.fixture('libfcgi-echo.c'), { libs: ['fcgi'] });
     return { program: place(binary, dir, 'libfcgi-echo'), script: '/' };
   },
 };
@@ -56,7 +53,7 @@ export const perlScript: Application = {
   missing:
     missing({ commands: ['nginx', 'perl'] }) ?? (hasPerlFcgi() ? undefined : "needs Perl's FCGI module"),
   finishesOnTerm: true,
-  install: (dir) => ({ program: place(fixture('perl-echo.pl'), dir, 'perl-echo.pl'), script: '/' }),
+  install: (dir) => ({ program: place(build.fixture('perl-echo.pl'), dir, 'perl-echo.pl'), script: '/' }),
 };
 
 const fcgiwrap: Application = {
@@ -65,7 +62,7 @@ const fcgiwrap: Application = {
   finishesOnTerm: false,
   install: (dir) => ({
     program: commandPath('fcgiwrap'),
-    script: place(fixture('cgi-echo.sh'), dir, 'cgi-echo.sh'),
+    script: place(build.fixture('cgi-echo.sh'), dir, 'cgi-echo.sh'),
   }),
 };
 
@@ -75,7 +72,7 @@ export const plainProgram: Application = {
   missing: missing({ commands: ['nginx', 'gcc'] }),
   finishesOnTerm: false,
   install: (dir) => ({
-    program: place(compileC(fixture('plain-echo.c')), dir, 'plain-echo'),
+    program: place(build.compileC(build.fixture('plain-echo.c')), dir, 'plain-echo'),
     script: '/',
   }),
 };
@@ -84,21 +81,24 @@ const goProgram: Application = {
   name: 'go-echo',
   missing: missing({ commands: ['nginx', 'go'] }),
   finishesOnTerm: false,
-  install: (dir) => ({ program: place(compileGo(fixture('go-echo.go')), dir, 'go-echo'), script: '/' }),
+  install: (dir) => ({
+    program: place(build.compileGo(build.fixture('go-echo.go')), dir, 'go-echo'),
+    script: '/',
+  }),
 };
 
 export const nodeScript: Application = {
-  name: RESPONDER,
+  name: build.RESPONDER,
   missing: missing({ commands: ['nginx'] }),
   finishesOnTerm: true,
   install: (dir) => {
-    const [node, program] = placeResponder(dir, unprivilegedUser());
+    const [node, program] = build.placeResponder(dir, build.unprivilegedUser());
     setInterpreter(program, node);
     return { program, script: '/' };
   },
 };
 
-const python = findPython();
+const python = build.findPython();
 
 const flupScript: Application = {
   name: 'flup-echo.py',
@@ -107,10 +107,10 @@ const flupScript: Application = {
     (python === undefined ? "needs a Python 3 with venv that the workers' user can execute" : undefined),
   finishesOnTerm: true,
   install: (dir) => {
-    const program = place(fixture('flup-echo.py'), dir, 'flup-echo.py');
+    const program = place(build.fixture('flup-echo.py'), dir, 'flup-echo.py');
     setInterpreter(program, python ?? 'python3');
     // A copy, since the workers' user may not reach the checkout.
-    const packages = sitePackages(pythonVenv(python ?? 'python3', ['flup==1.0.3']));
+    const packages = build.sitePackages(build.pythonVenv(python ?? 'python3', ['flup==1.0.3']));
     cpSync(join(packages, 'flup'), join(dir, 'packages/flup'), { recursive: true });
     return { program, script: '/', env: { PYTHONPATH: join(dir, 'packages') } };
   },

@@ -2,11 +2,9 @@
 // test's directory. It never tries a request twice, so a worker's death shows as 502.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startForeground } from '../pool/command-under-test.ts';
-import { freePort } from '../machine/free-port.ts';
-import { nginxConfig, type Backend } from '../web/nginx-config.ts';
-import { findCommand } from '../machine/requirements.ts';
-import { waitFor } from '../machine/wait-for.ts';
+import { freePort, findCommand, waitFor } from '../machine/index.ts';
+import { startForeground } from '../pool/index.ts';
+import { nginxConfig, type Backend } from '../web/index.ts';
 
 export interface Nginx {
   /** On 127.0.0.1. */

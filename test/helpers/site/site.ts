@@ -3,19 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { atEnd } from '../machine/cleanup.ts';
-import { startPool, type Pool } from '../pool/command-under-test.ts';
-import { freePort } from '../machine/free-port.ts';
-import { childrenOf, isAlive, readStat } from '../machine/processes.ts';
-import { NOBODY } from '../machine/users.ts';
-import { isRoot } from '../machine/requirements.ts';
-import { makeTempDir } from '../machine/temp-dir.ts';
-import { waitFor } from '../machine/wait-for.ts';
-import type { Transport } from '../web/transports.ts';
+import * as machine from '../machine/index.ts';
+import { startPool, type Pool } from '../pool/index.ts';
 import type { Application } from './applications.ts';
-import { answeringPid, send, type Message } from '../web/http-client.ts';
-import { killMarkedProcesses, markedProcesses, withMark } from '../machine/marked-processes.ts';
 import { startNginx } from './nginx.ts';
+import { type Transport, answeringPid, send, type Message } from '../web/index.ts';
 
 export interface SiteOptions {
   workers?: number;
@@ -57,10 +49,10 @@ export async function startSite(
   transport: Transport,
   wanted: SiteOptions = {},
 ): Promise<Site> {
-  const dir = makeTempDir();
+  const dir = machine.makeTempDir();
   const runDir = makeRunDir(dir, wanted.runDirOwner ?? 'nobody');
   const { program, script, env = {} } = application.install(dir);
-  const poolPort = transport === 'TCP' ? await freePort() : undefined;
+  const poolPort = transport === 'TCP' ? await machine.freePort() : undefined;
   const socketPath = transport === 'TCP' ? undefined : join(runDir, 'app.sock');
   const pidFile = join(runDir, 'app.pid');
   const eventLog = join(dir, 'events.log');
@@ -68,7 +60,7 @@ export async function startSite(
     ...(poolPort === undefined
       ? ['-s', join(runDir, 'app.sock')]
       : ['-a', '127.0.0.1', '-p', String(poolPort)]),
-    ...(isRoot ? ['-u', 'nobody', '-g', 'nogroup'] : []),
+    ...(machine.isRoot ? ['-u', 'nobody', '-g', 'nogroup'] : []),
     '-P',
     pidFile,
     '-F',
@@ -91,19 +83,19 @@ export async function startSite(
   const environment = { ...process.env, TMPDIR: temporary, ...env, ...wanted.env };
   const supervisors: Pool[] = [];
   const start = async (): Promise<Pool> => {
-    const started = await startPool(args, { env: withMark(environment, mark) });
+    const started = await startPool(args, { env: machine.withMark(environment, mark) });
     supervisors.push(started);
     return started;
   };
-  atEnd(() => killMarkedProcesses(mark));
+  machine.atEnd(() => machine.killMarkedProcesses(mark));
   const pool = await start();
   const address = poolPort === undefined ? `unix:${socketPath}` : `127.0.0.1:${poolPort}`;
   const { keptConnections } = wanted;
   const backend = { address, script, ...(keptConnections === undefined ? {} : { keptConnections }) };
   const { port, errorLog: nginxLog } = await startNginx(dir, backend);
   const processes = (): number[] => {
-    const alive = supervisors.map((one) => one.pid).filter((pid) => isAlive(pid));
-    return [...new Set([...alive, ...markedProcesses(mark)])];
+    const alive = supervisors.map((one) => one.pid).filter((pid) => machine.isAlive(pid));
+    return [...new Set([...alive, ...machine.markedProcesses(mark)])];
   };
   return {
     dir,
@@ -122,8 +114,9 @@ export async function startSite(
 
 /** Living workers of a pool: the supervisor's children with sessions of their own; the guard of the start has none. */
 export function siteWorkers(pool: Pool): number[] {
-  return childrenOf(pool.pid)
-    .filter((pid) => isAlive(pid) && readStat(pid)?.session === pid)
+  return machine
+    .childrenOf(pool.pid)
+    .filter((pid) => machine.isAlive(pid) && machine.readStat(pid)?.session === pid)
     .toSorted((a, b) => a - b);
 }
 
@@ -135,9 +128,9 @@ export async function fullSite(
   ended: Iterable<number> = [],
 ): Promise<number[]> {
   const old = new Set(ended);
-  return waitFor(`${count} workers`, () => {
+  return machine.waitFor(`${count} workers`, () => {
     const workers = siteWorkers(pool);
-    const areNew = workers.every((pid) => !old.has(pid) && readStat(pid)?.comm === name.slice(0, 15));
+    const areNew = workers.every((pid) => !old.has(pid) && machine.readStat(pid)?.comm === name.slice(0, 15));
     return workers.length === count && areNew && workers;
   });
 }
@@ -157,19 +150,21 @@ export async function expectAnswers(port: number, count = 20): Promise<void> {
 
 /** Waits until no process that the pool's command has started is left. */
 export async function expectSiteEnded(site: Site): Promise<void> {
-  await waitFor('the end of all processes', () => site.processes().length === 0).catch((cause: unknown) => {
-    throw new Error(`still there: ${site.processes().map(describeProcess).join(', ')}`, { cause });
-  });
+  await machine
+    .waitFor('the end of all processes', () => site.processes().length === 0)
+    .catch((cause: unknown) => {
+      throw new Error(`still there: ${site.processes().map(describeProcess).join(', ')}`, { cause });
+    });
 }
 
 function describeProcess(pid: number): string {
-  const stat = readStat(pid);
+  const stat = machine.readStat(pid);
   return `${pid} (${stat?.comm}, ${stat?.state}, child of ${stat?.parent}, session ${stat?.session})`;
 }
 
 function makeRunDir(dir: string, owner: 'nobody' | 'root'): string {
   const runDir = join(dir, 'run');
   mkdirSync(runDir);
-  if (isRoot && owner === 'nobody') chownSync(runDir, NOBODY, NOBODY);
+  if (machine.isRoot && owner === 'nobody') chownSync(runDir, machine.NOBODY, machine.NOBODY);
   return runDir;
 }

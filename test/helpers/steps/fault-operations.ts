@@ -1,20 +1,12 @@
 // The operations in which system calls are made to fail: those that are killed at every step (killed-operations.ts), and
 // what has no supervisor to be killed. Whose calls fail is the attempt's `supervisor`, which may be a command.
-import { isAlive, readProcess } from '../machine/processes.ts';
-import { startHeld, StepTracer, type Intervention } from './step-tracer.ts';
-import { waitFor } from '../machine/wait-for.ts';
-import {
-  adoptionOf,
-  operationsOf,
-  startOf,
-  startOld,
-  type Attempt,
-  type Operation,
-} from './killed-operations.ts';
+import { isAlive, readProcess, waitFor } from '../machine/index.ts';
+import { workersOf } from '../pool/index.ts';
+import * as killedOperations from './killed-operations.ts';
 import type { PoolPlace, Setting } from './killed-settings.ts';
-import { workersOf } from '../pool/place.ts';
+import { startHeld, StepTracer, type Intervention } from './step-tracer.ts';
 
-export interface FaultyOperation extends Operation {
+export interface FaultyOperation extends killedOperations.Operation {
   /**
    * `start`: nobody was there before. `bare`: the same, and workers have no supervisor. `change`: a pool serves before and
    * after, whatever fails. `adoption`: the same, but it has no supervisor before. `stop`: it serves, or is gone.
@@ -23,13 +15,13 @@ export interface FaultyOperation extends Operation {
 }
 
 export function faultyOperationsOf(setting: Setting): FaultyOperation[] {
-  const changes = operationsOf(setting).map((operation): FaultyOperation => ({
+  const changes = killedOperations.operationsOf(setting).map((operation): FaultyOperation => ({
     ...operation,
     kind: operation.name === 'stop' ? 'stop' : 'change',
   }));
   return [
     ...changes,
-    { ...adoptionOf(setting), kind: 'adoption' },
+    { ...killedOperations.adoptionOf(setting), kind: 'adoption' },
     respawnOf(setting),
     commandOf('status', setting, 'change'),
     commandOf('stop', setting, 'stop'),
@@ -38,7 +30,7 @@ export function faultyOperationsOf(setting: Setting): FaultyOperation[] {
 }
 
 export function faultyStartsOf(setting: Setting): FaultyOperation[] {
-  const start: FaultyOperation = { ...startOf(setting), kind: 'start' };
+  const start: FaultyOperation = { ...killedOperations.startOf(setting), kind: 'start' };
   // Nobody would hear of it that it is ready.
   if (setting.name.startsWith('-n') || setting.name.includes('notify')) return [start];
   return [start, bareStartOf(setting, 'start --no-supervise', ['--no-supervise'])];
@@ -113,7 +105,7 @@ function respawnOf(setting: Setting): FaultyOperation {
     setting,
     kind: 'change',
     async begin(at) {
-      const { place, pool, oldWorkers } = await startOld(setting, at);
+      const { place, pool, oldWorkers } = await killedOperations.startOld(setting, at);
       const tracer = await StepTracer.attach(pool.pid, at);
       const [first = 0] = oldWorkers;
       process.kill(first, 'SIGKILL');
@@ -141,7 +133,7 @@ function commandOf(
     setting,
     kind,
     async begin(at) {
-      const { place, oldWorkers } = await startOld(setting, at);
+      const { place, oldWorkers } = await killedOperations.startOld(setting, at);
       return { place, oldWorkers, ...(await beginCommand(place, command, at)) };
     },
   };
@@ -155,7 +147,7 @@ function stopOfKilled(setting: Setting): FaultyOperation {
     setting,
     kind: 'stop',
     async begin(at) {
-      const { place, pool, oldWorkers } = await startOld(setting, at);
+      const { place, pool, oldWorkers } = await killedOperations.startOld(setting, at);
       process.kill(pool.pid, 'SIGKILL');
       await waitFor('the end of the supervisor', () => !isAlive(pool.pid));
       return { place, oldWorkers, ...(await beginCommand(place, 'stop', at)) };
@@ -167,7 +159,7 @@ async function beginCommand(
   place: PoolPlace,
   command: string,
   at?: Intervention,
-): Promise<Pick<Attempt, 'tracer' | 'supervisor' | 'ended'>> {
+): Promise<Pick<killedOperations.Attempt, 'tracer' | 'supervisor' | 'ended'>> {
   const args = ['--state-dir', place.stateDir, command, place.poolName];
   const held = await startHeld(place.dir, args, place.caller, 'spawn-fcgictl');
   const tracer = await StepTracer.attach(held.pid, at);

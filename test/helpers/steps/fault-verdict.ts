@@ -2,16 +2,13 @@
 // only of a pool that serves, else why not in lines of its own; a start that failed leaves nothing; a pool that ran runs, and
 // answers; nobody is left as root; the next start works.
 import { appendFileSync, existsSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { readProcess } from '../machine/processes.ts';
-import { waitFor } from '../machine/wait-for.ts';
-import { ctl } from '../pool/ctl.ts';
-import { filesOf, killAllOf, processesOf } from '../pool/place.ts';
+import { readProcess, waitFor } from '../machine/index.ts';
+import { ctl, filesOf, killAllOf, processesOf } from '../pool/index.ts';
 import { chooseFaults, type NamedFault } from './fault-choice.ts';
 import type { FaultyOperation } from './fault-operations.ts';
-import { answer, expectEnd, heal, namesOf } from './killed-at-steps.ts';
 import type { Attempt, End } from './killed-operations.ts';
 import { startIn, type PoolPlace, type Setting } from './killed-settings.ts';
+import { answer, expectEnd, heal, namesOf } from './killed-verdict.ts';
 import type { Step } from './step-tracer.ts';
 
 const tablePath = process.env['SPAWN_FCGI_FAULTS_TABLE'];
@@ -196,7 +193,7 @@ async function expectNothing({ place, supervisor }: Attempt, { name, action }: N
 
 function clear(place: PoolPlace): void {
   killAllOf(place);
-  for (const name of stateOf(place)) rmSync(join('/run/spawn-fcgi', name));
+  for (const name of stateOf(place)) rmSync(`/run/spawn-fcgi/${name}`);
 }
 
 /** Of a pool that may not be told where to keep its state. */

@@ -1,9 +1,9 @@
 // Which kills a run of the tests makes: all of them take an hour. Without SPAWN_FCGI_KILL_STEPS=all each kind of step of
 // each operation has its supervisor killed there once, in one of the settings, and of the others who may die a few; a
 // seed turns round in which setting, and who.
-import type { Step } from './step-tracer.ts';
 import type { Operation, Victim } from './killed-operations.ts';
 import type { Setting } from './killed-settings.ts';
+import type { Step } from './step-tracer.ts';
 
 export interface Kill {
   readonly step: Step;

@@ -1,8 +1,6 @@
 // The operations of a pool whose steps are looked at one by one (killed-at-steps.ts), in each of the settings.
-import { isAlive } from '../machine/processes.ts';
-import { waitFor } from '../machine/wait-for.ts';
-import { ctl } from '../pool/ctl.ts';
-import { fullPool } from '../pool/place.ts';
+import { isAlive, waitFor } from '../machine/index.ts';
+import { ctl, fullPool } from '../pool/index.ts';
 import { startIn, type PoolPlace, type Setting } from './killed-settings.ts';
 import { isAboutCalls, startHeld, StepTracer, type Intervention } from './step-tracer.ts';
 

@@ -2,13 +2,9 @@
 // undo them.
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compileC, fixture } from '../build/compile-c.ts';
-import { freePort } from '../machine/free-port.ts';
-import { runCommand, type RunOptions, type RunResult } from '../machine/run-command.ts';
-import { NOBODY } from '../machine/users.ts';
-import { waitFor } from '../machine/wait-for.ts';
-import { oursPath, startForeground, startPool } from '../pool/command-under-test.ts';
-import { commandLine, makePlace, type Place } from '../pool/place.ts';
+import { compileC, fixture } from '../build/index.ts';
+import { freePort, runCommand, type RunOptions, type RunResult, NOBODY, waitFor } from '../machine/index.ts';
+import { oursPath, startForeground, startPool, commandLine, makePlace, type Place } from '../pool/index.ts';
 
 /** A place with everything that its pools have in common. */
 export interface PoolPlace extends Place {

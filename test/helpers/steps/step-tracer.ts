@@ -2,29 +2,12 @@
 // at one of them, or holds it there. Or follows all system calls of its own (fault-tracer.c), and lets one of them fail.
 // A start is held before its first step by a Node that stops itself.
 import { spawn, type ChildProcess } from 'node:child_process';
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { atEnd } from '../machine/cleanup.ts';
-import {
-  oursPath,
-  startForeground,
-  type ForegroundPool,
-  type PoolOptions,
-} from '../pool/command-under-test.ts';
-import { compileC, fixture } from '../build/compile-c.ts';
-import { readStat } from '../machine/processes.ts';
-import { waitFor } from '../machine/wait-for.ts';
+import { compileC, fixture } from '../build/index.ts';
+import { atEnd, readStat, waitFor } from '../machine/index.ts';
+import { oursPath, startForeground, type ForegroundPool, type PoolOptions } from '../pool/index.ts';
 
 /** A step, and the how-many-eth of its name. */
 export interface Step {
@@ -138,11 +121,11 @@ export async function startHeld(
   name: 'spawn-fcgi' | 'spawn-fcgictl' = 'spawn-fcgi',
 ): Promise<HeldStart> {
   const held = join(dir, 'held');
-  rmSync(held, { force: true });
+  fs.rmSync(held, { force: true });
   const bin = makeHoldingPackage(dir, held);
   const command = startForeground(args, { ...options, command: join(bin, name), cwd: dir });
   const pid = await waitFor('the stopped start', () => {
-    const found = existsSync(held) ? Number(readFileSync(held, 'utf8')) : 0;
+    const found = fs.existsSync(held) ? Number(fs.readFileSync(held, 'utf8')) : 0;
     return readStat(found)?.state === 'T' && found;
   });
   return { command, pid };
@@ -150,24 +133,24 @@ export async function startHeld(
 
 /** The commands of a package whose Node says its PID, and waits for SIGCONT before it is Node. */
 function makeHoldingPackage(dir: string, held: string): string {
-  const original = realpathSync(join(dirname(oursPath), '..'));
+  const original = fs.realpathSync(join(dirname(oursPath), '..'));
   const copy = join(dir, 'package');
   const bin = join(copy, 'bin');
-  if (existsSync(bin)) return bin;
-  mkdirSync(bin, { recursive: true });
-  mkdirSync(join(copy, 'node_modules/.bin'), { recursive: true });
+  if (fs.existsSync(bin)) return bin;
+  fs.mkdirSync(bin, { recursive: true });
+  fs.mkdirSync(join(copy, 'node_modules/.bin'), { recursive: true });
   for (const name of ['spawn-fcgi', 'spawn-fcgictl', 'find-node.sh', 'watch-node.sh']) {
-    copyFileSync(join(original, 'bin', name), join(bin, name));
+    fs.copyFileSync(join(original, 'bin', name), join(bin, name));
   }
-  symlinkSync(join(original, 'dist'), join(copy, 'dist'));
-  symlinkSync(join(original, 'node_modules/koffi'), join(copy, 'node_modules/koffi'));
+  fs.symlinkSync(join(original, 'dist'), join(copy, 'dist'));
+  fs.symlinkSync(join(original, 'node_modules/koffi'), join(copy, 'node_modules/koffi'));
   const node = join(copy, 'node_modules/.bin/node');
   const lines = [
     '#!/bin/sh',
     `[ "$1" = --version ] || { echo $$ >'${held}'; kill -STOP $$; }`,
-    `exec '${realpathSync(process.execPath)}' "$@"`,
+    `exec '${fs.realpathSync(process.execPath)}' "$@"`,
   ];
-  writeFileSync(node, `${lines.join('\n')}\n`);
-  chmodSync(node, 0o755);
+  fs.writeFileSync(node, `${lines.join('\n')}\n`);
+  fs.chmodSync(node, 0o755);
   return bin;
 }

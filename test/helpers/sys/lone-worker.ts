@@ -9,17 +9,13 @@ import { listenOn, type ListenSocket } from '../../../src/sys/socket/listen-sock
 import { parseIp, type SocketAddress } from '../../../src/sys/socket/socket-address.ts';
 import { ProcFs } from '../../../src/sys/proc/proc-fs.ts';
 import { ProcessTemplate } from '../../../src/sys/process/spawn-worker.ts';
-import { atEnd } from '../machine/cleanup.ts';
-import { freePort } from '../machine/free-port.ts';
-import { allStats, readStat, signalProcess } from '../machine/processes.ts';
-import { makeTempDir } from '../machine/temp-dir.ts';
-import { waitFor } from '../machine/wait-for.ts';
+import * as machine from '../machine/index.ts';
 
 /** /proc of this machine; every test here needs it. */
 export function openProc(): ProcFs {
   const proc = ProcFs.open();
   if (!proc) throw new Error('no /proc');
-  atEnd(() => {
+  machine.atEnd(() => {
     closeSync(proc.descriptor);
   });
   return proc;
@@ -36,13 +32,13 @@ export async function listenSomewhere(
   backlog = 16,
   host = '127.0.0.1',
 ): Promise<Listening> {
-  const port = kind === 'tcp' ? await freePort() : 0;
-  const path = kind === 'unix' ? join(makeTempDir(), 'socket') : '';
+  const port = kind === 'tcp' ? await machine.freePort() : 0;
+  const path = kind === 'unix' ? join(machine.makeTempDir(), 'socket') : '';
   const address: SocketAddress | undefined = kind === 'unix' ? { kind: 'unix', path } : parseIp(host, port);
   if (!address) throw new Error('no address');
   const owner = { uid: 0, gid: 0, mode: 0o666, trustedUids: [], proc: undefined };
   const socket = listenOn(address, backlog, owner);
-  atEnd(() => {
+  machine.atEnd(() => {
     libc.close(socket.descriptor);
     if (socket.file) libc.close(socket.file.at.directory);
   });
@@ -74,17 +70,17 @@ export function startWorker(
   const started = new ProcessTemplate({ path: argv[0] ?? '', argv }, environment, streams, undefined).spawn();
   closeSync(nowhere);
   if ('errno' in started) throw new Error(`${argv[0]}: ${libc.strerror(started.errno)}`);
-  atEnd(() => endSession(started.pid));
+  machine.atEnd(() => endSession(started.pid));
   return started.pid;
 }
 
 /** Kills every process of a session, waits until they are gone, and reaps the leader. */
 async function endSession(leader: number): Promise<void> {
   const own = process.pid;
-  const members = () => allStats().filter(({ pid, session }) => session === leader && pid !== own);
-  await waitFor(`the end of session ${leader}`, () => {
+  const members = () => machine.allStats().filter(({ pid, session }) => session === leader && pid !== own);
+  await machine.waitFor(`the end of session ${leader}`, () => {
     const living = members().filter(({ state }) => state !== 'Z');
-    for (const { pid, startTime } of living) signalProcess(pid, startTime, 'SIGKILL');
+    for (const { pid, startTime } of living) machine.signalProcess(pid, startTime, 'SIGKILL');
     return living.length === 0;
   });
   reap(leader);
@@ -100,10 +96,10 @@ function reap(pid: number): { readonly signal: number; readonly status: number }
 
 /** Waits until the process has ended and takes its exit. */
 export function waitForExit(pid: number): Promise<{ readonly signal: number; readonly status: number }> {
-  return waitFor(`the exit of ${pid}`, () => reap(pid));
+  return machine.waitFor(`the exit of ${pid}`, () => reap(pid));
 }
 
 /** The state letter of /proc/PID/stat. */
 export function stateOf(pid: number): string | undefined {
-  return readStat(pid)?.state;
+  return machine.readStat(pid)?.state;
 }

@@ -7,7 +7,7 @@ import { rmSync } from 'node:fs';
 import type Koffi from 'koffi';
 import { libc } from '../../../src/sys/libc/libc.ts';
 import { unixAddress } from '../../../src/sys/connection/unix-socket.ts';
-import { atEnd } from '../machine/cleanup.ts';
+import { atEnd } from '../machine/index.ts';
 
 const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
 const recv = koffi.load(null).func('long recv(int, void *, ulong, int)') as (

@@ -5,8 +5,8 @@
 import { chmodSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasOwnRun } from './own-run.ts';
 import { allStats, isAlive, readProcess, signalProcess, type Stat } from '../machine/processes.ts';
+import { hasOwnRun } from './own-run.ts';
 
 /** Base directories without $XDG_RUNTIME_DIR. */
 const base = /^spawn-fcgi-\d+$/;

@@ -2,8 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { allStats, readOpenFiles } from '../machine/processes.ts';
-import { waitFor } from '../machine/wait-for.ts';
+import { allStats, readOpenFiles, waitFor } from '../machine/index.ts';
 import { send, type Message, type Reply } from './http-client.ts';
 
 export interface HeldRequest {

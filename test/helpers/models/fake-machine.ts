@@ -1,79 +1,10 @@
-// One fake system for the supervisor's tests: a clock that only moves when told to, processes in sessions,
-// and a journal of everything that the supervisor asked for, in order.
-import type { RestartPolicy, StopMethod } from '../../../src/core/config.ts';
+// One fake system for the supervisor's tests: processes in sessions, and a journal of everything that the supervisor
+// asked for, in order.
 import type { PoolEvent } from '../../../src/core/text/pool-event.ts';
-import type { WorkerEnd, WorkerExit } from '../../../src/core/worker-exit.ts';
-import type {
-  AdoptedSessions,
-  Clock,
-  Evidence,
-  IdleVerdict,
-  Machine,
-  Sessions,
-  SessionMember,
-  SharedSocket,
-  SocketHolder,
-  SocketHolders,
-  StopGuard,
-  TrialRefusal,
-  Trials,
-} from '../../../src/core/machine.ts';
-import { Supervisor } from '../../../src/supervisor/supervisor.ts';
+import type { WorkerExit } from '../../../src/core/worker-exit.ts';
+import type * as interfaces from '../../../src/core/machine.ts';
+import { ManualClock } from './manual-clock.ts';
 
-export const testPolicy: RestartPolicy = {
-  minUptimeMs: 1000,
-  delayMs: 100,
-  maxDelayMs: 30_000,
-  startLimit: undefined,
-};
-
-export class ManualClock implements Clock {
-  #nowMs = 5000;
-  #nextId = 0;
-  readonly #timers = new Map<number, { readonly atMs: number; readonly run: () => void }>();
-
-  /** How many timers are armed: each of them would wake an idle machine. */
-  get pending(): number {
-    return this.#timers.size;
-  }
-
-  nowMs(): number {
-    return this.#nowMs;
-  }
-
-  after(delayMs: number, run: () => void): () => void {
-    const id = this.#nextId++;
-    this.#timers.set(id, { atMs: this.#nowMs + delayMs, run });
-    return () => {
-      this.#timers.delete(id);
-    };
-  }
-
-  /** Lets time pass; timers run in their order, each at its own time, those that it arms as well. */
-  advance(byMs: number): void {
-    const untilMs = this.#nowMs + byMs;
-    for (let next = this.#nextDue(untilMs); next !== undefined; next = this.#nextDue(untilMs)) {
-      const [id, { atMs, run }] = next;
-      this.#timers.delete(id);
-      this.#nowMs = Math.max(this.#nowMs, atMs);
-      run();
-    }
-    this.#nowMs = untilMs;
-  }
-
-  /** Lets time pass without running a timer, as when the process gets no processor. */
-  stall(byMs: number): void {
-    this.#nowMs += byMs;
-  }
-
-  #nextDue(untilMs: number): [number, { readonly atMs: number; readonly run: () => void }] | undefined {
-    return [...this.#timers]
-      .filter(([, timer]) => timer.atMs <= untilMs)
-      .sort(([idA, a], [idB, b]) => a.atMs - b.atMs || idA - idB)[0];
-  }
-}
-
-/** What a process does when it gets TERM or KILL. */
 interface Habits {
   readonly needsIdleStop?: boolean;
   readonly ignoresTerm?: boolean;
@@ -88,7 +19,7 @@ interface FakeProcess extends Habits {
   isZombie: boolean;
 }
 
-export class FakeMachine implements Machine {
+export class FakeMachine implements interfaces.Machine {
   readonly clock = new ManualClock();
   /** What was asked of the machine, one line each. */
   readonly journal: string[] = [];
@@ -126,15 +57,15 @@ export class FakeMachine implements Machine {
   readonly trialsRun: {
     generation: number;
     looksWork: () => boolean;
-    done: (refusal?: TrialRefusal) => void;
+    done: (refusal?: interfaces.TrialRefusal) => void;
   }[] = [];
   trialsCancelled = 0;
-  readonly trials: Trials = {
+  readonly trials: interfaces.Trials = {
     run: (generation, looksWork, done) => void this.trialsRun.push({ generation, looksWork, done }),
     cancel: () => void this.trialsCancelled++,
     left: () => [],
   };
-  readonly sharedSocket: SharedSocket = {
+  readonly sharedSocket: interfaces.SharedSocket = {
     settle: () => undefined,
     look: () => undefined,
     restore: () => undefined,
@@ -142,7 +73,7 @@ export class FakeMachine implements Machine {
     reset: () => void this.journal.push('reset socket'),
     queued: () => this.queued,
   };
-  readonly stopGuard: StopGuard = {
+  readonly stopGuard: interfaces.StopGuard = {
     begin: ({ own, adopted, ended }, heir) => {
       const all = [...own, ...adopted.map(({ pid }) => pid), ...ended];
       if (all.length > 0) this.journal.push(`guard ${all.join(' ')}${heir ? ` unless ${heir.pid}` : ''}`);
@@ -158,7 +89,7 @@ export class FakeMachine implements Machine {
   /** Workers that may not be looked into. */
   readonly hidden = new Set<number>();
   readonly readiness = {
-    evidenceOf: (pid: number): Evidence => {
+    evidenceOf: (pid: number): interfaces.Evidence => {
       this.looks++;
       if (this.hidden.has(pid)) return 'unknown';
       return this.waiting.has(pid) ? 'yes' : 'no';
@@ -185,7 +116,7 @@ export class FakeMachine implements Machine {
   readonly ages = new Map<number, number>();
   /** Workers that hold an accepted connection. */
   readonly busy = new Set<number>();
-  readonly sessions: Sessions = {
+  readonly sessions: interfaces.Sessions = {
     askHandlers: (leaders) => {
       const asked = leaders.filter((leader) => this.#processes.get(leader)?.ignoresTerm);
       this.#note(asked, 'SIGTERM');
@@ -238,7 +169,7 @@ export class FakeMachine implements Machine {
   /** No look at leftovers shows anything. */
   isBlind = false;
 
-  readonly adoptedSessions: AdoptedSessions = {
+  readonly adoptedSessions: interfaces.AdoptedSessions = {
     ...this.sessions,
     adopt: () => undefined,
     isAlive: (leader) => this.#processes.get(leader)?.isZombie === false,
@@ -248,8 +179,8 @@ export class FakeMachine implements Machine {
   readonly membersOf = (leader: number): number[] =>
     [...this.#processes].filter(([, { session }]) => session === leader).map(([pid]) => pid);
   /** Who holds the socket outside the sessions of workers. */
-  holders: SocketHolder[] = [];
-  readonly socketHolders: SocketHolders = {
+  holders: interfaces.SocketHolder[] = [];
+  readonly socketHolders: interfaces.SocketHolders = {
     amongOrphans: () => ({
       holders: this.holders.filter(({ worker }) => worker === undefined),
       isCertain: true,
@@ -301,7 +232,7 @@ export class FakeMachine implements Machine {
     return this.journal.splice(0);
   }
 
-  #endIdle(leaders: readonly number[], how: string): Map<number, IdleVerdict> {
+  #endIdle(leaders: readonly number[], how: string): Map<number, interfaces.IdleVerdict> {
     const verdicts = new Map(leaders.map((leader) => [leader, this.#judgeIdle(leader, how)]));
     const idle = leaders.filter((leader) => verdicts.get(leader) === 'signalled');
     this.#note(idle, how === 'ask' ? 'SIGTERM' : `idle ${how}`);
@@ -311,7 +242,7 @@ export class FakeMachine implements Machine {
     return verdicts;
   }
 
-  #judgeIdle(leader: number, how: string): IdleVerdict {
+  #judgeIdle(leader: number, how: string): interfaces.IdleVerdict {
     const process = this.#processes.get(leader);
     if (!process || process.isZombie) return 'gone';
     if (this.hidden.has(leader)) return 'unknown';
@@ -348,7 +279,7 @@ export class FakeMachine implements Machine {
     this.#deaths.push({ pid, exit: { kind: 'signaled', signal: signal === 'SIGKILL' ? 9 : 15 } });
   }
 
-  #leftovers(leaders: readonly number[]): SessionMember[] {
+  #leftovers(leaders: readonly number[]): interfaces.SessionMember[] {
     return [...this.#processes]
       .filter(([, { session }]) => leaders.includes(session) && !this.#processes.has(session))
       .map(([pid, { session }]) => ({ pid, leader: session }));
@@ -357,83 +288,4 @@ export class FakeMachine implements Machine {
   #note(pids: readonly number[], signal: string): void {
     if (pids.length > 0) this.journal.push(`${signal} ${pids.join(' ')}`);
   }
-}
-
-interface FakePoolOptions {
-  readonly workers?: number;
-  readonly restart?: Partial<RestartPolicy>;
-  readonly stopTimeoutMs?: number;
-  readonly stopMethod?: StopMethod;
-  readonly isTriedFirst?: boolean;
-  readonly isNotified?: boolean;
-  readonly isTakingOver?: boolean;
-  readonly machine?: FakeMachine;
-}
-
-/** What the supervisor told its owner, one line each: `up`, `start failed`, `stopped 0`. */
-export interface FakePool {
-  readonly machine: FakeMachine;
-  readonly clock: ManualClock;
-  readonly supervisor: Supervisor;
-  readonly outcomes: string[];
-  /** How often it said that the pool began to stop. */
-  stoppings: number;
-  readonly firstEnds: (WorkerEnd | undefined)[];
-  /** Called when the pool is up, before that is noted. */
-  onUp: () => void;
-}
-
-/** A supervisor on a fake machine, not started yet. */
-export function createFakePool(options: FakePoolOptions = {}): FakePool {
-  const machine = options.machine ?? new FakeMachine();
-  const outcomes: string[] = [];
-  const firstEnds: (WorkerEnd | undefined)[] = [];
-  const settings = {
-    workers: options.workers ?? 1,
-    restart: { ...testPolicy, ...options.restart },
-    stopTimeoutMs: options.stopTimeoutMs ?? 9000,
-    stopMethod: options.stopMethod ?? 'auto',
-    settleMs: 5000,
-    readyTimeoutMs: 60_000,
-    isNotified: options.isNotified ?? false,
-    isTriedFirst: options.isTriedFirst ?? false,
-    isTakingOver: options.isTakingOver ?? false,
-  };
-  const supervisor = new Supervisor(machine, settings, {
-    up(ends) {
-      pool.onUp();
-      outcomes.push('up');
-      firstEnds.push(...ends);
-    },
-    startFailed(ends) {
-      outcomes.push('start failed');
-      firstEnds.push(...ends);
-    },
-    stopping: () => {
-      pool.stoppings++;
-    },
-    stopped: (status) => outcomes.push(`stopped ${status}`),
-  });
-  const pool: FakePool = {
-    machine,
-    clock: machine.clock,
-    supervisor,
-    outcomes,
-    stoppings: 0,
-    firstEnds,
-    onUp: () => undefined,
-  };
-  machine.onChildEnd = (pid, exit) => supervisor.childEnded(pid, exit);
-  return pool;
-}
-
-/** A pool whose workers all waited for connections `upMs` ago; its journal starts here. */
-export function startFakePool(options: FakePoolOptions = {}, upMs = 2000): FakePool {
-  const pool = createFakePool(options);
-  pool.supervisor.start();
-  for (const pid of pool.machine.live) pool.machine.waiting.add(pid);
-  pool.clock.advance(1);
-  pool.clock.advance(upMs);
-  pool.machine.takeJournal();
-  return pool;
 }

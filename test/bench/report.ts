@@ -1,0 +1,36 @@
+// What the benchmark says at its end: the table, the machine, and a file of all figures where one is asked for.
+import { writeFileSync } from 'node:fs';
+import { cpus, loadavg, release } from 'node:os';
+import type { Options } from './options.ts';
+import { missingPeers, packages, versionOf } from './peers.ts';
+import { judge, type Row } from './row.ts';
+import { drawTable } from './table.ts';
+import type { Workplace } from './workplace.ts';
+
+export function report(place: Workplace, options: Options, rows: Row[]): void {
+  const machine = describeMachine(place);
+  const missing = missingPeers(place.peers);
+  const facts = Object.entries(machine).map(([name, value]) => `${name}: ${value}`);
+  process.stdout.write(`${drawTable(rows, new Set(missing))}\n\n${facts.join('\n')}\n`);
+  if (missing.length > 0) process.stdout.write(`missing: ${missing.join(', ')}\n`);
+  if (options.jsonFile === undefined) return;
+  const judged = rows.map((row) => ({ ...row, judgements: row.budgets.map((budget) => judge(row, budget)) }));
+  const content = { date: new Date().toISOString(), machine, missing, options, rows: judged };
+  writeFileSync(options.jsonFile, `${JSON.stringify(content, null, 2)}\n`);
+}
+
+function describeMachine(place: Workplace): Record<string, string> {
+  const version = (name: '1.6' | 'multiwatch' | 'supervisord'): string =>
+    place.peers[name]?.version ?? `not installed (Debian package ${packages[name]})`;
+  return {
+    kernel: release(),
+    cpus: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`,
+    load: loadavg()
+      .map((load) => load.toFixed(2))
+      .join(' '),
+    node: versionOf(place.node, '-v'),
+    '1.6': version('1.6'),
+    multiwatch: version('multiwatch'),
+    supervisord: version('supervisord'),
+  };
+}

@@ -1,0 +1,5 @@
+// Models for unit tests, pure: a pool as a supervisor describes it, a machine for a supervisor, its clock.
+export * from './example-pool.ts';
+export * from './fake-machine.ts';
+export * from './fake-pool.ts';
+export * from './manual-clock.ts';

@@ -1,0 +1,27 @@
+// The page of spawn-fcgictl and its -h say what it does: every command, every exit status.
+import { expect, test } from 'vitest';
+import { parseArguments } from '../../src/ctl/program.ts';
+import { ctlStatus } from '../../src/ctl/statuses.ts';
+import { statusOfError, statusOfReload } from '../../src/control/protocol.ts';
+import { tableUnder } from '../helpers/pages/index.ts';
+
+test('the page of spawn-fcgictl has a row for every exit status, and its -h names them', () => {
+  const rows = tableUnder('spawn-fcgictl', 'Exit statuses of spawn-fcgictl').map((row) => row[1]);
+  const used = [ctlStatus, statusOfError, statusOfReload].flatMap((statuses) =>
+    Object.values<number>(statuses),
+  );
+  expect(new Set(rows)).toEqual(new Set(used.map(String)));
+  const [, help] = usageOfCtl().split('Exit status:');
+  for (const status of used) expect(help).toMatch(new RegExp(`\\b${status}\\b`));
+});
+
+test('the page of spawn-fcgictl has a row for every command', () => {
+  const rows = tableUnder('spawn-fcgictl', 'spawn-fcgictl').map((row) => /`(\w+)/.exec(row[1] ?? '')?.[1]);
+  const commands = [...usageOfCtl().matchAll(/^ {2}(\w+) [<[]/gm)].map((match) => match[1]);
+  expect(rows).toEqual(commands.filter((command) => command !== 'help'));
+});
+
+function usageOfCtl(): string {
+  const parsed = parseArguments(['-h']);
+  return parsed.kind === 'text' ? parsed.text : '';
+}
