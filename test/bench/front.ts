@@ -8,7 +8,7 @@ import { startInForeground } from './pool.ts';
 import { freshPath, type Workplace } from './workplace.ts';
 
 /** Each pool has a port of its own. */
-export async function startNginx(
+export async function startFront(
   place: Workplace,
   pools: readonly { port: number; address: readonly string[] }[],
 ) {

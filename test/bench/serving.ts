@@ -3,7 +3,7 @@ import { compileC, fixture } from '../helpers/build/compile-c.ts';
 import { freePort } from '../helpers/machine/free-port.ts';
 import { childrenOf } from '../helpers/machine/processes.ts';
 import { oursServing, referenceServing } from './commands.ts';
-import { startNginx } from './front.ts';
+import { startFront } from './front.ts';
 import { runToReturn } from './pool.ts';
 import { endAll, remember } from './processes-started.ts';
 import type { ContenderName } from './row.ts';
@@ -50,7 +50,7 @@ export async function startServing(
     const { pids } = runToReturn(place, command);
     pools.push({ name, pids, port: await freePort(), address, eventLog });
   }
-  const nginx = await startNginx(place, pools);
+  const nginx = await startFront(place, pools);
   return { pools, errorLog: nginx.errorLog, nginx: nginx.pid };
 }
 

@@ -4,12 +4,11 @@ import { chmodSync, lchownSync, mkdirSync, renameSync, symlinkSync, writeFileSyn
 import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { MeasuredPool } from '../../src/ctl/status/status-table.ts';
 import { formatProgress, formatResult } from '../../src/control/protocol.ts';
 import { afterPing, answerTo, saying, startFake, writeState } from '../helpers/fakes/index.ts';
 import * as machine from '../helpers/machine/index.ts';
 import { exampleWorker } from '../helpers/models/index.ts';
-import { ctl, ctlPath, makeStateDir } from '../helpers/pool/index.ts';
+import { ctl, ctlPath, makeStateDir, readPools } from '../helpers/pool/index.ts';
 
 const waiting = ['stop', 'reload', 'restart'] as const;
 const target = '127.0.0.1:9000';
@@ -154,7 +153,7 @@ describe('status', () => {
     });
     const result = await ctl(stateDir, ['status', '--json', target]);
     expect(result).toMatchObject({ status: 0, stderr: '' });
-    const [pool, ...others] = JSON.parse(result.stdout) as MeasuredPool[];
+    const [pool, ...others] = readPools(result.stdout);
     expect(others).toEqual([]);
     expect(pool).toMatchObject({ name: 'php-cgi', wanted: 4, queue: { length: 0, backlog: 1024 } });
     expect(pool?.workers.map(({ slot, rssBytes }) => [slot, rssBytes === null])).toEqual([
@@ -202,7 +201,7 @@ describe('status', () => {
     expect(table.stdout).toContain(String.raw`a\x1b]0;x\x07\u{202e}\x9b on`);
     const json = await ctl(stateDir, ['status', '--json', target]);
     expect(json.stdout).toMatch(/^[ -~\n]*$/);
-    expect((JSON.parse(json.stdout) as MeasuredPool[])[0]?.name).toBe('a\x1b]0;x\x07\u202e\x9b');
+    expect(readPools(json.stdout)[0]?.name).toBe('a\x1b]0;x\x07\u202e\x9b');
   });
 });
 

@@ -9,7 +9,7 @@ import { memoryBytes, raiseFor } from '../../src/sys/process/oom-score.ts';
 import { compileC, fixture } from '../helpers/build/index.ts';
 import { makeTempDir, missing } from '../helpers/machine/index.ts';
 import { oursPath, referencePath } from '../helpers/pool/index.ts';
-import { forgetStateBases } from './place.ts';
+import { forgetStateBases } from '../helpers/test-run/index.ts';
 import { runSide, type Observation, type Side } from './run-side.ts';
 import { expectedOutcome, type Outcome, type Situation } from './situation.ts';
 

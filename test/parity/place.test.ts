@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { isRoot } from '../helpers/machine/index.ts';
-import { forgetState, forgetStateBases, type SidePlace } from './place.ts';
+import { forgetStateBases } from '../helpers/test-run/index.ts';
+import { forgetState, type SidePlace } from './place.ts';
 
 const base = '/run/spawn-fcgi';
 

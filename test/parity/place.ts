@@ -2,9 +2,10 @@
  * A side's own directory and ports, and the way between real texts and those of
  * the tables, in which `<dir>` and `<port>` stand for them.
  */
-import { chownSync, linkSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { chownSync, linkSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { freePort, NOBODY, isRoot } from '../helpers/machine/index.ts';
+import { freePort, isRoot } from '../helpers/machine/index.ts';
+import { stateBases } from '../helpers/test-run/index.ts';
 
 export interface SidePlace {
   /** The working directory of the caller and the place of all its files. */
@@ -64,9 +65,6 @@ export function normaliseAll<T extends Record<string, string | readonly string[]
   return Object.fromEntries(entries) as T;
 }
 
-/** Where state files are kept without $XDG_RUNTIME_DIR: outside the side's directory. */
-const stateBases = ['/run/spawn-fcgi', `/tmp/spawn-fcgi-${NOBODY}`];
-
 /** Removes what this place's ended pools keep there. */
 export function forgetState({ dir, port, lowPort, stateOfOthers }: SidePlace): void {
   const inDir = `${dir.replaceAll('/', '%2F')}%2F`;
@@ -75,17 +73,6 @@ export function forgetState({ dir, port, lowPort, stateOfOthers }: SidePlace): v
     const name = basename(path);
     const own = name.includes(inDir) || ofPort.test(name);
     if (own && !stateOfOthers.has(path)) rmSync(path, { force: true });
-  }
-}
-
-/** Removes the bases themselves if nobody uses them. */
-export function forgetStateBases(): void {
-  for (const base of stateBases) {
-    try {
-      rmdirSync(base);
-    } catch {
-      // Not there, or in use by others.
-    }
   }
 }
 

@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { readStat, isRoot } from '../helpers/machine/index.ts';
-import { forgetStateBases } from '../parity/place.ts';
+import { forgetStateBases } from '../helpers/test-run/index.ts';
 
 const leftovers = new URL('../helpers/test-run/leftovers.ts', import.meta.url);
 const watchdog = new URL(

@@ -2,3 +2,4 @@
 export * from './leftovers.ts';
 export * from './open-copy.ts';
 export * from './own-run.ts';
+export * from './state-bases.ts';
