@@ -1,13 +1,12 @@
 // Commands that features answer at the control socket: how they are found, and clients that stay.
-import { expect, test } from 'vitest';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { expect, test } from 'vitest';
 import { LineReader } from '../../src/control/line-reader.ts';
 import { ControlServer, type Command, type ControlClient } from '../../src/control/server.ts';
 import { duplicate } from '../../src/sys/connection/descriptor-passing.ts';
-import { atEnd } from '../helpers/cleanup.ts';
-import { listenSomewhere, pathOf } from '../helpers/lone-worker.ts';
-import { waitFor } from '../helpers/wait-for.ts';
+import { atEnd, waitFor } from '../helpers/machine/index.ts';
+import { listenSomewhere, pathOf } from '../helpers/sys/index.ts';
 
 const answer = { ok: true, status: 0, message: 'done' } as const;
 

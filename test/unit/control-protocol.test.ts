@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import * as protocol from '../../src/control/protocol.ts';
 import { parseAnswer } from '../../src/control/parse-answer.ts';
 import { parseRequest } from '../../src/control/parse-request.ts';
-import { examplePool, exampleWorker } from '../helpers/fakes/index.ts';
+import { examplePool, exampleWorker } from '../helpers/models/index.ts';
 
 const isOfFeature = (command: string): boolean => command === 'handover';
 

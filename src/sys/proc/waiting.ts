@@ -131,9 +131,8 @@ function threadWaits(proc: ProcFs, pid: number, task: string, inodes: ReadonlySe
     case 'accept':
       return isSocket(Number(fields[1])) ? 'only' : 'else';
     case 'epoll':
-      return among(
-        epollInodes(proc, pid, Number(fields[1])),
-        (other) => inodes.has(String(BigInt(`0x${other}`))),
+      return among(epollInodes(proc, pid, Number(fields[1])), (other) =>
+        inodes.has(String(BigInt(`0x${other}`))),
       );
     case 'poll':
       return among(polled(pid, BigInt(fields[1] ?? 0), Number(fields[2])), isSocket);

@@ -7,8 +7,8 @@ import { LineReader } from '../../../src/control/line-reader.ts';
 import * as protocol from '../../../src/control/protocol.ts';
 import { parseRequest } from '../../../src/control/parse-request.ts';
 import type { PoolState } from '../../../src/core/pool-state.ts';
-import { examplePool, exampleWorker } from '../models/index.ts';
 import { atEnd, readStat } from '../machine/index.ts';
+import { examplePool, exampleWorker } from '../models/index.ts';
 
 /** How a fake supervisor answers a request on a connection. */
 export type Behaviour = (request: protocol.ControlRequest, connection: Socket) => void;

@@ -1,2 +1,4 @@
-// A supervisor that is none, for spawn-fcgictl to talk to: a state file and a control socket of the test.
+// Supervisors that are none, for spawn-fcgictl and for a handover to talk to.
 export * from './fake-supervisor.ts';
+export * from './handover-ends.ts';
+export * from './handover-giver.ts';
