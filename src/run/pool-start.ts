@@ -4,6 +4,7 @@ import { exitStatus } from '../core/errors.ts';
 import { everyStep } from '../core/every-step.ts';
 import { describeFailure } from '../core/text/failure-text.ts';
 import { describeLeft } from '../core/text/left-process.ts';
+import type { Life } from '../core/life.ts';
 import type { WorkerEnd } from '../core/worker-exit.ts';
 import type { EventLog } from '../core/machine.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
@@ -25,6 +26,7 @@ import { TakeOver } from '../features/handover/take-over.ts';
 export interface PoolStartParts {
   readonly prepared: PreparedPool;
   readonly front: Front | undefined;
+  readonly life: Life;
   readonly supervisor: Supervisor;
   readonly machine: PoolMachine;
   readonly records: PoolRecords;
@@ -43,18 +45,15 @@ export class PoolStart implements StartVerdict {
   readonly #frontWatch: FrontWatch;
   readonly #ready: ReadyCheck;
   readonly #isBackground: boolean;
-  #isUp = false;
+  /** Workers that a killed supervisor left were told to end, before any of ours: then nothing of the old pool is kept. */
   #hasEndedOrphans = false;
-  /** Why a start that was not up yet is being undone. */
-  #abandoned:
-    { readonly reason: string; readonly status: number; readonly hints: readonly string[] } | undefined;
 
   constructor(parts: PoolStartParts) {
-    const { prepared, front, machine } = parts;
+    const { prepared, front, machine, life } = parts;
     const { config, journal } = prepared;
     this.#parts = parts;
     this.#isBackground = config.model === 'background';
-    this.#frontWatch = new FrontWatch(front, this);
+    this.#frontWatch = new FrontWatch(front, life, this);
     this.#ready = new ReadyCheck({ ...parts, config, trials: machine.trials, verdict: this });
     this.takeOver = new TakeOver({
       ...parts,
@@ -62,14 +61,6 @@ export class PoolStart implements StartVerdict {
       leaveWorkers: () => journal.leave(),
       verdict: this,
     });
-  }
-
-  isUp(): boolean {
-    return this.#isUp;
-  }
-
-  isAbandoned(): boolean {
-    return this.#abandoned !== undefined;
   }
 
   /** With an interruption no worker is started: only what is there already is ended. */
@@ -88,16 +79,14 @@ export class PoolStart implements StartVerdict {
   /** Whoever ends the service that is this process means all of its workers; a command only the start that it is. */
   interrupt(reason: string, cause: string): void {
     const { supervisor, machine } = this.#parts;
-    this.#abandoned ??= { reason, status: exitStatus.failed, hints: [] };
     if (!this.#isBackground && !this.#hasEndedOrphans) this.#hasEndedOrphans = this.takeOver.endOrphans();
-    supervisor.stop(cause);
+    supervisor.stop(cause, { reason, status: exitStatus.failed, hints: [] });
     machine.secondRun.cancel();
   }
 
   abandon(reason: string, status: number = exitStatus.failed, hints: readonly string[] = []): void {
     const { supervisor, machine } = this.#parts;
-    this.#abandoned ??= { reason, status, hints };
-    supervisor.stop(reason);
+    supervisor.stop(reason, { reason, status, hints });
     machine.secondRun.cancel();
   }
 
@@ -105,7 +94,7 @@ export class PoolStart implements StartVerdict {
   survive(error: Error): void {
     const message = `internal error: ${error.stack ?? error.message}`;
     this.#parts.log.write({ event: 'warning', message });
-    if (!this.#isUp) this.abandon(describeFailure(error, libc.strerror));
+    if (!this.#parts.life.wasUp) this.abandon(describeFailure(error, libc.strerror));
   }
 
   /** The first workers are up, but for those that have an end here. */
@@ -119,15 +108,17 @@ export class PoolStart implements StartVerdict {
     if (this.#parts.prepared.isTakingOver && dead) {
       const reason = `${describeFirstEnd(dead)}; the old pool stays in service`;
       this.#explain(dead, (hints) => {
-        if (!this.#abandoned) this.abandon(reason, statusOf(dead), hints);
+        if (this.#is('answering')) this.abandon(reason, statusOf(dead), hints);
       });
       return;
     }
-    if (!this.takeOver.takeFiles()) return;
-    this.#reportUp(firstEnds);
+    if (this.takeOver.takeFiles()) this.#reportUp(firstEnds);
   }
 
   #reportUp(firstEnds: FirstEnds): void {
+    const { life } = this.#parts;
+    life.change('answered');
+    if (!this.#is('announcing')) return;
     try {
       this.#parts.prepared.pidFile?.write(String(process.pid));
     } catch (error) {
@@ -140,9 +131,9 @@ export class PoolStart implements StartVerdict {
   }
 
   #announce(firstEnds: FirstEnds): void {
-    const { prepared, features } = this.#parts;
+    const { prepared, features, life } = this.#parts;
     if (!this.takeOver.finish()) return;
-    this.#isUp = true;
+    life.change('announced');
     this.#takeSteps(
       () => prepared.journal.keep(),
       // Right behind it: a command that heard of success could find its start undone, and the other way round.
@@ -177,17 +168,17 @@ export class PoolStart implements StartVerdict {
 
   /** Hints by the file of the program, else by the program itself. */
   #explain(end: WorkerEnd, done: (hints: readonly string[]) => void): void {
-    const { prepared, machine, supervisor } = this.#parts;
+    const { prepared, machine, supervisor, life } = this.#parts;
     const hints = explainStartFailure(prepared.config, end);
     const isToldByItself =
-      machine.isOutputDiscarded() && hints.length === 0 && mayRunAgain(end) && !this.#abandoned;
+      machine.isOutputDiscarded() && hints.length === 0 && mayRunAgain(end) && !life.abandonment;
     if (isToldByItself) machine.secondRun.begin(supervisor.pool.generation, done);
     else done(hints);
   }
 
   /** The last worker of a start that was abandoned is gone; `status` is what a stopped pool would end with. */
   conclude(status: number): void {
-    const abandoned = this.#abandoned;
+    const abandoned = this.#parts.life.abandonment;
     this.#takeSteps(() => this.#undo());
     if (abandoned !== undefined) printError(abandoned.reason);
     abandoned?.hints.forEach(printHint);
@@ -223,6 +214,10 @@ export class PoolStart implements StartVerdict {
     }
     prepared.journal.keep();
     features.live('release');
+  }
+
+  #is(kind: 'answering' | 'announcing'): boolean {
+    return this.#parts.life.state.kind === kind;
   }
 
   /** One that fails keeps no other from happening. */

@@ -1,6 +1,7 @@
 // Whether a pool whose workers are up is ready, where --ready or a takeover asks for more than that.
 import type { Config } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
+import type { Life } from '../core/life.ts';
 import { quote } from '../core/text/quote-words.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/process/clock.ts';
@@ -17,6 +18,7 @@ export interface ReadyCheckOptions {
   readonly prepared: PreparedPool;
   readonly supervisor: Supervisor;
   readonly trials: TrialWorkers;
+  readonly life: Pick<Life, 'state' | 'wasUp' | 'abandonment'>;
   readonly verdict: StartVerdict;
 }
 
@@ -29,10 +31,10 @@ export class ReadyCheck {
 
   /** With --ready, a start that is not up in time has failed. */
   watch(): void {
-    const { config, prepared, verdict } = this.#options;
+    const { config, prepared, life, verdict } = this.#options;
     if (config.ready === 'evidence' && !prepared.isTakingOver) return;
     systemClock.after(config.readyTimeoutMs, () => {
-      if (!verdict.isUp())
+      if (!life.wasUp && !life.abandonment)
         verdict.abandon('the pool was not ready within --ready-timeout', exitStatus.notReady);
     });
   }
@@ -49,8 +51,8 @@ export class ReadyCheck {
 
   /** Clients were there first: one more of them, for as long as the start may take. */
   #whenThereIsRoom(proceed: () => void): void {
-    const { prepared, verdict } = this.#options;
-    if (verdict.isAbandoned()) return;
+    const { prepared, life } = this.#options;
+    if (life.state.kind !== 'answering') return;
     try {
       const connection = connectIfRoom(prepared.socket.descriptor);
       if (connection !== undefined) return this.#ask(connection, proceed);
@@ -76,8 +78,8 @@ export class ReadyCheck {
   }
 
   #decide(refusal: string | undefined, proceed: () => void, hints: readonly string[] = []): void {
-    const { verdict } = this.#options;
-    if (verdict.isAbandoned()) return;
+    const { life, verdict } = this.#options;
+    if (life.state.kind !== 'answering') return;
     if (refusal === undefined) proceed();
     else verdict.abandon(`--ready probe: ${refusal}`, exitStatus.notReady, hints);
   }

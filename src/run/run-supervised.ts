@@ -2,6 +2,7 @@
 // and follows signals.
 import type { Feature } from '../features/feature.ts';
 import { everyStep } from '../core/every-step.ts';
+import { Life } from '../core/life.ts';
 import type { Outcome } from '../supervisor/outcome.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/process/clock.ts';
@@ -47,6 +48,7 @@ export function runSupervised(
 
 class SupervisedRun {
   readonly #prepared: PreparedPool;
+  readonly #life = new Life();
   readonly #features: FeatureList;
   readonly #log: PoolLog;
   readonly #machine: PoolMachine;
@@ -58,21 +60,19 @@ class SupervisedRun {
     const { config, proc, socket } = prepared;
     const features = new FeatureList((error) => this.#start.survive(error));
     const log = new PoolLog({ prepared, features, clock: systemClock });
-    const records = new PoolRecords(
-      prepared,
-      () => features.memories(),
-      (message) => log.write({ event: 'warning', message }),
-    );
+    const life = this.#life;
+    const warn = (message: string): void => log.write({ event: 'warning', message });
+    const records = new PoolRecords(prepared, { life, memories: () => features.memories(), warn });
     const freezer = new SessionFreezer(proc, socket);
     const reach = new ReachCheck(prepared);
-    const parts = { prepared, features, log, records, freezer, reach };
+    const parts = { prepared, life, features, log, records, freezer, reach };
     this.#prepared = prepared;
     this.#features = features;
     this.#log = log;
     // The machine asks it what workers are to get.
     if (config.ready === 'notify') features.add(new ReadyNotices(proc));
     this.#machine = new PoolMachine(parts);
-    this.#supervisor = new Supervisor(this.#machine, this.#machine.settings, this.#outcome());
+    this.#supervisor = new Supervisor(this.#machine, this.#machine.settings, this.#outcome(), life);
     const running = { ...parts, machine: this.#machine, supervisor: this.#supervisor };
     this.#start = new PoolStart({ ...running, front, finish: (status) => this.#finish(status) });
     this.#renewal = new SocketRenewal({ ...parts, backlog: config.backlog });
@@ -116,7 +116,7 @@ class SupervisedRun {
 
   #outcome(): Outcome {
     return {
-      stopping: () => this.#features.live('stopping', this.#start.isUp()),
+      stopping: () => this.#features.live('stopping', this.#life.wasUp),
       up: (firstEnds) => this.#start.workersUp(firstEnds),
       startFailed: (firstEnds) => this.#start.fail(firstEnds),
       stopped: (status) => this.#end(status),
@@ -124,7 +124,7 @@ class SupervisedRun {
   }
 
   #stop(signal: NodeJS.Signals): void {
-    if (this.#start.isUp()) this.#supervisor.stop(signal);
+    if (this.#life.wasUp) this.#supervisor.stop(signal);
     else this.#start.interrupt(`start interrupted by ${signal}`, signal);
   }
 
@@ -146,7 +146,7 @@ class SupervisedRun {
   }
 
   #end(status: number): void {
-    if (!this.#start.isUp()) return this.#start.conclude(status);
+    if (!this.#life.wasUp) return this.#start.conclude(status);
     this.#features.live('release', true);
     try {
       this.#features.farewell(() => this.#finish(status));
@@ -162,7 +162,7 @@ class SupervisedRun {
       dropProcessName,
       () => reapRest(lastReapMs),
     );
-    if (model === 'background' && !this.#start.isUp()) {
+    if (model === 'background' && !this.#life.wasUp) {
       reportFailure(name);
       tellFront(status);
     }

@@ -1,4 +1,5 @@
 // The command that waits for the pool, as its supervisor sees it: one that was ended takes its start with it.
+import type { Life } from '../core/life.ts';
 import { systemClock } from '../sys/process/clock.ts';
 import { hasFrontRead, letFrontGo, type Front } from '../sys/process/front.ts';
 import type { StartVerdict } from './start-verdict.ts';
@@ -11,17 +12,19 @@ const longestReadLookMs = 100;
 
 export class FrontWatch {
   readonly #front: Front | undefined;
+  readonly #life: Pick<Life, 'state' | 'wasUp' | 'abandonment'>;
   readonly #verdict: StartVerdict;
 
-  constructor(front: Front | undefined, verdict: StartVerdict) {
+  constructor(front: Front | undefined, life: Life, verdict: StartVerdict) {
     this.#front = front;
+    this.#life = life;
     this.#verdict = verdict;
   }
 
-  /** While the start lasts. */
+  /** While the start lasts, and while one that has failed finds out why. */
   begin(): void {
     systemClock.after(lookMs, () => {
-      if (this.#verdict.isUp() || this.#verdict.isAbandoned()) return;
+      if (this.#life.wasUp || this.#life.abandonment) return;
       if (this.#front?.isGone()) this.abandon();
       else this.begin();
     });
@@ -29,7 +32,7 @@ export class FrontWatch {
 
   /** Success is final once the command has read its status: one that was ended before has failed. */
   awaitReading(proceed: () => void, afterMs = readLookMs): void {
-    if (this.#verdict.isAbandoned()) return;
+    if (this.#life.state.kind !== 'announcing') return;
     if (this.#front?.isGone()) this.abandon();
     else if (hasFrontRead()) proceed();
     else {

@@ -1,9 +1,6 @@
-// Whether a start is decided, for those who may decide it.
+// Who may decide against a start, as long as it is one (core/life.ts).
 
 export interface StartVerdict {
-  isUp(): boolean;
-  /** The start is being undone. */
-  isAbandoned(): boolean;
   /** Undoes the start; the first reason counts. */
   abandon(reason: string, status?: number, hints?: readonly string[]): void;
 }

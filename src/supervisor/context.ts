@@ -23,10 +23,10 @@ export class Context {
   readonly pool: Pool;
   readonly #orders: OrderQueue<EndedWorker>;
 
-  constructor(machine: Machine, settings: PoolSettings, hands: Hands<EndedWorker>) {
+  constructor(machine: Machine, settings: PoolSettings, life: Life, hands: Hands<EndedWorker>) {
     this.machine = machine;
     this.settings = settings;
-    this.pool = new Pool(settings.workers, settings.restart, { probes: settings.isTriedFirst });
+    this.pool = new Pool(settings.workers, settings.restart, { probes: settings.isTriedFirst, life });
     this.#orders = new OrderQueue(this.pool, hands);
   }
 

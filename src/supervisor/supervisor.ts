@@ -3,7 +3,7 @@
 import type { LeftProcess } from '../core/text/left-process.ts';
 import type { Hands } from '../core/pool/order-queue.ts';
 import type { OrderOf } from '../core/pool/orders.ts';
-import type { PoolPhase } from '../core/life.ts';
+import { Life, type Abandonment, type PoolPhase } from '../core/life.ts';
 import type { Pool } from '../core/pool/pool.ts';
 import type { AdoptedWorker, Roster } from '../core/pool/roster.ts';
 import type { WorkerEnd, WorkerExit } from '../core/worker-exit.ts';
@@ -27,8 +27,8 @@ export class Supervisor {
   readonly #operations: OperationWatch;
   readonly #end: PoolEnd;
 
-  constructor(machine: Machine, settings: PoolSettings, outcome: Outcome) {
-    const context = new Context(machine, settings, this.#hands());
+  constructor(machine: Machine, settings: PoolSettings, outcome: Outcome, life = new Life()) {
+    const context = new Context(machine, settings, life, this.#hands());
     this.#context = context;
     this.#outcome = outcome;
     this.#starts = new WorkerStarts(context);
@@ -112,11 +112,11 @@ export class Supervisor {
     if (worker.generation !== pool.generation && !pool.operation) this.#operations.letGoOfReleases();
   }
 
-  /** Ends the pool; asked a second time, with KILL at once. */
-  stop(reason: string): void {
+  /** Ends the pool; asked a second time, with KILL at once. With an abandonment it undoes a start. */
+  stop(reason: string, abandonment?: Abandonment): void {
     const { machine, pool, life } = this.#context;
     const isFirst = !life.ending;
-    const orders = pool.stop();
+    const orders = pool.stop('stop', abandonment);
     if (!isFirst) return;
     machine.log.write({ event: 'stopping', reason });
     this.#end.begin();
@@ -145,8 +145,8 @@ export class Supervisor {
 
   /** Old workers end, then new ones start; false when something else is under way. */
   restart(listener?: OperationListener): boolean {
-    const { pool, life } = this.#context;
-    if (pool.operation || life.state.kind !== 'serving') return false;
+    const { pool } = this.#context;
+    if (pool.operation || pool.phase !== 'serving') return false;
     this.#operations.expectRestart(listener);
     this.#context.carryOut(pool.ask({ kind: 'restart' }));
     return true;

@@ -3,7 +3,7 @@
 import { Agenda, type Wish } from '../operations/agenda.ts';
 import type { RestartPolicy } from '../config.ts';
 import { FirstStart } from './first-start.ts';
-import { Life, type PoolPhase } from '../life.ts';
+import { Life, type Abandonment, type PoolPhase } from '../life.ts';
 import type { OperationFact, StepFact } from '../operations/operation.ts';
 import { orderTraits, type OrderOf, type PoolOrder } from './orders.ts';
 import type { Roster } from './roster.ts';
@@ -32,15 +32,20 @@ interface Loss extends NonNullable<Step['end']> {
 }
 
 export class Pool {
-  readonly life = new Life();
+  readonly life: Life;
   readonly #slots: Slots;
   readonly #agenda: Agenda;
   readonly #firstStart: FirstStart;
   readonly #startLimit: StartLimit;
 
-  constructor(workers: number, policy: RestartPolicy, options: { readonly probes?: boolean } = {}) {
+  constructor(
+    workers: number,
+    policy: RestartPolicy,
+    { probes = false, life = new Life() }: { readonly probes?: boolean; readonly life?: Life } = {},
+  ) {
+    this.life = life;
     this.#slots = new Slots(workers, policy);
-    this.#agenda = new Agenda(this.#slots, options.probes ?? false);
+    this.#agenda = new Agenda(this.#slots, probes);
     this.#firstStart = new FirstStart(workers);
     this.#startLimit = new StartLimit(policy);
   }
@@ -161,9 +166,9 @@ export class Pool {
   }
 
   /** Ends every worker; no slot is filled again. A pool that is drained has its heirs at work. */
-  stop(why: 'stop' | 'drain' | 'limited' = 'stop'): PoolOrder[] {
+  stop(why: 'stop' | 'drain' | 'limited' = 'stop', abandonment?: Abandonment): PoolOrder[] {
     const isFirst = !this.life.ending;
-    this.life.change(why);
+    this.life.change(why, abandonment);
     if (!isFirst) return [];
     const abandoned = this.#agenda.abandon();
     const stopped = this.#slots.numbers.flatMap((slot) => this.#advance(slot, { kind: 'stop' }));

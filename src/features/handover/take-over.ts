@@ -2,6 +2,7 @@
 // are up, takes the files from the old supervisor, and sees to it that the old workers end.
 import { exitStatus } from '../../core/errors.ts';
 import type { Feature } from '../feature.ts';
+import type { Life } from '../../core/life.ts';
 import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
 import type { EventLog } from '../../core/machine.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';
@@ -23,6 +24,7 @@ export interface TakeOverOptions {
   readonly log: EventLog;
   /** Before the old workers may end. */
   readonly leaveWorkers: () => void;
+  readonly life: Pick<Life, 'state'>;
   readonly verdict: StartVerdict;
 }
 
@@ -31,7 +33,6 @@ const lookDuringStartMs = 50;
 
 export class TakeOver implements Feature {
   readonly #options: TakeOverOptions;
-  #hasAskedForFiles = false;
   /** HUP came to the old supervisor while it gave the pool to us. */
   #isReloadPending = false;
   /** An old supervisor that has handed over, and its workers, until it is gone. */
@@ -58,7 +59,6 @@ export class TakeOver implements Feature {
   takeFiles(): boolean {
     const { giver } = this.#options.prepared;
     if (!giver) return true;
-    this.#hasAskedForFiles = true;
     try {
       const taken = giver.connection.takeFiles(this.#options.records.fileIdentities);
       if (taken.answer === 'stopping') this.#abandon('the pool was told to stop');
@@ -79,7 +79,7 @@ export class TakeOver implements Feature {
     const { connection, state } = giver;
     if (connection.look() === 'back') return this.#abandonTakenBack();
     const old = prepared.files?.state.read()?.workers ?? state.workers;
-    records.takeFiles('serving');
+    records.takeFiles();
     this.#options.leaveWorkers();
     // It may have taken all back between our look and our word; then it writes the files once more when we are gone.
     if (!connection.finish()) {
@@ -129,8 +129,8 @@ export class TakeOver implements Feature {
   /** While our workers start, the pool may be told to stop, and its supervisor may lose patience with us. */
   #heed(giver: PoolGiver): void {
     systemClock.after(lookDuringStartMs, () => {
-      const { verdict } = this.#options;
-      if (verdict.isUp() || verdict.isAbandoned() || this.#hasAskedForFiles) return;
+      const { kind } = this.#options.life.state;
+      if (kind !== 'starting' && kind !== 'answering') return;
       const news = giver.look();
       if (news === 'stopping') this.#abandon('the pool was told to stop');
       else if (news === 'back') this.#abandonTakenBack();

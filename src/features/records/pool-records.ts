@@ -1,5 +1,6 @@
 // What the pool tells others in files: its PID, its workers' PIDs, its state.
 import type { Feature } from '../feature.ts';
+import type { Life } from '../../core/life.ts';
 import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
 import { everyStep } from '../../core/every-step.ts';
 import { removeIfSame } from '../../sys/path/file-at.ts';
@@ -9,41 +10,37 @@ import type { PoolGiver } from '../../start/source/pool-giver.ts';
 import { PoolPidFiles } from './pool-pid-files.ts';
 import type { PreparedPool } from '../../start/prepared-pool.ts';
 
+export interface RecordsOptions {
+  readonly life: Pick<Life, 'toldPhase'>;
+  /** What features remember. */
+  readonly memories: () => PoolState['memories'];
+  /** Hears of files that cannot be written: none of that may reach the supervisor. */
+  readonly warn: (message: string) => void;
+}
+
 export class PoolRecords implements Feature {
   readonly door: SocketDoor;
   readonly #prepared: PreparedPool;
+  readonly #options: RecordsOptions;
   readonly #startTime: string;
   readonly #pidNamespace: string | undefined;
   readonly #pidFilePath: string | undefined;
   /** Every live worker, by PID. */
   readonly #workers = new Map<number, WorkerRecord>();
   readonly #pidFiles: PoolPidFiles;
-  readonly #warn: (message: string) => void;
-  readonly #memories: () => PoolState['memories'];
-  #phase: PoolState['phase'] = 'starting';
   #isWriteDue = false;
   /** Nothing is written: the files are, or may be, another supervisor's. */
   #isSilent = false;
-  /** Inodes of the listening socket, and of the one before it, which old workers have. */
-  #socket: string;
-  #formerSocket: string | undefined;
   #trialSocket: string | undefined;
   /** Must know each worker of ours, for the case that we die. */
   #giver: PoolGiver | undefined;
 
-  /** `memories` is what features remember; `warn` hears of files that cannot be written: none of that may reach the supervisor. */
-  constructor(
-    prepared: PreparedPool,
-    memories: () => PoolState['memories'],
-    warn: (message: string) => void,
-  ) {
+  constructor(prepared: PreparedPool, options: RecordsOptions) {
+    const { warn } = options;
     this.#prepared = prepared;
-    this.#memories = memories;
+    this.#options = options;
     this.door = new SocketDoor(prepared.socket, prepared.proc?.descriptor);
-    this.#warn = warn;
     this.#pidFiles = new PoolPidFiles({ prepared, isSilent: () => this.#isSilent, warn });
-    this.#socket = prepared.socket.inode;
-    this.#formerSocket = prepared.socket.formerInode;
     this.#startTime = prepared.proc?.stat(process.pid)?.startTime ?? '';
     this.#pidNamespace = prepared.proc?.pidNamespace;
     this.#pidFilePath = prepared.config.pidFile === undefined ? undefined : prepared.pidFile?.absolutePath;
@@ -63,10 +60,8 @@ export class PoolRecords implements Feature {
   }
 
   /** The old supervisor has let go: everything is said now. */
-  takeFiles(phase: PoolState['phase']): void {
-    this.#isSilent = false;
+  takeFiles(): void {
     this.#giver = undefined;
-    this.#phase = phase;
     this.takeBack();
   }
 
@@ -105,30 +100,23 @@ export class PoolRecords implements Feature {
   }
 
   beginning(): void {
-    this.#setPhase('starting');
+    this.#write();
   }
 
   up(): void {
-    this.#setPhase('serving');
+    this.#write();
   }
 
   /** Nobody new is let in, but in a start that is undone, where others may serve on. */
   stopping(wasUp: boolean): void {
-    this.#setPhase('stopping');
+    // At once: the next start on the address looks for "stopping".
+    this.#write();
     // One that is, or may be, another supervisor's is left alone.
     if (wasUp && !this.#isSilent) this.door.shut();
   }
 
-  /** Written at once: the next start on the address looks for "stopping". */
-  #setPhase(phase: PoolState['phase']): void {
-    this.#phase = phase;
-    this.#write();
-  }
-
   /** The socket was bound anew: workers that were started on the one before must still be found. */
   renewed(): void {
-    this.#formerSocket = this.#socket;
-    this.#socket = this.#prepared.socket.inode;
     this.#write();
   }
 
@@ -166,7 +154,7 @@ export class PoolRecords implements Feature {
     const { socket, files } = this.#prepared;
     const { file } = socket;
     everyStep(
-      ({ message }) => this.#warn(`not everything was given back: ${message}`),
+      ({ message }) => this.#options.warn(`not everything was given back: ${message}`),
       () => file && !this.door.isFileGone && removeIfSame(file.at, file.identity),
       // Before the lock is free: the start that waits for it binds at once.
       () => libc.close(socket.descriptor),
@@ -213,16 +201,16 @@ export class PoolRecords implements Feature {
   }
 
   #state(workers: readonly WorkerRecord[]): PoolState {
-    const { config } = this.#prepared;
+    const { config, socket } = this.#prepared;
     return {
       version: 1,
-      phase: this.#phase,
+      phase: this.#options.life.toldPhase,
       name: config.name,
       address: this.#prepared.address,
       pid: process.pid,
       startTime: this.#startTime,
-      sockets: [this.#socket, this.#trialSocket, this.#formerSocket].filter((inode) => inode !== undefined),
-      socketFile: this.#prepared.socket.file?.identity,
+      sockets: [socket.inode, this.#trialSocket, socket.formerInode].filter((inode) => inode !== undefined),
+      socketFile: socket.file?.identity,
       pidNamespace: this.#pidNamespace,
       workerUid: this.#prepared.identity.uid || (process.getuid?.() ?? 0),
       control: this.#prepared.files?.controlName,
@@ -231,7 +219,7 @@ export class PoolRecords implements Feature {
       pidFile: this.#pidFilePath,
       workerPidFile: this.#prepared.workerPidPattern,
       workers,
-      memories: this.#memories(),
+      memories: this.#options.memories(),
     };
   }
 }
