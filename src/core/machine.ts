@@ -2,7 +2,6 @@
 // src/run/pool-machine.ts joins them.
 import type { PoolEvent } from './text/pool-event.ts';
 import type { AdoptedWorker } from './pool/roster.ts';
-import type { LeftProcess } from './text/left-process.ts';
 
 export interface Clock {
   /** Monotonic time in milliseconds. */
@@ -133,6 +132,8 @@ export interface StopGuard {
   add(workers: readonly AdoptedWorker[]): void;
   /** One of them has ended; `isOver`: it has left nobody, and its number may be anybody's. */
   ended(leader: number, isOver: boolean): void;
+  /** A child of ours has ended that does not run the program: it may be the guard, and somebody has killed it. */
+  childEnded(pid: number): void;
   /** Nobody is left to be ended. */
   end(): void;
 }
@@ -171,7 +172,7 @@ export interface TrialRefusal {
   readonly words?: readonly string[];
 }
 
-/** Tries one worker of a generation on a socket that nobody else can reach. */
+/** Tries one worker of a generation on a socket that nobody else can reach; on the roster it is a trial. */
 export interface Trials {
   /**
    * Tells undefined when it came up and lived, else why not; the worker is gone by then. `looksWork`
@@ -180,8 +181,6 @@ export interface Trials {
   run(generation: number, looksWork: () => boolean, done: (refusal?: TrialRefusal) => void): void;
   /** Ends a trial that is under way; its `done` is not called any more. */
   cancel(): void;
-  /** Processes of trials that could not be ended. */
-  left(): readonly LeftProcess[];
 }
 
 /** What all workers share with the listening socket: O_NONBLOCK and backlog. */

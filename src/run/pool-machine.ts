@@ -1,6 +1,5 @@
 // The machine that the supervisor of one pool works on, put together: processes, sockets, clock, log.
 import { constants } from 'node:os';
-import type { WorkerExit } from '../core/worker-exit.ts';
 import type {
   EventLog,
   HolderLook,
@@ -11,6 +10,7 @@ import type {
   Spawner,
   WorkerRecords,
 } from '../core/machine.ts';
+import type { Roster } from '../core/pool/roster.ts';
 import type { PoolSettings } from '../supervisor/settings.ts';
 import { systemClock } from '../sys/process/clock.ts';
 import { Descendants } from '../sys/session/descendants.ts';
@@ -35,6 +35,7 @@ import { TrialWorkers } from '../features/trial/trial-worker.ts';
 
 export interface MachineParts {
   readonly prepared: PreparedPool;
+  readonly roster: Roster;
   readonly features: FeatureList;
   readonly records: Pick<PoolRecords, 'door' | 'tryingOn'>;
   readonly freezer: SessionFreezer;
@@ -103,13 +104,10 @@ export class PoolMachine implements Machine {
 
   readonly describeErrno = (errno: number): string => libc.strerror(errno);
 
-  /** Whether it was a worker beside the pool or the guard of a stop, which are no workers of the pool. */
-  childEnded(pid: number, exit: WorkerExit): boolean {
+  /** A child of ours is gone, whatever it was; to be told before anybody acts on it. */
+  reaped(pid: number): void {
     this.#parts.features.reaped(pid);
     this.#descendants?.childEnded(pid);
-    return (
-      this.trials.childEnded(pid, exit) || this.secondRun.childEnded(pid) || this.stopGuard.childEnded(pid)
-    );
   }
 
   #createReleases(): Releases {
@@ -143,14 +141,14 @@ export class PoolMachine implements Machine {
   };
 
   #besideThePool(releases: Releases): PrivateWorkerOptions {
-    const { prepared, features, records } = this.#parts;
+    const { prepared, roster, features, records } = this.#parts;
     const { proc, socket } = prepared;
     return {
+      roster,
       spawnOn: (generation, streams) =>
         features.start(standIn, (own) => releases.spawn(generation, { ...own, ...streams })),
       poolSocket: socket,
       sessions: this.sessions,
-      membersOf: this.membersOf,
       evidenceOn: (pid, own) =>
         features.evidenceOf(pid) ?? readinessOf(proc, pid, { ...own, file: undefined }),
       isOutputDiscarded: this.isOutputDiscarded,

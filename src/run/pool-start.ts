@@ -189,8 +189,7 @@ export class PoolStart implements StartVerdict {
 
   /** Whoever reads that a start has failed must not think that nothing of it is left. */
   #hintAtLeft(): void {
-    const { supervisor, machine } = this.#parts;
-    const left = [...supervisor.left, ...machine.secondRun.left];
+    const { left } = this.#parts.supervisor;
     if (left.length > 0) printHint(describeLeft(left));
   }
 

@@ -3,6 +3,7 @@
 import type { Feature } from '../features/feature.ts';
 import { everyStep } from '../core/every-step.ts';
 import { Life } from '../core/life.ts';
+import { Roster } from '../core/pool/roster.ts';
 import type { Outcome } from '../supervisor/outcome.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/process/clock.ts';
@@ -65,14 +66,18 @@ class SupervisedRun {
     const records = new PoolRecords(prepared, { life, memories: () => features.memories(), warn });
     const freezer = new SessionFreezer(proc, socket);
     const reach = new ReachCheck(prepared);
-    const parts = { prepared, life, features, log, records, freezer, reach };
+    const roster = new Roster();
+    const parts = { prepared, life, roster, features, log, records, freezer, reach };
     this.#prepared = prepared;
     this.#features = features;
     this.#log = log;
     // The machine asks it what workers are to get.
     if (config.ready === 'notify') features.add(new ReadyNotices(proc));
     this.#machine = new PoolMachine(parts);
-    this.#supervisor = new Supervisor(this.#machine, this.#machine.settings, this.#outcome(), life);
+    this.#supervisor = new Supervisor(this.#machine, this.#machine.settings, this.#outcome(), {
+      life,
+      roster,
+    });
     const running = { ...parts, machine: this.#machine, supervisor: this.#supervisor };
     this.#start = new PoolStart({ ...running, front, finish: (status) => this.#finish(status) });
     this.#renewal = new SocketRenewal({ ...parts, backlog: config.backlog });
@@ -95,7 +100,8 @@ class SupervisedRun {
     this.#start.takeOver.begin();
     this.#features.live('beginning');
     watchChildren((pid, exit) => {
-      if (!this.#machine.childEnded(pid, exit)) this.#supervisor.childEnded(pid, exit);
+      this.#machine.reaped(pid);
+      this.#supervisor.childEnded(pid, exit);
     });
     watchSignals({
       stop: (signal) => this.#stop(signal),

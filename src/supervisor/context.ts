@@ -3,8 +3,10 @@ import { everyStep } from '../core/every-step.ts';
 import type { Life } from '../core/life.ts';
 import { OrderQueue, type Hands } from '../core/pool/order-queue.ts';
 import type { PoolOrder } from '../core/pool/orders.ts';
-import { Pool, type Moment } from '../core/pool/pool.ts';
+import { Pool } from '../core/pool/pool.ts';
+import type { PoolBooks } from '../core/pool/pool-options.ts';
 import type { Roster } from '../core/pool/roster.ts';
+import type { Moment } from '../core/pool/slot-state.ts';
 import type { Machine } from '../core/machine.ts';
 import type { PoolSettings } from './settings.ts';
 
@@ -23,10 +25,13 @@ export class Context {
   readonly pool: Pool;
   readonly #orders: OrderQueue<EndedWorker>;
 
-  constructor(machine: Machine, settings: PoolSettings, life: Life, hands: Hands<EndedWorker>) {
+  constructor(machine: Machine, settings: PoolSettings, books: PoolBooks, hands: Hands<EndedWorker>) {
     this.machine = machine;
     this.settings = settings;
-    this.pool = new Pool(settings.workers, settings.restart, { probes: settings.isTriedFirst, life });
+    this.pool = new Pool(settings.workers, settings.restart, {
+      probes: settings.isTriedFirst,
+      ...books,
+    });
     this.#orders = new OrderQueue(this.pool, hands);
   }
 

@@ -3,9 +3,10 @@
 import type { LeftProcess } from '../core/text/left-process.ts';
 import type { Hands } from '../core/pool/order-queue.ts';
 import type { OrderOf } from '../core/pool/orders.ts';
-import { Life, type Abandonment, type PoolPhase } from '../core/life.ts';
+import type { Abandonment, PoolPhase } from '../core/life.ts';
 import type { Pool } from '../core/pool/pool.ts';
-import type { AdoptedWorker, Roster } from '../core/pool/roster.ts';
+import type { PoolBooks } from '../core/pool/pool-options.ts';
+import type { AdoptedWorker, PoolWorker, Roster } from '../core/pool/roster.ts';
 import type { WorkerEnd, WorkerExit } from '../core/worker-exit.ts';
 import { Context, type EndedWorker } from './context.ts';
 import type { Machine, SocketHolder } from '../core/machine.ts';
@@ -27,8 +28,8 @@ export class Supervisor {
   readonly #operations: OperationWatch;
   readonly #end: PoolEnd;
 
-  constructor(machine: Machine, settings: PoolSettings, outcome: Outcome, life = new Life()) {
-    const context = new Context(machine, settings, life, this.#hands());
+  constructor(machine: Machine, settings: PoolSettings, outcome: Outcome, books: PoolBooks = {}) {
+    const context = new Context(machine, settings, books, this.#hands());
     this.#context = context;
     this.#outcome = outcome;
     this.#starts = new WorkerStarts(context);
@@ -95,9 +96,17 @@ export class Supervisor {
 
   /** A child of ours ended; strangers are ignored. */
   childEnded(pid: number, exit: WorkerExit): void {
-    const { machine, pool, life, roster } = this.#context;
-    const worker = roster.get(pid);
-    if (!worker) return;
+    const { machine, roster } = this.#context;
+    const one = roster.find(pid);
+    if (!one) return machine.stopGuard.childEnded(pid);
+    if (one.role !== 'trial') return this.#workerEnded(one, exit);
+    roster.remove(pid);
+    one.onEnd(exit);
+  }
+
+  #workerEnded(worker: PoolWorker, exit: WorkerExit): void {
+    const { machine, pool, life } = this.#context;
+    const { pid } = worker;
     const now = this.#context.now();
     const ended = { ...worker, isOfStart: life.state.kind === 'starting' };
     this.#context.takeSteps(

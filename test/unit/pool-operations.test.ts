@@ -2,8 +2,8 @@
 // each thing that goes wrong leads to.
 import { describe, expect, test } from 'vitest';
 import type { PoolOrder } from '../../src/core/pool/orders.ts';
-import { Pool, type Moment } from '../../src/core/pool/pool.ts';
-import { emptySlot, livePid } from '../../src/core/pool/slot-state.ts';
+import { Pool } from '../../src/core/pool/pool.ts';
+import { emptySlot, livePid, type Moment } from '../../src/core/pool/slot-state.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import { testPolicy } from '../helpers/models/index.ts';
 

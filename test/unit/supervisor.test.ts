@@ -249,6 +249,50 @@ describe('a worker that ends', () => {
   });
 });
 
+describe('a process that is on the roster as a trial', () => {
+  function startTrial(pool: FakePool): { readonly pid: number; readonly ends: WorkerExit[] } {
+    const [pid, ends] = [900, new Array<WorkerExit>()];
+    const onEnd = (exit: WorkerExit): void => void ends.push(exit);
+    pool.supervisor.roster.add({ role: 'trial', pid, generation: 2, startedAtMs: 0, onEnd });
+    return { pid, ends };
+  }
+
+  test('is none of the pool, and whoever started it hears of its end once', () => {
+    const pool = startFakePool();
+    const { pid, ends } = startTrial(pool);
+    const { roster } = pool.supervisor;
+    expect([roster.pids, roster.generations, roster.get(pid)]).toStrictEqual([[101], [1], undefined]);
+    pool.supervisor.childEnded(pid, segfault);
+    pool.supervisor.childEnded(pid, segfault);
+    expect(ends).toStrictEqual([segfault]);
+    expect(pool.machine.takeJournal()).toStrictEqual([]);
+    expect(pool.machine.live).toStrictEqual([101]);
+  });
+
+  test('is named as left behind from when it was given up until it is gone after all', () => {
+    const pool = startFakePool();
+    const { pid, ends } = startTrial(pool);
+    expect(pool.supervisor.left).toStrictEqual([]);
+    pool.supervisor.roster.leaveTrial(pid, 'stuck');
+    expect(pool.supervisor.left).toStrictEqual([{ pid, why: 'stuck' }]);
+    pool.supervisor.childEnded(pid, exit1);
+    expect(ends).toStrictEqual([exit1]);
+    expect(pool.supervisor.left).toStrictEqual([]);
+  });
+
+  test('is not what a stop waits for, and is named at its end where it may not be signalled', () => {
+    const pool = startFakePool();
+    const { pid } = startTrial(pool);
+    pool.supervisor.roster.leaveTrial(pid, 'refused');
+    pool.supervisor.stop('SIGTERM');
+    settle(pool);
+    expect(warnings(pool)).toStrictEqual([
+      `PID ${pid} is left behind (may not be signalled: Operation not permitted)`,
+    ]);
+    expect(pool.outcomes.at(-1)).toBe('stopped 1');
+  });
+});
+
 describe('workers that end with 0 again and again', () => {
   /** Lets so many workers live for `ageMs` each, one after the other; the classes of their ends. */
   function live(pool: FakePool, count: number, ageMs: number, isHidden = false): unknown[] {

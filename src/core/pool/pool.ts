@@ -6,18 +6,13 @@ import { FirstStart } from './first-start.ts';
 import { Life, type Abandonment, type PoolPhase } from '../life.ts';
 import type { OperationFact, StepFact } from '../operations/operation.ts';
 import { orderTraits, type OrderOf, type PoolOrder } from './orders.ts';
-import type { Roster } from './roster.ts';
-import type { Slot, SlotEvent, Step } from './slot-state.ts';
+import type { PoolOptions } from './pool-options.ts';
+import { Roster } from './roster.ts';
+import type { Moment, Slot, SlotEvent, Step } from './slot-state.ts';
 import { Slots } from './slots.ts';
 import { StartLimit } from './start-limit.ts';
 import type { Verdict } from './verdicts.ts';
 import type { WorkerEnd, WorkerExit } from '../worker-exit.ts';
-
-/** When something happened; `random` in [0, 1) feeds the jitter of a delayed restart. */
-export interface Moment {
-  readonly atMs: number;
-  readonly random: number;
-}
 
 /** What is told of a slot, not of its worker. */
 type SlotFact = Exclude<SlotEvent, { kind: 'up' | 'ended' }>;
@@ -38,13 +33,10 @@ export class Pool {
   readonly #firstStart: FirstStart;
   readonly #startLimit: StartLimit;
 
-  constructor(
-    workers: number,
-    policy: RestartPolicy,
-    { probes = false, life = new Life() }: { readonly probes?: boolean; readonly life?: Life } = {},
-  ) {
+  constructor(workers: number, policy: RestartPolicy, options: PoolOptions = {}) {
+    const { probes = false, life = new Life(), roster = new Roster() } = options;
     this.life = life;
-    this.#slots = new Slots(workers, policy);
+    this.#slots = new Slots(workers, policy, roster);
     this.#agenda = new Agenda(this.#slots, probes);
     this.#firstStart = new FirstStart(workers);
     this.#startLimit = new StartLimit(policy);

@@ -1,5 +1,7 @@
 // The live processes of a pool, a record each: who it is, and what it is to the pool. Whoever needs a list of them takes a
 // view of this one. It decides nothing.
+import type { WhyLeft } from '../text/left-process.ts';
+import type { WorkerExit } from '../worker-exit.ts';
 
 /**
  * `member` it has its slot; `candidate` it is to have the slot when it is up; `retiree` it has none any more and was told
@@ -8,13 +10,25 @@
 export type WorkerRole = 'member' | 'candidate' | 'retiree' | 'left';
 
 /** A child of ours that was not reaped yet, which proves that it is who it is; it leads the session of its PID. */
-export interface PoolWorker {
+interface ProgramProcess {
   readonly pid: number;
+  readonly generation: number;
+  readonly startedAtMs: number;
+}
+
+export interface PoolWorker extends ProgramProcess {
   readonly role: WorkerRole;
   /** The one that it has, is to have, or had. */
   readonly slot: number;
-  readonly generation: number;
-  readonly startedAtMs: number;
+}
+
+/** Runs the program beside the pool, on a socket of its own, and never is one of the pool's. */
+export interface TrialWorker extends ProgramProcess {
+  readonly role: 'trial';
+  /** Whoever started it hears of its end. */
+  readonly onEnd: (exit: WorkerExit) => void;
+  /** Nothing ends it, and nobody waits for it any more. */
+  readonly left?: WhyLeft;
 }
 
 /** A worker that another supervisor started; the start time (clock ticks since boot) proves that it still is that one. */
@@ -28,7 +42,7 @@ export interface AdoptedWorker {
 }
 
 export class Roster {
-  readonly #own = new Map<number, PoolWorker>();
+  readonly #own = new Map<number, PoolWorker | TrialWorker>();
   /** Apart: a PID of one that has ended may be one of ours before anybody has looked. */
   readonly #adopted = new Map<number, AdoptedWorker>();
 
@@ -36,36 +50,54 @@ export class Roster {
     return [...this.#adopted.values()];
   }
 
-  /** PIDs of our children, oldest first. */
+  /** PIDs of our children in the pool, oldest first. */
   get pids(): readonly number[] {
-    return [...this.#own.keys()];
+    return this.#workers().map(({ pid }) => pid);
   }
 
   get generations(): readonly number[] {
-    return this.#all().map(({ generation }) => generation);
+    return this.#workers().map(({ generation }) => generation);
   }
 
-  get(pid: number): PoolWorker | undefined {
+  /** Beside the pool. */
+  get trials(): readonly TrialWorker[] {
+    return [...this.#own.values()].filter((one) => one.role === 'trial');
+  }
+
+  /** Any child of ours that runs the program. */
+  find(pid: number): PoolWorker | TrialWorker | undefined {
     return this.#own.get(pid);
   }
 
-  in(...roles: readonly WorkerRole[]): readonly PoolWorker[] {
-    return this.#all().filter(({ role }) => roles.includes(role));
+  /** One of the pool's. */
+  get(pid: number): PoolWorker | undefined {
+    const one = this.#own.get(pid);
+    return one?.role === 'trial' ? undefined : one;
   }
 
-  add(worker: PoolWorker): void {
+  in(...roles: readonly WorkerRole[]): readonly PoolWorker[] {
+    return this.#workers().filter(({ role }) => roles.includes(role));
+  }
+
+  add(worker: PoolWorker | TrialWorker): void {
     this.#own.set(worker.pid, worker);
   }
 
   /** What it is to the pool from now on. */
   change(pid: number, role: WorkerRole): void {
-    const worker = this.#own.get(pid);
+    const worker = this.get(pid);
     if (worker) this.#own.set(pid, { ...worker, role });
   }
 
-  /** It has ended. The result: what it was; undefined for a process that is none of ours. */
+  /** A trial that is there still when whoever started it waits no longer. */
+  leaveTrial(pid: number, left: WhyLeft): void {
+    const trial = this.#own.get(pid);
+    if (trial?.role === 'trial') this.#own.set(pid, { ...trial, left });
+  }
+
+  /** It has ended. The result: what it was to the pool; undefined for a process that is none of the pool's. */
   remove(pid: number): PoolWorker | undefined {
-    const worker = this.#own.get(pid);
+    const worker = this.get(pid);
     this.#own.delete(pid);
     return worker;
   }
@@ -79,7 +111,7 @@ export class Roster {
     this.#adopted.delete(pid);
   }
 
-  #all(): PoolWorker[] {
-    return [...this.#own.values()];
+  #workers(): PoolWorker[] {
+    return [...this.#own.values()].filter((one) => one.role !== 'trial');
   }
 }

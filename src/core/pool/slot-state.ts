@@ -25,12 +25,18 @@ export type SlotState =
   | { readonly kind: 'backoff'; readonly retryAtMs: number }
   | { readonly kind: 'exited' };
 
-/** Facts that reach a slot. `random` in [0, 1) feeds the jitter of a delayed restart. */
+/** When something happened; `random` in [0, 1) feeds the jitter of a delayed restart. */
+export interface Moment {
+  readonly atMs: number;
+  readonly random: number;
+}
+
+/** Facts that reach a slot. */
 export type SlotEvent =
   | { readonly kind: 'spawned'; readonly pid: number; readonly atMs: number }
-  | { readonly kind: 'spawn-failed'; readonly atMs: number; readonly random: number }
+  | ({ readonly kind: 'spawn-failed' } & Moment)
   | { readonly kind: 'up'; readonly atMs: number; readonly isSeen: boolean }
-  | { readonly kind: 'ended'; readonly exit: WorkerExit; readonly atMs: number; readonly random: number }
+  | ({ readonly kind: 'ended'; readonly exit: WorkerExit } & Moment)
   | { readonly kind: 'retry-due' }
   | { readonly kind: 'stop' };
 

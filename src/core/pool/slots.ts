@@ -14,7 +14,7 @@ export interface UpWorker {
 }
 
 export class Slots {
-  readonly roster = new Roster();
+  readonly roster: Roster;
   readonly #policy: RestartPolicy;
   readonly #slots: Slot[];
   /** Of each slot's latest worker, or of the one that is to come. */
@@ -26,7 +26,8 @@ export class Slots {
   /** Whether workers of the generation in service have recycled themselves. */
   #recycles = false;
 
-  constructor(count: number, policy: RestartPolicy) {
+  constructor(count: number, policy: RestartPolicy, roster: Roster) {
+    this.roster = roster;
     this.#policy = policy;
     this.#slots = Array.from({ length: count }, () => emptySlot);
     this.#generations = this.#slots.map(() => this.#serving);

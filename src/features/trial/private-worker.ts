@@ -1,5 +1,8 @@
 // One worker beside the pool, on a socket that nobody else can reach: for a trial, or for what its program has to
 // say. Judges nothing.
+import type { Roster } from '../../core/pool/roster.ts';
+import type { WhyLeft } from '../../core/text/left-process.ts';
+import type { WorkerExit } from '../../core/worker-exit.ts';
 import { keptBytes, lastWords } from '../../sys/log/last-words.ts';
 import type { Evidence, Sessions } from '../../core/machine.ts';
 import { libc } from '../../sys/libc/libc.ts';
@@ -10,16 +13,19 @@ import { listenPrivately, type PrivateSocket } from '../../sys/connection/privat
 import type { SpawnResult, Streams } from '../../sys/process/spawn-worker.ts';
 
 export interface PrivateWorkerOptions {
+  readonly roster: Pick<Roster, 'add' | 'leaveTrial'>;
   readonly spawnOn: (generation: number, streams: Partial<Streams>) => SpawnResult;
   readonly poolSocket: ListenSocket;
   readonly sessions: Pick<Sessions, 'signalWorkers' | 'isOver' | 'signalLeftovers' | 'leftovers'>;
-  readonly membersOf: (leader: number) => readonly number[];
   readonly evidenceOn: (pid: number, socket: Pick<ListenSocket, 'descriptor' | 'inode'>) => Evidence;
   /** What workers print is discarded: this one's is read. Where somebody sees it, it is not taken away from them. */
   readonly isOutputDiscarded: () => boolean;
   /** Hears of the worker's socket before it has a worker: the next start must find that, should we be killed. */
   readonly onSocket: (inode: string | undefined) => void;
 }
+
+/** Hears of its end, whenever that is. */
+export type OnEnd = (worker: PrivateWorker, exit: WorkerExit) => void;
 
 export class PrivateWorker {
   readonly pid: number;
@@ -46,6 +52,7 @@ export class PrivateWorker {
     options: PrivateWorkerOptions,
     generation: number,
     connects: boolean,
+    onEnd: OnEnd,
   ): PrivateWorker | { readonly errno: number } {
     const output = options.isOutputDiscarded() ? new OutputTail(keptBytes) : undefined;
     let socket: PrivateSocket;
@@ -67,7 +74,11 @@ export class PrivateWorker {
       const result = options.spawnOn(generation, { stdin: socket.descriptor, ...outputs });
       if ('pid' in result) {
         output?.follow();
-        return new PrivateWorker(options, socket, output, result.pid);
+        const worker = new PrivateWorker(options, socket, output, result.pid);
+        const { pid, startedAtMs } = worker;
+        const hear = (exit: WorkerExit): void => onEnd(worker, exit);
+        options.roster.add({ role: 'trial', pid, generation, startedAtMs, onEnd: hear });
+        return worker;
       }
       giveBack();
       return result;
@@ -100,9 +111,9 @@ export class PrivateWorker {
     return this.#options.sessions.signalWorkers([this.pid], signal).length === 0;
   }
 
-  /** The processes of its session, while it lives. */
-  get members(): readonly number[] {
-    return this.#options.membersOf(this.pid);
+  /** Nobody waits for its end any more. */
+  leave(why: WhyLeft): void {
+    this.#options.roster.leaveTrial(this.pid, why);
   }
 
   /** It has ended just now, or is looked at again; what it left of its session must not stay. */

@@ -1,7 +1,6 @@
 // Why a start failed, in the program's own words: where its output was discarded it runs once more, on a socket that
 // nobody can reach, with its output on a pipe. For a start whose first worker has ended by itself, and no other.
 import { quote } from '../../core/text/quote-words.ts';
-import type { LeftProcess } from '../../core/text/left-process.ts';
 import type { WorkerEnd } from '../../core/worker-exit.ts';
 import { PrivateWorker, type PrivateWorkerOptions } from './private-worker.ts';
 
@@ -31,7 +30,6 @@ interface Run {
 export class SecondRun {
   readonly #options: PrivateWorkerOptions;
   #run: Run | undefined;
-  #left: LeftProcess[] = [];
 
   constructor(options: PrivateWorkerOptions) {
     this.#options = options;
@@ -41,7 +39,7 @@ export class SecondRun {
   begin(generation: number, done: (hints: string[]) => void): void {
     let worker: ReturnType<typeof PrivateWorker.start>;
     try {
-      worker = PrivateWorker.start(this.#options, generation, false);
+      worker = PrivateWorker.start(this.#options, generation, false, (ended) => this.#noteEnd(ended));
     } catch {
       // No private socket, as in a chroot without /tmp.
       return done([]);
@@ -51,25 +49,18 @@ export class SecondRun {
     this.#look(this.#run);
   }
 
-  /** A child ended; true when it was this one. */
-  childEnded(pid: number): boolean {
-    const run = this.#run;
-    if (run?.worker.pid !== pid) return false;
-    clearTimeout(run.timer);
-    this.#finish(run, performance.now() + afterKillMs);
-    return true;
-  }
-
-  /** What could not be ended of it. */
-  get left(): readonly LeftProcess[] {
-    return this.#left;
-  }
-
   /** Whoever waits is gone: ends the run, which tells so when it is over. */
   cancel(): void {
     if (!this.#run) return;
     this.#run.isWanted = false;
     this.#kill(this.#run);
+  }
+
+  #noteEnd(worker: PrivateWorker): void {
+    const run = this.#run;
+    if (run?.worker !== worker) return;
+    clearTimeout(run.timer);
+    this.#finish(run, performance.now() + afterKillMs);
   }
 
   #look(run: Run): void {
@@ -83,7 +74,7 @@ export class SecondRun {
     run.hasEndedItself = false;
     const why = run.worker.signal('SIGKILL') ? 'stuck' : 'refused';
     run.timer = setTimeout(() => {
-      this.#left = [run.worker.pid, ...run.worker.members].map((pid) => ({ pid, why }));
+      run.worker.leave(why);
       this.#conclude(run);
     }, afterKillMs);
   }

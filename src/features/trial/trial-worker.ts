@@ -44,8 +44,6 @@ interface Trial {
 export class TrialWorkers implements Trials {
   readonly #options: TrialOptions;
   #trial: Trial | undefined;
-  /** Our children still. */
-  readonly #left = new Map<number, { readonly worker: PrivateWorker; readonly why: LeftProcess['why'] }>();
 
   constructor(options: TrialOptions) {
     this.#options = options;
@@ -55,7 +53,9 @@ export class TrialWorkers implements Trials {
     const { pathOf, describeErrno, warn, asks } = this.#options;
     let worker: ReturnType<typeof PrivateWorker.start>;
     try {
-      worker = PrivateWorker.start(this.#options, generation, asks);
+      worker = PrivateWorker.start(this.#options, generation, asks, (ended, exit) =>
+        this.#noteEnd(ended, exit),
+      );
     } catch (error) {
       const message = `the new release is not tried beside the pool first: ${(error as Error).message}`;
       if (asks) done({ reason: message, isLate: false });
@@ -81,32 +81,22 @@ export class TrialWorkers implements Trials {
     });
   }
 
-  /** A child ended; true when it was the worker on trial. */
-  childEnded(pid: number, exit: WorkerExit): boolean {
-    if (this.#hasEndedAfterAll(pid)) return true;
-    const trial = this.#trial;
-    if (trial?.worker.pid !== pid) return false;
-    const words = this.#forget(trial);
-    this.#takeSteps(() => trial.worker.endLeftovers());
-    const how = describeChildEnd(exit, this.#options.signalName);
-    const reason = `a worker of the new release (PID ${pid}) ${how} on trial`;
-    const refusal = trial.verdict ? trial.verdict.refusal : { reason, isLate: false };
-    trial.done(refusal && { ...refusal, words });
-    return true;
-  }
-
   cancel(): void {
     const trial = this.#trial;
     if (!trial) return;
     this.#forget(trial);
-    if (!trial.worker.signal('SIGKILL'))
-      this.#left.set(trial.worker.pid, { worker: trial.worker, why: 'refused' });
+    if (!trial.worker.signal('SIGKILL')) trial.worker.leave('refused');
   }
 
-  left(): LeftProcess[] {
-    return [...this.#left].flatMap(([leader, { worker, why }]) =>
-      [...new Set([leader, ...worker.members])].map((pid) => ({ pid, why })),
-    );
+  /** Of the one that is judged, or of one that nobody waits for any more. */
+  #noteEnd(worker: PrivateWorker, exit: WorkerExit): void {
+    const trial = this.#trial?.worker === worker ? this.#trial : undefined;
+    const words = trial && this.#forget(trial);
+    this.#takeSteps(() => worker.endLeftovers());
+    const how = describeChildEnd(exit, this.#options.signalName);
+    const reason = `a worker of the new release (PID ${worker.pid}) ${how} on trial`;
+    const refusal = trial?.verdict ? trial.verdict.refusal : { reason, isLate: false };
+    trial?.done(refusal && { ...refusal, words: words ?? [] });
   }
 
   #begin(trial: Trial): void {
@@ -174,15 +164,10 @@ export class TrialWorkers implements Trials {
   /** Nothing ends it: whoever waits for the verdict must not wait for ever. No release that cannot be ended is good. */
   #leave(trial: Trial, why: LeftProcess['why']): void {
     const { pid } = trial.worker;
-    this.#left.set(pid, { worker: trial.worker, why });
+    trial.worker.leave(why);
     const words = this.#forget(trial);
     const reason = `a worker of the new release cannot be ended: ${describeLeft([{ pid, why }])}`;
     trial.done({ ...(trial.verdict?.refusal ?? { reason, isLate: false }), words });
-  }
-
-  #hasEndedAfterAll(pid: number): boolean {
-    this.#left.get(pid)?.worker.endLeftovers();
-    return this.#left.delete(pid);
   }
 
   /** The result is what the worker said last. */

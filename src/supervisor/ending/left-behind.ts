@@ -1,9 +1,10 @@
 // What could not be ended, from the moment that somebody gave it up until it is gone after all. Whoever ends an
 // operation asks what is left of it.
+import type { Roster } from '../../core/pool/roster.ts';
 import type { LeftProcess, WhyLeft } from '../../core/text/left-process.ts';
 import type { Machine, SessionMember } from '../../core/machine.ts';
 
-type Surroundings = Pick<Machine, 'sessions' | 'adoptedSessions' | 'trials' | 'maySignal' | 'membersOf'>;
+type Surroundings = Pick<Machine, 'sessions' | 'adoptedSessions' | 'maySignal' | 'membersOf'>;
 
 interface Entry {
   readonly why: WhyLeft;
@@ -15,17 +16,17 @@ interface Entry {
 
 export class LeftBehind {
   readonly #machine: Surroundings;
-  readonly #isOurWorker: (pid: number) => boolean;
+  readonly #roster: Roster;
   readonly #byPid = new Map<number, Entry>();
 
-  constructor(machine: Surroundings, isOurWorker: (pid: number) => boolean) {
+  constructor(machine: Surroundings, roster: Roster) {
     this.#machine = machine;
-    this.#isOurWorker = isOurWorker;
+    this.#roster = roster;
   }
 
   /** A worker that is our child. */
   noteWorker(pid: number, why: WhyLeft): void {
-    this.#byPid.set(pid, { why, isThere: () => this.#isOurWorker(pid), isLeader: true });
+    this.#byPid.set(pid, { why, isThere: () => this.#roster.get(pid) !== undefined, isLeader: true });
   }
 
   noteAdopted(pid: number, why: WhyLeft): void {
@@ -53,10 +54,14 @@ export class LeftBehind {
         this.#byPid.delete(pid);
         continue;
       }
-      const pids = isLeader ? new Set([pid, ...this.#machine.membersOf(pid)]) : [pid];
-      for (const each of pids) found.set(each, { pid: each, why });
+      for (const each of isLeader ? this.#sessionOf(pid) : [pid]) found.set(each, { pid: each, why });
     }
-    for (const process of this.#machine.trials.left()) found.set(process.pid, process);
+    for (const { pid, left } of this.#roster.trials)
+      if (left) for (const each of this.#sessionOf(pid)) found.set(each, { pid: each, why: left });
     return [...found.values()];
+  }
+
+  #sessionOf(leader: number): ReadonlySet<number> {
+    return new Set([leader, ...this.#machine.membersOf(leader)]);
   }
 }

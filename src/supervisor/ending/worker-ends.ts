@@ -40,7 +40,7 @@ export class WorkerEnds {
     const { stopMethod: method, stopTimeoutMs } = settings;
     const queued = (): number | undefined => machine.sharedSocket.queued();
     this.#context = context;
-    this.left = new LeftBehind(machine, (pid) => roster.get(pid) !== undefined);
+    this.left = new LeftBehind(machine, roster);
     this.#sweep = new SessionSweep(clock, sessions, log, stopTimeoutMs, (member) =>
       this.left.noteMember(member, 'refused'),
     );

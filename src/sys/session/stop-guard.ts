@@ -144,13 +144,11 @@ export class StopGuardProcess implements StopGuard {
     this.#guard(workers);
   }
 
-  /** A child of ours ended; true when it was the guard: somebody has killed it. */
-  childEnded(pid: number): boolean {
-    if (this.#shell?.pid !== pid) return false;
+  childEnded(pid: number): void {
+    if (this.#shell?.pid !== pid) return;
     libc.close(this.#shell.pipe);
     this.#shell = undefined;
     this.#guardByKernel(this.#guarded, 'it was killed');
-    return true;
   }
 
   end(): void {

@@ -63,7 +63,6 @@ export class FakeMachine implements interfaces.Machine {
   readonly trials: interfaces.Trials = {
     run: (generation, looksWork, done) => void this.trialsRun.push({ generation, looksWork, done }),
     cancel: () => void this.trialsCancelled++,
-    left: () => [],
   };
   readonly sharedSocket: interfaces.SharedSocket = {
     settle: () => undefined,
@@ -82,6 +81,7 @@ export class FakeMachine implements interfaces.Machine {
     ended: (leader, isOver) => {
       if (!isOver) this.journal.push(`guard knows that ${leader} has left somebody`);
     },
+    childEnded: () => undefined,
     end: () => void this.journal.push('guard ends'),
   };
   /** Connections in the queue of a socket that lets nobody new in. */
