@@ -1,4 +1,5 @@
 // What is said of a pool whose supervisor was killed: to people, and as JSON. Pure.
+import type { PoolStatus, WorkerStatus } from '../../control/protocol.ts';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { describeEntry, type DeadPool, type Orphan } from '../target/pools.ts';
 import { printable } from '../../core/text/printable.ts';
@@ -44,8 +45,18 @@ export function formatDeadPool({ state, measured }: MeasuredDeadPool): string {
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
-/** The fields of a living pool, null where only its supervisor would know. */
-export function deadPoolJson({ state, measured }: MeasuredDeadPool): object {
+/** The fields that the protocol has, all of them: null is what only a supervisor would know. */
+type Unsupervised<Status, Told extends keyof Status> = {
+  readonly [K in Exclude<keyof Status, Told>]-?: Status[K] | null;
+};
+type DeadWorker = Unsupervised<WorkerStatus, 'state'> & { readonly state: 'orphan' } & WorkerUsage;
+interface DeadPoolStatus extends Unsupervised<PoolStatus, 'phase' | 'workers'> {
+  readonly phase: 'dead';
+  readonly workers: readonly DeadWorker[];
+}
+
+/** As JSON it has the fields of a living pool. */
+export function deadPoolJson({ state, measured }: MeasuredDeadPool): DeadPoolStatus {
   return {
     name: state.name,
     address: state.address,
