@@ -1,6 +1,8 @@
 // `npm test`: runs every test that this machine can run, a line for each file, then says what was skipped and why, and
 // closes with "N passed, N failed, N skipped". Arguments are vitest's: `npm test -- parity`, `npm test -- -t 'PID file'`.
 // With SPAWN_FCGI_TEST_NO_SKIPS=1 a skipped test counts against the run: CI has everything that the tests need.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseCLI, startVitest, type TestModule, type TestSuite, type Vitest } from 'vitest/node';
 import { watchLeftovers } from './helpers/test-run/leftovers.ts';
 import { makeOpenCopy } from './helpers/test-run/open-copy.ts';
@@ -13,6 +15,12 @@ interface Outcome {
   skipped: { name: string; reason: string }[];
 }
 
+if (!existsSync(join(import.meta.dirname, '../dist/spawn-fcgi.cjs'))) {
+  console.error(
+    'The package is not built, and its tests run what was built: npm run build (npm test does so first)',
+  );
+  process.exit(1);
+}
 const statusInOwnPlace = runInOwnPlace(process.argv.slice(1));
 if (statusInOwnPlace !== undefined) process.exit(statusInOwnPlace);
 

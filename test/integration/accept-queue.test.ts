@@ -1,4 +1,5 @@
-// The length of the accept queue as src/sys/socket/accept-queue.ts tells it, beside what ss prints.
+// The length of the accept queue as src/sys/socket-state/accept-queue.ts tells it, beside what ss prints.
+import { expect, test } from 'vitest';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
