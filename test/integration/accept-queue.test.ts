@@ -1,5 +1,4 @@
 // The length of the accept queue as src/sys/socket-state/accept-queue.ts tells it, beside what ss prints.
-import { expect, test } from 'vitest';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';

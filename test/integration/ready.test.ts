@@ -114,15 +114,15 @@ describe('a start', () => {
 });
 
 test('a start that is stopped before it is ready ends gracefully also when --ready-timeout comes over that', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const options = [...notify, '--ready-timeout', '2s', '--stop-signal', 'TERM'];
-  const pool = startStaying(place, options, ['slow-end=3000', 'serve']);
-  await waitFor('a worker', () => starts(place).length > 0);
+  const pool = pools.startStaying(place, options, ['slow-end=3000', 'serve']);
+  await waitFor('a worker', () => pools.starts(place).length > 0);
   process.kill(pool.pid, 'SIGTERM');
   const { status } = await pool.ended;
-  expect({ status, killed: events(place, 'killed') }).toEqual({ status: 0, killed: [] });
-  expect(withoutHints(pool.stderr())).toContain('start interrupted by SIGTERM');
-  await expectNothingLeft(place);
+  expect({ status, killed: pools.events(place, 'killed') }).toEqual({ status: 0, killed: [] });
+  expect(pools.withoutHints(pool.stderr())).toContain('start interrupted by SIGTERM');
+  await pools.expectNothingLeft(place);
 });
 
 test('a worker that is replaced counts as running when it has said so', async () => {

@@ -6,8 +6,8 @@ import { FeatureList } from '../../../src/features/feature-list.ts';
 import type { Feature } from '../../../src/features/feature.ts';
 import { Handover, type HandoverOptions } from '../../../src/features/handover/hand-over.ts';
 import { ControlConnection } from '../../../src/sys/connection/control-connection.ts';
-import { atEnd, makeTempDir } from '../machine/index.ts';
 import { openNull } from './handover-giver.ts';
+import { atEnd, makeTempDir } from '../machine/index.ts';
 
 type ControlClient = Parameters<typeof Handover.begin>[1];
 

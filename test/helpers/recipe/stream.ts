@@ -1,4 +1,4 @@
-// A bounded stream of page views from a few clients at once, and what became of each (web/ledger.ts does it for the echo
+// A bounded stream of page views from a few clients at once, and what became of each (test/helpers/web/ledger.ts does it for the echo
 // programs).
 import { send, type Message, type Reply } from '../web/index.ts';
 
