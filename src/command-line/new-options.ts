@@ -4,6 +4,17 @@ import type { OptionRow } from './option.ts';
 
 export const newOptions = [
   {
+    key: 'env',
+    long: 'env',
+    argument: '<name=value>',
+    repeats: true,
+    help: "variable for the workers, in place of the caller's; may be repeated; %i in the value is the slot",
+    details:
+      "a variable for the workers, beside the caller's or in the place of one of that name; may be repeated, the last of a name counts. `%i` in the value is the slot (0 where there is none). Everybody can read it in the list of processes: a secret belongs into the caller's environment",
+    section: 'general',
+    since: '2.0',
+  },
+  {
     key: 'supervise',
     long: 'supervise',
     help: 'with -n: stay in the foreground as the supervisor',

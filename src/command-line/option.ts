@@ -11,6 +11,8 @@ export interface OptionRow {
   readonly argument?: string;
   /** The argument as pages write it, where that is not the same in capitals. */
   readonly metavar?: string;
+  /** It may be given again, and each time counts: its value is a list. */
+  readonly repeats?: true;
   /** What a switch sets, if not true. */
   readonly sets?: false;
   /** For -h, on one line; `{default}` stands for the default. */

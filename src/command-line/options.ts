@@ -13,10 +13,16 @@ type Action = 'version' | 'help';
 
 export type OptionKey = Exclude<Row['key'], Action>;
 
-/** What was given, unjudged; the last of a repeated option wins. */
+/** What was given, unjudged; the last of a repeated option wins, unless its row says that each counts. */
 export type RawOptions = {
-  [Key in OptionKey]?: Extract<Row, { key: Key }> extends { argument: string } ? string : boolean;
+  [Key in OptionKey]?: ValueOf<Extract<Row, { key: Key }>>;
 };
+
+type ValueOf<One> = One extends { argument: string }
+  ? One extends { repeats: true }
+    ? readonly string[]
+    : string
+  : boolean;
 
 /** Every option, in the order of -h. */
 export const options: readonly (OptionRow & { readonly key: OptionKey | Action })[] = rows;
@@ -35,11 +41,12 @@ export interface OptionSpec extends OptionSyntax {
   readonly key: OptionKey | Action;
   /** What it sets without an argument. */
   readonly sets: boolean;
+  readonly repeats: boolean;
 }
 
 export const specs: readonly OptionSpec[] = options.flatMap(
-  ({ key, short, alsoShort, long, argument, sets = true }) => {
-    const spec = { key, short, long, takesValue: argument !== undefined, sets };
+  ({ key, short, alsoShort, long, argument, sets = true, repeats = false }) => {
+    const spec = { key, short, long, takesValue: argument !== undefined, sets, repeats };
     return alsoShort === undefined ? [spec] : [spec, { ...spec, short: alsoShort, long: undefined }];
   },
 );

@@ -12,6 +12,7 @@ import { SpawnFcgiError } from '../core/errors.ts';
 import { maxSocketPath } from '../core/pool-id.ts';
 import { baseName, programWord } from '../core/text/program-word.ts';
 import { parseTime, parseWhole } from '../core/quantity.ts';
+import { parseVariables } from './parse-variables.ts';
 import { flagOf, rootOptions, supervisorOptions, type RawOptions } from './options.ts';
 
 /** Builds the configuration; `isRoot` decides whether root's options count (1.6 ignores them otherwise). */
@@ -38,6 +39,7 @@ export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot
     socketBeforeChroot: allowed.socketBeforeChroot ?? false,
     directory: raw.chdir,
     workers,
+    variables: parseVariables(raw),
     phpChildren: parseNumber('-C', raw.phpChildren, 0, 65_535),
     pidFile: raw.pidFile,
     workerPidFile: parsePattern(raw.workerPidFile, workers),

@@ -23,12 +23,14 @@ export function readCommandLine(
 ): Request {
   const bytesAt = (index: number): Uint8Array => encodeAll(args)[index] ?? new Uint8Array();
   const parsed = getopt(args, specs, { posixlyCorrect, bytesAt });
-  const raw: Record<string, string | boolean> = {};
+  const raw: Partial<Record<string, string | boolean | readonly string[]>> = {};
   const given: GivenOption[] = [];
   for (const { option, value } of parsed.found) {
     const { key } = option;
     if (key === 'version' || key === 'help') return { kind: key };
-    raw[key] = value ?? option.sets;
+    const earlier = raw[key];
+    if (option.repeats) raw[key] = [...(Array.isArray(earlier) ? (earlier as string[]) : []), value ?? ''];
+    else raw[key] = value ?? option.sets;
     given.push({ key, flag: flagOf(option), value });
   }
   const placement = place(args, parsed, given);

@@ -7,8 +7,10 @@ export function requireUtf8(raw: RawOptions, encodeValue: (value: string) => Buf
   for (const option of options) {
     const { key } = option;
     if (key === 'version' || key === 'help' || key === 'command') continue;
-    const value = raw[key];
-    if (typeof value !== 'string' || encodeValue(value).equals(Buffer.from(value))) continue;
+    const given = raw[key];
+    const values = typeof given === 'string' ? [given] : Array.isArray(given) ? (given as string[]) : [];
+    const value = values.find((one) => !encodeValue(one).equals(Buffer.from(one)));
+    if (value === undefined) continue;
     throw new SpawnFcgiError(`value of ${flagOf(option)} is not UTF-8: '${value}'`);
   }
 }

@@ -50,6 +50,8 @@ export interface Config {
   readonly socketBeforeChroot: boolean;
   readonly directory: string | undefined;
   readonly workers: number;
+  /** `--env`; %i in a value is the slot. */
+  readonly variables: Readonly<Record<string, string>>;
   readonly phpChildren: number | undefined;
   readonly pidFile: string | undefined;
   readonly workerPidFile: string | undefined;

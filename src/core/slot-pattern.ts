@@ -3,3 +3,8 @@
 export function forSlot(pattern: string, slot: number): string {
   return pattern.replaceAll('%i', String(slot));
 }
+
+/** Whether it is another text for each slot. */
+export function namesSlot(pattern: string): boolean {
+  return pattern.includes('%i');
+}

@@ -27,7 +27,7 @@ export class FeatureList implements WorkerRecords {
   /** An environment with the variables of the features. */
   equip(environment: readonly Buffer[]): Buffer[] {
     const all = this.#features.map(({ variables }) => variables ?? {});
-    return withVariables(environment, Object.assign({}, ...all));
+    return withVariables(environment, merge(all));
   }
 
   /** Starts a process of the pool's program by `spawn`, which hears what that has and others do not. */
@@ -44,7 +44,7 @@ export class FeatureList implements WorkerRecords {
     const variables = this.#features.map((feature) => feature.variablesOf?.(place)).filter(isThere);
     const streams = this.#features.map((feature) => feature.streamsOf?.(place)).filter(isThere);
     if (variables.length + streams.length === 0) return undefined;
-    const own = variables.length === 0 ? {} : { variables: Object.assign({}, ...variables) as Variables };
+    const own = variables.length === 0 ? {} : { variables: merge(variables) };
     return Object.assign(own, ...streams) as OwnParts;
   }
 
@@ -167,4 +167,9 @@ export class FeatureList implements WorkerRecords {
 
 function isThere<T>(value: T | undefined): value is T {
   return value !== undefined;
+}
+
+/** The later one's value counts, whatever the name. */
+function merge(all: readonly Variables[]): Variables {
+  return Object.fromEntries(all.flatMap((variables) => Object.entries(variables)));
 }

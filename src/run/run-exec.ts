@@ -1,7 +1,13 @@
 // -n with 1.6's options only: the process becomes the program.
 import { execInPlace } from '../sys/process/exec-in-place.ts';
 import { check, libc } from '../sys/libc/libc.ts';
-import { commandLineOf, executedPath, workerEnvironment } from '../sys/process/spawn-worker.ts';
+import {
+  commandLineOf,
+  executedPath,
+  withVariables,
+  workerEnvironment,
+} from '../sys/process/spawn-worker.ts';
+import { WorkerVariables } from '../features/worker-variables.ts';
 import { refuseExec } from '../start/steps/check-program.ts';
 import type { InPlaceStart } from '../start/prepared-pool.ts';
 import { printHint } from '../start/report/print.ts';
@@ -11,6 +17,10 @@ export function runInPlace({ config, caller, socket, laterHints }: InPlaceStart)
   laterHints.forEach(printHint);
   check('dup2', () => libc.dup2(socket.descriptor, 0));
   const command = commandLineOf(config.program, caller);
-  const environment = workerEnvironment(caller.environment, config.phpChildren);
+  const own = new WorkerVariables(config.variables);
+  const environment = withVariables(workerEnvironment(caller.environment, config.phpChildren), {
+    ...own.variables,
+    ...own.variablesOf({ slot: 0 }),
+  });
   throw refuseExec(config, executedPath(config.program), execInPlace(command, environment, caller.fileLimit));
 }

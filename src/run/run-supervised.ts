@@ -30,6 +30,7 @@ import type { PreparedPool } from '../start/prepared-pool.ts';
 import { ReachCheck } from '../features/shared-socket/reach-check.ts';
 import { ReadyNotices } from '../features/ready-notices.ts';
 import { SocketRenewal } from '../features/shared-socket/socket-renewal.ts';
+import { WorkerVariables } from '../features/worker-variables.ts';
 import { TidyUp } from './tidy-up.ts';
 import { watchSignals } from '../start/watch-signals.ts';
 
@@ -71,7 +72,8 @@ class SupervisedRun {
     this.#prepared = prepared;
     this.#features = features;
     this.#log = log;
-    // The machine asks it what workers are to get.
+    // The machine asks them what workers are to get.
+    features.add(new WorkerVariables(config.variables));
     if (config.ready === 'notify') features.add(new ReadyNotices(proc));
     this.#machine = new PoolMachine(parts);
     this.#supervisor = new Supervisor(this.#machine, this.#machine.settings, this.#outcome(), {

@@ -10,9 +10,15 @@ import { SessionLeftovers } from '../sys/session/leftovers.ts';
 import { adoptOrphans } from '../sys/process/process-self.ts';
 import { reapRest, watchChildren } from '../sys/process/reaper.ts';
 import { SessionFreezer } from '../sys/session/session-freeze.ts';
-import { commandLineOf, ProcessTemplate, workerEnvironment } from '../sys/process/spawn-worker.ts';
+import {
+  commandLineOf,
+  ProcessTemplate,
+  withVariables,
+  workerEnvironment,
+} from '../sys/process/spawn-worker.ts';
 import { servesConnections } from '../sys/proc/waiting.ts';
 import { workerSessions } from '../sys/session/worker-sessions.ts';
+import { WorkerVariables } from '../features/worker-variables.ts';
 import type { UnsupervisedStart } from '../start/prepared-pool.ts';
 import { printError, printFailure, printHint, printLine } from '../start/report/print.ts';
 import { describeFirstEnd, explainStartFailure } from '../start/report/start-failure.ts';
@@ -38,6 +44,7 @@ class UnsupervisedRun {
   readonly #start: UnsupervisedStart;
   readonly #front: Front | undefined;
   readonly #template: ProcessTemplate;
+  readonly #variables: WorkerVariables;
   readonly #descendants: Descendants | undefined;
   readonly #sessions: Sessions;
   #startedMs = 0;
@@ -49,9 +56,10 @@ class UnsupervisedRun {
     const { config, caller, socket, nowhere, proc, journal } = start;
     this.#start = start;
     this.#front = front;
+    this.#variables = new WorkerVariables(config.variables);
     this.#template = new ProcessTemplate(
       commandLineOf(config.program, caller),
-      workerEnvironment(caller.environment, config.phpChildren),
+      withVariables(workerEnvironment(caller.environment, config.phpChildren), this.#variables.variables),
       { stdin: socket.descriptor, stdout: nowhere, stderr: nowhere },
       caller.fileLimit,
     );
@@ -73,7 +81,7 @@ class UnsupervisedRun {
     });
     journal.inherited(socket.inode);
     adoptOrphans();
-    this.#children = Array.from({ length: config.workers }, () => this.#spawn());
+    this.#children = Array.from({ length: config.workers }, (_unused, slot) => this.#spawn(slot));
     this.#reap = watchChildren((pid, exit) => {
       this.#descendants?.childEnded(pid);
       const child = this.#children.find((candidate) => candidate.pid === pid);
@@ -84,9 +92,10 @@ class UnsupervisedRun {
     setTimeout(() => this.#look(), 1);
   }
 
-  #spawn(): Child {
+  #spawn(slot: number): Child {
     const { journal, proc } = this.#start;
-    const result = this.#template.spawn();
+    const variables = this.#variables.variablesOf({ slot });
+    const result = this.#template.spawn(variables && { variables });
     if ('errno' in result) return { pid: 0, state: { kind: 'not-executed', errno: result.errno } };
     journal.started(result.pid, proc);
     return { pid: result.pid, state: 'young' };

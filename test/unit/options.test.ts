@@ -46,6 +46,8 @@ describe('every option', () => {
     ['--php-children x', { phpChildren: 'x' }],
     ['-F x', { workers: 'x' }],
     ['--workers x', { workers: 'x' }],
+    ['--env x', { env: ['x'] }],
+    ['--env x --env=y', { env: ['x', 'y'] }],
     ['-b x', { backlog: 'x' }],
     ['--backlog x', { backlog: 'x' }],
     ['-P x', { pidFile: 'x' }],

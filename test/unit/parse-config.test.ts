@@ -41,6 +41,7 @@ test('the shortest command line means all the defaults', () => {
     socketBeforeChroot: false,
     directory: undefined,
     workers: 1,
+    variables: {},
     phpChildren: undefined,
     pidFile: undefined,
     workerPidFile: undefined,
@@ -63,7 +64,7 @@ test('the longest command line means what it says', () => {
   const line =
     '-f ignored -d /srv -s /run/a.sock -M 0600 -U su -G sg -C 4 -F 3 -b 7 -P /run/a.pid -n -c /jail -S -u u -g g ' +
     '--supervise --name boss --state-dir /state --stop-timeout 5s --min-uptime 2s --restart-delay 20ms ' +
-    '--restart-max-delay 1m --start-limit 3/10s --worker-pid-file /run/w-%i --oom-score-adj -5 --log /var/log/a --log-format json -- app -x';
+    '--restart-max-delay 1m --start-limit 3/10s --worker-pid-file /run/w-%i --oom-score-adj -5 --env A=1 --env B=%i= --env A=2 --log /var/log/a --log-format json -- app -x';
   expect(configOf(line)).toStrictEqual({
     program: { kind: 'argv', argv: ['app', '-x'] },
     model: 'foreground',
@@ -80,6 +81,7 @@ test('the longest command line means what it says', () => {
     socketBeforeChroot: true,
     directory: '/srv',
     workers: 3,
+    variables: { A: '2', B: '%i=' },
     phpChildren: 4,
     pidFile: '/run/a.pid',
     workerPidFile: '/run/w-%i',
@@ -101,6 +103,30 @@ test('the longest command line means what it says', () => {
     logFormat: 'json',
     hints: [],
   } satisfies Config);
+});
+
+describe('--env', () => {
+  test.each<[readonly string[], Config['variables']]>([
+    [['--env', 'A='], { A: '' }],
+    [['--env', 'A B=c d'], { 'A B': 'c d' }],
+    [['--env=A==b'], { A: '=b' }],
+    [
+      ['--env', 'NOTIFY_SOCKET=x', '--env', 'PHP_FCGI_CHILDREN=x'],
+      { NOTIFY_SOCKET: 'x', PHP_FCGI_CHILDREN: 'x' },
+    ],
+    [['--env', '__proto__=x'], Object.fromEntries([['__proto__', 'x']])],
+  ])('%j', (options, variables) => {
+    expect(configOf(['-p', '1', ...options, 'app']).variables).toStrictEqual(variables);
+  });
+
+  test('needs no supervisor', () => {
+    expect(configOf('-p 1 -n --env A=b app').model).toBe('exec');
+    expect(configOf('-p 1 --no-supervise --env A=b app').model).toBe('unsupervised');
+  });
+
+  test.each(['A', '', '=b', 'A=b\0c'])('%j is refused', (value) => {
+    expect(() => configOf(['-p', '1', '--env', value, 'app'])).toThrow(`invalid value for --env: '${value}'`);
+  });
 });
 
 describe('the program', () => {
