@@ -2,20 +2,15 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { oursPath, startForeground, startPool } from '../helpers/command-under-test.ts';
-import { readStat } from '../helpers/processes.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { readPoolState } from './echo-pool.ts';
-import { ctl } from './fake-supervisor.ts';
-import { commandLine, makePlace, run, start, type Place } from './place.ts';
+import { readStat, runCommand, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
 const given = ['--env', 'MODE=first', '--env', 'SLOT=w-%i/%i', '--env', 'EMPTY=', '--env', 'MODE=a=b c'];
 const caller = { MODE: 'caller', SLOT: 'caller', MODE_2: 'kept' };
 
 test('workers have them by slot: at first, started again, reloaded, and others after --replace', async () => {
-  const place = makePlace();
-  const pool = await start(place, ['-F', '2', ...given], undefined, { env: caller });
+  const place = pools.makePlace();
+  const pool = await pools.start(place, ['-F', '2', ...given], undefined, { env: caller });
   const first = await variablesBySlot(place);
   expect(first).toEqual([expected(0), expected(1)]);
 
@@ -24,43 +19,49 @@ test('workers have them by slot: at first, started again, reloaded, and others a
   await waitFor('another worker', () => ![0, ended].includes(workerIn(place, 1)));
   expect(await variablesBySlot(place)).toEqual(first);
 
-  expect(await ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
+  expect(await pools.ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
   expect(await variablesBySlot(place)).toEqual(first);
 
-  await start(place, ['-F', '2', '--replace', '--env', 'SLOT=%i%%'], undefined, { env: caller });
-  await waitFor('the end of the old supervisor', () => readPoolState(place)?.pid !== pool.pid);
+  await pools.start(place, ['-F', '2', '--replace', '--env', 'SLOT=%i%%'], undefined, { env: caller });
+  await waitFor('the end of the old supervisor', () => pools.readPoolState(place)?.pid !== pool.pid);
   expect(await variablesBySlot(place)).toEqual(
     [0, 1].map((slot) => ['MODE=caller', 'MODE_2=kept', `SLOT=${slot}%%`]),
   );
 });
 
 test('a worker on trial stands in for slot 0', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const notes = noteSlots(place, `exec ${place.app} serve`);
-  await startPool([...optionsOf(place), '-F', '2', '--env', 'SLOT=%i', '--', notes.program]);
+  await pools.startPool([...optionsOf(place), '-F', '2', '--env', 'SLOT=%i', '--', notes.program]);
   expect(notes.read()).toEqual(['0', '1']);
-  expect(await ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
+  expect(await pools.ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
   expect(notes.read()).toEqual(['0', '1', '0', '0', '1']);
 });
 
 test('a program that fails has them when it is run once more for its words', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const notes = noteSlots(place, 'echo "no $SLOT" >&2; exit 3');
-  const result = await runCommand(oursPath, [...optionsOf(place), '--env', 'SLOT=%i', '--', notes.program]);
+  const result = await runCommand(pools.oursPath, [
+    ...optionsOf(place),
+    '--env',
+    'SLOT=%i',
+    '--',
+    notes.program,
+  ]);
   expect(result).toMatchObject({ status: 3, stderr: expect.stringContaining('no 0') as string });
   expect(notes.read()).toEqual(['0', '0']);
 });
 
 test('--no-supervise gives them by slot', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const options = ['-s', place.socket, '--no-supervise', '-F', '2', ...given];
-  const { pids } = await startPool([...options, '--', place.app, 'serve'], { env: caller });
+  const { pids } = await pools.startPool([...options, '--', place.app, 'serve'], { env: caller });
   expect(pids.map(variablesOf)).toEqual([expected(0), expected(1)]);
 });
 
 test('-n with them is in place still, in slot 0', async () => {
-  const place = makePlace();
-  const command = startForeground(['-n', '-s', place.socket, ...given, '--', place.app, 'serve'], {
+  const place = pools.makePlace();
+  const command = pools.startForeground(['-n', '-s', place.socket, ...given, '--', place.app, 'serve'], {
     env: caller,
   });
   await waitFor('the program', () => readStat(command.pid)?.comm === 'app');
@@ -81,7 +82,7 @@ test.each([
     'leave out one of them',
   ],
 ])('%j is refused in one line, with the way out', async (options, line, hint) => {
-  const result = await run(makePlace(), options);
+  const result = await pools.run(pools.makePlace(), options);
   expect(result).toMatchObject({ status: 255, stdout: '' });
   expect(result.stderr).toContain(`spawn-fcgi: ${line}\n`);
   expect(result.stderr).toContain(`spawn-fcgi: hint: ${hint}`);
@@ -99,14 +100,14 @@ function variablesOf(pid: number): string[] {
   return ours(readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0'));
 }
 
-function workerIn(place: Place, slot: number): number {
-  return readPoolState(place)?.workers.find((worker) => worker.slot === slot)?.pid ?? 0;
+function workerIn(place: pools.Place, slot: number): number {
+  return pools.readPoolState(place)?.workers.find((worker) => worker.slot === slot)?.pid ?? 0;
 }
 
 /** Of both slots, once each has a process that has executed the program. */
-function variablesBySlot(place: Place): Promise<string[][]> {
+function variablesBySlot(place: pools.Place): Promise<string[][]> {
   return waitFor('two workers', () => {
-    const workers = readPoolState(place)?.workers ?? [];
+    const workers = pools.readPoolState(place)?.workers ?? [];
     const pids = workers.toSorted((one, other) => one.slot - other.slot).map(({ pid }) => pid);
     if (pids.length !== 2) return undefined;
     try {
@@ -118,13 +119,13 @@ function variablesBySlot(place: Place): Promise<string[][]> {
   });
 }
 
-function optionsOf(place: Place): string[] {
-  const all = commandLine(place, []);
+function optionsOf(place: pools.Place): string[] {
+  const all = pools.commandLine(place, []);
   return all.slice(0, all.indexOf('--'));
 }
 
 /** A program that notes its SLOT and goes on with the rest. */
-function noteSlots({ dir }: Place, rest: string): { readonly program: string; read(): string[] } {
+function noteSlots({ dir }: pools.Place, rest: string): { readonly program: string; read(): string[] } {
   const [program, notes] = [join(dir, 'noting'), join(dir, 'notes')];
   writeFileSync(program, `#!/bin/sh\necho "$SLOT" >>${notes}\n${rest}\n`);
   chmodSync(program, 0o755);
