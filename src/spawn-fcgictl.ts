@@ -7,6 +7,8 @@ import { PoolFinder } from './ctl/target/find-pool.ts';
 import { printFailure, printText } from './ctl/print/print-ctl.ts';
 import { parseArguments, type CtlRequest } from './ctl/program.ts';
 import { showStatus } from './ctl/status/show-status.ts';
+import { isDrawable } from './ctl/print/line.ts';
+import { watchAsJson, watchOnTerminal } from './ctl/watch/watch-status.ts';
 import { ctlStatus } from './ctl/statuses.ts';
 
 /** A supervisor that needs longer does not answer. */
@@ -32,10 +34,18 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 async function carryOut(request: CtlRequest): Promise<number> {
-  const finder = await PoolFinder.open(request.stateDir, {
-    ofUser: process.env['XDG_RUNTIME_DIR'],
-    ofUnit: process.env['RUNTIME_DIRECTORY'],
-  });
+  const openFinder = (): Promise<PoolFinder> =>
+    PoolFinder.open(request.stateDir, {
+      ofUser: process.env['XDG_RUNTIME_DIR'],
+      ofUnit: process.env['RUNTIME_DIRECTORY'],
+    });
+  if (request.command === 'status' && request.intervalMs !== undefined) {
+    const options = { ...request, intervalMs: request.intervalMs, openFinder };
+    if (request.asJson) return watchAsJson(options);
+    // Elsewhere nothing can be renewed: one look.
+    if (isDrawable(1, process.env)) return watchOnTerminal(options);
+  }
+  const finder = await openFinder();
   switch (request.command) {
     case 'status':
       return showStatus(request, finder, request.timeoutMs ?? answerMs);

@@ -15,7 +15,13 @@ export interface GlobalOptions {
 
 export type CtlRequest = GlobalOptions &
   (
-    | { readonly command: 'status'; readonly target: string | undefined; readonly asJson: boolean }
+    | {
+        readonly command: 'status';
+        readonly target: string | undefined;
+        readonly asJson: boolean;
+        /** Between two frames; undefined: one look. */
+        readonly intervalMs: number | undefined;
+      }
     | {
         readonly command: 'ping';
         readonly target: string;
@@ -104,8 +110,10 @@ function addStatusAndPing(program: Command, ask: (request: PoolRequest) => void)
     .command('status [target]')
     .description('show a pool and its workers; without a target all of yours')
     .option('--json', 'as JSON')
-    .action((target: string | undefined, { json }: { json?: boolean }) => {
-      ask({ command: 'status', target, asJson: json ?? false });
+    .option('--watch', 'renewed until q or ^C; with --json a line each time')
+    .option('--interval <time>', 'between two looks of --watch (default: 1s)')
+    .action((target: string | undefined, { json, watch, interval }: StatusOptions) => {
+      ask({ command: 'status', target, asJson: json ?? false, intervalMs: parseInterval(watch, interval) });
     });
   program
     .command('ping [target]')
@@ -131,6 +139,22 @@ function addChanges(program: Command, ask: (request: PoolRequest) => void): void
     .action((target: string, workers: string) =>
       ask({ command: 'scale', target, workers: parseWorkers(workers) }),
     );
+}
+
+interface StatusOptions {
+  readonly json?: boolean;
+  readonly watch?: boolean;
+  readonly interval?: string;
+}
+
+const shortestIntervalMs = 100;
+
+function parseInterval(isWatched: boolean | undefined, text: string | undefined): number | undefined {
+  if (!isWatched && text !== undefined) throw refuse('--interval is for --watch');
+  if (!isWatched) return undefined;
+  const intervalMs = text === undefined ? 1000 : parseTime(text);
+  if (intervalMs !== undefined && intervalMs >= shortestIntervalMs) return intervalMs;
+  throw refuse(`invalid time for --interval: '${text}' (for example 500ms or 2s; 100ms at least)`);
 }
 
 interface PingOptions {

@@ -45,6 +45,8 @@ describe('a mistake in the command line is one line with the way out, status 255
     [['status', '--frobnicate'], "unknown option '--frobnicate'"],
     [['reload'], "missing required argument 'target'"],
     [['stop', 'a', 'b'], 'too many arguments'],
+    [['status', '--interval', '1s'], '--interval is for --watch'],
+    [['status', '--watch', '--interval', '99ms'], "invalid time for --interval: '99ms'"],
     [['scale', '9000'], "missing required argument 'workers'"],
     [['scale', '9000', 'many'], "invalid number of workers: 'many'"],
     [['scale', '9000', '0'], "invalid number of workers: '0'"],

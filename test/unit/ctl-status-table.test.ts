@@ -147,6 +147,16 @@ describe('text of others', () => {
     ['abc', 3],
     ['漢字', 4],
     ['e\u0301', 1],
+    ['\u{20000}', 2],
+    ['ｱ', 1],
+    ['ﾊﾟ', 2],
+    ['🎉', 2],
+    ['👍🏽', 2],
+    ['❤\ufe0f', 2],
+    ['1\ufe0f\u20e3', 2],
+    ['🇩🇪', 2],
+    ['\u1112\u1161\u11ab', 2],
+    ['\u0e01\u0e34', 1],
   ])('%s is %i columns wide', (text, width) => {
     expect(widthOf(text)).toBe(width);
   });
@@ -155,6 +165,8 @@ describe('text of others', () => {
     ['abcdef', 6, 'abcdef', 'abcdef'],
     ['abcdef', 5, 'abc..', '..def'],
     ['漢字漢字', 7, '漢字..', '..漢字'],
+    ['🇩🇪🇫🇷🇪🇸', 5, '🇩🇪..', '..🇪🇸'],
+    ['e\u0301e\u0301e\u0301e\u0301', 3, 'e\u0301..', '..e\u0301'],
   ])('%s in %i columns is %s or %s', (text, columns, end, start) => {
     expect([cutEnd(text, columns), cutStart(text, columns)]).toEqual([end, start]);
   });

@@ -2,8 +2,8 @@
 // caller's pipe non-blocking for everybody.
 import { writeSync } from 'node:fs';
 
-/** A reader that went away must not turn a success into a failure. */
-export function writeFully(descriptor: number, text: string): void {
+/** A reader that went away must not turn a success into a failure; false: not all was taken. */
+export function writeFully(descriptor: number, text: string): boolean {
   const bytes = Buffer.from(text);
   let patience = 400;
   for (let sent = 0; sent < bytes.length;) {
@@ -11,8 +11,9 @@ export function writeFully(descriptor: number, text: string): void {
       sent += writeSync(descriptor, bytes, sent);
     } catch (error) {
       // The caller's pipe may be non-blocking and full: wait for its reader.
-      if ((error as { code?: string }).code !== 'EAGAIN' || patience-- === 0) return;
+      if ((error as { code?: string }).code !== 'EAGAIN' || patience-- === 0) return false;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }
+  return true;
 }

@@ -3,7 +3,9 @@ import type { PoolStatus, WorkerStatus } from '../../control/protocol.ts';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { describeEntry, type DeadPool, type Orphan } from '../target/pools.ts';
 import { printable } from '../../core/text/printable.ts';
-import { formatBytes, formatDuration, formatTable, left, right, type WorkerUsage } from './status-table.ts';
+import { lineOf, renderLines, type Line } from '../print/line.ts';
+import { left, right, tableLines, usualColumns } from '../print/table.ts';
+import { formatBytes, formatDuration, type WorkerUsage } from './status-table.ts';
 import { ctlStatus } from '../statuses.ts';
 
 export type MeasuredOrphan = Orphan & WorkerUsage & { readonly uptimeMs: number | null };
@@ -33,16 +35,28 @@ const columns = [
   right<MeasuredOrphan>('UP', ({ uptimeMs }) => (uptimeMs === null ? '-' : formatDuration(uptimeMs))),
   right<MeasuredOrphan>('RSS', ({ rssBytes }) => (rssBytes === null ? '-' : formatBytes(rssBytes))),
   right<MeasuredOrphan>('CPU%', ({ cpuPercent }) => (cpuPercent === null ? '-' : cpuPercent.toFixed(1))),
-  left<MeasuredOrphan>('STATE', () => 'orphan'),
+  left<MeasuredOrphan>(
+    'STATE',
+    () => 'orphan',
+    () => 'yellow',
+  ),
 ];
 
-export function formatDeadPool({ state, measured }: MeasuredDeadPool): string {
-  const lines = [
-    `${printable(state.name)} on ${printable(state.address)}: dead, supervisor PID ${state.pid} was killed, ${measured.length} ${measured.length === 1 ? 'worker serves' : 'workers serve'} on`,
-    '  the next start on the address takes it over; spawn-fcgictl stop ends it',
-    ...formatTable(columns, measured),
+export function formatDeadPool(pool: MeasuredDeadPool, isColoured = false): string {
+  return renderLines(deadPoolLines(pool, usualColumns), isColoured);
+}
+
+export function deadPoolLines({ state, measured }: MeasuredDeadPool, lineColumns: number): Line[] {
+  const who = measured.length === 1 ? 'worker serves' : 'workers serve';
+  return [
+    [
+      { text: `${printable(state.name)} on ${printable(state.address)}: ` },
+      { text: 'dead', colour: 'red' },
+      { text: `, supervisor PID ${state.pid} was killed, ${measured.length} ${who} on` },
+    ],
+    lineOf('  the next start on the address takes it over; spawn-fcgictl stop ends it'),
+    ...tableLines(columns, measured, lineColumns),
   ];
-  return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
 /** The fields that the protocol has, all of them: null is what only a supervisor would know. */

@@ -1,8 +1,10 @@
 // The table of `spawn-fcgictl status`: a heading line a pool, a row a worker. Pure.
 import type { PoolStatus, SocketHolderStatus, WorkerStatus } from '../../control/protocol.ts';
-import { describeLoss, judgeHealth } from './health.ts';
+import { describeLoss, judgeHealth, type Health } from './health.ts';
 import { printable } from '../../core/text/printable.ts';
-import { cutEnd, cutStart, widthOf } from '../print/printable.ts';
+import { lineOf, renderLines, type Colour, type Line } from '../print/line.ts';
+import { cutStart, widthOf } from '../print/printable.ts';
+import { left, right, tableLines, usualColumns, type Column } from '../print/table.ts';
 
 /** What the client measures of a worker; null where there was nothing to measure. */
 export interface WorkerUsage {
@@ -13,37 +15,59 @@ export interface WorkerUsage {
 export type MeasuredWorker = WorkerStatus & WorkerUsage;
 export type MeasuredPool = Omit<PoolStatus, 'workers'> & { readonly workers: readonly MeasuredWorker[] };
 
-const lineColumns = 80;
 const minAddressColumns = 24;
-const minExitColumns = 12;
 
 /** The pool as lines, each ended by a newline. */
-export function formatPool(pool: MeasuredPool): string {
-  const lines = [
-    formatHeading(pool),
-    ...adviseOnLoss(pool),
-    ...describeReload(pool),
-    ...formatTable(workerColumns, pool.workers),
-    ...(pool.socketHolders ?? []).map(describeHolder),
+export function formatPool(pool: MeasuredPool, isColoured = false): string {
+  return renderLines(poolLines(pool, usualColumns), isColoured);
+}
+
+/** Rows and heading stay within the columns as far as that goes. */
+export function poolLines(pool: MeasuredPool, columns: number): Line[] {
+  return [
+    headingOf(pool, columns),
+    ...adviseOnLoss(pool).map((line) => lineOf(line)),
+    ...describeReload(pool).map((line) => lineOf(line)),
+    ...tableLines(workerColumns, pool.workers, columns),
+    ...(pool.socketHolders ?? []).map((holder) => lineOf(describeHolder(holder))),
   ];
-  return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
 /** Name, address and facts on one line; an address that makes it too long loses its beginning. */
-function formatHeading(pool: PoolStatus | MeasuredPool): string {
+function headingOf(pool: PoolStatus | MeasuredPool, columns: number): Line {
   const name = printable(pool.name);
   const address = printable(pool.address);
+  const health = judgeHealth(pool);
+  const pid = `PID ${pool.pid}, `;
   const facts = [
-    `PID ${pool.pid}`,
-    judgeHealth(pool).text,
+    '',
     `gen ${pool.generation}`,
     `up ${formatDuration(pool.uptimeMs)}`,
     `${pool.idle} idle ${pool.busy} busy`,
     `queue ${pool.queue ? `${pool.queue.length}/${pool.queue.backlog}` : 'unknown'}`,
   ].join(', ');
-  const space = lineColumns - widthOf(name) - facts.length - ' on : '.length;
-  return `${name} on ${cutStart(address, Math.max(space, minAddressColumns))}: ${facts}`;
+  const others = pid.length + health.text.length + facts.length + ' on : '.length;
+  const space = Math.max(columns - widthOf(name) - others, minAddressColumns);
+  return [
+    { text: `${name} on ${cutStart(address, space)}: ${pid}` },
+    { text: health.text, colour: colourOfHealth(pool, health) },
+    { text: facts },
+  ];
 }
+
+function colourOfHealth({ phase, backoff }: PoolStatus | MeasuredPool, { kind }: Health): Colour {
+  if (phase !== 'serving') return 'yellow';
+  if (kind === 'not-serving') return 'red';
+  return kind === 'serving' && backoff === 0 ? 'green' : 'yellow';
+}
+
+const colourOfState: Readonly<Record<WorkerStatus['state'], Colour>> = {
+  running: 'green',
+  starting: 'yellow',
+  stopping: 'yellow',
+  backoff: 'red',
+  exited: 'red',
+};
 
 function adviseOnLoss(pool: MeasuredPool): string[] {
   const { socketFile, unreachable } = pool;
@@ -73,27 +97,17 @@ function describeHolder({ pid, name, slot }: SocketHolderStatus): string {
   return `  PID ${pid} (${printable(name)}) has left the session of ${whose} and holds the socket`;
 }
 
-interface Column<Row> {
-  readonly heading: string;
-  readonly alignsRight: boolean;
-  readonly cell: (row: Row) => string;
-}
-
-export function right<Row>(heading: string, cell: Column<Row>['cell']): Column<Row> {
-  return { heading, alignsRight: true, cell };
-}
-
-export function left<Row>(heading: string, cell: Column<Row>['cell']): Column<Row> {
-  return { heading, alignsRight: false, cell };
-}
-
 const none = '-';
 
 const workerColumns: readonly Column<MeasuredWorker>[] = [
   right('SLOT', ({ slot }) => String(slot)),
   right('PID', ({ pid }) => (pid === null ? none : String(pid))),
   right('GEN', ({ generation }) => String(generation)),
-  left('STATE', ({ state }) => state),
+  left(
+    'STATE',
+    ({ state }) => state,
+    ({ state }) => colourOfState[state],
+  ),
   left('DOES', ({ pid, activity }) => (pid === null ? none : activity)),
   right('UP', ({ uptimeMs }) => (uptimeMs === null ? none : formatDuration(uptimeMs))),
   right('RSS', ({ rssBytes }) => (rssBytes === null ? none : formatBytes(rssBytes))),
@@ -106,28 +120,6 @@ const workerColumns: readonly Column<MeasuredWorker>[] = [
 /** The column is narrow: `killed by SIGKILL`, `exec: No such file or directory`. */
 function describeExit(lastExit: string): string {
   return printable(lastExit.replace(/^was /, '').replace(/^exec failed: /, 'exec: '));
-}
-
-/** A heading and a row each, indented; the last column is cut where a line would be longer than a terminal's. */
-export function formatTable<Row>(columns: readonly Column<Row>[], items: readonly Row[]): string[] {
-  const rows = [
-    columns.map(({ heading }) => heading),
-    ...items.map((one) => columns.map((column) => column.cell(one))),
-  ];
-  const widths = columns.map((_column, index) =>
-    rows.reduce((width, row) => Math.max(width, widthOf(row[index] ?? '')), 0),
-  );
-  const last = columns.length - 1;
-  const before = widths.slice(0, last).reduce((sum, width) => sum + width + 1, 2);
-  const space = Math.max(lineColumns - before, minExitColumns);
-  return rows.map((row) => {
-    const cells = row.map((cell, index) => {
-      if (index === last) return cutEnd(cell, space);
-      const padding = ' '.repeat((widths[index] ?? 0) - widthOf(cell));
-      return columns[index]?.alignsRight ? padding + cell : cell + padding;
-    });
-    return `  ${cells.join(' ')}`;
-  });
 }
 
 const units = [

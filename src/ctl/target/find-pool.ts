@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { noProcess } from '../../core/no-process.ts';
 import { baseDirectories, type RuntimeDirectories } from '../../sys/file/base-directories.ts';
-import { findForeignPool, findForeignPools } from '../../sys/file/foreign-pools.ts';
+import { findForeignPool, findForeignPools, releaseForeignPools } from '../../sys/file/foreign-pools.ts';
 import {
   readPath,
   readPoolDirectory,
@@ -58,6 +58,11 @@ export class PoolFinder {
     const known = new Set(found.map(({ identity }) => identity));
     const entries = seesEverybody ? [...own, ...findForeignPools(known)] : own;
     return new PoolFinder(directories, await prove(entries), seesEverybody);
+  }
+
+  /** Lets go of what its pools are reached through; for who looks again and again. */
+  close(): void {
+    releaseForeignPools();
   }
 
   /** Every pool that we may read. */

@@ -106,7 +106,17 @@ function readDirectory(
   const ids = known.has(directory.identity) ? [] : listPools(directory.at).slice(0, mostPools);
   const entries = ids.flatMap((id) => readPool(directory, id, supervisor) ?? []);
   if (entries.length === 0) closeSync(directory.descriptor);
+  else keptOpen.add(directory.descriptor);
   return entries;
+}
+
+/** Directories that stay open, since pools are reached through them. */
+const keptOpen = new Set<number>();
+
+/** Lets go of all pools that were found: for who is done with them, and looks again. */
+export function releaseForeignPools(): void {
+  keptOpen.forEach((descriptor) => closeSync(descriptor));
+  keptOpen.clear();
 }
 
 function readPool(

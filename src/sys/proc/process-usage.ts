@@ -3,12 +3,14 @@
 
 export interface Usage {
   readonly rssBytes: number;
-  /** Of one processor, averaged over the life of the process, as ps(1) does. */
-  readonly cpuPercent: number;
+  /** Time on a processor, and since its start. */
+  readonly cpuMs: number;
+  readonly aliveMs: number;
 }
 
-/** pidusage keeps a descriptor open for each process of a call. */
+/** pidusage keeps a descriptor open for each process of a call, and so long after the last. */
 const atOnce = 200;
+const keptMs = 5000;
 
 /** What can be measured; a process that is gone is left out. Never fails. */
 export async function measureProcesses(pids: readonly number[]): Promise<Map<number, Usage>> {
@@ -19,13 +21,12 @@ export async function measureProcesses(pids: readonly number[]): Promise<Map<num
   const { default: pidusage } = await import('pidusage');
   for (let start = 0; start < pids.length; start += atOnce) {
     // Given explicitly: the environment must not choose another way.
-    const options = { usePs: false, maxage: 60_000 };
+    const options = { usePs: false, maxage: keptMs };
     const measured = await pidusage(pids.slice(start, start + atOnce), options).catch(() => ({}));
     for (const [pid, one] of Object.entries(measured)) {
       // A process that ended meanwhile has an empty place.
       if (!one) continue;
-      const cpuPercent = one.elapsed > 0 ? (one.ctime / one.elapsed) * 100 : 0;
-      usages.set(Number(pid), { rssBytes: one.memory, cpuPercent });
+      usages.set(Number(pid), { rssBytes: one.memory, cpuMs: one.ctime, aliveMs: one.elapsed });
     }
   }
   return usages;

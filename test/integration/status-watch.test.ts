@@ -1,0 +1,193 @@
+// `spawn-fcgictl status --watch`: what is drawn on a terminal, every way out of it, and what there is in a pipe; colours.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test, type TestContext } from 'vitest';
+import { needCommands } from '../helpers/requirements.ts';
+import { runCommand } from '../helpers/run-command.ts';
+import { onTerminal, type Terminal, type TerminalOptions } from '../helpers/terminal.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import {
+  answerTo,
+  ctl,
+  ctlPath,
+  formatResult,
+  makeStateDir,
+  startFake,
+  startSleeper,
+  type Behaviour,
+} from './fake-supervisor.ts';
+import { makePlace, onlyWorker, start } from './place.ts';
+
+const target = '127.0.0.1:9000';
+/** Says how it ended, and whether the terminal takes lines again; stays when its process group is signalled. */
+const reporting = `trap : INT QUIT TERM HUP; "$@"; status=$?; stty -a | grep -o ' -*icanon'; echo "status $status"`;
+
+function watch(
+  ctx: TestContext,
+  stateDir: string,
+  args: readonly string[] = [],
+  options: TerminalOptions = {},
+): Terminal {
+  needCommands(ctx, 'script', 'stty');
+  return onTerminal(
+    reporting,
+    [ctlPath, '--state-dir', stateDir, 'status', '--watch', '--interval', '100ms', ...args],
+    options,
+  );
+}
+
+async function expectRestored(terminal: Terminal, status: number): Promise<void> {
+  await terminal.ended;
+  expect(terminal.output()).toMatch(
+    new RegExp(String.raw`\x1b\[\?7h\x1b\[\?25h\x1b\[\?1049l[\w\s()]* icanon\s+status ${status}\s*$`),
+  );
+}
+
+function named(changes: Parameters<typeof answerTo>[1]): Behaviour {
+  return (request, connection) => connection.end(formatResult(answerTo(request, changes)));
+}
+
+test('on a terminal the table renews itself, one question a frame, until q', async (ctx) => {
+  let phase: 'serving' | 'stopping' = 'serving';
+  const pool = await startFake(makeStateDir(), {
+    behaviour: (request, connection) => named({ phase })(request, connection),
+  });
+  const terminal = watch(ctx, pool.stateDir, [target]);
+  await waitFor('the table', () => terminal.frame().some((line) => line.includes(', serving')));
+  phase = 'stopping';
+  await waitFor('the change', () => terminal.frame().some((line) => line.includes(', stopping')));
+  const before = terminal.frames();
+  await waitFor('more frames', () => terminal.frames() > before + 3);
+  terminal.press('q');
+  await expectRestored(terminal, 0);
+  expect(pool.requests.length - terminal.frames()).toBeLessThanOrEqual(1);
+});
+
+test.for([
+  ['^C', '\x03', 130],
+  ['^\\', '\x1c', 131],
+  ['TERM', 'SIGTERM', 143],
+  ['HUP', 'SIGHUP', 129],
+] as const)('%s ends it by the signal, and gives the terminal back', async ([, how, status], ctx) => {
+  const { stateDir } = await startFake(makeStateDir());
+  const terminal = watch(ctx, stateDir);
+  await waitFor('a frame', () => terminal.frames() > 0);
+  if (how.startsWith('SIG')) process.kill(await terminal.pidOf('spawn-fcgictl'), how);
+  else terminal.press(how);
+  await expectRestored(terminal, status);
+});
+
+test('^Z gives the terminal to the shell, and fg takes it back', async (ctx) => {
+  needCommands(ctx, 'script', 'stty');
+  const { stateDir } = await startFake(makeStateDir());
+  const line = `set -m; "$@"; stty -a | grep -o ' -*icanon'; echo stopped; fg >/dev/null; echo "status $?"`;
+  const terminal = onTerminal(line, [ctlPath, '--state-dir', stateDir, 'status', '--watch']);
+  await waitFor('a frame', () => terminal.frames() > 0);
+  terminal.press('\x1a');
+  await waitFor('the shell', () => /1049l.* icanon\s+stopped/s.test(terminal.output()));
+  await waitFor('a frame again', () => /stopped.*1049h.*php-cgi on/s.test(terminal.output()));
+  terminal.press('q');
+  await terminal.ended;
+  expect(terminal.output()).toMatch(/1049l\s*status 0\s*$/);
+});
+
+test('a pool that does not answer is named, asked once, and the others are drawn', async (ctx) => {
+  const stateDir = makeStateDir();
+  await startFake(stateDir);
+  const silent = await startFake(stateDir, {
+    address: '/run/silent.sock',
+    state: { name: 'silent', pid: await startSleeper() },
+    behaviour: () => undefined,
+  });
+  const terminal = watch(ctx, stateDir);
+  await waitFor('three frames', () => terminal.frames() >= 3);
+  const heading = terminal.frame().find((line) => line.startsWith('silent on /run/silent.sock: PID '));
+  expect(heading).toMatch(/no answer for \d+s$/);
+  expect(terminal.frame().some((line) => line.startsWith('php-cgi on 127.0.0.1:9000: PID '))).toBe(true);
+  expect(silent.requests).toHaveLength(1);
+  terminal.press('q');
+  await expectRestored(terminal, 0);
+});
+
+test('pools come, go and lose their supervisor while it watches', async (ctx) => {
+  const place = makePlace();
+  const terminal = watch(ctx, place.stateDir);
+  const shows = (text: string | RegExp): Promise<true> =>
+    waitFor(`${text}`, () => terminal.frame().some((line) => line.match(text)) || undefined);
+  await shows('no pools');
+  const pool = await start(place);
+  await onlyWorker(pool);
+  await shows(new RegExp(`^app on .*: PID ${pool.pid}, serving`));
+  process.kill(pool.pid, 'SIGKILL');
+  await shows(/^app on .*: dead$/);
+  await shows(/^ {2}supervisor PID \d+ was killed, 1 worker serves on$/);
+  expect(await ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
+  await shows('no pools');
+  terminal.press('q');
+  await expectRestored(terminal, 0);
+});
+
+test('of a target that goes it says so and stays; one that was never there is a mistake', async (ctx) => {
+  const pool = await startFake(makeStateDir());
+  const terminal = watch(ctx, pool.stateDir, [target]);
+  await waitFor('a frame', () => terminal.frames() > 0);
+  rmSync(join(pool.stateDir, `${pool.id}.state`));
+  await waitFor('the news', () => terminal.frame().some((line) => line.startsWith('no such pool: ')));
+  terminal.press('q');
+  await expectRestored(terminal, 0);
+  const never = watch(ctx, pool.stateDir, [target]);
+  await never.ended;
+  expect(never.output()).toMatch(/^spawn-fcgictl: no such pool: '127\.0\.0\.1:9000'\s+icanon\s+status 4\s*$/);
+});
+
+test('a frame stays within the terminal, whatever its size, and follows it', async (ctx) => {
+  const { stateDir } = await startFake(makeStateDir(), { behaviour: named({ name: '漢字'.repeat(20) }) });
+  const terminal = watch(ctx, stateDir, ['--interval', '1h'], { columns: 50, rows: 5 });
+  await waitFor('a frame', () => terminal.frame().length === 5);
+  expect(terminal.frame().at(-1)).toMatch(/^\.\. \d more lines$/);
+  const pid = await terminal.pidOf('spawn-fcgictl');
+  await runCommand('stty', ['-F', `/proc/${pid}/fd/0`, 'rows', '3', 'cols', '20']);
+  await waitFor('the other size', () => terminal.frame().length === 3);
+  expect(terminal.frame()[0]).toBe('spawn-fcgictl stat..');
+  terminal.press('q');
+  await expectRestored(terminal, 0);
+});
+
+test('in a pipe, and on a terminal that cannot be drawn on, there is one frame: that of status', async (ctx) => {
+  const { stateDir } = await startFake(makeStateDir(), { behaviour: named({ uptimeMs: 1000 }) });
+  const env = { ...process.env, FORCE_COLOR: '1' };
+  const once = await ctl(stateDir, ['status'], { env });
+  const heading = once.stdout.split('\n')[0] ?? '';
+  const watched = await ctl(stateDir, ['status', '--watch'], { env });
+  expect(watched).toMatchObject({ status: 0, stderr: '' });
+  expect(watched.stdout.split('\n')[0]).toBe(heading);
+  expect(watched.stdout + once.stdout).not.toContain('\x1b');
+  const dumb = watch(ctx, stateDir, [], { env: { TERM: 'dumb' } });
+  await dumb.ended;
+  expect(dumb.output()).not.toContain('\x1b');
+  expect(dumb.output()).toMatch(/^php-cgi on .* icanon\s+status 0\s*$/s);
+});
+
+test.for([
+  ['', { TERM: 'xterm' }, true],
+  [' with NO_COLOR', { NO_COLOR: '1' }, false],
+  [' that is dumb', { TERM: 'dumb' }, false],
+] as const)('on a terminal%s words of status have colours: %j %s', async ([, env, isColoured], ctx) => {
+  needCommands(ctx, 'script', 'stty');
+  const { stateDir } = await startFake(makeStateDir());
+  const terminal = onTerminal('"$@"', [ctlPath, '--state-dir', stateDir, 'status'], { env });
+  expect(await terminal.ended).toBe(0);
+  expect(terminal.output().includes('\x1b[32mserving\x1b[39m,')).toBe(isColoured);
+  expect(terminal.output().includes('\x1b')).toBe(isColoured);
+});
+
+test('with --json it is an array a line, as long as somebody reads', async () => {
+  const pool = await startFake(makeStateDir());
+  const line = '"$@" | head -n 3';
+  const args = [ctlPath, '--state-dir', pool.stateDir, 'status', '--watch', '--json', '--interval', '100ms'];
+  const { status, stdout, stderr } = await runCommand('/bin/sh', ['-c', line, 'sh', ...args]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  const frames = stdout.trimEnd().split('\n');
+  expect(frames).toHaveLength(3);
+  for (const frame of frames) expect(JSON.parse(frame)).toMatchObject([{ name: 'php-cgi', pid: pool.pid }]);
+});
