@@ -5,6 +5,7 @@ import { SpawnFcgiError } from './core/errors.ts';
 import { changePool, pingPool } from './ctl/control-pool.ts';
 import { PoolFinder } from './ctl/target/find-pool.ts';
 import { printFailure, printText } from './ctl/print/print-ctl.ts';
+import { showLogs } from './ctl/logs/show-logs.ts';
 import { parseArguments, type CtlRequest } from './ctl/program.ts';
 import { showStatus } from './ctl/status/show-status.ts';
 import { isDrawable } from './ctl/print/line.ts';
@@ -49,6 +50,8 @@ async function carryOut(request: CtlRequest): Promise<number> {
   switch (request.command) {
     case 'status':
       return showStatus(request, finder, request.timeoutMs ?? answerMs);
+    case 'logs':
+      return showLogs(await finder.find(request.target), request);
     case 'ping':
       return pingPool(await finder.find(request.target), request, request.timeoutMs ?? answerMs);
     default:

@@ -1,4 +1,5 @@
 // Reads the lines of a control socket's server: any bytes, of which only what has every field of this protocol counts.
+import { isLogPlace } from '../core/log-target.ts';
 import {
   controlErrors,
   phases,
@@ -86,6 +87,7 @@ const summaryFields: Checks<PoolSummary> = {
 /** What a status has besides; an optional field may be missing. */
 const statusFields: Checks<Omit<PoolStatus, keyof PoolSummary>> = {
   socketHolders: (value) => isMissingOr(value, (holders) => isListOf(holders, isSocketHolder)),
+  log: (value) => isMissingOr(value, isLogPlace),
   workers: (value) => isListOf(value, (worker) => hasAll(worker, workerFields)),
 };
 

@@ -1,6 +1,7 @@
 // The words of the control socket (docs/control-protocol.md), for both sides: types,
 // limits, and how a line is written. Opens no socket, knows no clock.
 
+import type { LogPlace } from '../core/log-target.ts';
 import type { ReloadResult } from '../core/operations/rollout.ts';
 
 export const protocolVersion = 1;
@@ -133,6 +134,8 @@ export interface SocketHolderStatus {
 export interface PoolStatus extends PoolSummary {
   /** Missing from an older supervisor. */
   readonly socketHolders?: readonly SocketHolderStatus[];
+  /** Where its events go. Missing from an older supervisor. */
+  readonly log?: LogPlace;
   readonly workers: readonly WorkerStatus[];
 }
 

@@ -29,6 +29,13 @@ export type CtlRequest = GlobalOptions &
         /** Ask the pool's socket; a URI for a request, else a management record. */
         readonly probe: boolean | string;
       }
+    | {
+        readonly command: 'logs';
+        readonly target: string;
+        /** Of the last ones; undefined: all. */
+        readonly lines: number | undefined;
+        readonly follows: boolean;
+      }
     | { readonly command: 'stop' | 'reload' | 'restart'; readonly target: string }
     | { readonly command: 'scale'; readonly target: string; readonly workers: number | WorkerDifference }
   );
@@ -101,6 +108,7 @@ function createProgram(write: (text: string) => void, ask: (request: PoolRequest
       getErrHasColors: () => false,
     });
   addStatusAndPing(program, ask);
+  addLogs(program, ask);
   addChanges(program, ask);
   return program;
 }
@@ -124,6 +132,23 @@ function addStatusAndPing(program: Command, ask: (request: PoolRequest) => void)
     .action((target: string | undefined, { strict, probe }: PingOptions) => {
       ask({ command: 'ping', isStrict: strict ?? false, ...separateProbe(target, probe) });
     });
+}
+
+function addLogs(program: Command, ask: (request: PoolRequest) => void): void {
+  program
+    .command('logs <target>')
+    .description('show what its supervisor has said, wherever that is')
+    .option('-f, --follow', 'and what it says from now on')
+    .option('-n, --lines <number>', 'of the last lines, or all', '10')
+    .action((target: string, { lines, follow }: { lines: string; follow?: boolean }) =>
+      ask({ command: 'logs', target, lines: parseLines(lines), follows: follow ?? false }),
+    );
+}
+
+function parseLines(text: string): number | undefined {
+  const lines = text === 'all' ? undefined : parseWhole(text, 0, Number.MAX_SAFE_INTEGER);
+  if (lines !== undefined || text === 'all') return lines;
+  throw refuse(`invalid number of lines: '${text}' (for example 100, or all)`);
 }
 
 function addChanges(program: Command, ask: (request: PoolRequest) => void): void {

@@ -1,7 +1,9 @@
 // What the pool says of itself, to its log and to who waits at the control socket.
+import type { PoolStatus } from '../control/protocol.ts';
 import { describeEvent } from '../core/text/event-text.ts';
 import type { PoolEvent } from '../core/text/pool-event.ts';
 import type { Feature } from './feature.ts';
+import type { LogPlace } from '../core/log-target.ts';
 import type { Clock, EventLog } from '../core/machine.ts';
 import { PlannedExits } from '../supervisor/planned-exits.ts';
 import type { FeatureList } from './feature-list.ts';
@@ -11,18 +13,28 @@ import type { PreparedPool } from '../start/prepared-pool.ts';
 const endings: ReadonlySet<PoolEvent['event']> = new Set(['stopping', 'handed-over', 'start-limit-reached']);
 
 export interface PoolLogOptions {
-  readonly prepared: Pick<PreparedPool, 'log' | 'address' | 'config'>;
+  readonly prepared: Pick<PreparedPool, 'log' | 'logPlace' | 'address' | 'config'>;
   readonly features: Pick<FeatureList, 'happened' | 'said'>;
   readonly clock: Clock;
 }
 
 export class PoolLog implements EventLog, Feature {
+  readonly name = 'log';
   readonly #options: PoolLogOptions;
   readonly #planned: PlannedExits;
 
   constructor(options: PoolLogOptions) {
     this.#options = options;
     this.#planned = new PlannedExits(options.clock, (event) => this.#say(event));
+  }
+
+  /** Where it is found: also for who looks when the supervisor does not answer any more. */
+  remembers(): LogPlace {
+    return this.#options.prepared.logPlace;
+  }
+
+  describe(): Partial<PoolStatus> {
+    return { log: this.#options.prepared.logPlace };
   }
 
   serving(): void {

@@ -17,7 +17,7 @@ describe('without a command', () => {
   test('usage goes to stdout, with status 255', async () => {
     const result = await machine.runCommand(ctlPath);
     expect(result).toMatchObject({ status: 255, stderr: '' });
-    for (const command of ['status', 'ping', 'scale', ...waiting])
+    for (const command of ['status', 'ping', 'logs', 'scale', ...waiting])
       expect(result.stdout).toContain(`  ${command} `);
   });
 
@@ -47,6 +47,7 @@ describe('a mistake in the command line is one line with the way out, status 255
     [['stop', 'a', 'b'], 'too many arguments'],
     [['status', '--interval', '1s'], '--interval is for --watch'],
     [['status', '--watch', '--interval', '99ms'], "invalid time for --interval: '99ms'"],
+    [['logs', '9000', '-n', 'ten'], "invalid number of lines: 'ten'"],
     [['scale', '9000'], "missing required argument 'workers'"],
     [['scale', '9000', 'many'], "invalid number of workers: 'many'"],
     [['scale', '9000', '0'], "invalid number of workers: '0'"],

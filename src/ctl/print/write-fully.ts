@@ -3,9 +3,9 @@
 import { writeSync } from 'node:fs';
 
 /** A reader that went away must not turn a success into a failure; false: not all was taken. */
-export function writeFully(descriptor: number, text: string): boolean {
-  const bytes = Buffer.from(text);
-  let patience = 400;
+export function writeFully(descriptor: number, text: string | Buffer, waitsForever = false): boolean {
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text;
+  let patience = waitsForever ? Number.POSITIVE_INFINITY : 400;
   for (let sent = 0; sent < bytes.length;) {
     try {
       sent += writeSync(descriptor, bytes, sent);

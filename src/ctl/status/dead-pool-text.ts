@@ -1,6 +1,7 @@
 // What is said of a pool whose supervisor was killed: to people, and as JSON. Pure.
 import type { PoolStatus, WorkerStatus } from '../../control/protocol.ts';
 import { SpawnFcgiError } from '../../core/errors.ts';
+import { placeOfEvents } from '../logs/log-places.ts';
 import { describeEntry, type DeadPool, type Orphan } from '../target/pools.ts';
 import { printable } from '../../core/text/printable.ts';
 import { lineOf, renderLines, type Line } from '../print/line.ts';
@@ -94,6 +95,7 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): DeadPoolSta
     stopTimeoutMs: state.stopTimeoutMs,
     // Among the orphans.
     socketHolders: [],
+    log: placeOfEvents(state) ?? null,
     workers: measured.map(({ slot, pid, pids, uptimeMs, rssBytes, cpuPercent }) => ({
       slot,
       pid,

@@ -26,7 +26,7 @@ export async function watchAsJson(options: WatchOptions): Promise<number> {
     const text = [...problems, ...missing].join('\n');
     if (text !== '' && text !== said) printError(text);
     said = text;
-    if (!writeFully(1, `${printableJson(poolsJson(measured), 0)}\n`)) return ctlStatus.ok;
+    if (!writeFully(1, `${printableJson(poolsJson(measured), 0)}\n`, true)) return ctlStatus.ok;
     await delay(options.intervalMs);
   }
 }

@@ -1,11 +1,13 @@
 // A step of a start: chooses where the supervisor's events go, before privileges are dropped.
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Config } from '../../core/config.ts';
-import { descriptorOfLog } from '../../core/log-target.ts';
+import { descriptorOfLog, type LogPlace } from '../../core/log-target.ts';
 import type { EventLog } from '../../core/machine.ts';
 import type { Caller } from '../../sys/process/caller.ts';
 import type { LogOptions } from '../../sys/log/event-lines.ts';
 import { fileLog, syslogLog } from '../../sys/log/event-log.ts';
+import { placeOfDescriptor } from '../../sys/log/log-place.ts';
 import { streamLog, takeDescriptor } from '../../sys/log/stream-log.ts';
 import type { Place } from './find-place.ts';
 import type { Users } from './resolve-users.ts';
@@ -24,6 +26,7 @@ export function takeLogDescriptor({ logFile }: Config, { front }: Pick<Caller, '
 /** Where events go that no --log asks for. */
 export interface DefaultLog {
   readonly open: (options: LogOptions) => EventLog;
+  readonly place: () => LogPlace;
   /** What is in the way, for people; looked up before chroot hides it. */
   readonly describeProblem: () => string[];
 }
@@ -31,12 +34,14 @@ export interface DefaultLog {
 /** Of a supervisor in the foreground. */
 export const stderrLog: DefaultLog = {
   open: (options) => streamLog(2, options),
+  place: () => placeOfDescriptor(2, 2),
   describeProblem: () => [],
 };
 
 /** Of one in the background. */
 export const syslog: DefaultLog = {
   open: syslogLog,
+  place: () => ({ kind: 'syslog' }),
   describeProblem: () =>
     existsSync('/dev/log')
       ? []
@@ -45,6 +50,8 @@ export const syslog: DefaultLog = {
 
 export interface Logged extends Foreseen {
   readonly log: EventLog;
+  /** For those who look for it. */
+  readonly logPlace: LogPlace;
 }
 
 export function openEventLog(
@@ -53,12 +60,15 @@ export function openEventLog(
   return ({ config, logDescriptor, journal, identity, address }) => {
     const options = { format: config.logFormat, name: config.name, address, pid: process.pid };
     const { logFile } = config;
-    if (logFile === undefined)
-      return { log: byDefault.open(options), laterHints: byDefault.describeProblem() };
-    const log =
-      logDescriptor === undefined
-        ? fileLog(logFile, identity, options, (file, undo) => journal.madeLog(file, undo))
-        : streamLog(logDescriptor, options);
-    return { log, laterHints: [] };
+    if (logFile === undefined) {
+      const log = byDefault.open(options);
+      return { log, logPlace: byDefault.place(), laterHints: byDefault.describeProblem() };
+    }
+    if (logDescriptor === undefined) {
+      const log = fileLog(logFile, identity, options, (file, undo) => journal.madeLog(file, undo));
+      return { log, logPlace: { kind: 'file', path: resolve(logFile) }, laterHints: [] };
+    }
+    const logPlace = placeOfDescriptor(logDescriptor, descriptorOfLog(logFile) ?? logDescriptor);
+    return { log: streamLog(logDescriptor, options), logPlace, laterHints: [] };
   };
 }
