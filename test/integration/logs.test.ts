@@ -1,34 +1,19 @@
 // `spawn-fcgictl logs`: the events of a pool wherever they go, over rotation, and what it does not let itself be led to.
-import {
-  appendFileSync,
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { LogPlace } from '../../src/core/log-target.ts';
-import { oursPath, startForeground, type ForegroundPool } from '../helpers/command-under-test.ts';
-import { needCommands, needRoot } from '../helpers/requirements.ts';
-import { runCommand, type RunResult } from '../helpers/run-command.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
-import { onTerminal } from '../helpers/terminal.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import { ctl, ctlPath, giveAway, makeStateDir, writeState } from './fake-supervisor.ts';
-import { endPool, makePlace, NOBODY, onlyWorker, start } from './place.ts';
+import { writeState } from '../helpers/fakes/index.ts';
+import * as machine from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
 
+const { makeTempDir, waitFor } = machine;
+const { ctl, ctlPath, oursPath } = pools;
 const target = '127.0.0.1:9000';
 
 /** A pool that is this process, and has said that its events go there. */
 function poolWithLog(log: LogPlace): string {
-  const stateDir = makeStateDir();
+  const stateDir = pools.makeStateDir();
   writeState(stateDir, target, { memories: { log } });
   return stateDir;
 }
@@ -40,10 +25,10 @@ function numbered(first: number, last: number): string {
 }
 
 test('shows the last 10 lines of --log FILE, or as many as one likes, also of a killed pool', async () => {
-  const place = makePlace();
-  const pool = await start(place);
-  await onlyWorker(pool);
-  appendFileSync(place.log, numbered(1, 20_000));
+  const place = pools.makePlace();
+  const pool = await pools.start(place);
+  await pools.onlyWorker(pool);
+  fs.appendFileSync(place.log, numbered(1, 20_000));
   const logs = async (...args: string[]): Promise<string> => {
     const result = await ctl(place.stateDir, ['logs', ...args, place.socket]);
     expect(result).toMatchObject({ status: 0, stderr: '' });
@@ -51,7 +36,7 @@ test('shows the last 10 lines of --log FILE, or as many as one likes, also of a 
   };
   expect(await logs()).toBe(numbered(19_991, 20_000));
   expect(await logs('-n', '2')).toBe(numbered(19_999, 20_000));
-  expect(await logs('-n', 'all')).toBe(readFileSync(place.log, 'utf8'));
+  expect(await logs('-n', 'all')).toBe(fs.readFileSync(place.log, 'utf8'));
   const { stdout } = await ctl(place.stateDir, ['status', '--json']);
   expect(JSON.parse(stdout)).toMatchObject([{ log: { kind: 'file', path: place.log } }]);
   process.kill(pool.pid, 'SIGKILL');
@@ -62,51 +47,55 @@ test('shows the last 10 lines of --log FILE, or as many as one likes, also of a 
 
 describe('with -f', () => {
   test('reads on over a rename and a truncation, and ends by ^C', async () => {
-    const place = makePlace();
-    const pool = await start(place);
-    await onlyWorker(pool);
+    const place = pools.makePlace();
+    const pool = await pools.start(place);
+    await pools.onlyWorker(pool);
     const follower = follow(place.stateDir, place.socket);
     const shows = (name: string, count = 1): Promise<unknown> =>
       waitFor(`${count} of ${name}`, () => follower.stdout().split(`"event":"${name}"`).length > count);
     await shows('pool-up');
-    renameSync(place.log, `${place.log}.1`);
+    fs.renameSync(place.log, `${place.log}.1`);
     process.kill(pool.pid, 'SIGTTIN');
     await shows('scaled');
     process.kill(pool.pid, 'SIGUSR1');
     await shows('logs-reopened');
-    copyFileSync(place.log, `${place.log}.2`);
-    truncateSync(place.log);
+    fs.copyFileSync(place.log, `${place.log}.2`);
+    fs.truncateSync(place.log);
     process.kill(pool.pid, 'SIGTTOU');
     await shows('scaled', 2);
     process.kill(follower.pid, 'SIGINT');
     expect(await follower.ended).toMatchObject({ signal: 'SIGINT' });
-    const all = [`${place.log}.1`, `${place.log}.2`, place.log].map((path) => readFileSync(path, 'utf8'));
+    const all = [`${place.log}.1`, `${place.log}.2`, place.log].map((path) => fs.readFileSync(path, 'utf8'));
     expect(all.join('').startsWith(follower.stdout())).toBe(true);
-    await endPool(place, pool);
+    await pools.endPool(place, pool);
   });
 
   test('waits for a file that is not there, and ends when nobody reads any more', async () => {
     const path = join(makeTempDir(), 'app.log');
     const stateDir = poolWithLog({ kind: 'file', path });
     const line = '"$@" | head -n 1';
-    const reader = startForeground(
+    const reader = pools.startForeground(
       ['-c', line, 'sh', ctlPath, '--state-dir', stateDir, 'logs', '-f', target],
       { command: '/bin/sh' },
     );
     let [count, isOver] = [0, false];
     void reader.ended.then(() => (isOver = true));
     // That nobody reads is seen when there is something to read.
-    await waitFor('its end', () => isOver || appendFileSync(path, `line ${++count}\n`), { intervalMs: 50 });
+    await waitFor('its end', () => isOver || fs.appendFileSync(path, `line ${++count}\n`), {
+      intervalMs: 50,
+    });
     expect(reader.stdout()).toBe('line 1\n');
   });
 });
 
-function follow(stateDir: string, pool: string): ForegroundPool {
-  return startForeground(['--state-dir', stateDir, 'logs', '-n', 'all', '-f', pool], { command: ctlPath });
+function follow(stateDir: string, pool: string): pools.ForegroundPool {
+  return pools.startForeground(['--state-dir', stateDir, 'logs', '-n', 'all', '-f', pool], {
+    command: ctlPath,
+  });
 }
 
 test('in the foreground says who has the events, or shows the file that standard error is', async () => {
-  const place = makePlace();
+  const place = pools.makePlace();
   const args = [
     '-s',
     place.socket,
@@ -118,7 +107,9 @@ test('in the foreground says who has the events, or shows the file that standard
     place.app,
     'serve',
   ];
-  const piped = startForeground(['-c', '"$@" 2>&1 | cat', 'sh', oursPath, ...args], { command: '/bin/sh' });
+  const piped = pools.startForeground(['-c', '"$@" 2>&1 | cat', 'sh', oursPath, ...args], {
+    command: '/bin/sh',
+  });
   await waitFor('the pool', () => piped.stdout().includes('pool up'));
   const result = await ctl(place.stateDir, ['logs', place.socket]);
   expect(result).toMatchObject({ status: 1, stdout: '' });
@@ -128,22 +119,22 @@ test('in the foreground says who has the events, or shows the file that standard
   expect(await ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
 
   const line = `exec "$0" "$@" 2>'${place.log}'`;
-  const filed = startForeground(['-c', line, oursPath, ...args], {
+  const filed = pools.startForeground(['-c', line, oursPath, ...args], {
     command: '/bin/sh',
   });
   await waitFor(
     'the file',
-    () => existsSync(place.log) && readFileSync(place.log, 'utf8').includes('pool up'),
+    () => fs.existsSync(place.log) && fs.readFileSync(place.log, 'utf8').includes('pool up'),
   );
   const shown = await ctl(place.stateDir, ['logs', place.socket]);
-  expect(shown).toEqual({ ...shown, status: 0, stdout: readFileSync(place.log, 'utf8'), stderr: '' });
-  await endPool(place, filed);
+  expect(shown).toEqual({ ...shown, status: 0, stdout: fs.readFileSync(place.log, 'utf8'), stderr: '' });
+  await pools.endPool(place, filed);
 });
 
 describe('what is not a log that may be read is refused by its path:', () => {
   test.for([
-    ['a link', (path: string) => symlinkSync('/etc/passwd', path), 5, 'is a symbolic link'],
-    ['a directory', (path: string) => mkdirSync(path), 1, 'is no regular file'],
+    ['a link', (path: string) => fs.symlinkSync('/etc/passwd', path), 5, 'is a symbolic link'],
+    ['a directory', (path: string) => fs.mkdirSync(path), 1, 'is no regular file'],
     ['nothing', () => undefined, 1, 'is not there'],
   ] as const)('%s', async ([, make, status, text]) => {
     const path = join(makeTempDir(), 'app.log');
@@ -154,53 +145,53 @@ describe('what is not a log that may be read is refused by its path:', () => {
   });
 
   test('a FIFO, without waiting for a writer', async (ctx) => {
-    needCommands(ctx, 'mkfifo');
+    machine.needCommands(ctx, 'mkfifo');
     const path = join(makeTempDir(), 'app.log');
-    await runCommand('mkfifo', [path]);
+    await machine.runCommand('mkfifo', [path]);
     const result = await ctl(poolWithLog({ kind: 'file', path }), ['logs', target]);
     expect(result).toMatchObject({ status: 1, stdout: '', timedOut: false });
   });
 
   test('as root a file of somebody else, and one with another name', async (ctx) => {
-    needRoot(ctx);
+    machine.needRoot(ctx);
     const dir = makeTempDir();
     const path = join(dir, 'app.log');
-    writeFileSync(path, 'secret\n');
+    fs.writeFileSync(path, 'secret\n');
     const stateDir = poolWithLog({ kind: 'file', path });
     expect(await ctl(stateDir, ['logs', target])).toMatchObject({ status: 0, stdout: 'secret\n' });
-    giveAway(path, 4321);
+    machine.giveAway(path, 4321);
     const foreign = await ctl(stateDir, ['logs', target]);
     expect(foreign).toMatchObject({ status: 5, stdout: '' });
     expect(foreign.stderr).toContain(`${path} belongs to uid 4321, and not to root`);
-    giveAway(path, 0);
-    linkSync(path, join(dir, 'other'));
+    machine.giveAway(path, 0);
+    fs.linkSync(path, join(dir, 'other'));
     const linked = await ctl(stateDir, ['logs', target]);
     expect(linked).toMatchObject({ status: 5, stdout: '' });
     expect(linked.stderr).toContain(`${path} has other names (hard links)`);
   });
 
   test("as root anything but that user's own, where the pool is another user's", async (ctx) => {
-    needRoot(ctx);
+    machine.needRoot(ctx);
     const path = join(makeTempDir(), 'app.log');
-    writeFileSync(path, 'secret\n');
+    fs.writeFileSync(path, 'secret\n');
     const stateDir = poolWithLog({ kind: 'file', path });
-    giveAway(join(stateDir, `${target}.state`), NOBODY);
-    giveAway(stateDir, NOBODY);
+    machine.giveAway(join(stateDir, `${target}.state`), machine.NOBODY);
+    machine.giveAway(stateDir, machine.NOBODY);
     const result = await ctl(stateDir, ['logs', target]);
     expect(result).toMatchObject({ status: 5, stdout: '' });
-    expect(result.stderr).toContain(`${path} belongs to root, and not to uid ${NOBODY}`);
-    giveAway(path, NOBODY);
+    expect(result.stderr).toContain(`${path} belongs to root, and not to uid ${machine.NOBODY}`);
+    machine.giveAway(path, machine.NOBODY);
     expect(await ctl(stateDir, ['logs', target])).toMatchObject({ status: 0, stdout: 'secret\n' });
   });
 
   test('one that the caller may not read', async (ctx) => {
-    needRoot(ctx);
+    machine.needRoot(ctx);
     const path = join(makeTempDir(), 'app.log');
-    writeFileSync(path, 'secret\n', { mode: 0o600 });
+    fs.writeFileSync(path, 'secret\n', { mode: 0o600 });
     const stateDir = poolWithLog({ kind: 'file', path });
-    giveAway(join(stateDir, `${target}.state`), NOBODY);
-    giveAway(stateDir, NOBODY);
-    const result = await ctl(stateDir, ['logs', target], { uid: NOBODY, gid: NOBODY });
+    machine.giveAway(join(stateDir, `${target}.state`), machine.NOBODY);
+    machine.giveAway(stateDir, machine.NOBODY);
+    const result = await ctl(stateDir, ['logs', target], { uid: machine.NOBODY, gid: machine.NOBODY });
     expect(result).toMatchObject({
       status: 5,
       stdout: '',
@@ -210,7 +201,7 @@ describe('what is not a log that may be read is refused by its path:', () => {
 });
 
 test('a pool of an older supervisor does not say where its events go', async () => {
-  const stateDir = makeStateDir();
+  const stateDir = pools.makeStateDir();
   writeState(stateDir, target);
   const result = await ctl(stateDir, ['logs', target]);
   expect(result).toMatchObject({ status: 1, stdout: '' });
@@ -218,13 +209,13 @@ test('a pool of an older supervisor does not say where its events go', async () 
 });
 
 test('on a terminal nothing in a log is a control sequence, in a pipe all is as it was', async (ctx) => {
-  needCommands(ctx, 'script', 'stty');
+  machine.needCommands(ctx, 'script', 'stty');
   const path = join(makeTempDir(), 'app.log');
-  writeFileSync(path, 'a\tb \x1b]0;title\x07 \xff\nno end');
+  fs.writeFileSync(path, 'a\tb \x1b]0;title\x07 \xff\nno end');
   const stateDir = poolWithLog({ kind: 'file', path });
   const piped = await ctl(stateDir, ['logs', target]);
-  expect(piped.stdout).toBe(readFileSync(path, 'utf8'));
-  const terminal = onTerminal('"$@"', [ctlPath, '--state-dir', stateDir, 'logs', target]);
+  expect(piped.stdout).toBe(fs.readFileSync(path, 'utf8'));
+  const terminal = machine.onTerminal('"$@"', [ctlPath, '--state-dir', stateDir, 'logs', target]);
   expect(await terminal.ended).toBe(0);
   expect(terminal.output()).toContain(`spawn-fcgictl: ${path}`);
   expect(terminal.output()).toContain(String.raw`\x1b]0;title\x07`);
@@ -240,14 +231,14 @@ describe('of events in syslog', () => {
     run: string,
     env: Record<string, string>,
     ...args: string[]
-  ): Promise<RunResult> {
+  ): Promise<machine.RunResult> {
     const script = 'mount --bind "$0" /var/log && mount --bind "$1" /run && shift && exec "$@"';
     const words = ['--mount', 'sh', '-c', script, varLog, run, ctlPath, ...args];
-    return runCommand('unshare', words, { env: { ...process.env, ...env } });
+    return machine.runCommand('unshare', words, { env: { ...process.env, ...env } });
   }
 
   test('reads what a syslogd has written, the lines of this very supervisor', async (ctx) => {
-    needRoot(ctx);
+    machine.needRoot(ctx);
     const [varLog, run] = [makeTempDir(), makeTempDir()];
     const stateDir = poolWithLog({ kind: 'syslog' });
     const args = ['--state-dir', stateDir, 'logs', target];
@@ -257,8 +248,8 @@ describe('of events in syslog', () => {
       `its events go to syslog as spawn-fcgi/php-cgi[${process.pid}], and none is in /var/log/syslog, /var/log/messages`,
     );
     const others = `Nov 29 00:00:01 host spawn-fcgi/php-cgi[1]: of another pool\n`.repeat(5000);
-    writeFileSync(join(varLog, 'syslog'), 'Nov 29 00:00:01 host sshd[1]: nothing of ours\n');
-    writeFileSync(join(varLog, 'messages'), mine('one') + others + mine('two') + others + mine('three'));
+    fs.writeFileSync(join(varLog, 'syslog'), 'Nov 29 00:00:01 host sshd[1]: nothing of ours\n');
+    fs.writeFileSync(join(varLog, 'messages'), mine('one') + others + mine('two') + others + mine('three'));
     expect(await inPlace(varLog, run, {}, ...args, '-n', '2')).toMatchObject({
       status: 0,
       stdout: mine('two') + mine('three'),
@@ -267,13 +258,13 @@ describe('of events in syslog', () => {
   });
 
   test('asks journalctl first, for the tag and the PID', async (ctx) => {
-    needRoot(ctx);
+    machine.needRoot(ctx);
     const [varLog, run, bin] = [makeTempDir(), makeTempDir(), makeTempDir()];
-    mkdirSync(join(run, 'systemd/journal'), { recursive: true });
-    writeFileSync(join(bin, 'journalctl'), '#!/bin/sh\necho "$@"\nexit $STATUS\n', { mode: 0o755 });
+    fs.mkdirSync(join(run, 'systemd/journal'), { recursive: true });
+    fs.writeFileSync(join(bin, 'journalctl'), '#!/bin/sh\necho "$@"\nexit $STATUS\n', { mode: 0o755 });
     const stateDir = poolWithLog({ kind: 'syslog' });
-    writeFileSync(join(varLog, 'syslog'), mine('in the file'));
-    const ask = (STATUS: string): Promise<RunResult> => {
+    fs.writeFileSync(join(varLog, 'syslog'), mine('in the file'));
+    const ask = (STATUS: string): Promise<machine.RunResult> => {
       const env = { PATH: `${bin}:${process.env['PATH']}`, STATUS };
       return inPlace(varLog, run, env, '--state-dir', stateDir, 'logs', target, '-n', 'all');
     };
@@ -286,14 +277,14 @@ describe('of events in syslog', () => {
   });
 });
 
-test('events in the journal are those of the supervisor, with the exit status of journalctl', async () => {
+test('events in the journal are those of the supervisor, and a failure of journalctl is one of ours', async () => {
   const bin = makeTempDir();
-  writeFileSync(join(bin, 'journalctl'), '#!/bin/sh\necho "$@"\nexit 3\n');
-  chmodSync(join(bin, 'journalctl'), 0o755);
+  fs.writeFileSync(join(bin, 'journalctl'), '#!/bin/sh\necho "$@"\nexit 3\n');
+  fs.chmodSync(join(bin, 'journalctl'), 0o755);
   const env = { ...process.env, PATH: `${bin}:${process.env['PATH']}` };
   const result = await ctl(poolWithLog({ kind: 'journal' }), ['logs', '-f', target], { env });
   expect(result).toMatchObject({
-    status: 3,
+    status: 1,
     stdout: `--no-pager --quiet -n 10 -f _PID=${process.pid}\n`,
     stderr: '',
   });

@@ -2,22 +2,12 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
-import { needCommands } from '../helpers/requirements.ts';
-import { runCommand } from '../helpers/run-command.ts';
-import { onTerminal, type Terminal, type TerminalOptions } from '../helpers/terminal.ts';
-import { waitFor } from '../helpers/wait-for.ts';
-import {
-  answerTo,
-  ctl,
-  ctlPath,
-  formatResult,
-  makeStateDir,
-  startFake,
-  startSleeper,
-  type Behaviour,
-} from './fake-supervisor.ts';
-import { makePlace, onlyWorker, start } from './place.ts';
+import { formatResult } from '../../src/control/protocol.ts';
+import { answerTo, startFake, type Behaviour } from '../helpers/fakes/index.ts';
+import * as machine from '../helpers/machine/index.ts';
+import { ctl, ctlPath, makePlace, makeStateDir, onlyWorker, start } from '../helpers/pool/index.ts';
 
+const { needCommands, onTerminal, waitFor } = machine;
 const target = '127.0.0.1:9000';
 /** Says how it ended, and whether the terminal takes lines again; stays when its process group is signalled. */
 const reporting = `trap : INT QUIT TERM HUP; "$@"; status=$?; stty -a | grep -o ' -*icanon'; echo "status $status"`;
@@ -26,8 +16,8 @@ function watch(
   ctx: TestContext,
   stateDir: string,
   args: readonly string[] = [],
-  options: TerminalOptions = {},
-): Terminal {
+  options: machine.TerminalOptions = {},
+): machine.Terminal {
   needCommands(ctx, 'script', 'stty');
   return onTerminal(
     reporting,
@@ -36,7 +26,7 @@ function watch(
   );
 }
 
-async function expectRestored(terminal: Terminal, status: number): Promise<void> {
+async function expectRestored(terminal: machine.Terminal, status: number): Promise<void> {
   await terminal.ended;
   expect(terminal.output()).toMatch(
     new RegExp(String.raw`\x1b\[\?7h\x1b\[\?25h\x1b\[\?1049l[\w\s()]* icanon\s+status ${status}\s*$`),
@@ -96,7 +86,7 @@ test('a pool that does not answer is named, asked once, and the others are drawn
   await startFake(stateDir);
   const silent = await startFake(stateDir, {
     address: '/run/silent.sock',
-    state: { name: 'silent', pid: await startSleeper() },
+    state: { name: 'silent', pid: await machine.startSleeper() },
     behaviour: () => undefined,
   });
   const terminal = watch(ctx, stateDir);
@@ -146,7 +136,7 @@ test('a frame stays within the terminal, whatever its size, and follows it', asy
   await waitFor('a frame', () => terminal.frame().length === 5);
   expect(terminal.frame().at(-1)).toMatch(/^\.\. \d more lines$/);
   const pid = await terminal.pidOf('spawn-fcgictl');
-  await runCommand('stty', ['-F', `/proc/${pid}/fd/0`, 'rows', '3', 'cols', '20']);
+  await machine.runCommand('stty', ['-F', `/proc/${pid}/fd/0`, 'rows', '3', 'cols', '20']);
   await waitFor('the other size', () => terminal.frame().length === 3);
   expect(terminal.frame()[0]).toBe('spawn-fcgictl stat..');
   terminal.press('q');
@@ -185,7 +175,7 @@ test('with --json it is an array a line, as long as somebody reads', async () =>
   const pool = await startFake(makeStateDir());
   const line = '"$@" | head -n 3';
   const args = [ctlPath, '--state-dir', pool.stateDir, 'status', '--watch', '--json', '--interval', '100ms'];
-  const { status, stdout, stderr } = await runCommand('/bin/sh', ['-c', line, 'sh', ...args]);
+  const { status, stdout, stderr } = await machine.runCommand('/bin/sh', ['-c', line, 'sh', ...args]);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   const frames = stdout.trimEnd().split('\n');
   expect(frames).toHaveLength(3);

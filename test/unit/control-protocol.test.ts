@@ -137,12 +137,19 @@ describe('an answer', () => {
     },
   );
 
-  test.each([{ operation: null }, { lastReload: null }, { queue: null }, { pidFile: null }, { workers: [] }])(
-    'with a pool of %j is one',
-    (changes) => {
-      expect(kindWithPool({ ...pool, ...changes })).toBe('result');
-    },
-  );
+  test.each([
+    { operation: null },
+    { lastReload: null },
+    { queue: null },
+    { pidFile: null },
+    { workers: [] },
+    { log: undefined },
+    { log: { kind: 'syslog' } },
+    { log: { kind: 'file', path: '/var/log/a.log' } },
+    { log: { kind: 'descriptor', number: 2, leadsTo: 'pipe:[7]' } },
+  ])('with a pool of %j is one', (changes) => {
+    expect(kindWithPool({ ...pool, ...changes })).toBe('result');
+  });
 
   test.each([
     { operation: { kind: 'reload' } },
@@ -151,6 +158,10 @@ describe('an answer', () => {
     { socketFile: 'lost' },
     { workers: {} },
     { workers: [null] },
+    { log: null },
+    { log: { kind: 'elsewhere' } },
+    { log: { kind: 'file', path: 'a.log' } },
+    { log: { kind: 'descriptor', number: '2', leadsTo: 'pipe:[7]' } },
   ])('with a pool of %j is malformed', (changes) => {
     expect(kindWithPool({ ...pool, ...changes })).toBe('malformed');
   });

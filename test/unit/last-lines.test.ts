@@ -1,10 +1,10 @@
 // Where the last lines of a file begin, beside a plain split of it.
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { findLastLines } from '../../src/ctl/logs/last-lines.ts';
-import { makeTempDir } from '../helpers/temp-dir.ts';
+import { makeTempDir } from '../helpers/machine/index.ts';
 
 /** Lines around the size in which the file is read. */
 const line = fc.oneof(

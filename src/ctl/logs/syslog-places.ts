@@ -59,7 +59,8 @@ export function showJournalOf({ state }: Pool, request: LogsRequest): Promise<nu
 async function showFromJournal(matches: readonly string[], { lines, follows }: LogsRequest): Promise<number> {
   tellPlace(`journalctl ${matches.join(' ')}`);
   const { showJournal } = await loadJournalQuery();
-  return showJournal({ matches, lines, follows });
+  const isShown = await showJournal({ matches, lines, follows });
+  return isShown ? ctlStatus.ok : ctlStatus.notServing;
 }
 
 /** Where the path stands the build puts that of the bundle. */

@@ -18,16 +18,18 @@ export async function findInJournal(matches: readonly string[]): Promise<boolean
   return exitCode === undefined ? 'journalctl cannot be run' : (stderr.split('\n', 1)[0] ?? '');
 }
 
-/** Prints to our own stdout; returns the exit status of journalctl. */
-export async function showJournal(query: JournalQuery): Promise<number> {
+/** Prints to our own stdout, and what is wrong to our stderr; false: journalctl has failed. */
+export async function showJournal(query: JournalQuery): Promise<boolean> {
   const stdio = ['ignore', 'inherit', 'inherit'] as const;
   const { exitCode, isTerminated, signal } = await execa('journalctl', argumentsFor(query), {
     stdio,
     reject: false,
   });
-  // As the shell would say it.
+  // That nobody reads any more is no failure.
+  if (signal === 'SIGPIPE') return true;
+  // We end as it did.
   if (isTerminated && signal !== undefined) process.kill(process.pid, signal);
-  return exitCode ?? 1;
+  return exitCode === 0;
 }
 
 function argumentsFor({ matches, lines, follows }: JournalQuery): string[] {

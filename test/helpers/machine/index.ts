@@ -12,5 +12,6 @@ export * from './requirements.ts';
 export * from './run-command.ts';
 export * from './sleeper.ts';
 export * from './temp-dir.ts';
+export * from './terminal.ts';
 export * from './users.ts';
 export * from './wait-for.ts';
