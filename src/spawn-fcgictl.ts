@@ -5,6 +5,7 @@ import { SpawnFcgiError } from './core/errors.ts';
 import { changePool, pingPool } from './ctl/control-pool.ts';
 import { PoolFinder } from './ctl/target/find-pool.ts';
 import { printFailure, printText } from './ctl/print/print-ctl.ts';
+import { followEvents } from './ctl/events/follow-events.ts';
 import { showLogs } from './ctl/logs/show-logs.ts';
 import { parseArguments, type CtlRequest } from './ctl/program.ts';
 import { showStatus } from './ctl/status/show-status.ts';
@@ -46,6 +47,7 @@ async function carryOut(request: CtlRequest): Promise<number> {
     // Elsewhere nothing can be renewed: one look.
     if (isDrawable(1, process.env)) return watchOnTerminal(options);
   }
+  if (request.command === 'events') return followEvents(request, openFinder, request.timeoutMs ?? answerMs);
   const finder = await openFinder();
   switch (request.command) {
     case 'status':

@@ -31,6 +31,8 @@ export interface AskOptions {
   /** For all of it, the connection included; undefined: as long as it takes. */
   readonly timeoutMs?: number | undefined;
   readonly onProgress?: (text: string) => void;
+  /** Of a client that follows events. */
+  readonly onEvent?: (facts: Readonly<Record<string, unknown>>, text: string) => void;
   /** After the result waits this long for the server's end of the connection, too. */
   readonly lingerMs?: number;
   readonly signal?: AbortSignal;
@@ -124,6 +126,8 @@ class Conversation {
     switch (answer.kind) {
       case 'progress':
         return this.#options.onProgress?.(answer.text);
+      case 'event':
+        return this.#options.onEvent?.(answer.facts, answer.text);
       case 'result':
         return this.#takeResult(answer.result);
       case 'version':

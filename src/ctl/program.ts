@@ -36,6 +36,13 @@ export type CtlRequest = GlobalOptions &
         readonly lines: number | undefined;
         readonly follows: boolean;
       }
+    | {
+        readonly command: 'events';
+        readonly target: string;
+        readonly asJson: boolean;
+        /** Run for each of them instead of printing it. */
+        readonly exec: string | undefined;
+      }
     | { readonly command: 'stop' | 'reload' | 'restart'; readonly target: string }
     | { readonly command: 'scale'; readonly target: string; readonly workers: number | WorkerDifference }
   );
@@ -108,6 +115,7 @@ function createProgram(write: (text: string) => void, ask: (request: PoolRequest
       getErrHasColors: () => false,
     });
   addStatusAndPing(program, ask);
+  addEvents(program, ask);
   addLogs(program, ask);
   addChanges(program, ask);
   return program;
@@ -143,6 +151,18 @@ function addLogs(program: Command, ask: (request: PoolRequest) => void): void {
     .action((target: string, { lines, follow }: { lines: string; follow?: boolean }) =>
       ask({ command: 'logs', target, lines: parseLines(lines), follows: follow ?? false }),
     );
+}
+
+function addEvents(program: Command, ask: (request: PoolRequest) => void): void {
+  program
+    .command('events <target>')
+    .description('tell what happens in a pool, until it has stopped')
+    .option('--json', 'as JSON, a line each')
+    .option('--exec <command>', 'run by /bin/sh for each one, with its JSON on stdin')
+    .action((target: string, { json, exec }: { json?: boolean; exec?: string }) => {
+      if (json && exec !== undefined) throw refuse('--json prints, --exec does not: one of them');
+      ask({ command: 'events', target, asJson: json ?? false, exec });
+    });
 }
 
 function parseLines(text: string): number | undefined {

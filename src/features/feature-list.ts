@@ -1,6 +1,7 @@
 // The features of one pool, asked in the order of the list.
 import { everyStep } from '../core/every-step.ts';
 import type { Feature, ProcessPlace, Variables } from './feature.ts';
+import type { PoolEvent } from '../core/text/pool-event.ts';
 import type { PoolStatus, WorkerStatus } from '../control/protocol.ts';
 import type { Command } from '../control/server.ts';
 import type { Evidence, WorkerRecords } from '../core/machine.ts';
@@ -80,8 +81,8 @@ export class FeatureList implements WorkerRecords {
     for (const feature of this.#features) feature.happened?.();
   }
 
-  said(text: string): void {
-    for (const feature of this.#features) feature.said?.(text);
+  said(event: PoolEvent): void {
+    for (const feature of this.#features) feature.said?.(event);
   }
 
   /** Tells all of a step in the pool's life. */

@@ -1,5 +1,6 @@
 // The plug: what a capability of a pool may have a say in. Types only. A feature leaves out what it has no say in, and
 // who composes a pool (src/run/run-supervised.ts) knows of it by a line in its list and nothing else.
+import type { PoolEvent } from '../core/text/pool-event.ts';
 import type { PoolStatus, WorkerStatus } from '../control/protocol.ts';
 import type { Command } from '../control/server.ts';
 import type { Gift } from '../start/source/handover-lines.ts';
@@ -96,8 +97,8 @@ interface ControlFeature {
 interface EventFeature {
   /** Something happened, also what the log only counts; or somebody asked for something. */
   happened?(): void;
-  /** The log has another line. */
-  said?(text: string): void;
+  /** The log has it, too. */
+  said?(event: PoolEvent): void;
 }
 
 export interface Feature

@@ -1,6 +1,5 @@
 // What the pool says of itself, to its log and to who waits at the control socket.
 import type { PoolStatus } from '../control/protocol.ts';
-import { describeEvent } from '../core/text/event-text.ts';
 import type { PoolEvent } from '../core/text/pool-event.ts';
 import type { Feature } from './feature.ts';
 import type { LogPlace } from '../core/log-target.ts';
@@ -55,7 +54,7 @@ export class PoolLog implements EventLog, Feature {
 
   #say(event: PoolEvent): void {
     this.#options.prepared.log.write(event);
-    this.#options.features.said(describeEvent(event));
+    this.#options.features.said(event);
   }
 
   /** Never throws: a log that cannot be opened anew stays the old one. */

@@ -20,6 +20,7 @@ import { reapRest, watchChildren } from '../sys/process/reaper.ts';
 import { SessionFreezer } from '../sys/session/session-freeze.ts';
 import { ControlDesk } from '../features/control/control-desk.ts';
 import { reportFailure } from '../start/report/failure-report.ts';
+import { EventStream } from '../features/event-stream.ts';
 import { FeatureList } from '../features/feature-list.ts';
 import { HandoverCommand } from '../features/handover/handover-command.ts';
 import { PoolLog } from '../features/pool-log.ts';
@@ -90,7 +91,8 @@ class SupervisedRun {
       describeErrno: this.#machine.describeErrno,
     });
     const handover = new HandoverCommand({ ...running, desk });
-    features.add(log, this.#start.takeOver, desk, handover, records, tidying(proc));
+    const events = new EventStream({ name: config.name, address: prepared.address, pid: process.pid });
+    features.add(log, events, this.#start.takeOver, desk, handover, records, tidying(proc));
   }
 
   /** With an interruption no worker is started: only what is there already is ended. */

@@ -8,7 +8,9 @@ import {
   type PoolStatus,
   type PoolSummary,
 } from '../../control/protocol.ts';
+import { describeEvent } from '../../core/text/event-text.ts';
 import { describeLeft } from '../../core/text/left-process.ts';
+import type { PoolEvent } from '../../core/text/pool-event.ts';
 import type { Command, ControlActions, ControlClient } from '../../control/server.ts';
 import type { Machine } from '../../core/machine.ts';
 import type { OperationEnd } from '../../supervisor/outcome.ts';
@@ -76,7 +78,9 @@ export class PoolActions implements ControlActions {
   }
 
   /** An event's line, for those who wait. */
-  tell(text: string): void {
+  tell(event: PoolEvent): void {
+    if (this.#waiting.size === 0) return;
+    const text = describeEvent(event);
     for (const client of this.#waiting) client.progress(text);
   }
 

@@ -1,5 +1,6 @@
 // Answers at the control socket once the pool is up (node:net is loaded with the first client), and tells those who still
 // wait when the pool has ended.
+import type { PoolEvent } from '../../core/text/pool-event.ts';
 import type { Feature } from '../feature.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';
 import { systemClock } from '../../sys/process/clock.ts';
@@ -94,8 +95,8 @@ export class ControlDesk implements Feature {
     this.#server?.close();
   }
 
-  said(text: string): void {
-    this.#actions?.tell(text);
+  said(event: PoolEvent): void {
+    this.#actions?.tell(event);
   }
 
   /** The pool has ended: those who wait are told, then `done`. */

@@ -1,5 +1,4 @@
-// What systemd's journal has, by journalctl: the one program that spawn-fcgictl runs, by execa (its only import). A bundle of
-// its own, loaded on demand. Not for the supervisor, whose children are its own to reap.
+// What systemd's journal has, by journalctl.
 import { execa } from 'execa';
 
 export interface JournalQuery {

@@ -1,0 +1,63 @@
+// `events --exec COMMAND`: runs a shell command for each event, one after the other in their order.
+import type { Fields } from '../../control/json-fields.ts';
+import { printableJson } from '../print/printable.ts';
+
+/** A command that takes longer than the events come must not cost memory without end. */
+const maxWaiting = 1000;
+
+/** Variables of the command; the whole event is on its standard input. */
+const variables = ['event', 'name', 'address', 'pid', 'severity', 'time'] as const;
+
+export class EventCommand {
+  readonly #text: string;
+  readonly #report: (message: string) => void;
+  #waiting: Fields[] = [];
+  #lost = 0;
+  #work: Promise<void> | undefined;
+
+  /** `text` is for /bin/sh; `report` hears of runs that failed, and of events that came too fast. */
+  constructor(text: string, report: (message: string) => void) {
+    this.#text = text;
+    this.#report = report;
+  }
+
+  run(facts: Fields): void {
+    if (this.#waiting.length >= maxWaiting) this.#lost++;
+    else this.#waiting.push(facts);
+    this.#work ??= this.#drain().finally(() => (this.#work = undefined));
+  }
+
+  /** Once it has been run for every event. */
+  async end(): Promise<void> {
+    await this.#work;
+  }
+
+  async #drain(): Promise<void> {
+    for (let facts = this.#waiting.shift(); facts; facts = this.#waiting.shift()) {
+      await this.#runFor(facts);
+      if (this.#lost > 0)
+        this.#report(
+          `${this.#lost} events came while '${this.#text}' was at work on others: it was not run for them`,
+        );
+      this.#lost = 0;
+    }
+  }
+
+  async #runFor(facts: Fields): Promise<void> {
+    // A bundle of its own (src/build.sh).
+    const { runShellCommand } = await import('../../sys/process/other-programs.ts');
+    const problem = await runShellCommand({
+      text: this.#text,
+      input: `${printableJson(facts, 0)}\n`,
+      variables: Object.fromEntries(
+        variables.map((name) => [`SPAWN_FCGI_${name.toUpperCase()}`, textOf(facts[name])]),
+      ),
+    });
+    if (problem !== undefined)
+      this.#report(`'${this.#text}' ${problem} at the event ${textOf(facts['event'])}`);
+  }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value).replaceAll('\0', '') : '';
+}

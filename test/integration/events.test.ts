@@ -1,0 +1,122 @@
+// spawn-fcgictl events: every event as it happens, through a takeover and to the end, printed or given to a command.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { runCommand, type RunResult, waitFor } from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+
+const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
+
+interface Follower {
+  readonly ended: Promise<RunResult>;
+  readonly lines: () => string[];
+}
+
+/** Follows from now on: a signal that does nothing is an event until it is heard of. */
+async function follow(place: pools.Place, pid: number, ...options: string[]): Promise<Follower> {
+  const file = join(place.dir, `events${options.join('')}`.replaceAll(/\W/g, ''));
+  const script = `exec "$@" >'${file}'`;
+  const command = [pools.ctlPath, '--state-dir', place.stateDir, 'events', ...options, String(pid)];
+  const ended = runCommand('sh', ['-c', script, 'sh', ...command]);
+  const lines = (): string[] => readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  await waitFor('the first event', () => {
+    process.kill(pid, 'SIGUSR2');
+    return (lines().length > 0 && lines()) || undefined;
+  }).catch(async (error: unknown) => {
+    throw new Error(`${String(error)}: ${(await ended).stderr}`);
+  });
+  return { ended, lines: () => lines().filter((line) => !line.includes('SIGUSR2')) };
+}
+
+test('each event is told as the log has it, also of the supervisor that takes the pool over, until the last one has stopped', async () => {
+  const place = pools.makePlace();
+  const pool = await pools.start(place, quick);
+  const [asText, asJson] = [await follow(place, pool.pid), await follow(place, pool.pid, '--json')];
+  expect(await pools.ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 0 });
+  const next = await pools.start(place, [...quick, '--replace']);
+  await waitFor('the first supervisor’s end', () =>
+    asJson.lines().some((line) => line.includes('"stopped"')),
+  );
+  const heard = (): boolean => asJson.lines().some((line) => line.includes(`"pid":${next.pid},`));
+  await waitFor('an event of the second one', () => {
+    process.kill(next.pid, 'SIGURG');
+    process.kill(next.pid, 'SIGALRM');
+    return heard();
+  });
+  await pools.endPool(place, next);
+  expect([await asText.ended, await asJson.ended]).toMatchObject([
+    { status: 0, stderr: '' },
+    { status: 0, stderr: '' },
+  ]);
+  const logged = pools.events(place).filter(({ signal }) => signal !== 'SIGUSR2');
+  const told = asJson.lines().map((line) => JSON.parse(line) as pools.LoggedEvent);
+  const timeless = ({ time: _time, ...facts }: pools.LoggedEvent): object => facts;
+  // What the second one said before it could be asked is in the log alone.
+  expect(logged.map(timeless)).toEqual(expect.arrayContaining(told.map(timeless)));
+  const first = (events: readonly pools.LoggedEvent[]): string[] =>
+    events.filter(({ pid, event }) => pid === pool.pid && event !== 'pool-up').map(({ event }) => event);
+  expect(first(told)).toEqual(first(logged));
+  expect(told.filter(({ pid }) => pid === next.pid).slice(-2)).toMatchObject([
+    { event: 'stopping' },
+    { event: 'stopped' },
+  ]);
+  expect(asText.lines().length).toBe(told.length);
+  expect(asText.lines()[0]).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z app\S*: reload started: generation 2$/);
+});
+
+test('a command is run for each one in their order, with its JSON on stdin and the rest in variables; one that fails is told of', async () => {
+  const place = pools.makePlace();
+  const pool = await pools.start(place, quick);
+  const command =
+    'read -r line; echo "$SPAWN_FCGI_EVENT $SPAWN_FCGI_PID $line"; test "$SPAWN_FCGI_EVENT" != scaled';
+  const follower = await follow(place, pool.pid, '--exec', command);
+  await pools.ctl(place.stateDir, ['scale', place.socket, '2']);
+  await pools.endPool(place, pool);
+  const { status, stderr } = await follower.ended;
+  const told = follower.lines().map((line) => {
+    const [event, pid, ...json] = line.split(' ');
+    return { event, pid, facts: JSON.parse(json.join(' ')) as pools.LoggedEvent };
+  });
+  const names = pools.events(place).map(({ event }) => event);
+  const followed = names.slice(names.indexOf('scaled'));
+  expect(told).toMatchObject(followed.map((event) => ({ event, pid: String(pool.pid), facts: { event } })));
+  expect({ status, stderr }).toMatchObject({
+    status: 0,
+    stderr: `spawn-fcgictl: '${command}' exited with 1 at the event scaled\n`,
+  });
+});
+
+test('who follows a supervisor that is killed hears of it, by a status and a line', async () => {
+  const place = pools.makePlace();
+  const pool = await pools.start(place, quick);
+  const follower = await follow(place, pool.pid);
+  await pools.killSupervisor(pool);
+  const { status, stderr } = await follower.ended;
+  expect({ status, stderr }).toMatchObject({
+    status: 6,
+    stderr: expect.stringContaining('the connection was closed'),
+  });
+  const again = await pools.ctl(place.stateDir, ['events', place.socket]);
+  expect(again).toMatchObject({ status: 4, stderr: expect.stringContaining('no supervisor to tell of it') });
+  await pools.ctl(place.stateDir, ['stop', place.socket]);
+  await pools.expectNothingLeft(place);
+});
+
+test('who reads no more ends the following, and nothing else', async () => {
+  const place = pools.makePlace();
+  const pool = await pools.start(place, quick);
+  const script = `"$@" | head -n 1`;
+  const command = [pools.ctlPath, '--state-dir', place.stateDir, 'events', place.socket];
+  let isOver = false;
+  const ended = runCommand('sh', ['-c', script, 'sh', ...command]).finally(() => (isOver = true));
+  await waitFor('its end', () => {
+    process.kill(pool.pid, 'SIGUSR2');
+    return isOver;
+  });
+  expect(await ended).toMatchObject({
+    status: 0,
+    stderr: '',
+    stdout: expect.stringContaining('SIGUSR2 ignored'),
+  });
+  await pools.endPool(place, pool);
+});
