@@ -21,6 +21,7 @@ import { readCommandLine } from './command-line/read-command-line.ts';
 import type { Request, StartRequest } from './command-line/request.ts';
 import { requireUtf8 } from './command-line/require-utf8.ts';
 import { takeLogDescriptor } from './start/steps/open-event-log.ts';
+import { takeOutputStreams } from './start/steps/open-output.ts';
 import { backgroundPlan, foregroundPlan, inPlacePlan, unsupervisedPlan } from './start/model-plans.ts';
 import { printBlindly, printError, printFailure, printHint, printText } from './start/report/print.ts';
 import { runInPlace } from './run/run-exec.ts';
@@ -126,6 +127,7 @@ function show(request: Exclude<Request, StartRequest>, caller: Caller): void {
 
 async function start(config: Config, caller: Caller, journal: StartJournal): Promise<void> {
   const logDescriptor = takeLogDescriptor(config, caller);
+  const outputStreams = takeOutputStreams(config, caller, logDescriptor);
   if (caller.front !== undefined) {
     leaveSession();
     closeInherited(caller.front);
@@ -137,7 +139,7 @@ async function start(config: Config, caller: Caller, journal: StartJournal): Pro
   if (!isInPlaceBundle && (config.model === 'background' || config.model === 'foreground'))
     takeProgramsName(config, caller);
   keepSyslogInReach(config);
-  await carryOut({ config, caller, journal, proc, logDescriptor, interruption }, front);
+  await carryOut({ config, caller, journal, proc, logDescriptor, outputStreams, interruption }, front);
   // Last, so that no signal finds its default action; handlers wait for this tick to end.
   interruption.stop();
 }

@@ -189,6 +189,18 @@ export const newOptions = [
     since: '2.0',
   },
   {
+    key: 'output',
+    long: 'output',
+    argument: '<how>',
+    help: "what workers print: null, inherit, '|<command>', or to a file, %i is the slot (default: {default})",
+    details:
+      "where what workers print goes: `null`, `inherit` (the streams of the command), `'\\|COMMAND'` (a log program), or a file, in which `%i` is the slot; USR1 and reload open it anew ([output](output.md)); default: `null` in the background, `inherit` in the foreground",
+    section: 'supervision',
+    needsSupervisor: true,
+    since: '2.0',
+    default: 'null; with -n: inherit',
+  },
+  {
     key: 'log',
     long: 'log',
     argument: '<file>',

@@ -9,6 +9,7 @@ import {
   type StopMethod,
 } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
+import { parseOutput } from '../core/output-target.ts';
 import { maxSocketPath } from '../core/pool-id.ts';
 import { baseName, programWord } from '../core/text/program-word.ts';
 import { parseTime, parseWhole } from '../core/quantity.ts';
@@ -46,6 +47,7 @@ export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot
     stateDir: raw.stateDir,
     oomScoreAdj: parseNumber('--oom-score-adj', raw.oomScoreAdj, -1000, 1000),
     ...parseSupervision(raw),
+    output: raw.output === undefined ? undefined : parseOutput(raw.output),
     logFile: raw.log,
     logFormat: parseLogFormat(raw.logFormat),
     hints: isRoot ? [] : describeIgnored(raw),

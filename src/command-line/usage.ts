@@ -58,7 +58,7 @@ function wrap(text: string, width: number): string[] {
 const signalsAndStatuses = `Signals to the supervisor:
      TERM, INT, QUIT      finish all requests and end; a second one: end at once
      HUP                  replace the workers one by one, new before old
-     USR1                 open the file of --log anew
+     USR1                 open the files of --log and --output anew
      TTIN, TTOU           one worker more, one less
 Exit status:
      0                    the pool is up; with -n: it was asked to stop, and has

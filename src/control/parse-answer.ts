@@ -90,6 +90,7 @@ const summaryFields: Checks<PoolSummary> = {
 const statusFields: Checks<Omit<PoolStatus, keyof PoolSummary>> = {
   socketHolders: (value) => isMissingOr(value, (holders) => isListOf(holders, isSocketHolder)),
   log: (value) => isMissingOr(value, isLogPlace),
+  output: (value) => isMissingOr(value, isOutput),
   workers: (value) => isListOf(value, (worker) => hasAll(worker, workerFields)),
 };
 
@@ -117,6 +118,25 @@ function isLastReload(value: unknown): boolean {
     hasTimes(value, 'agoMs') &&
     isText(value['message']) &&
     isListOf(value['words'], isText)
+  );
+}
+
+function isOutput(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    isText(value['target']) &&
+    isListOf(value['files'], isText) &&
+    isNullOr(value['program'], isLogProgram)
+  );
+}
+
+function isLogProgram(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    isNullOr(value['pid'], isCount) &&
+    isNullOr(value['lastExit'], isText) &&
+    hasCounts(value, 'restarts', 'waiting', 'capacity') &&
+    typeof value['isFull'] === 'boolean'
   );
 }
 

@@ -130,12 +130,35 @@ export interface SocketHolderStatus {
   readonly slot: number | null;
 }
 
+/** Where what workers print goes, as --output says. */
+export interface OutputStatus {
+  readonly target: string;
+  /** Absolute, as seen from outside a chroot. */
+  readonly files: readonly string[];
+  readonly program: LogProgramStatus | null;
+}
+
+/** What reads it: `--output '|COMMAND'`. */
+export interface LogProgramStatus {
+  /** Null: it is not running, and is started again. */
+  readonly pid: number | null;
+  readonly restarts: number;
+  readonly lastExit: string | null;
+  /** Bytes that wait for it in the pipe, which holds so many. */
+  readonly waiting: number;
+  readonly capacity: number;
+  /** The pipe is full: workers that print wait. */
+  readonly isFull: boolean;
+}
+
 /** Optional fields are what features add: missing where a pool has no such feature, and from an older supervisor. */
 export interface PoolStatus extends PoolSummary {
   /** Missing from an older supervisor. */
   readonly socketHolders?: readonly SocketHolderStatus[];
   /** Where its events go. Missing from an older supervisor. */
   readonly log?: LogPlace;
+  /** Missing without --output. */
+  readonly output?: OutputStatus;
   readonly workers: readonly WorkerStatus[];
 }
 

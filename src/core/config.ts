@@ -1,6 +1,8 @@
 // The validated configuration of one pool and its documented defaults.
 // Nothing here reads the command line or the machine.
 
+import type { OutputTarget } from './output-target.ts';
+
 /** How the program is run: by execv, or by `/bin/sh -c "exec COMMAND"` (-f). */
 export type Program =
   | { readonly kind: 'argv'; readonly argv: readonly [string, ...string[]] }
@@ -66,6 +68,8 @@ export interface Config {
   readonly readyTimeoutMs: number;
   readonly settleMs: number;
   readonly restart: RestartPolicy;
+  /** Where what workers print goes; undefined: by the model. */
+  readonly output: OutputTarget | undefined;
   readonly logFile: string | undefined;
   readonly logFormat: 'human' | 'json';
   /** Lines to print as hints before anything is done. */

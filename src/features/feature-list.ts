@@ -1,7 +1,8 @@
 // The features of one pool, asked in the order of the list.
 import { everyStep } from '../core/every-step.ts';
-import type { Feature, ProcessPlace, Variables } from './feature.ts';
+import type { WorkerExit } from '../core/worker-exit.ts';
 import type { PoolEvent } from '../core/text/pool-event.ts';
+import type { Feature, ProcessPlace, Variables } from './feature.ts';
 import type { PoolStatus, WorkerStatus } from '../control/protocol.ts';
 import type { Command } from '../control/server.ts';
 import type { Evidence, WorkerRecords } from '../core/machine.ts';
@@ -57,8 +58,8 @@ export class FeatureList implements WorkerRecords {
     return undefined;
   }
 
-  reaped(pid: number): void {
-    for (const feature of this.#features) feature.reaped?.(pid);
+  reaped(pid: number, exit: WorkerExit): void {
+    for (const feature of this.#features) feature.reaped?.(pid, exit);
   }
 
   started(slot: number, pid: number, role: 'member' | 'candidate'): void {
@@ -77,12 +78,26 @@ export class FeatureList implements WorkerRecords {
     for (const feature of this.#features) feature.adoptedEnded?.(pid);
   }
 
-  happened(): void {
-    for (const feature of this.#features) feature.happened?.();
+  happened(event?: PoolEvent): void {
+    for (const feature of this.#features) feature.happened?.(event);
   }
 
   said(event: PoolEvent): void {
     for (const feature of this.#features) feature.said?.(event);
+  }
+
+  /** The result is what a process there has said since. */
+  listenTo(place: ProcessPlace): () => string[] {
+    const ears = this.#features.flatMap((feature) => feature.listenTo?.(place) ?? []);
+    return () => ears.flatMap((hear) => hear());
+  }
+
+  pinning(): void {
+    for (const feature of this.#features) feature.pinning?.();
+  }
+
+  reopen(): void {
+    for (const feature of this.#features) feature.reopen?.();
   }
 
   /** Tells all of a step in the pool's life. */

@@ -5,6 +5,8 @@ import type { PoolStatus, WorkerStatus } from '../control/protocol.ts';
 import type { Command } from '../control/server.ts';
 import type { Gift } from '../start/source/handover-lines.ts';
 
+import type { WorkerExit } from '../core/worker-exit.ts';
+
 export type Variables = Readonly<Record<string, string>>;
 
 /** Where a process of the pool's program starts. */
@@ -29,6 +31,10 @@ interface ProcessFeature {
   variablesOf?(place: ProcessPlace): Variables | undefined;
   /** Where this one's output goes; asked before each start. The descriptors stay the feature's. */
   streamsOf?(place: ProcessPlace): OutputStreams | undefined;
+  /** Reads what a process here says from now on, where that can be read; undefined: not by this feature. */
+  listenTo?(place: ProcessPlace): (() => string[]) | undefined;
+  /** A generation's first one is about to be started: what is opened by its name is opened anew for it. Must not throw. */
+  pinning?(): void;
   /** One is about to be started. */
   starting?(place: ProcessPlace): void;
   /** It was; undefined: it could not be. */
@@ -36,7 +42,7 @@ interface ProcessFeature {
   /** Whether it has said itself that it is ready; undefined: it is looked at from outside. */
   evidenceOf?(pid: number): 'yes' | 'no' | undefined;
   /** A child of ours is gone, whatever it was. */
-  reaped?(pid: number): void;
+  reaped?(pid: number, exit: WorkerExit): void;
 }
 
 /** Workers of the pool. Nothing that fails here may reach the supervisor. */
@@ -95,8 +101,10 @@ interface ControlFeature {
 
 /** What is told to people and programs. */
 interface EventFeature {
-  /** Something happened, also what the log only counts; or somebody asked for something. */
-  happened?(): void;
+  /** Something happened, also what the log only counts; without an event somebody asked for something. */
+  happened?(event?: PoolEvent): void;
+  /** USR1: files are to be opened anew by their names. Must not throw. */
+  reopen?(): void;
   /** The log has it, too. */
   said?(event: PoolEvent): void;
 }

@@ -46,7 +46,11 @@ export class PoolLog implements EventLog, Feature {
   }
 
   write(event: PoolEvent): void {
-    this.#options.features.happened();
+    this.#tell(event);
+    this.#options.features.happened(event);
+  }
+
+  #tell(event: PoolEvent): void {
     if (event.event === 'worker-ended' && event.class === 'planned') return this.#planned.note(event);
     if (endings.has(event.event)) this.#planned.flush();
     this.#say(event);

@@ -1,5 +1,6 @@
 // The machine that the supervisor of one pool works on, put together: processes, sockets, clock, log.
 import { constants } from 'node:os';
+import type { WorkerExit } from '../core/worker-exit.ts';
 import type {
   EventLog,
   HolderLook,
@@ -105,8 +106,8 @@ export class PoolMachine implements Machine {
   readonly describeErrno = (errno: number): string => libc.strerror(errno);
 
   /** A child of ours is gone, whatever it was; to be told before anybody acts on it. */
-  reaped(pid: number): void {
-    this.#parts.features.reaped(pid);
+  reaped(pid: number, exit: WorkerExit): void {
+    this.#parts.features.reaped(pid, exit);
     this.#descendants?.childEnded(pid);
   }
 
@@ -120,6 +121,7 @@ export class PoolMachine implements Machine {
       streams: { stdin: socket.descriptor, ...this.#outputs() },
       fileLimit: caller.fileLimit,
       oomScore: prepared.oomScore,
+      onPin: () => features.pinning(),
       onSpawn: (pid) => {
         this.#descendants?.workerStarted(pid);
         journal.started(pid, proc);
@@ -152,6 +154,7 @@ export class PoolMachine implements Machine {
       evidenceOn: (pid, own) =>
         features.evidenceOf(pid) ?? readinessOf(proc, pid, { ...own, file: undefined }),
       isOutputDiscarded: this.isOutputDiscarded,
+      listen: () => features.listenTo(standIn),
       onSocket: (inode) => records.tryingOn(inode),
     };
   }

@@ -5,6 +5,7 @@ import { everyStep } from '../core/every-step.ts';
 import { describeFailure } from '../core/text/failure-text.ts';
 import { describeLeft } from '../core/text/left-process.ts';
 import type { Life } from '../core/life.ts';
+import { quote } from '../core/text/quote-words.ts';
 import type { WorkerEnd } from '../core/worker-exit.ts';
 import type { EventLog } from '../core/machine.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
@@ -45,6 +46,8 @@ export class PoolStart implements StartVerdict {
   readonly #frontWatch: FrontWatch;
   readonly #ready: ReadyCheck;
   readonly #isBackground: boolean;
+  /** What the worker of each slot has said, where that can be read. */
+  #heard: readonly (() => string[])[] = [];
   /** Workers that a killed supervisor left were told to end, before any of ours: then nothing of the old pool is kept. */
   #hasEndedOrphans = false;
 
@@ -68,8 +71,12 @@ export class PoolStart implements StartVerdict {
     if (this.#isBackground) this.#frontWatch.begin();
     this.#ready.watch();
     if (interruption !== undefined) return this.interrupt(interruption, interruption);
+    const { supervisor, features, prepared } = this.#parts;
+    this.#heard = Array.from({ length: prepared.config.workers }, (_unused, slot) =>
+      features.listenTo({ slot, role: 'worker' }),
+    );
     try {
-      this.#parts.supervisor.start();
+      supervisor.start();
     } catch (error) {
       // The workers that run already are ours to end.
       this.survive(error as Error);
@@ -104,10 +111,11 @@ export class PoolStart implements StartVerdict {
 
   /** Old workers still serve: ours must all be up, and the old supervisor must let go. */
   #checkTakeOver(firstEnds: FirstEnds): void {
-    const dead = firstEnds.find((end) => end !== undefined);
+    const slot = firstEnds.findIndex((end) => end !== undefined);
+    const dead = firstEnds[slot];
     if (this.#parts.prepared.isTakingOver && dead) {
       const reason = `${describeFirstEnd(dead)}; the old pool stays in service`;
-      this.#explain(dead, (hints) => {
+      this.#explain(dead, slot, (hints) => {
         if (this.#is('answering')) this.abandon(reason, statusOf(dead), hints);
       });
       return;
@@ -162,14 +170,15 @@ export class PoolStart implements StartVerdict {
       this.#hintAtLeft();
       this.#parts.finish(first ? statusOf(first) : exitStatus.failed);
     };
-    if (first) this.#explain(first, conclude);
+    if (first) this.#explain(first, 0, conclude);
     else conclude([]);
   }
 
   /** Hints by the file of the program, else by the program itself. */
-  #explain(end: WorkerEnd, done: (hints: readonly string[]) => void): void {
+  #explain(end: WorkerEnd, slot: number, done: (hints: readonly string[]) => void): void {
     const { prepared, machine, supervisor, life } = this.#parts;
-    const hints = explainStartFailure(prepared.config, end);
+    const words = this.#heard[slot]?.() ?? [];
+    const hints = [...explainStartFailure(prepared.config, end), ...quoteWords(words)];
     const isToldByItself =
       machine.isOutputDiscarded() && hints.length === 0 && mayRunAgain(end) && !life.abandonment;
     if (isToldByItself) machine.secondRun.begin(supervisor.pool.generation, done);
@@ -223,4 +232,8 @@ export class PoolStart implements StartVerdict {
   #takeSteps(...steps: readonly (() => void)[]): void {
     everyStep((error) => this.survive(error), ...steps);
   }
+}
+
+function quoteWords(words: readonly string[]): string[] {
+  return words.length === 0 ? [] : quote('the program said', words);
 }

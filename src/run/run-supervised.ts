@@ -1,6 +1,7 @@
 // Runs one pool, in the background or the foreground, to its end: puts it together from its parts and its features,
 // and follows signals.
 import type { Feature } from '../features/feature.ts';
+import { exitStatus } from '../core/errors.ts';
 import { everyStep } from '../core/every-step.ts';
 import { Life } from '../core/life.ts';
 import { Roster } from '../core/pool/roster.ts';
@@ -25,6 +26,7 @@ import { FeatureList } from '../features/feature-list.ts';
 import { HandoverCommand } from '../features/handover/handover-command.ts';
 import { PoolLog } from '../features/pool-log.ts';
 import { PoolMachine } from './pool-machine.ts';
+import { poolOutput } from '../features/output/pool-output.ts';
 import { PoolRecords } from '../features/records/pool-records.ts';
 import { PoolStart } from './pool-start.ts';
 import type { PreparedPool } from '../start/prepared-pool.ts';
@@ -84,15 +86,14 @@ class SupervisedRun {
     const running = { ...parts, machine: this.#machine, supervisor: this.#supervisor };
     this.#start = new PoolStart({ ...running, front, finish: (status) => this.#finish(status) });
     this.#renewal = new SocketRenewal({ ...parts, backlog: config.backlog });
-    const desk = new ControlDesk({
-      ...running,
-      renewal: this.#renewal,
-      signalName: this.#machine.signalName,
-      describeErrno: this.#machine.describeErrno,
-    });
+    const { signalName, describeErrno } = this.#machine;
+    const desk = new ControlDesk({ ...running, renewal: this.#renewal, signalName, describeErrno });
     const handover = new HandoverCommand({ ...running, desk });
     const events = new EventStream({ name: config.name, address: prepared.address, pid: process.pid });
-    features.add(log, events, this.#start.takeOver, desk, handover, records, tidying(proc));
+    const refuse = (reason: string, hints: readonly string[]): void =>
+      this.#start.abandon(reason, exitStatus.refused, hints);
+    const output = poolOutput({ prepared, log, clock: systemClock, signalName, describeErrno, refuse });
+    features.add(output, log, events, this.#start.takeOver, desk, handover, records, tidying(proc));
   }
 
   /** With an interruption no worker is started: only what is there already is ended. */
@@ -104,13 +105,13 @@ class SupervisedRun {
     this.#start.takeOver.begin();
     this.#features.live('beginning');
     watchChildren((pid, exit) => {
-      this.#machine.reaped(pid);
+      this.#machine.reaped(pid, exit);
       this.#supervisor.childEnded(pid, exit);
     });
     watchSignals({
       stop: (signal) => this.#stop(signal),
       reload: () => this.#reload(),
-      reopen: () => this.#log.reopen(),
+      reopen: () => this.#features.reopen(),
       scale: (difference) => this.#scale(difference),
       ignored: (signal) => this.#log.write({ event: 'signal-ignored', signal }),
       hangupStops: config.model === 'foreground' && libc.isatty(0) === 1,

@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import type { Config } from '../core/config.ts';
 import { errnoOf, SpawnFcgiError } from '../core/errors.ts';
+import { namesSlot } from '../core/slot-pattern.ts';
 import { describeFailure } from '../core/text/failure-text.ts';
 import { E, libc } from '../sys/libc/libc.ts';
 import { getFileLimit } from '../sys/process/resource-limit.ts';
@@ -16,13 +17,14 @@ const ampleFiles = 1024;
 
 /** Refuses a pool that could start, perhaps, but not look after itself. */
 export function requireFiles({
-  config: { workers, workerPidFile },
+  config: { workers, workerPidFile, output },
 }: {
-  readonly config: Pick<Config, 'workers' | 'workerPidFile'>;
+  readonly config: Pick<Config, 'workers' | 'workerPidFile' | 'output'>;
 }): void {
   const { soft } = getFileLimit();
   if (soft >= BigInt(ampleFiles + workers * amplePerWorker)) return;
-  const needed = neededFiles + (workerPidFile === undefined ? 0 : workers * filesOfPidFile);
+  const outputFiles = output?.kind === 'file' && namesSlot(output.pattern) ? workers : 0;
+  const needed = neededFiles + (workerPidFile === undefined ? 0 : workers * filesOfPidFile) + outputFiles;
   if (Number(soft) - countOpen() >= needed) return;
   throw new SpawnFcgiError(`too many open files: the limit of ${soft} is not enough for this pool`, {
     hints: [wayOut(soft)],

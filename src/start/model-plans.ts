@@ -19,6 +19,7 @@ import { findPlace } from './steps/find-place.ts';
 import { fromGiver, fromOrphans } from './source/inherit-socket.ts';
 import { openEventLog, stderrLog, syslog, type DefaultLog } from './steps/open-event-log.ts';
 import { openNowhere } from './steps/open-nowhere.ts';
+import { openOutput } from './steps/open-output.ts';
 import { claimPidFile, findPidFile, openWorkerPidFiles } from './steps/open-pid-files.ts';
 import type { InPlaceStart, PreparedPool, UnsupervisedStart } from './prepared-pool.ts';
 import { openOomScore, resolveUsers } from './steps/resolve-users.ts';
@@ -79,6 +80,7 @@ function supervisedPlan(config: Config, log: DefaultLog): Plan<Given, PreparedPo
     .step(claimPidFile)
     .step(openWorkerPidFiles)
     .step(openEventLog(log))
+    .step(openOutput)
     .step(startGuard)
     .step(chooseOwner)
     .step(foresee);

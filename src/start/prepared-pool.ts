@@ -6,6 +6,7 @@ import type { Entered } from './steps/drop-privileges.ts';
 import type { Place } from './steps/find-place.ts';
 import type { Logged } from './steps/open-event-log.ts';
 import type { Nowhere } from './steps/open-nowhere.ts';
+import type { WithOutput } from './steps/open-output.ts';
 import type { WithPidFile, WithWorkerPidFiles } from './steps/open-pid-files.ts';
 import type { OomScored, Users } from './steps/resolve-users.ts';
 import type { Foreseen, Owned } from './steps/socket-owner.ts';
@@ -26,6 +27,7 @@ export type PreparedPool = UnsupervisedStart &
   Predecessor &
   WithWorkerPidFiles &
   Logged &
+  WithOutput &
   Owned &
   Asked &
   Entered &

@@ -3,6 +3,7 @@ import type { Config } from '../core/config.ts';
 import type { Caller } from '../sys/process/caller.ts';
 import type { ProcFs } from '../sys/proc/proc-fs.ts';
 import type { StartJournal } from './start-journal.ts';
+import type { OutputStreams } from './steps/open-output.ts';
 import type { Interruption } from './watch-interruption.ts';
 
 export interface Given {
@@ -13,5 +14,7 @@ export interface Given {
   readonly proc: ProcFs | undefined;
   /** Of --log, when it names one. */
   readonly logDescriptor: number | undefined;
+  /** Of --output, when it names one or two; before anything of ours was opened. */
+  readonly outputStreams: OutputStreams | undefined;
   readonly interruption: Pick<Interruption, 'whileWaiting' | 'claimed'>;
 }

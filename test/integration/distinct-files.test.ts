@@ -12,7 +12,9 @@ describe('one pool', () => {
     [['-P', X, '--worker-pid-file', 'run/w%i.pid', '-F', '3'], '-P and --worker-pid-file'],
     [['-P', X, '--log', X], '-P and --log'],
     [['--log', X, '--worker-pid-file', './run/../run/w%i.pid', '-F', '2'], '--log and --worker-pid-file'],
+    [['-P', X, '--output', 'run/w%i.pid', '-F', '2'], '-P and --output'],
     [['-P', 'run/app.sock'], '-s and -P'],
+    [['--output', 'run/app.sock'], '-s and --output'],
     [['--worker-pid-file', 'run/app.sock'], '-s and --worker-pid-file'],
     [['--log', 'link/app.sock'], '-s and --log'],
   ] as const)('with %j', async ([options, flags]) => {

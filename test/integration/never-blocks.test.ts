@@ -26,7 +26,7 @@ test('a connection to a TCP port whose queue is full is on its way, and nobody w
   expect(connection).toBeGreaterThan(2);
 });
 
-test.for([['-P'], ['--worker-pid-file'], ['--log']])(
+test.for([['-P'], ['--worker-pid-file'], ['--log'], ['--output']])(
   'a file for %s that somebody has a lease on is refused, and not waited for',
   async ([option = '']) => {
     const place = pools.makePlace();
@@ -35,7 +35,9 @@ test.for([['-P'], ['--worker-pid-file'], ['--log']])(
     // The kernel lets an open wait for 45 s (/proc/sys/fs/lease-break-time).
     const result = await pools.run(place, [option, leased], undefined, { timeoutMs: 30_000 });
     expect(result).toMatchObject({ status: 255, stdout: '' });
-    expect(result.stderr).toMatch(/^spawn-fcgi: opening (?:PID-file|log file) '.*leased' failed: Resource/);
+    expect(result.stderr).toMatch(
+      /^spawn-fcgi: opening (?:PID-file|log file|output file) '.*leased' failed: Resource/,
+    );
     expect(result.stderr).toMatch(/^spawn-fcgi: hint: another process has a lease on '.*leased'/m);
     expect(statSync(leased).size).toBe(0);
     await pools.expectNothingLeft(place);
@@ -46,6 +48,7 @@ test.for([
   ['-P', "PID-file exists and isn't regular file: '%'"],
   ['--worker-pid-file', "PID-file exists and isn't regular file: '%'"],
   ['--log', "opening log file '%' failed: No such device or address"],
+  ['--output', "opening output file '%' failed: No such device or address"],
 ])('a FIFO for %s that nobody reads is refused, and not waited for', async ([option = '', message = '']) => {
   const place = pools.makePlace();
   const path = `${makeTempDir()}/fifo`;

@@ -45,6 +45,7 @@ const hint =
 describe('a link of the -u user into a directory of root is refused', () => {
   test.for([
     ['--log', 'app.log', "opening log file '%' failed"],
+    ['--output', 'app.out', "opening output file '%' failed"],
     ['-P', 'app.pid', "opening PID-file '%' failed"],
     ['--worker-pid-file', 'app.pid', "opening PID-file '%' failed"],
     ['-s', 'app.sock', "binding socket '%' failed"],

@@ -19,6 +19,7 @@ test.for([
   ['-P', ['-P', 'app.pid'], "opening PID-file 'app.pid' failed: No such file or directory"],
   ['-d', ['-d', 'sub'], "chdir('sub') failed: No such file or directory"],
   ['--log', ['--log', 'app.log'], "opening log file 'app.log' failed: No such file or directory"],
+  ['--output', ['--output', 'out'], "opening output file 'out' failed: No such file or directory"],
 ] as const)('a relative %s is refused by one line', async ([, options, line]) => {
   const place = pools.makePlace();
   const args = fromRemovedDirectory(place, pools.commandLine(place, options));

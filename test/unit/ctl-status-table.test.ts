@@ -41,6 +41,29 @@ describe('the table of a pool', () => {
     );
   });
 
+  test.each([
+    [{ pid: 7 }, []],
+    [
+      { pid: 7, isFull: true },
+      ['  log program |svlogd x (PID 7) does not read: its pipe is full, workers that print wait for it'],
+    ],
+    [
+      { pid: null, lastExit: 'exited with 111', waiting: 2048 },
+      ['  log program |svlogd x exited with 111, and is started again: 2K wait for it'],
+    ],
+  ] as const)('tells of a log program that does not do its work: %j', (changes, lines) => {
+    const program = {
+      restarts: 1,
+      lastExit: null,
+      waiting: 0,
+      capacity: 65_536,
+      isFull: false,
+      ...changes,
+    };
+    const output = { target: '|svlogd x', files: [], program };
+    expect(statusTable.formatPool(makePool({ output })).split('\n').slice(3, -1)).toEqual(lines);
+  });
+
   test('says which operation is under way, and not how the last reload ended then', () => {
     const { operation } = examplePool();
     const lastReload = {

@@ -154,6 +154,22 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
   ],
   [
     {
+      event: 'log-program-ended',
+      logPid: 300,
+      end: { kind: 'exited', status: 111 },
+      uptimeMs: 12,
+      delayMs: 200,
+    },
+    'warning',
+    'the log program (PID 300) exited with 111 after 12 ms; restarting in 200 ms',
+  ],
+  [
+    { event: 'output-discarded', slot: 1, workerPid: 300 },
+    'notice',
+    'what worker 1 (PID 300) printed is discarded: --output FILE keeps what workers print',
+  ],
+  [
+    {
       event: 'request-cut',
       slot: 2,
       workerPid: 300,

@@ -72,6 +72,7 @@ describe('every option', () => {
     ['--restart-max-delay x', { restartMaxDelay: 'x' }],
     ['--start-limit x', { startLimit: 'x' }],
     ['--worker-pid-file x', { workerPidFile: 'x' }],
+    ['--output x', { output: 'x' }],
     ['--log x', { log: 'x' }],
     ['--oom-score-adj -5', { oomScoreAdj: '-5' }],
     ['--log-format x', { logFormat: 'x' }],

@@ -12,6 +12,7 @@ export function severityOf(event: PoolEvent): Severity {
       return 'err';
     case 'worker-ended':
       return event.class === 'planned' ? 'info' : 'warning';
+    case 'log-program-ended':
     case 'session-left':
     case 'socket-held':
     case 'socket-renewed':

@@ -22,6 +22,9 @@ const texts: { readonly [K in PoolEvent['event']]: (event: EventOf<K>) => string
   'spawn-failed': (event) =>
     `worker ${event.slot}: ${describeSpawnFailure(event.errno, event.error)}; ${describeNext(event.delayMs)}`,
   'socket-held': describeHolder,
+  'output-discarded': ({ slot, workerPid }) =>
+    `what worker ${slot} (PID ${workerPid}) printed is discarded: --output FILE keeps what workers print`,
+  'log-program-ended': describeLogProgram,
   'session-left': (event) =>
     `ending ${plural(event.pids.length, 'process', 'processes')} left of worker PID ${event.session}: ${event.pids.join(' ')}`,
   stopping: (event) => `stopping: ${event.reason}`,
@@ -73,6 +76,13 @@ function describeCut(event: EventOf<'request-cut'>): string {
       ? `a request, or a connection kept open, at least ${describeMs(ageMs)} old`
       : `${connections} requests, or connections kept open, the oldest at least ${describeMs(ageMs)} old`;
   return `${who}: cut ${what}: ${reason}`;
+}
+
+function describeLogProgram(event: EventOf<'log-program-ended'>): string {
+  const { logPid, end, error, signalName, uptimeMs, delayMs } = event;
+  const next = describeNext(delayMs);
+  if (end.kind === 'not-executed') return `the log program could not be started: ${error}; ${next}`;
+  return `the log program (PID ${logPid}) ${describeEnd(end, signalName)} after ${describeMs(uptimeMs)}; ${next}`;
 }
 
 function describeTakeOver(from: number, workerPids: readonly number[]): string {

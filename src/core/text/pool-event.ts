@@ -45,6 +45,18 @@ export type PoolEvent =
       /** Of the worker that it descends from, while that lives. */
       readonly slot?: number | undefined;
     }
+  /** Nobody has asked for what workers print: the first one that would have been worth reading. */
+  | { readonly event: 'output-discarded'; readonly slot: number; readonly workerPid: number }
+  /** What reads the workers' output; without a PID it could not be started. */
+  | {
+      readonly event: 'log-program-ended';
+      readonly logPid: number | undefined;
+      readonly end: WorkerEnd;
+      readonly signalName?: string | undefined;
+      readonly error?: string;
+      readonly uptimeMs: number;
+      readonly delayMs: number;
+    }
   | { readonly event: 'session-left'; readonly session: number; readonly pids: readonly number[] }
   | { readonly event: 'stopping'; readonly reason: string }
   | { readonly event: 'killed'; readonly reason: string; readonly pids: readonly number[] }

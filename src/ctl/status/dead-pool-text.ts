@@ -96,6 +96,7 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): DeadPoolSta
     // Among the orphans.
     socketHolders: [],
     log: placeOfEvents(state) ?? null,
+    output: null,
     workers: measured.map(({ slot, pid, pids, uptimeMs, rssBytes, cpuPercent }) => ({
       slot,
       pid,

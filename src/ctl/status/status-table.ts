@@ -1,5 +1,5 @@
 // The table of `spawn-fcgictl status`: a heading line a pool, a row a worker. Pure.
-import type { PoolStatus, SocketHolderStatus, WorkerStatus } from '../../control/protocol.ts';
+import type { OutputStatus, PoolStatus, SocketHolderStatus, WorkerStatus } from '../../control/protocol.ts';
 import { describeLoss, judgeHealth, type Health } from './health.ts';
 import { printable } from '../../core/text/printable.ts';
 import { lineOf, renderLines, type Colour, type Line } from '../print/line.ts';
@@ -30,6 +30,7 @@ export function poolLines(pool: MeasuredPool, columns: number): Line[] {
     ...describeReload(pool).map((line) => lineOf(line)),
     ...tableLines(workerColumns, pool.workers, columns),
     ...(pool.socketHolders ?? []).map((holder) => lineOf(describeHolder(holder))),
+    ...describeOutput(pool.output).map((line) => lineOf(line)),
   ];
 }
 
@@ -95,6 +96,19 @@ function describeReload({ operation, lastReload }: MeasuredPool): string[] {
 function describeHolder({ pid, name, slot }: SocketHolderStatus): string {
   const whose = slot === null ? 'its worker' : `worker ${slot}`;
   return `  PID ${pid} (${printable(name)}) has left the session of ${whose} and holds the socket`;
+}
+
+/** A log program that does its work is not worth a line. */
+function describeOutput(output: OutputStatus | undefined): string[] {
+  if (!output?.program) return [];
+  const { pid, lastExit, waiting, isFull } = output.program;
+  const who = `log program ${printable(output.target)}`;
+  const effect = isFull
+    ? ': its pipe is full, workers that print wait for it'
+    : `: ${formatBytes(waiting)} wait for it`;
+  if (pid === null)
+    return [`  ${who} ${printable(lastExit ?? 'is not running')}, and is started again${effect}`];
+  return isFull ? [`  ${who} (PID ${pid}) does not read${effect}`] : [];
 }
 
 const none = '-';

@@ -20,6 +20,8 @@ export interface PrivateWorkerOptions {
   readonly evidenceOn: (pid: number, socket: Pick<ListenSocket, 'descriptor' | 'inode'>) => Evidence;
   /** What workers print is discarded: this one's is read. Where somebody sees it, it is not taken away from them. */
   readonly isOutputDiscarded: () => boolean;
+  /** The result is what it has said since, where that can be read. */
+  readonly listen: () => () => string[];
   /** Hears of the worker's socket before it has a worker: the next start must find that, should we be killed. */
   readonly onSocket: (inode: string | undefined) => void;
 }
@@ -32,13 +34,13 @@ export class PrivateWorker {
   readonly startedAtMs = performance.now();
   readonly #options: PrivateWorkerOptions;
   readonly #socket: PrivateSocket;
-  readonly #output: OutputTail | undefined;
+  readonly #output: OutputTail | (() => string[]);
   #isOver: boolean | undefined;
 
   private constructor(
     options: PrivateWorkerOptions,
     socket: PrivateSocket,
-    output: OutputTail | undefined,
+    output: OutputTail | (() => string[]),
     pid: number,
   ) {
     this.#options = options;
@@ -55,6 +57,7 @@ export class PrivateWorker {
     onEnd: OnEnd,
   ): PrivateWorker | { readonly errno: number } {
     const output = options.isOutputDiscarded() ? new OutputTail(keptBytes) : undefined;
+    const heard = options.listen();
     let socket: PrivateSocket;
     try {
       socket = listenPrivately(options.poolSocket.descriptor, connects);
@@ -74,7 +77,7 @@ export class PrivateWorker {
       const result = options.spawnOn(generation, { stdin: socket.descriptor, ...outputs });
       if ('pid' in result) {
         output?.follow();
-        const worker = new PrivateWorker(options, socket, output, result.pid);
+        const worker = new PrivateWorker(options, socket, output ?? heard, result.pid);
         const { pid, startedAtMs } = worker;
         const hear = (exit: WorkerExit): void => onEnd(worker, exit);
         options.roster.add({ role: 'trial', pid, generation, startedAtMs, onEnd: hear });
@@ -131,6 +134,6 @@ export class PrivateWorker {
   forget(): string[] {
     libc.close(this.#socket.descriptor);
     this.#options.onSocket(undefined);
-    return this.#output ? lastWords(this.#output.end()) : [];
+    return typeof this.#output === 'function' ? this.#output() : lastWords(this.#output.end());
   }
 }

@@ -4,7 +4,7 @@ import type { Config } from '../../core/config.ts';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { descriptorOfLog } from '../../core/log-target.ts';
 import { AT_FDCWD, statAt } from '../../sys/path/file-at.ts';
-import { forSlot } from '../../core/slot-pattern.ts';
+import { forSlot, namesSlot } from '../../core/slot-pattern.ts';
 import type { Place } from './find-place.ts';
 
 /** A step of a start: refuses them by directory (device and inode) and name, before anything is made. */
@@ -17,16 +17,24 @@ export function requireDistinctFiles({ config, bound }: { readonly config: Confi
     directories.set(directory, place);
     const name = join(place, basename(path));
     const other = flags.get(name);
-    if (other !== undefined) throw refuse(other, flag, path);
+    if (other !== undefined && !doAppend(other, flag)) throw refuse(other, flag, path);
     flags.set(name, flag);
   };
   if (bound.kind === 'unix') add('-s', bound.path);
   if (config.pidFile !== undefined) add('-P', config.pidFile);
   if (config.logFile !== undefined && descriptorOfLog(config.logFile) === undefined)
     add('--log', config.logFile);
-  const pattern = config.workerPidFile;
-  if (pattern === undefined) return;
-  for (let slot = 0; slot < config.workers; slot++) add('--worker-pid-file', forSlot(pattern, slot));
+  const addEach = (flag: string, pattern: string): void => {
+    const slots = namesSlot(pattern) ? config.workers : 1;
+    for (let slot = 0; slot < slots; slot++) add(flag, forSlot(pattern, slot));
+  };
+  if (config.workerPidFile !== undefined) addEach('--worker-pid-file', config.workerPidFile);
+  if (config.output?.kind === 'file') addEach('--output', config.output.pattern);
+}
+
+/** Lines of both are whole in one file. */
+function doAppend(one: string, other: string): boolean {
+  return one === '--log' && other === '--output';
 }
 
 /** One that is not there leads nowhere: who opens the file will say so. */

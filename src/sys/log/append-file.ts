@@ -65,10 +65,6 @@ export class AppendFile {
     }
   }
 
-  get path(): string {
-    return this.#options.at.path;
-  }
-
   /** Where its next byte goes. */
   get size(): bigint {
     return statDescriptor(this.descriptor).size;

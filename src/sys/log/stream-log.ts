@@ -36,22 +36,25 @@ export function streamLog(descriptor: number, options: LogOptions): EventLog {
 }
 
 /**
- * Takes a descriptor of the caller's for a log; `name` is how it was written. To be called before we open
+ * Takes a descriptor of the caller's for a log or for output; `name` is how it was written. To be called before we open
  * anything ourselves: nobody could tell ours from the caller's then. Behind a front it gets a number of its
  * own, which leaving the caller's streams does not touch.
  */
-export function takeDescriptor(descriptor: number, name: string, front: number | undefined): number {
+export function takeDescriptor(
+  descriptor: number,
+  name: string,
+  front: number | undefined,
+  use: 'log' | 'output',
+): number {
+  const refuse = (problem: string): SpawnFcgiError =>
+    new SpawnFcgiError(`opening ${use} file '${name}' failed: ${problem}`);
   const problem = findProblem(descriptor, front);
-  if (problem !== undefined) throw refuse(name, problem);
+  if (problem !== undefined) throw refuse(problem);
   if (front === undefined) return descriptor;
   const taken = attempt(() => libc.fcntl(descriptor, F_DUPFD_CLOEXEC, 'int', firstInherited));
-  if (taken < 0) throw refuse(name, libc.strerror(-taken));
+  if (taken < 0) throw refuse(libc.strerror(-taken));
   if (descriptor >= firstInherited) closeSync(descriptor);
   return taken;
-}
-
-function refuse(name: string, problem: string): SpawnFcgiError {
-  return new SpawnFcgiError(`opening log file '${name}' failed: ${problem}`);
 }
 
 function findProblem(descriptor: number, front: number | undefined): string | undefined {

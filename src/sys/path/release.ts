@@ -28,6 +28,8 @@ export interface ReleaseSource {
   readonly fileLimit: Limit;
   /** Surrounds the start of each process. */
   readonly oomScore: WorkerOomScore | undefined;
+  /** The first process of a generation is about to start. */
+  readonly onPin: () => void;
   /** Hears of every process at once. */
   readonly onSpawn: (pid: number) => void;
 }
@@ -86,6 +88,7 @@ export class Releases implements Pick<Spawner, 'pathOf' | 'keepOnly'> {
   /** The release, or the errno of its directory. */
   #pin(generation: number): Release | number {
     try {
+      this.#source.onPin();
       const { path, directory } = this.#resolve();
       const { command, environment, streams, fileLimit } = this.#source;
       const template = new ProcessTemplate({ ...command, path }, environment, streams, fileLimit, directory);

@@ -146,6 +146,20 @@ export function explainShellFailure(command: string, status: number): string | u
   return explainUnfound(word, status);
 }
 
+/** The program that /bin/sh plainly would not find, before it is asked to; undefined: it may, as only it knows. */
+export function findUnfound(command: string): string | undefined {
+  const word = firstWord(command);
+  if (word === undefined || isThere(word)) return undefined;
+  return word;
+}
+
+/** A relative path counts as there: the command is run elsewhere. */
+function isThere(word: string): boolean {
+  if (word.includes('/')) return !word.startsWith('/') || findAccessError(word) === undefined;
+  const directories = (process.env['PATH'] ?? '').split(':');
+  return directories.some((directory) => findAccessError(`${directory || '.'}/${word}`) === undefined);
+}
+
 /** A name that the shell looked for in PATH. */
 function explainUnfound(word: string, status: number): string | undefined {
   const found = findInPath(word);

@@ -1,0 +1,50 @@
+// The pipe between workers and the pool's log program. We hold both ends for the life of the pool: what is in it outlives
+// the program, and nobody who writes gets SIGPIPE. We read and write nothing.
+import { check, attempt, libc } from '../libc/libc.ts';
+import { poll, POLLOUT } from '../libc/poll.ts';
+import { O_CLOEXEC } from '../path/file-at.ts';
+
+const F_SETPIPE_SZ = 1031;
+const F_GETPIPE_SZ = 1032;
+const FIONREAD = 0x541b;
+/** What any user may have (/proc/sys/fs/pipe-max-size): so much may wait while a program is started again. */
+const wantedBytes = 1 << 20;
+
+export interface PipeState {
+  /** What waits to be read. */
+  readonly bytes: number;
+  readonly capacity: number;
+  /** Whoever writes now waits. */
+  readonly isFull: boolean;
+}
+
+export class LogPipe {
+  /** Both close-on-exec, and blocking, as programs expect. */
+  readonly readEnd: number;
+  readonly writeEnd: number;
+
+  constructor() {
+    const ends = Buffer.alloc(8);
+    check('pipe2', () => libc.pipe2(ends, O_CLOEXEC));
+    this.readEnd = ends.readInt32LE(0);
+    this.writeEnd = ends.readInt32LE(4);
+    // Who has too many of them keeps 64 KB.
+    attempt(() => libc.fcntl(this.writeEnd, F_SETPIPE_SZ, 'int', wantedBytes));
+  }
+
+  state(): PipeState {
+    const waiting = Buffer.alloc(4);
+    attempt(() => libc.ioctlPointer(this.readEnd, FIONREAD, 'void *', waiting));
+    return {
+      bytes: waiting.readInt32LE(),
+      capacity: libc.fcntl(this.writeEnd, F_GETPIPE_SZ, 'int', 0),
+      isFull: (poll(this.writeEnd, POLLOUT) & POLLOUT) === 0,
+    };
+  }
+
+  /** The program reads what is left, and its end comes when the last worker is gone. */
+  close(): void {
+    libc.close(this.writeEnd);
+    libc.close(this.readEnd);
+  }
+}
