@@ -192,9 +192,9 @@ export const newOptions = [
     key: 'output',
     long: 'output',
     argument: '<how>',
-    help: "what workers print: null, inherit, '|<command>', or to a file, %i is the slot (default: {default})",
+    help: "what workers print: null, inherit, journal, '|<command>', or to a file, %i is the slot (default: {default})",
     details:
-      "where what workers print goes: `null`, `inherit` (the streams of the command), `'\\|COMMAND'` (a log program), or a file, in which `%i` is the slot; USR1 and reload open it anew ([output](output.md)); default: `null` in the background, `inherit` in the foreground",
+      "where what workers print goes: `null`, `inherit` (the streams of the command), `journal` (systemd's), `'\\|COMMAND'` (a log program), or a file, in which `%i` is the slot; USR1 and reload open it anew ([output](output.md)); default: `null` in the background, `inherit` in the foreground",
     section: 'supervision',
     needsSupervisor: true,
     since: '2.0',

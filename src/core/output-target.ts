@@ -6,6 +6,8 @@ import { namesSlot } from './slot-pattern.ts';
 /** Where descriptors 1 and 2 of the workers lead. */
 export type OutputTarget =
   | { readonly kind: 'null' }
+  /** systemd's. */
+  | { readonly kind: 'journal' }
   /** Those of the command. */
   | { readonly kind: 'inherit' }
   /** Both that one of the command's; `name` as it was written. */
@@ -15,11 +17,11 @@ export type OutputTarget =
   /** `%i` in it is the slot. */
   | { readonly kind: 'file'; readonly pattern: string };
 
-const how = "--output takes null, inherit, '|COMMAND', or a file; %i in its name is the slot";
+const how = "--output takes null, inherit, journal, '|COMMAND', or a file; %i in its name is the slot";
 
 /** Throws the refusal of a value that means nothing. */
 export function parseOutput(value: string): OutputTarget {
-  if (value === 'null' || value === 'inherit') return { kind: value };
+  if (value === 'null' || value === 'inherit' || value === 'journal') return { kind: value };
   const number = descriptorOfLog(value);
   if (number !== undefined) return { kind: 'descriptor', number, name: value };
   if (value.startsWith('|')) return parseProgram(value);

@@ -4,6 +4,8 @@ import { parseOutput } from '../../src/core/output-target.ts';
 describe('--output', () => {
   test.each([
     ['null', { kind: 'null' }],
+    ['journal', { kind: 'journal' }],
+    ['| svlogd -tt x ', { kind: 'program', command: 'svlogd -tt x' }],
     ['inherit', { kind: 'inherit' }],
     ['-', { kind: 'descriptor', number: 1, name: '-' }],
     ['/dev/stderr', { kind: 'descriptor', number: 2, name: '/dev/stderr' }],
@@ -14,7 +16,7 @@ describe('--output', () => {
     expect(parseOutput(value)).toStrictEqual(target);
   });
 
-  test.each(['', '/var/log/', '/var/log/%i/out'])("'%s' is refused", (value) => {
+  test.each(['', '|', '/var/log/', '/var/log/%i/out'])("'%s' is refused", (value) => {
     expect(() => parseOutput(value)).toThrow(`invalid value for --output: '${value}'`);
   });
 });

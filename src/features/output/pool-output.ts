@@ -4,6 +4,7 @@ import type { PreparedPool } from '../../start/prepared-pool.ts';
 import type { Feature } from '../feature.ts';
 import { DiscardNote } from './discard-note.ts';
 import { FileOutput } from './file-output.ts';
+import { JournalOutput } from './journal-output.ts';
 import { ProgramOutput } from './program-output.ts';
 
 export interface PoolOutputParts {
@@ -30,6 +31,8 @@ export function poolOutput(parts: PoolOutputParts): Feature {
       };
     case 'files':
       return new FileOutput({ ...output, log });
+    case 'journal':
+      return new JournalOutput({ ...parts, ...output, config });
     case 'program':
       return new ProgramOutput({ ...parts, ...output });
   }

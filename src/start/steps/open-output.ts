@@ -1,6 +1,8 @@
 // A step of a start: opens what --output names, before privileges are dropped and before chroot.
 import type { Config } from '../../core/config.ts';
 import { SpawnFcgiError } from '../../core/errors.ts';
+import { libc } from '../../sys/libc/libc.ts';
+import { connectJournal, journalPath } from '../../sys/log/journal-connection.ts';
 import { LogPipe } from '../../sys/log/log-pipe.ts';
 import { OutputFiles } from '../../sys/log/output-files.ts';
 import { takeDescriptor } from '../../sys/log/stream-log.ts';
@@ -17,6 +19,7 @@ export type OutputStreams = Pick<Streams, 'stdout' | 'stderr'>;
 export type PreparedOutput =
   | ({ readonly kind: 'streams'; readonly target: string } & OutputStreams)
   | { readonly kind: 'files'; readonly files: OutputFiles; readonly pattern: string }
+  | { readonly kind: 'journal'; readonly descriptor: number }
   | { readonly kind: 'program'; readonly pipe: LogPipe; readonly command: string };
 
 export interface WithOutput {
@@ -59,6 +62,7 @@ export function openOutput({
     return { output: { kind: 'streams', target, ...outputStreams } };
   }
   if (output.kind === 'program') return { output: openProgram(output.command, config) };
+  if (output.kind === 'journal') return { output: openJournal(config) };
   if (output.kind !== 'file')
     return { output: { kind: 'streams', target: output.kind, stdout: nowhere, stderr: nowhere } };
   const { pattern } = output;
@@ -71,6 +75,19 @@ export function openOutput({
     onCreated: (file, undo) => journal.madeLog(file, undo),
   });
   return { output: { kind: 'files', files, pattern } };
+}
+
+function openJournal({ name }: Config): PreparedOutput {
+  const descriptor = connectJournal(name);
+  if (descriptor >= 0) return { kind: 'journal', descriptor };
+  throw new SpawnFcgiError(
+    `--output journal: connecting to ${journalPath} failed: ${libc.strerror(-descriptor)}`,
+    {
+      hints: [
+        "there is no systemd-journald here, or it does not answer: --output FILE, or --output '|logger -t NAME'",
+      ],
+    },
+  );
 }
 
 /** It is run as the workers are, once privileges are dropped: in the chroot, which is not looked into from here. */
