@@ -4,7 +4,6 @@ import type { PoolEvent } from '../core/text/pool-event.ts';
 import type { PoolStatus, WorkerStatus } from '../control/protocol.ts';
 import type { Command } from '../control/server.ts';
 import type { Gift } from '../start/source/handover-lines.ts';
-
 import type { WorkerExit } from '../core/worker-exit.ts';
 
 export type Variables = Readonly<Record<string, string>>;
