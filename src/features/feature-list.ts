@@ -34,11 +34,21 @@ export class FeatureList implements WorkerRecords {
 
   /** Starts a process of the pool's program by `spawn`, which hears what that has and others do not. */
   start(place: ProcessPlace, spawn: (own: OwnParts | undefined) => SpawnResult): SpawnResult {
-    for (const feature of this.#features) feature.starting?.(place);
-    const result = spawn(this.ownPartsOf(place));
-    const pid = 'pid' in result ? result.pid : undefined;
-    for (const feature of this.#features) feature.begun?.(pid, place);
-    return result;
+    let pid: number | undefined;
+    try {
+      for (const feature of this.#features) feature.starting?.(place);
+      const result = spawn(this.ownPartsOf(place));
+      if ('pid' in result) ({ pid } = result);
+      return result;
+    } finally {
+      // The process is there: whoever fails to hear of it must not hide it.
+      everyStep(this.#report, ...this.#features.map((feature) => () => feature.begun?.(pid, place)));
+    }
+  }
+
+  /** What a process finds in its environment, for who starts one without us. */
+  environmentOf(place: ProcessPlace, environment: readonly Buffer[]): Buffer[] {
+    return withVariables(this.equip(environment), this.ownPartsOf(place)?.variables ?? {});
   }
 
   /** Undefined: it has what the others have. */

@@ -36,7 +36,7 @@ interface ProcessFeature {
   pinning?(): void;
   /** One is about to be started. */
   starting?(place: ProcessPlace): void;
-  /** It was; undefined: it could not be. */
+  /** It was; undefined: it could not be. What fails is told, as nothing may hide a process. */
   begun?(pid: number | undefined, place: ProcessPlace): void;
   /** Whether it has said itself that it is ready; undefined: it is looked at from outside. */
   evidenceOf?(pid: number): 'yes' | 'no' | undefined;

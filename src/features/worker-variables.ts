@@ -13,7 +13,7 @@ export class WorkerVariables implements Feature {
     this.#bySlot = all.filter(([, value]) => namesSlot(value));
   }
 
-  variablesOf({ slot }: Pick<ProcessPlace, 'slot'>): Variables | undefined {
+  variablesOf({ slot }: ProcessPlace): Variables | undefined {
     return this.#bySlot.length === 0
       ? undefined
       : Object.fromEntries(this.#bySlot.map(([name, value]) => [name, forSlot(value, slot)]));

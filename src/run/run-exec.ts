@@ -1,13 +1,9 @@
 // -n with 1.6's options only: the process becomes the program.
 import { execInPlace } from '../sys/process/exec-in-place.ts';
 import { check, libc } from '../sys/libc/libc.ts';
-import {
-  commandLineOf,
-  executedPath,
-  withVariables,
-  workerEnvironment,
-} from '../sys/process/spawn-worker.ts';
-import { WorkerVariables } from '../features/worker-variables.ts';
+import { commandLineOf, executedPath, workerEnvironment } from '../sys/process/spawn-worker.ts';
+import { FeatureList } from '../features/feature-list.ts';
+import { workerFeatures } from './worker-features.ts';
 import { refuseExec } from '../start/steps/check-program.ts';
 import type { InPlaceStart } from '../start/prepared-pool.ts';
 import { printHint } from '../start/report/print.ts';
@@ -17,10 +13,13 @@ export function runInPlace({ config, caller, socket, laterHints }: InPlaceStart)
   laterHints.forEach(printHint);
   check('dup2', () => libc.dup2(socket.descriptor, 0));
   const command = commandLineOf(config.program, caller);
-  const own = new WorkerVariables(config.variables);
-  const environment = withVariables(workerEnvironment(caller.environment, config.phpChildren), {
-    ...own.variables,
-    ...own.variablesOf({ slot: 0 }),
-  });
+  const features = new FeatureList(refuse);
+  features.add(...workerFeatures(config));
+  const base = workerEnvironment(caller.environment, config.phpChildren);
+  const environment = features.environmentOf({ slot: 0, role: 'worker' }, base);
   throw refuseExec(config, executedPath(config.program), execInPlace(command, environment, caller.fileLimit));
+}
+
+function refuse(error: Error): never {
+  throw error;
 }

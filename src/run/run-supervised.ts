@@ -33,8 +33,8 @@ import type { PreparedPool } from '../start/prepared-pool.ts';
 import { ReachCheck } from '../features/shared-socket/reach-check.ts';
 import { ReadyNotices } from '../features/ready-notices.ts';
 import { SocketRenewal } from '../features/shared-socket/socket-renewal.ts';
-import { WorkerVariables } from '../features/worker-variables.ts';
 import { TidyUp } from './tidy-up.ts';
+import { workerFeatures } from './worker-features.ts';
 import { watchSignals } from '../start/watch-signals.ts';
 
 /** Lets the command return before the collection takes the processor. */
@@ -76,7 +76,7 @@ class SupervisedRun {
     this.#features = features;
     this.#log = log;
     // The machine asks them what workers are to get.
-    features.add(new WorkerVariables(config.variables));
+    features.add(...workerFeatures(config));
     if (config.ready === 'notify') features.add(new ReadyNotices(proc));
     this.#machine = new PoolMachine(parts);
     this.#supervisor = new Supervisor(this.#machine, this.#machine.settings, this.#outcome(), {

@@ -10,15 +10,11 @@ import { SessionLeftovers } from '../sys/session/leftovers.ts';
 import { adoptOrphans } from '../sys/process/process-self.ts';
 import { reapRest, watchChildren } from '../sys/process/reaper.ts';
 import { SessionFreezer } from '../sys/session/session-freeze.ts';
-import {
-  commandLineOf,
-  ProcessTemplate,
-  withVariables,
-  workerEnvironment,
-} from '../sys/process/spawn-worker.ts';
+import { commandLineOf, ProcessTemplate, workerEnvironment } from '../sys/process/spawn-worker.ts';
 import { servesConnections } from '../sys/proc/waiting.ts';
 import { workerSessions } from '../sys/session/worker-sessions.ts';
-import { WorkerVariables } from '../features/worker-variables.ts';
+import { FeatureList } from '../features/feature-list.ts';
+import { workerFeatures } from './worker-features.ts';
 import type { UnsupervisedStart } from '../start/prepared-pool.ts';
 import { printError, printFailure, printHint, printLine } from '../start/report/print.ts';
 import { describeFirstEnd, explainStartFailure } from '../start/report/start-failure.ts';
@@ -44,7 +40,7 @@ class UnsupervisedRun {
   readonly #start: UnsupervisedStart;
   readonly #front: Front | undefined;
   readonly #template: ProcessTemplate;
-  readonly #variables: WorkerVariables;
+  readonly #features: FeatureList;
   readonly #descendants: Descendants | undefined;
   readonly #sessions: Sessions;
   #startedMs = 0;
@@ -56,10 +52,11 @@ class UnsupervisedRun {
     const { config, caller, socket, nowhere, proc, journal } = start;
     this.#start = start;
     this.#front = front;
-    this.#variables = new WorkerVariables(config.variables);
+    this.#features = new FeatureList(printFailure);
+    this.#features.add(...workerFeatures(config));
     this.#template = new ProcessTemplate(
       commandLineOf(config.program, caller),
-      withVariables(workerEnvironment(caller.environment, config.phpChildren), this.#variables.variables),
+      this.#features.equip(workerEnvironment(caller.environment, config.phpChildren)),
       { stdin: socket.descriptor, stdout: nowhere, stderr: nowhere },
       caller.fileLimit,
     );
@@ -94,8 +91,7 @@ class UnsupervisedRun {
 
   #spawn(slot: number): Child {
     const { journal, proc } = this.#start;
-    const variables = this.#variables.variablesOf({ slot });
-    const result = this.#template.spawn(variables && { variables });
+    const result = this.#features.start({ slot, role: 'worker' }, (own) => this.#template.spawn(own));
     if ('errno' in result) return { pid: 0, state: { kind: 'not-executed', errno: result.errno } };
     journal.started(result.pid, proc);
     return { pid: result.pid, state: 'young' };

@@ -64,8 +64,13 @@ test('-n with them is in place still, in slot 0', async () => {
   const command = pools.startForeground(['-n', '-s', place.socket, ...given, '--', place.app, 'serve'], {
     env: caller,
   });
-  await waitFor('the program', () => readStat(command.pid)?.comm === 'app');
-  expect(variablesOf(command.pid)).toEqual(expected(0));
+  const variables = await waitFor('the program', () => {
+    // The kernel gives it its name first, then its environment.
+    const isProgram = readStat(command.pid)?.comm === 'app';
+    const found = isProgram ? variablesOf(command.pid) : [];
+    return found.length > 0 && found;
+  });
+  expect(variables).toEqual(expected(0));
 });
 
 test.each([

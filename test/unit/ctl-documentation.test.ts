@@ -1,13 +1,15 @@
 // The page of spawn-fcgictl and its -h say what it does: every command, every exit status.
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parseArguments } from '../../src/ctl/program.ts';
 import { ctlStatus } from '../../src/ctl/statuses.ts';
-import { statusOfError, statusOfReload } from '../../src/control/protocol.ts';
+import * as protocol from '../../src/control/protocol.ts';
+import { examplePool, exampleWorker } from '../helpers/models/index.ts';
 import { tableUnder } from '../helpers/pages/index.ts';
 
 test('the page of spawn-fcgictl has a row for every exit status, and its -h names them', () => {
   const rows = tableUnder('spawn-fcgictl', 'Exit statuses of spawn-fcgictl').map((row) => row[1]);
-  const used = [ctlStatus, statusOfError, statusOfReload].flatMap((statuses) =>
+  const used = [ctlStatus, protocol.statusOfError, protocol.statusOfReload].flatMap((statuses) =>
     Object.values<number>(statuses),
   );
   expect(new Set(rows)).toEqual(new Set(used.map(String)));
@@ -25,3 +27,15 @@ function usageOfCtl(): string {
   const parsed = parseArguments(['-h']);
   return parsed.kind === 'text' ? parsed.text : '';
 }
+
+/** What a feature may add, too: tsc asks for it here. */
+const everyField: Required<protocol.PoolStatus> = { ...examplePool(), socketHolders: [], workers: [] };
+const everyFieldOfWorkers: Required<protocol.WorkerStatus> = exampleWorker();
+
+test.each(Object.keys({ ...everyField, ...everyFieldOfWorkers }))(
+  'the page of the control protocol shows the field %s',
+  (name) => {
+    const page = readFileSync(new URL('../../docs/control-protocol.md', import.meta.url), 'utf8');
+    expect(page.split('## `pool`')[1]?.split('```')[1]).toContain(`"${name}":`);
+  },
+);

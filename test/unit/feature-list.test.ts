@@ -68,6 +68,25 @@ describe('a process', () => {
     ]);
   });
 
+  test('is not hidden by a feature that fails to hear of it, nor is a start that failed', () => {
+    const begun: unknown[] = [];
+    const failing: Feature = {
+      begun() {
+        throw new Error('deaf');
+      },
+    };
+    const { list, failures } = createList(failing, { begun: (pid) => void begun.push(pid) });
+    expect(list.start(place, () => ({ pid: 7 }))).toEqual({ pid: 7 });
+    const fail = (): never => {
+      throw new Error('no process');
+    };
+    expect(() => list.start(place, fail)).toThrow('no process');
+    expect([begun, failures]).toEqual([
+      [7, undefined],
+      ['deaf', 'deaf'],
+    ]);
+  });
+
   test('has nothing of its own, and is started as the others, where no feature gives it anything', () => {
     const { list } = createList({ variables: { A: 'b' } }, { streamsOf: () => undefined });
     list.start(place, (own) => {
