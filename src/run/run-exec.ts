@@ -1,4 +1,4 @@
-// -n with 1.6's options only: the process becomes the program.
+// -n with nothing that needs a supervisor: the process becomes the program.
 import { execInPlace } from '../sys/process/exec-in-place.ts';
 import { check, libc } from '../sys/libc/libc.ts';
 import { commandLineOf, executedPath, workerEnvironment } from '../sys/process/spawn-worker.ts';
