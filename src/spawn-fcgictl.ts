@@ -36,19 +36,19 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 async function carryOut(request: CtlRequest): Promise<number> {
-  const openFinder = (): Promise<PoolFinder> =>
-    PoolFinder.open(request.stateDir, {
-      ofUser: process.env['XDG_RUNTIME_DIR'],
-      ofUnit: process.env['RUNTIME_DIRECTORY'],
-    });
+  const open = (): Promise<PoolFinder> => openFinder(request);
   if (request.command === 'status' && request.intervalMs !== undefined) {
-    const options = { ...request, intervalMs: request.intervalMs, openFinder };
+    const options = { ...request, intervalMs: request.intervalMs, openFinder: open };
     if (request.asJson) return watchAsJson(options);
     // Elsewhere nothing can be renewed: one look.
     if (isDrawable(1, process.env)) return watchOnTerminal(options);
   }
-  if (request.command === 'events') return followEvents(request, openFinder, request.timeoutMs ?? answerMs);
-  const finder = await openFinder();
+  if (request.command === 'events') return followEvents(request, open, request.timeoutMs ?? answerMs);
+  if (request.command === 'request') {
+    const { requestServer } = await import('./ctl/request/request-server.ts');
+    return requestServer(request, open);
+  }
+  const finder = await open();
   switch (request.command) {
     case 'status':
       return showStatus(request, finder, request.timeoutMs ?? answerMs);
@@ -59,4 +59,11 @@ async function carryOut(request: CtlRequest): Promise<number> {
     default:
       return changePool(await finder.find(request.target), request, answerMs);
   }
+}
+
+function openFinder({ stateDir }: CtlRequest): Promise<PoolFinder> {
+  return PoolFinder.open(stateDir, {
+    ofUser: process.env['XDG_RUNTIME_DIR'],
+    ofUnit: process.env['RUNTIME_DIRECTORY'],
+  });
 }

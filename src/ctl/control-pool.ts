@@ -10,9 +10,10 @@ import { isDeadPool, ownerOf, type DeadPool, type Pool } from './target/pools.ts
 import { judgeHealth, type Health } from './status/health.ts';
 import { printError, printText } from './print/print-ctl.ts';
 import { printable } from '../core/text/printable.ts';
-import { probePool, type ProbeTarget } from './probe.ts';
+import { probePool } from './probe.ts';
 import type { CtlRequest } from './program.ts';
 import { ProgressLine } from './print/progress-line.ts';
+import { serverOf } from './request/open-connection.ts';
 import { ctlStatus } from './statuses.ts';
 
 /** A supervisor says that it has ended before it does. */
@@ -41,20 +42,12 @@ export async function pingPool(
     return statusOf(kind, isStrict);
   }
   const timeoutMs = Math.max(1, answerMs - (performance.now() - startedMs));
-  const probed = await probePool(probeTargetOf(pool), probe === true ? undefined : probe, {
+  const probed = await probePool(serverOf(pool), probe === true ? undefined : probe, {
     timeoutMs,
     inAllMs: answerMs,
   });
   printText(`${probed.text}; ${describeLoad(summary)}\n`);
   return probed.isServed ? statusOf(kind === 'saturated' ? kind : 'serving', isStrict) : ctlStatus.notServing;
-}
-
-/** Another user's supervisor may see its socket where we do not. */
-function probeTargetOf(pool: Pool): ProbeTarget {
-  const { address, pid } = pool.state;
-  const owner = ownerOf(pool)?.uid;
-  const isElsewhere = owner !== undefined && address.startsWith('/');
-  return { address: isElsewhere ? `/proc/${pid}/root${address}` : address, owner };
 }
 
 /** Where nobody may look, a pool whose workers run must not be taken for a dead one for ever. */

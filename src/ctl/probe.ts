@@ -1,13 +1,13 @@
 // `ping --probe`: asks the pool's own socket, as a web server does, for a FastCGI management
 // record or for a page, and says how it went.
-import { connect, type Socket } from 'node:net';
-import manifest from '../../package.json' with { type: 'json' };
+import type { Socket } from 'node:net';
 import { encodeGetValues, isManagementAnswer } from '../fastcgi/management.ts';
-import { AnswerReader, encodeRequest, type Answer } from '../fastcgi/responder.ts';
-import { nameSocket } from '../sys/socket/socket-name.ts';
-import { parseEndpoint } from './target/parse-target.ts';
+import { AnswerReader, type Answer } from '../fastcgi/answer.ts';
+import { encodeRequest } from '../fastcgi/request.ts';
 import { printable } from '../core/text/printable.ts';
 import { cutEnd } from './print/printable.ts';
+import { parametersFor } from './request/cgi-parameters.ts';
+import { isQueueFull, openConnection, retryMs, type ServerAddress } from './request/open-connection.ts';
 import { formatTime } from './status/status-table.ts';
 
 export interface ProbeResult {
@@ -16,16 +16,8 @@ export interface ProbeResult {
   readonly text: string;
 }
 
-/** The kernel's answer when the queue of a Unix socket is full. */
-const retryMs = 25;
 const complaintColumns = 200;
 const serverError = 500;
-
-/** Where to connect: a pool's address, or the path of its socket from here with the user that it must belong to. */
-export interface ProbeTarget {
-  readonly address: string;
-  readonly owner: number | undefined;
-}
 
 interface Limit {
   readonly timeoutMs: number;
@@ -34,7 +26,11 @@ interface Limit {
 }
 
 /** Undefined as `uri`: a management record, which every application answers in some way. */
-export function probePool(target: ProbeTarget, uri: string | undefined, limit: Limit): Promise<ProbeResult> {
+export function probePool(
+  target: ServerAddress,
+  uri: string | undefined,
+  limit: Limit,
+): Promise<ProbeResult> {
   return new Promise((resolve) => {
     new Probe(target, uri, limit, resolve).start();
   });
@@ -44,7 +40,7 @@ export function probePool(target: ProbeTarget, uri: string | undefined, limit: L
 type Reading = (chunk: Buffer) => ProbeResult | undefined;
 
 class Probe {
-  readonly #target: ProbeTarget;
+  readonly #target: ServerAddress;
   readonly #request: Buffer;
   readonly #read: Reading;
   readonly #limit: Limit;
@@ -54,13 +50,14 @@ class Probe {
   #timers: NodeJS.Timeout[] = [];
 
   constructor(
-    target: ProbeTarget,
+    target: ServerAddress,
     uri: string | undefined,
     limit: Limit,
     resolve: (result: ProbeResult) => void,
   ) {
     this.#target = target;
-    this.#request = uri === undefined ? encodeGetValues() : encodeRequest(paramsFor(uri));
+    this.#request =
+      uri === undefined ? encodeGetValues() : encodeRequest(parametersFor({ method: 'GET', uri }));
     this.#read = uri === undefined ? this.#readManagement() : this.#readAnswer(uri);
     this.#limit = limit;
     this.#resolve = resolve;
@@ -82,19 +79,15 @@ class Probe {
   }
 
   #converse(): void {
-    const { socket, release } = open(this.#target);
+    const socket = openConnection(this.#target);
     this.#socket = socket;
-    socket.once('connect', () => {
-      release();
-      socket.write(this.#request);
-    });
+    socket.once('connect', () => socket.write(this.#request));
     socket.on('data', (chunk: Buffer) => {
       const result = this.#read(chunk);
       if (result) this.#end(result);
     });
     socket.once('error', (error: NodeJS.ErrnoException) => {
-      release();
-      if (error.code === 'EAGAIN') this.#timers.push(setTimeout(() => this.#connect(), retryMs));
+      if (isQueueFull(error)) this.#timers.push(setTimeout(() => this.#connect(), retryMs));
       else this.#fail(`no answer: ${describeError(error)}`);
     });
     socket.once('end', () => this.#fail('no answer: the connection was closed'));
@@ -135,52 +128,6 @@ class Probe {
     this.#socket?.destroy();
     this.#resolve(result);
   }
-}
-
-/** A socket that listens on every address is asked on the loopback one. */
-function open({ address, owner }: ProbeTarget): { socket: Socket; release: () => void } {
-  const endpoint = parseEndpoint(address);
-  if (!endpoint) {
-    const { path, release } = nameSocket(address, owner);
-    return { socket: connect(path), release };
-  }
-  const { ip, port } = endpoint;
-  const loopback: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
-  const socket = connect({ host: loopback[ip] ?? ip, port, noDelay: true });
-  return { socket, release: () => undefined };
-}
-
-/**
- * What nginx's fastcgi_params hands over, and what applications look for in different places: PHP and fcgiwrap in
- * SCRIPT_FILENAME, Python, Perl and Ruby in PATH_INFO, Go in REQUEST_URI.
- */
-function paramsFor(uri: string): Record<string, string> {
-  const [path = '', ...query] = uri.split('?');
-  return {
-    GATEWAY_INTERFACE: 'CGI/1.1',
-    SERVER_SOFTWARE: `spawn-fcgictl/${manifest.version}`,
-    SERVER_PROTOCOL: 'HTTP/1.1',
-    SERVER_NAME: 'localhost',
-    SERVER_ADDR: '127.0.0.1',
-    SERVER_PORT: '80',
-    REMOTE_ADDR: '127.0.0.1',
-    REMOTE_PORT: '0',
-    REQUEST_METHOD: 'GET',
-    REQUEST_SCHEME: 'http',
-    REQUEST_URI: uri,
-    DOCUMENT_URI: path,
-    DOCUMENT_ROOT: '/',
-    SCRIPT_NAME: path,
-    SCRIPT_FILENAME: path,
-    PATH_INFO: path,
-    QUERY_STRING: query.join('?'),
-    CONTENT_TYPE: '',
-    CONTENT_LENGTH: '',
-    // php-cgi refuses without it (cgi.force_redirect).
-    REDIRECT_STATUS: '200',
-    HTTP_HOST: 'localhost',
-    HTTP_USER_AGENT: `spawn-fcgictl/${manifest.version}`,
-  };
 }
 
 const refusals = ['', 'it cannot multiplex connections', 'it is overloaded', 'it does not know the role'];

@@ -3,9 +3,9 @@
 import { Command, CommanderError } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { limits, type WorkerDifference } from '../control/protocol.ts';
-import { SpawnFcgiError } from '../core/errors.ts';
 import { parseTime, parseWhole } from '../core/quantity.ts';
-import { printable } from '../core/text/printable.ts';
+import { refuseArguments } from './refuse-arguments.ts';
+import { addRequest, type RequestOptions } from './request/request-command.ts';
 import { ctlStatus } from './statuses.ts';
 
 export interface GlobalOptions {
@@ -45,6 +45,7 @@ export type CtlRequest = GlobalOptions &
       }
     | { readonly command: 'stop' | 'reload' | 'restart'; readonly target: string }
     | { readonly command: 'scale'; readonly target: string; readonly workers: number | WorkerDifference }
+    | RequestOptions
   );
 
 /** What the arguments ask for: a request to a pool, or a text for stdout. */
@@ -65,7 +66,7 @@ TIME is a number with ms, s, m or h; bare: seconds.
 
 Exit status: 0 done; reload: 1 rolled back, 2 partly, 3 timeout; ping: 1 not
 serving; 4 no such pool; 5 not permitted; 6 no answer in time, or busy;
-7 other version of spawn-fcgi; 255 usage.`;
+7 other version of spawn-fcgi; 255 usage; request: see request -h.`;
 
 /** Reads the arguments; throws a SpawnFcgiError with one line for a mistake. */
 export function parseArguments(args: readonly string[]): ParsedArguments {
@@ -84,11 +85,11 @@ export function parseArguments(args: readonly string[]): ParsedArguments {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { kind: 'text', text, status: ctlStatus.ok };
-    throw refuse(
+    throw refuseArguments(
       error.code === 'commander.help' ? 'no command given' : error.message.replace(/^error: /, ''),
     );
   }
-  if (!request) throw refuse('no command given');
+  if (!request) throw refuseArguments('no command given');
   const { stateDir, timeout } = program.opts<{ stateDir?: string; timeout?: string }>();
   const options = { stateDir, timeoutMs: parseTimeout(timeout) };
   return { kind: 'request', request: { ...request, ...options } as CtlRequest };
@@ -118,6 +119,7 @@ function createProgram(write: (text: string) => void, ask: (request: PoolRequest
   addEvents(program, ask);
   addLogs(program, ask);
   addChanges(program, ask);
+  addRequest(program, ask);
   return program;
 }
 
@@ -160,7 +162,7 @@ function addEvents(program: Command, ask: (request: PoolRequest) => void): void 
     .option('--json', 'as JSON, a line each')
     .option('--exec <command>', 'run by /bin/sh for each one, with its JSON on stdin')
     .action((target: string, { json, exec }: { json?: boolean; exec?: string }) => {
-      if (json && exec !== undefined) throw refuse('--json prints, --exec does not: one of them');
+      if (json && exec !== undefined) throw refuseArguments('--json prints, --exec does not: one of them');
       ask({ command: 'events', target, asJson: json ?? false, exec });
     });
 }
@@ -168,7 +170,7 @@ function addEvents(program: Command, ask: (request: PoolRequest) => void): void 
 function parseLines(text: string): number | undefined {
   const lines = text === 'all' ? undefined : parseWhole(text, 0, Number.MAX_SAFE_INTEGER);
   if (lines !== undefined || text === 'all') return lines;
-  throw refuse(`invalid number of lines: '${text}' (for example 100, or all)`);
+  throw refuseArguments(`invalid number of lines: '${text}' (for example 100, or all)`);
 }
 
 function addChanges(program: Command, ask: (request: PoolRequest) => void): void {
@@ -195,11 +197,11 @@ interface StatusOptions {
 const shortestIntervalMs = 100;
 
 function parseInterval(isWatched: boolean | undefined, text: string | undefined): number | undefined {
-  if (!isWatched && text !== undefined) throw refuse('--interval is for --watch');
+  if (!isWatched && text !== undefined) throw refuseArguments('--interval is for --watch');
   if (!isWatched) return undefined;
   const intervalMs = text === undefined ? 1000 : parseTime(text);
   if (intervalMs !== undefined && intervalMs >= shortestIntervalMs) return intervalMs;
-  throw refuse(`invalid time for --interval: '${text}' (for example 500ms or 2s; 100ms at least)`);
+  throw refuseArguments(`invalid time for --interval: '${text}' (for example 500ms or 2s; 100ms at least)`);
 }
 
 interface PingOptions {
@@ -217,9 +219,9 @@ function separateProbe(
   probe: boolean | string = false,
 ): { target: string; probe: boolean | string } {
   if (target === undefined && typeof probe === 'string') return { target: probe, probe: true };
-  if (target === undefined) throw refuse("missing required argument 'target'");
+  if (target === undefined) throw refuseArguments("missing required argument 'target'");
   if (typeof probe !== 'string' || /^\/[!-~]*$/.test(probe)) return { target, probe };
-  throw refuse(`invalid URI for --probe: '${probe}' (for example /status)`);
+  throw refuseArguments(`invalid URI for --probe: '${probe}' (for example /status)`);
 }
 
 const waitingCommands = [
@@ -232,18 +234,12 @@ function parseWorkers(text: string): number | WorkerDifference {
   if (/^[+-]\d{1,5}$/.test(text)) return text as WorkerDifference;
   const workers = parseWhole(text, 1, limits.maxWorkers);
   if (workers !== undefined) return workers;
-  throw refuse(`invalid number of workers: '${text}' (1 to ${limits.maxWorkers}, or +1, -1)`);
+  throw refuseArguments(`invalid number of workers: '${text}' (1 to ${limits.maxWorkers}, or +1, -1)`);
 }
 
 function parseTimeout(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const timeoutMs = parseTime(text);
   if (timeoutMs) return timeoutMs;
-  throw refuse(`invalid time for --timeout: '${text}' (for example 500ms or 30s)`);
-}
-
-/** One line, with the way out. */
-function refuse(message: string): SpawnFcgiError {
-  const line = message.replaceAll(/\s*\n\s*/g, ' ');
-  return new SpawnFcgiError(`${printable(line)}; see spawn-fcgictl -h`, { exitCode: ctlStatus.usage });
+  throw refuseArguments(`invalid time for --timeout: '${text}' (for example 500ms or 30s)`);
 }

@@ -29,7 +29,13 @@ function usageOfCtl(): string {
 }
 
 /** What a feature may add, too: tsc asks for it here. */
-const everyField: Required<protocol.PoolStatus> = { ...examplePool(), socketHolders: [], workers: [] };
+const everyField: Required<protocol.PoolStatus> = {
+  ...examplePool(),
+  socketHolders: [],
+  log: { kind: 'syslog' },
+  output: { target: 'null', files: [], program: null },
+  workers: [],
+};
 const everyFieldOfWorkers: Required<protocol.WorkerStatus> = exampleWorker();
 
 test.each(Object.keys({ ...everyField, ...everyFieldOfWorkers }))(

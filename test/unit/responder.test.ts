@@ -1,7 +1,8 @@
 // A request in the responder role, and what counts as an answer to it.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { AnswerReader, encodeRequest, type Answer } from '../../src/fastcgi/responder.ts';
+import { AnswerReader, type Answer } from '../../src/fastcgi/answer.ts';
+import { encodeRequest } from '../../src/fastcgi/request.ts';
 
 const stdout = 6;
 const stderr = 7;
@@ -85,6 +86,6 @@ test('a request has its parameters in one stream, long ones too, and no body', (
     if (bytes[offset + 1] === 4) params += bytes.toString('latin1', offset + 8, offset + 8 + length);
     offset += 8 + length;
   }
-  expect(types).toEqual([1, 4, 4, 4, 5]);
+  expect(types).toEqual([1, 4, 4, 4, 4, 5]);
   expect(params).toBe(`\x01\x01Ab\x04\x80\x01\x11\x70LONG${long}`);
 });

@@ -12,8 +12,13 @@ export function writeFully(descriptor: number, text: string | Buffer, waitsForev
     } catch (error) {
       // The caller's pipe may be non-blocking and full: wait for its reader.
       if ((error as { code?: string }).code !== 'EAGAIN' || patience-- === 0) return false;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+      pause();
     }
   }
   return true;
+}
+
+/** For who must wait and has nothing else to do. */
+export function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
 }
