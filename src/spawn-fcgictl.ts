@@ -56,6 +56,10 @@ async function carryOut(request: CtlRequest): Promise<number> {
       return showLogs(await finder.find(request.target), request);
     case 'ping':
       return pingPool(await finder.find(request.target), request, request.timeoutMs ?? answerMs);
+    case 'try': {
+      const { tryPool } = await import('./ctl/request/try-pool.ts');
+      return tryPool(await finder.find(request.target), request, answerMs);
+    }
     default:
       return changePool(await finder.find(request.target), request, answerMs);
   }

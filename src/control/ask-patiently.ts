@@ -6,6 +6,8 @@ import type { ControlRequest } from './protocol.ts';
 export interface Patience extends Omit<AskOptions, 'signal'> {
   /** A supervisor that needs longer for a ping does not answer. */
   readonly answerMs: number;
+  /** Nobody waits any more: `closed`. */
+  readonly stop?: AbortSignal;
 }
 
 /**
@@ -16,7 +18,7 @@ export interface Patience extends Omit<AskOptions, 'signal'> {
 export async function askPatiently(
   path: string,
   request: ControlRequest,
-  { answerMs, timeoutMs, ...options }: Patience,
+  { answerMs, timeoutMs, stop, ...options }: Patience,
 ): Promise<Outcome> {
   const startedMs = performance.now();
   const firstMs = Math.min(answerMs, timeoutMs ?? answerMs);
@@ -25,6 +27,7 @@ export async function askPatiently(
   if (first.kind !== 'result') return first;
 
   const watch = new AbortController();
+  stop?.addEventListener('abort', () => watch.abort(), { once: true });
   const silence = watchSilence(path, { timeoutMs: answerMs, owner, signal: watch.signal });
   const onProgress = (text: string): void => {
     silence.heard();

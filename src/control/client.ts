@@ -31,8 +31,8 @@ export interface AskOptions {
   /** For all of it, the connection included; undefined: as long as it takes. */
   readonly timeoutMs?: number | undefined;
   readonly onProgress?: (text: string) => void;
-  /** Of a client that follows events. */
-  readonly onEvent?: (facts: Readonly<Record<string, unknown>>, text: string) => void;
+  /** Lines of the command's own; without it there may be none. */
+  readonly onLine?: (fields: Readonly<Record<string, unknown>>) => void;
   /** After the result waits this long for the server's end of the connection, too. */
   readonly lingerMs?: number;
   readonly signal?: AbortSignal;
@@ -126,15 +126,21 @@ class Conversation {
     switch (answer.kind) {
       case 'progress':
         return this.#options.onProgress?.(answer.text);
-      case 'event':
-        return this.#options.onEvent?.(answer.facts, answer.text);
       case 'result':
         return this.#takeResult(answer.result);
+      case 'own':
+        return this.#takeLine(answer.fields);
       case 'version':
         return this.#end({ kind: 'other-version', version: answer.version });
       case 'malformed':
         return this.#end({ kind: 'malformed' });
     }
+  }
+
+  #takeLine(fields: Readonly<Record<string, unknown>>): void {
+    const { onLine } = this.#options;
+    if (!onLine) return this.#end({ kind: 'malformed' });
+    onLine(fields);
   }
 
   #takeResult(result: ControlResult): void {

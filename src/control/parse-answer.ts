@@ -39,9 +39,8 @@ export function parseAnswer(line: string): Answer {
   if (!fields || !isCount(fields['v'])) return { kind: 'malformed' };
   if (fields['v'] !== protocolVersion) return { kind: 'version', version: fields['v'] };
   if (typeof fields['progress'] === 'string') return { kind: 'progress', text: fields['progress'] };
-  if (isObject(fields['event']) && typeof fields['text'] === 'string')
-    return { kind: 'event', facts: fields['event'], text: fields['text'] };
   const { v: _version, ...result } = fields;
+  if (!('ok' in result)) return { kind: 'own', fields: result };
   return isResult(result) ? { kind: 'result', result } : { kind: 'malformed' };
 }
 

@@ -180,8 +180,9 @@ export interface RequestMistake {
 /** One line of the server's, as the client reads it. */
 export type Answer =
   | { readonly kind: 'progress'; readonly text: string }
-  | { readonly kind: 'event'; readonly facts: Readonly<Record<string, unknown>>; readonly text: string }
   | { readonly kind: 'result'; readonly result: ControlResult }
+  /** A line of the command's own, unjudged. */
+  | { readonly kind: 'own'; readonly fields: Readonly<Record<string, unknown>> }
   | { readonly kind: 'version'; readonly version: number }
   | { readonly kind: 'malformed' };
 

@@ -6,6 +6,7 @@ import { limits, type WorkerDifference } from '../control/protocol.ts';
 import { parseTime, parseWhole } from '../core/quantity.ts';
 import { refuseArguments } from './refuse-arguments.ts';
 import { addRequest, type RequestOptions } from './request/request-command.ts';
+import { addTry, type TryOptions } from './request/try-options.ts';
 import { ctlStatus } from './statuses.ts';
 
 export interface GlobalOptions {
@@ -46,6 +47,7 @@ export type CtlRequest = GlobalOptions &
     | { readonly command: 'stop' | 'reload' | 'restart'; readonly target: string }
     | { readonly command: 'scale'; readonly target: string; readonly workers: number | WorkerDifference }
     | RequestOptions
+    | TryOptions
   );
 
 /** What the arguments ask for: a request to a pool, or a text for stdout. */
@@ -119,6 +121,7 @@ function createProgram(write: (text: string) => void, ask: (request: PoolRequest
   addEvents(program, ask);
   addLogs(program, ask);
   addChanges(program, ask);
+  addTry(program, ask);
   addRequest(program, ask);
   return program;
 }

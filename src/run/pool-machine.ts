@@ -9,6 +9,7 @@ import type {
   SharedSocket,
   SocketHolders,
   Spawner,
+  Trials,
   WorkerRecords,
 } from '../core/machine.ts';
 import type { Roster } from '../core/pool/roster.ts';
@@ -32,7 +33,9 @@ import type { PreparedPool } from '../start/prepared-pool.ts';
 import type { PrivateWorkerOptions } from '../features/trial/private-worker.ts';
 import { SecondRun } from '../features/trial/second-run.ts';
 import { SocketState } from '../features/shared-socket/socket-state.ts';
-import { TrialWorkers } from '../features/trial/trial-worker.ts';
+import { askWorker } from '../features/trial/ask-worker.ts';
+import { TrialWorkers, type CommonTrialOptions } from '../features/trial/trial-worker.ts';
+import { TryOut } from '../features/trial/try-out.ts';
 
 export interface MachineParts {
   readonly prepared: PreparedPool;
@@ -50,7 +53,9 @@ export class PoolMachine implements Machine {
   readonly adoptedSessions: ReturnType<typeof adoptedSessions>;
   readonly socketHolders: SocketHolders;
   readonly readiness: Readiness;
-  readonly trials: TrialWorkers;
+  readonly trials: Trials;
+  /** Of `spawn-fcgictl try`. */
+  readonly tryOut: TryOut;
   readonly secondRun: SecondRun;
   readonly sharedSocket: SharedSocket;
   readonly stopGuard: StopGuardProcess;
@@ -91,7 +96,9 @@ export class PoolMachine implements Machine {
       keepOnly: (generations) => releases.keepOnly(generations),
     };
     const beside = this.#besideThePool(releases);
-    this.trials = this.#createTrials(releases, beside);
+    const common = this.#trialOptions(releases, beside);
+    this.tryOut = new TryOut(common, (generation) => releases.drop(generation));
+    this.trials = this.tryOut.before(this.#createTrials(common));
     this.secondRun = new SecondRun(beside);
     this.settings = settingsOf(prepared);
   }
@@ -159,18 +166,27 @@ export class PoolMachine implements Machine {
     };
   }
 
-  #createTrials(releases: Releases, beside: PrivateWorkerOptions): TrialWorkers {
-    const { ready, restart, settleMs, readyTimeoutMs } = this.#parts.prepared.config;
-    return new TrialWorkers({
+  #trialOptions(releases: Releases, beside: PrivateWorkerOptions): CommonTrialOptions {
+    const { restart, settleMs, readyTimeoutMs } = this.#parts.prepared.config;
+    return {
       ...beside,
       pathOf: (generation) => releases.pathOf(generation),
       describeErrno: libc.strerror,
       signalName,
-      asks: ready === 'probe',
       trialMs: Math.min(restart.minUptimeMs, settleMs),
       settleMs,
       timeoutMs: readyTimeoutMs,
       warn: (message) => this.log.write({ event: 'warning', message }),
+    };
+  }
+
+  #createTrials(common: CommonTrialOptions): TrialWorkers {
+    const asks = this.#parts.prepared.config.ready === 'probe';
+    return new TrialWorkers({
+      ...common,
+      release: 'the new release',
+      ask: asks ? (connection, done) => askWorker(connection, undefined, done) : undefined,
+      isVital: asks,
     });
   }
 }

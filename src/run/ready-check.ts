@@ -2,6 +2,7 @@
 import type { Config } from '../core/config.ts';
 import { exitStatus } from '../core/errors.ts';
 import type { Life } from '../core/life.ts';
+import type { Trials } from '../core/machine.ts';
 import { quote } from '../core/text/quote-words.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/process/clock.ts';
@@ -9,7 +10,6 @@ import { connectIfRoom } from '../sys/connection/private-socket.ts';
 import { askWorker } from '../features/trial/ask-worker.ts';
 import type { PreparedPool } from '../start/prepared-pool.ts';
 import type { StartVerdict } from '../start/start-verdict.ts';
-import type { TrialWorkers } from '../features/trial/trial-worker.ts';
 
 const fullQueuePauseMs = 10;
 
@@ -17,7 +17,7 @@ export interface ReadyCheckOptions {
   readonly config: Config;
   readonly prepared: PreparedPool;
   readonly supervisor: Supervisor;
-  readonly trials: TrialWorkers;
+  readonly trials: Pick<Trials, 'run'>;
   readonly life: Pick<Life, 'state' | 'wasUp' | 'abandonment'>;
   readonly verdict: StartVerdict;
 }

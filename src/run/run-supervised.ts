@@ -33,6 +33,7 @@ import type { PreparedPool } from '../start/prepared-pool.ts';
 import { ReachCheck } from '../features/shared-socket/reach-check.ts';
 import { ReadyNotices } from '../features/ready-notices.ts';
 import { SocketRenewal } from '../features/shared-socket/socket-renewal.ts';
+import { TryCommand } from '../features/trial/try-command.ts';
 import { TidyUp } from './tidy-up.ts';
 import { workerFeatures } from './worker-features.ts';
 import { watchSignals } from '../start/watch-signals.ts';
@@ -93,7 +94,8 @@ class SupervisedRun {
     const refuse = (reason: string, hints: readonly string[]): void =>
       this.#start.abandon(reason, exitStatus.refused, hints);
     const output = poolOutput({ prepared, log, clock: systemClock, signalName, describeErrno, refuse });
-    features.add(output, log, events, this.#start.takeOver, desk, handover, records, tidying(proc));
+    const trying = new TryCommand(running);
+    features.add(output, log, events, this.#start.takeOver, desk, handover, trying, records, tidying(proc));
   }
 
   /** With an interruption no worker is started: only what is there already is ended. */

@@ -1,7 +1,7 @@
 // `spawn-fcgictl events`: stays connected and tells each event as it happens, until the pool has stopped. Another
 // supervisor that takes the pool over is followed beside the old one, which still has something to say of its workers.
 import { ask } from '../../control/client.ts';
-import { isCount, isText, type Fields } from '../../control/json-fields.ts';
+import { isCount, isObject, isText, type Fields } from '../../control/json-fields.ts';
 import { printable } from '../../core/text/printable.ts';
 import { explainFailure } from '../explain-outcome.ts';
 import { printError } from '../print/print-ctl.ts';
@@ -63,7 +63,7 @@ class Following {
         owner: ownerOf(pool),
         signal: AbortSignal.any([silence.signal, this.#unread.signal]),
         onProgress: () => clearTimeout(timer),
-        onEvent: (facts, text) => this.#take(pool, facts, text),
+        onLine: ({ event, text }) => isObject(event) && isText(text) && this.#take(pool, event, text),
       },
     );
     clearTimeout(timer);

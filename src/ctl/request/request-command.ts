@@ -64,7 +64,7 @@ Exit status: 0 answered; 1 HTTP status from 500 on, or an authorizer's no;
 before its end; 9 no FastCGI, or no header; 10 stdout cannot be written;
 255 usage.`;
 
-function collect(value: string, before: readonly string[] = []): readonly string[] {
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
 
@@ -93,7 +93,7 @@ function parseBody(data: string | undefined): BodySource {
   return data.startsWith('@') ? { kind: 'file', path: data.slice(1) } : { kind: 'text', text: data };
 }
 
-function parseUri(uri: string): string {
+export function parseUri(uri: string): string {
   if (/^\/[!-~]*$/.test(uri) && !/%00|#/.test(uri)) return uri;
   throw refuse(`invalid URI: '${uri}' (for example /status?full; other characters as %20)`);
 }
@@ -103,7 +103,7 @@ function parseMethod(method: string): string {
   throw refuse(`invalid method: '${method}' (for example GET)`);
 }
 
-function parseParam(text: string): readonly [string, string] {
+export function parseParam(text: string): readonly [string, string] {
   const end = text.indexOf('=');
   if (end > 0) return [text.slice(0, end), text.slice(end + 1)];
   throw refuse(`invalid --param: '${text}' (for example HTTP_HOST=example.org)`);

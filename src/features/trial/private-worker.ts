@@ -22,6 +22,8 @@ export interface PrivateWorkerOptions {
   readonly isOutputDiscarded: () => boolean;
   /** The result is what it has said since, where that can be read. */
   readonly listen: () => () => string[];
+  /** Hears all that it prints, which goes nowhere else then; a view that must not be kept. */
+  readonly hear?: (chunk: Buffer) => void;
   /** Hears of the worker's socket before it has a worker: the next start must find that, should we be killed. */
   readonly onSocket: (inode: string | undefined) => void;
 }
@@ -56,7 +58,9 @@ export class PrivateWorker {
     connects: boolean,
     onEnd: OnEnd,
   ): PrivateWorker | { readonly errno: number } {
-    const output = options.isOutputDiscarded() ? new OutputTail(keptBytes) : undefined;
+    const { hear: listener } = options;
+    const isRead = listener !== undefined || options.isOutputDiscarded();
+    const output = isRead ? new OutputTail(keptBytes, listener) : undefined;
     const heard = options.listen();
     let socket: PrivateSocket;
     try {

@@ -8,21 +8,29 @@ import { describeLeft, type LeftProcess } from '../../core/text/left-process.ts'
 import type { WorkerExit } from '../../core/worker-exit.ts';
 import type { TrialRefusal, Trials } from '../../core/machine.ts';
 import type { Releases } from '../../sys/path/release.ts';
-import { askWorker } from './ask-worker.ts';
 import { PrivateWorker, type PrivateWorkerOptions } from './private-worker.ts';
 
 export interface TrialOptions extends PrivateWorkerOptions {
   readonly pathOf: Releases['pathOf'];
   readonly describeErrno: (errno: number) => string;
   readonly signalName: (signal: number) => string | undefined;
-  /** `--ready probe`. */
-  readonly asks: boolean;
+  /** Of the worker, in messages: `the new release`. */
+  readonly release: string;
+  /** By `--ready probe`, or for who wants an answer: it must answer on this connection, which is the asker's then. */
+  readonly ask: Ask | undefined;
+  /** Where there can be no private socket: undefined lets it pass with a warning. */
+  readonly isVital: boolean;
+  /** Its PID, at once. */
+  readonly begun?: (pid: number) => void;
   /** It must live this long, and count as up then where nobody may look. */
   readonly trialMs: number;
   readonly settleMs: number;
   readonly timeoutMs: number;
   readonly warn: (message: string) => void;
 }
+
+/** Calls `done` with undefined for an answer, else with why there was none; the result stops asking. */
+type Ask = (connection: number, done: (refusal: string | undefined) => void) => () => void;
 
 const patienceMs = 1000;
 /** After KILL; longer than this is a process that the kernel does not let go. */
@@ -41,6 +49,9 @@ interface Trial {
   verdict: { readonly refusal: TrialRefusal | undefined } | undefined;
 }
 
+/** What is the same for every trial of a pool. */
+export type CommonTrialOptions = Omit<TrialOptions, 'release' | 'ask' | 'isVital' | 'begun'>;
+
 export class TrialWorkers implements Trials {
   readonly #options: TrialOptions;
   #trial: Trial | undefined;
@@ -50,15 +61,15 @@ export class TrialWorkers implements Trials {
   }
 
   run(generation: number, looksWork: () => boolean, done: (refusal?: TrialRefusal) => void): void {
-    const { pathOf, describeErrno, warn, asks } = this.#options;
+    const { pathOf, describeErrno, warn, ask, isVital, release, begun } = this.#options;
     let worker: ReturnType<typeof PrivateWorker.start>;
     try {
-      worker = PrivateWorker.start(this.#options, generation, asks, (ended, exit) =>
+      worker = PrivateWorker.start(this.#options, generation, ask !== undefined, (ended, exit) =>
         this.#noteEnd(ended, exit),
       );
     } catch (error) {
-      const message = `the new release is not tried beside the pool first: ${(error as Error).message}`;
-      if (asks) done({ reason: message, isLate: false });
+      const message = `${release} is not tried beside the pool first: ${(error as Error).message}`;
+      if (isVital) done({ reason: message, isLate: false });
       else {
         warn(message);
         done();
@@ -70,6 +81,7 @@ export class TrialWorkers implements Trials {
       done({ reason, isLate: false });
       return;
     }
+    begun?.(worker.pid);
     this.#begin({
       worker,
       done,
@@ -79,6 +91,11 @@ export class TrialWorkers implements Trials {
       timer: undefined,
       verdict: undefined,
     });
+  }
+
+  /** Ends a trial that is under way; its `done` is told this reason. */
+  end(reason: string): void {
+    if (this.#trial) this.#conclude(this.#trial, reason);
   }
 
   cancel(): void {
@@ -94,7 +111,7 @@ export class TrialWorkers implements Trials {
     const words = trial && this.#forget(trial);
     this.#takeSteps(() => worker.endLeftovers());
     const how = describeChildEnd(exit, this.#options.signalName);
-    const reason = `a worker of the new release (PID ${worker.pid}) ${how} on trial`;
+    const reason = `a worker of ${this.#options.release} (PID ${worker.pid}) ${how} on trial`;
     const refusal = trial?.verdict ? trial.verdict.refusal : { reason, isLate: false };
     trial?.done(refusal && { ...refusal, words: words ?? [] });
   }
@@ -102,9 +119,10 @@ export class TrialWorkers implements Trials {
   #begin(trial: Trial): void {
     this.#trial = trial;
     const { connection } = trial.worker;
-    if (connection !== undefined) {
+    const { ask } = this.#options;
+    if (connection !== undefined && ask) {
       // The look at the trial knows when it is late.
-      trial.stopAsking = askWorker(connection, undefined, (refusal) => {
+      trial.stopAsking = ask(connection, (refusal) => {
         if (refusal === undefined) trial.isAnswered = true;
         else this.#conclude(trial, refusal);
       });
@@ -122,7 +140,7 @@ export class TrialWorkers implements Trials {
     if (trial.isAnswered && ageMs >= trialMs && this.#isUp(trial, ageMs)) {
       this.#conclude(trial, this.#refuseByFlags(trial));
     } else if (ageMs >= timeoutMs) {
-      this.#conclude(trial, 'a worker of the new release was not up within --ready-timeout', true);
+      this.#conclude(trial, `a worker of ${this.#options.release} was not up within --ready-timeout`, true);
     } else {
       const untilOldEnoughMs = trialMs - ageMs;
       this.#lookIn(trial, untilOldEnoughMs > 0 ? untilOldEnoughMs : ageMs < 500 ? youngPauseMs : longPauseMs);
@@ -142,7 +160,7 @@ export class TrialWorkers implements Trials {
    */
   #refuseByFlags({ worker }: Trial): string | undefined {
     return worker.breaksBlocking
-      ? 'the new release makes the shared socket non-blocking, which the workers in service do not: use restart'
+      ? `${this.#options.release} makes the shared socket non-blocking, which the workers in service do not: use restart`
       : undefined;
   }
 
@@ -166,7 +184,7 @@ export class TrialWorkers implements Trials {
     const { pid } = trial.worker;
     trial.worker.leave(why);
     const words = this.#forget(trial);
-    const reason = `a worker of the new release cannot be ended: ${describeLeft([{ pid, why }])}`;
+    const reason = `a worker of ${this.#options.release} cannot be ended: ${describeLeft([{ pid, why }])}`;
     trial.done({ ...(trial.verdict?.refusal ?? { reason, isLate: false }), words });
   }
 

@@ -1,5 +1,5 @@
 // The end of what a process prints: a pipe that is read all the time, so that it never holds the process up, and of
-// which only the last bytes are kept. node:net is loaded on first use only. For a process that ends before we do: a later writer would get SIGPIPE.
+// which only the last bytes are kept; who listens hears all of it. node:net is loaded on first use only. For a process that ends before we do: a later writer would get SIGPIPE.
 import type { Socket } from 'node:net';
 import { O_CLOEXEC } from '../path/file-at.ts';
 import { attempt, check, libc } from '../libc/libc.ts';
@@ -12,11 +12,13 @@ export class OutputTail {
   readonly writeEnd: number;
   readonly #readEnd: number;
   readonly #keptBytes: number;
+  readonly #hear: (chunk: Buffer) => void;
   #kept = Buffer.alloc(0);
   #stream: Socket | undefined;
   #isFollowed = false;
 
-  constructor(keptBytes: number) {
+  constructor(keptBytes: number, hear: (chunk: Buffer) => void = () => undefined) {
+    this.#hear = hear;
     const ends = Buffer.alloc(8);
     check('pipe2', () => libc.pipe2(ends, O_CLOEXEC));
     this.#readEnd = ends.readInt32LE(0);
@@ -66,8 +68,10 @@ export class OutputTail {
     }
   }
 
-  #keep(chunk: Buffer | string): void {
-    const all = Buffer.concat([this.#kept, typeof chunk === 'string' ? Buffer.from(chunk) : chunk]);
+  #keep(data: Buffer | string): void {
+    const chunk = typeof data === 'string' ? Buffer.from(data) : data;
+    this.#hear(chunk);
+    const all = Buffer.concat([this.#kept, chunk]);
     this.#kept = all.subarray(Math.max(0, all.length - this.#keptBytes));
   }
 }

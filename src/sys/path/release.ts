@@ -77,12 +77,18 @@ export class Releases implements Pick<Spawner, 'pathOf' | 'keepOnly'> {
   }
 
   keepOnly(generations: readonly number[]): void {
-    for (const [generation, { directory, template }] of this.#byGeneration) {
-      if (generations.includes(generation)) continue;
-      template.release();
-      if (directory !== undefined) libc.close(directory);
-      this.#byGeneration.delete(generation);
+    for (const generation of this.#byGeneration.keys()) {
+      if (!generations.includes(generation)) this.drop(generation);
     }
+  }
+
+  /** The next process of the generation pins it anew. */
+  drop(generation: number): void {
+    const release = this.#byGeneration.get(generation);
+    if (!release) return;
+    release.template.release();
+    if (release.directory !== undefined) libc.close(release.directory);
+    this.#byGeneration.delete(generation);
   }
 
   /** The release, or the errno of its directory. */
