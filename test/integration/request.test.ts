@@ -206,7 +206,7 @@ describe('who is asked:', () => {
     const result = await askServer([place.socket, '/', '--deadline', '500ms']);
     expect(result).toMatchObject({
       status: 6,
-      stderr: `spawn-fcgictl: ${place.socket}: no connection within 500 ms: its queue is full, or packets are lost\n`,
+      stderr: `spawn-fcgictl: ${place.socket}: no connection within 500 ms: its queue is full, packets are lost, or its name is looked up still\n`,
     });
   });
 });

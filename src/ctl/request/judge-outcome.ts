@@ -88,7 +88,8 @@ function judgeEnd(
 
 function describeLimit({ isConnected, limit }: Extract<Outcome, { kind: 'timed-out' }>): string {
   const time = formatTime(limit.ms);
-  if (!isConnected) return `no connection within ${time}: its queue is full, or packets are lost`;
+  if (!isConnected)
+    return `no connection within ${time}: its queue is full, packets are lost, or its name is looked up still`;
   return limit.kind === 'deadline'
     ? `no whole answer within ${time}`
     : `nothing came for ${time}; see --deadline`;

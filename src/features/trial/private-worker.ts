@@ -58,9 +58,7 @@ export class PrivateWorker {
     connects: boolean,
     onEnd: OnEnd,
   ): PrivateWorker | { readonly errno: number } {
-    const { hear: listener } = options;
-    const isRead = listener !== undefined || options.isOutputDiscarded();
-    const output = isRead ? new OutputTail(keptBytes, listener) : undefined;
+    const output = openOutput(options);
     const heard = options.listen();
     let socket: PrivateSocket;
     try {
@@ -140,4 +138,8 @@ export class PrivateWorker {
     this.#options.onSocket(undefined);
     return typeof this.#output === 'function' ? this.#output() : lastWords(this.#output.end());
   }
+}
+
+function openOutput({ hear, isOutputDiscarded }: PrivateWorkerOptions): OutputTail | undefined {
+  return hear || isOutputDiscarded() ? new OutputTail(keptBytes, hear) : undefined;
 }
