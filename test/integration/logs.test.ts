@@ -75,7 +75,7 @@ describe('with -f', () => {
     const stateDir = poolWithLog({ kind: 'file', path });
     const line = '"$@" | head -n 1';
     const reader = pools.startForeground(
-      ['-c', line, 'sh', ctlPath, '--state-dir', stateDir, 'logs', '-f', target],
+      ['-c', line, 'sh', ctlPath, '--state-dir', stateDir, 'logs', '-n', 'all', '-f', target],
       { command: '/bin/sh' },
     );
     let [count, isOver] = [0, false];
