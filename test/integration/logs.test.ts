@@ -27,7 +27,7 @@ function numbered(first: number, last: number): string {
 test('shows the last 10 lines of --log FILE, or as many as one likes, also of a killed pool', async () => {
   const place = pools.makePlace();
   const pool = await pools.start(place);
-  await pools.onlyWorker(pool);
+  await pools.waitForEvents(place, 'pool-up');
   fs.appendFileSync(place.log, numbered(1, 20_000));
   const logs = async (...args: string[]): Promise<string> => {
     const result = await ctl(place.stateDir, ['logs', ...args, place.socket]);
