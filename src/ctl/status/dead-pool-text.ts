@@ -97,19 +97,24 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): DeadPoolSta
     socketHolders: [],
     log: placeOfEvents(state) ?? null,
     output: null,
-    workers: measured.map(({ slot, pid, pids, uptimeMs, rssBytes, cpuPercent }) => ({
-      slot,
-      pid,
-      generation: null,
-      state: 'orphan',
-      uptimeMs,
-      activity: 'unknown',
-      restarts: null,
-      lastExit: null,
-      nextTryMs: null,
-      pids,
-      rssBytes,
-      cpuPercent,
-    })),
+    workers: measured.map(deadWorkerJson),
+  };
+}
+
+function deadWorkerJson(orphan: MeasuredOrphan): DeadWorker {
+  const { slot, pid, pids, uptimeMs, rssBytes, cpuPercent } = orphan;
+  return {
+    slot,
+    pid,
+    generation: null,
+    state: 'orphan',
+    uptimeMs,
+    activity: 'unknown',
+    restarts: null,
+    lastExit: null,
+    nextTryMs: null,
+    pids,
+    rssBytes,
+    cpuPercent,
   };
 }
