@@ -200,6 +200,23 @@ describe('what is not a log that may be read is refused by its path:', () => {
   });
 });
 
+test('as root sees the log of a pool that has a file system of its own there', async (ctx) => {
+  machine.needRoot(ctx);
+  machine.needCommands(ctx, 'unshare', 'mount');
+  const place = pools.makePlace();
+  const hidden = makeTempDir();
+  const script = 'mount -t tmpfs hidden "$1" && shift && exec "$@"';
+  const options = ['--log', join(hidden, 'app.log'), '-s', place.socket, '--state-dir', place.stateDir];
+  const words = [hidden, oursPath, ...options, '--', place.app, 'serve'];
+  await machine.runCommand('unshare', ['--mount', 'sh', '-c', script, 'sh', ...words]);
+  await waitFor('its events', async () => {
+    const { stdout } = await ctl(place.stateDir, ['logs', place.socket]);
+    return stdout.includes(`pool up on ${place.socket}`);
+  });
+  expect(fs.existsSync(join(hidden, 'app.log'))).toBe(false);
+  expect(await ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
+});
+
 test('a pool of an older supervisor does not say where its events go', async () => {
   const stateDir = pools.makeStateDir();
   writeState(stateDir, target);

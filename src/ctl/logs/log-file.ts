@@ -18,18 +18,20 @@ const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK |
 export class LogFile {
   readonly path: string;
   readonly #owners: readonly number[] | undefined;
+  readonly #root: string;
 
-  /** `owners`: whose it may be; undefined: anybody's. */
-  constructor(path: string, owners: readonly number[] | undefined) {
-    this.path = path;
+  /** `owners`: whose it may be; undefined: anybody's. `root`: a /proc/PID/root, for a path as that process sees it. */
+  constructor(path: string, owners: readonly number[] | undefined, root = '') {
+    this.path = root + path;
     this.#owners = owners;
+    this.#root = root;
   }
 
   /** Undefined: it is not there. Throws when it may not be read. */
   async open(): Promise<OpenLog | undefined> {
     let descriptor: number;
     try {
-      descriptor = await openFile(this.path);
+      descriptor = await openFile(this.#root, this.path.slice(this.#root.length));
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
@@ -69,14 +71,20 @@ export class LogFile {
 }
 
 /** Root's way needs libc, which is loaded only for it. */
-async function openFile(path: string): Promise<number> {
+async function openFile(root: string, path: string): Promise<number> {
   if (process.getuid?.() !== 0) return openSync(path, flags);
   const { openAt, openParent } = await import('../../sys/path/open-parent.ts');
-  const at = openParent(path);
+  // That link leads where only the kernel knows, and the way goes on from a descriptor of it.
+  const base = root === '' ? undefined : openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    return openAt(at, flags);
+    const at = openParent(base === undefined ? path : `/proc/self/fd/${base}${path}`);
+    try {
+      return openAt(at, flags);
+    } finally {
+      closeSync(at.directory);
+    }
   } finally {
-    closeSync(at.directory);
+    if (base !== undefined) closeSync(base);
   }
 }
 

@@ -17,7 +17,7 @@ export async function showLogs(pool: Pool, request: LogsRequest): Promise<number
     case undefined:
       throw refuse(pool, 'its supervisor is of a version that does not say where its events go');
     case 'file':
-      return showFile(new LogFile(viewOf(pool, place.path), ownersOf(pool)), request);
+      return showFile(new LogFile(place.path, ownersOf(pool), rootOf(pool)), request);
     case 'journal':
       return showJournalOf(pool, request);
     case 'syslog':
@@ -41,15 +41,15 @@ function ownersOf({ uid, isForeign, state }: Pool): readonly number[] | undefine
   return isForeign ? [uid] : [...new Set([0, state.workerUid])];
 }
 
-/** As a living supervisor sees it: it may have a /tmp of its own. */
-function viewOf(pool: Pool, path: string): string {
+/** Where a living supervisor has a /tmp of its own, what it sees. */
+function rootOf(pool: Pool): string {
   const { pid } = pool.state;
-  if (isDeadPool(pool) || process.getuid?.() !== 0) return path;
+  if (isDeadPool(pool) || process.getuid?.() !== 0) return '';
   try {
     const isElsewhere = readlinkSync(`/proc/${pid}/ns/mnt`) !== readlinkSync('/proc/self/ns/mnt');
-    return isElsewhere ? `/proc/${pid}/root${path}` : path;
+    return isElsewhere ? `/proc/${pid}/root` : '';
   } catch {
-    return path;
+    return '';
   }
 }
 
