@@ -328,6 +328,18 @@ describe('last words', () => {
     await pools.expectNothingLeft(place);
   });
 
+  test('that the user of -u may not read say where they are', async (ctx) => {
+    machine.needRoot(ctx);
+    const place = pools.makePlace();
+    fs.mkdirSync(inPlace(place, 'closed'), { mode: 0o700 });
+    const options = [...user, '--ready', 'notify', '--output', 'closed/out'];
+    const failed = await pools.run(place, options, ['say=why', 'exit=3']);
+    expect(pools.hintsOf(failed.stderr)).toContain('the program said: (see closed/out)');
+    expect(read(place, 'closed/out')).toBe('why\n');
+    await pools.run(place, [...options.slice(0, -1), 'closed/empty'], ['exit=3']);
+    expect(fs.readdirSync(inPlace(place, 'closed'))).toEqual(['out']);
+  });
+
   test.for([[], ['-n']])('of a reload and a takeover are read from the file, with %j', async (model) => {
     const place = pools.makePlace();
     const options = ['--output', 'out'];

@@ -65,6 +65,11 @@ export class AppendFile {
     }
   }
 
+  /** As written. */
+  get path(): string {
+    return this.#options.at.path;
+  }
+
   /** Where its next byte goes. */
   get size(): bigint {
     return statDescriptor(this.descriptor).size;

@@ -10,7 +10,8 @@ export function listenTo(file: AppendFile): () => string[] {
   return () => {
     const to = file.size;
     const descriptor = file.openForReading();
-    if (descriptor === undefined) return [];
+    // Its directory may be closed to who we are by now.
+    if (descriptor === undefined) return to > from ? [`(see ${file.path})`] : [];
     try {
       // Somebody may have emptied it meanwhile.
       const begin = to < from ? 0n : from;
