@@ -11,14 +11,14 @@ command -v esbuild >/dev/null || {
 # bundle INPUTS WHERE IS_IN_PLACE_BUNDLE
 bundle() {
   esbuild $1 --bundle --minify-whitespace --minify-syntax --platform=node --target=node22.15 --format=cjs \
-    --external:koffi --external:../../sys/process/other-programs.ts --define:isInPlaceBundle="$3" $2 \
+    --external:koffi --external:../../sys/programs/other-programs.ts --define:isInPlaceBundle="$3" $2 \
     --out-extension:.js=.cjs --log-level=warning
 }
 bundle 'src/spawn-fcgi.ts src/spawn-fcgictl.ts' --outdir=dist false
 # What runs other programs is a bundle of its own: spawn-fcgictl loads it only where it has to. Nobody installs what is in
 # it a second time, so the licences are there, too.
 list=node_modules/.cache/other-programs.json
-bundle src/sys/process/other-programs.ts "--outdir=dist --metafile=$list" false
+bundle src/sys/programs/other-programs.ts "--outdir=dist --metafile=$list" false
 {
   echo '/*'
   grep -o 'node_modules/\(@[^/"]*/\)\{0,1\}[^/"]*' "$list" | sort -u | while read -r package; do
@@ -27,7 +27,7 @@ bundle src/sys/process/other-programs.ts "--outdir=dist --metafile=$list" false
   done
   echo '*/'
 } >>dist/other-programs.cjs
-sed -i 's|\.\./\.\./sys/process/other-programs\.ts|./other-programs.cjs|' dist/spawn-fcgictl.cjs
+sed -i 's|\.\./\.\./sys/programs/other-programs\.ts|./other-programs.cjs|' dist/spawn-fcgictl.cjs
 # src/run/in-place-bundle.d.ts says what it is for.
 bundle in-place=src/spawn-fcgi.ts --outdir=dist true
 

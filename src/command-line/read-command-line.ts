@@ -2,7 +2,7 @@
 // where the options stood, for hints.
 import { SpawnFcgiError } from '../core/errors.ts';
 import { getopt, type ParsedArguments } from './getopt.ts';
-import { explainMistake } from './mistake-hints.ts';
+import { explainMistake } from './hints/mistake-hints.ts';
 import { flagOf, specs } from './options.ts';
 import type { GivenOption, Placement, Request } from './request.ts';
 

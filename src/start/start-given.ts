@@ -1,9 +1,9 @@
 // What every start has in hand before its first step.
 import type { Config } from '../core/config.ts';
 import type { Caller } from '../sys/process/caller.ts';
+import type { OutputStreams } from '../sys/process/spawn-worker.ts';
 import type { ProcFs } from '../sys/proc/proc-fs.ts';
 import type { StartJournal } from './start-journal.ts';
-import type { OutputStreams } from './steps/open-output.ts';
 import type { Interruption } from './watch-interruption.ts';
 
 export interface Given {

@@ -9,7 +9,9 @@ const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
 
 interface Follower {
   readonly ended: Promise<RunResult>;
+  /** Those that the test has not caused itself. */
   readonly lines: () => string[];
+  readonly all: () => string[];
 }
 
 /** Follows from now on: a signal that does nothing is an event until it is heard of. */
@@ -19,13 +21,18 @@ async function follow(place: pools.Place, pid: number, ...options: string[]): Pr
   const command = [pools.ctlPath, '--state-dir', place.stateDir, 'events', ...options, String(pid)];
   const ended = runCommand('sh', ['-c', script, 'sh', ...command]);
   const lines = (): string[] => readFileSync(file, 'utf8').split('\n').slice(0, -1);
-  await waitFor('the first event', () => {
+  await causeUntil(pid, () => lines().length > 0);
+  return { ended, all: lines, lines: () => lines().filter((line) => !line.includes('SIGUSR2')) };
+}
+
+/** Causes an event now and then (a signal that does nothing) until one was heard of. */
+async function causeUntil(pid: number, isHeard: () => boolean): Promise<void> {
+  for (let tries = 1; !isHeard(); tries++) {
     process.kill(pid, 'SIGUSR2');
-    return (lines().length > 0 && lines()) || undefined;
-  }).catch(async (error: unknown) => {
-    throw new Error(`${String(error)}: ${(await ended).stderr}`);
-  });
-  return { ended, lines: () => lines().filter((line) => !line.includes('SIGUSR2')) };
+    await waitFor('an event', isHeard, { timeoutMs: 500 }).catch((error: unknown) => {
+      if (tries === 60) throw error;
+    });
+  }
 }
 
 test('each event is told as the log has it, also of the supervisor that takes the pool over, until the last one has stopped', async () => {
@@ -37,12 +44,8 @@ test('each event is told as the log has it, also of the supervisor that takes th
   await waitFor('the first supervisor’s end', () =>
     asJson.lines().some((line) => line.includes('"stopped"')),
   );
-  const heard = (): boolean => asJson.lines().some((line) => line.includes(`"pid":${next.pid},`));
-  await waitFor('an event of the second one', () => {
-    process.kill(next.pid, 'SIGURG');
-    process.kill(next.pid, 'SIGALRM');
-    return heard();
-  });
+  const heard = (): boolean => asJson.all().some((line) => line.includes(`"pid":${next.pid},`));
+  await causeUntil(next.pid, heard);
   await pools.endPool(place, next);
   expect([await asText.ended, await asJson.ended]).toMatchObject([
     { status: 0, stderr: '' },
@@ -109,10 +112,7 @@ test('who reads no more ends the following, and nothing else', async () => {
   const command = [pools.ctlPath, '--state-dir', place.stateDir, 'events', place.socket];
   let isOver = false;
   const ended = runCommand('sh', ['-c', script, 'sh', ...command]).finally(() => (isOver = true));
-  await waitFor('its end', () => {
-    process.kill(pool.pid, 'SIGUSR2');
-    return isOver;
-  });
+  await causeUntil(pool.pid, () => isOver);
   expect(await ended).toMatchObject({
     status: 0,
     stderr: '',

@@ -1,10 +1,10 @@
 // What in a command line is hardly meant as it stands, and what it says about that.
 import { describe, expect, test } from 'vitest';
-import { explainAddress, optionsFor, suspectSocket } from '../../src/command-line/address-hints.ts';
-import { explainMisplaced, suspectMisplaced } from '../../src/command-line/misplaced-options.ts';
+import { explainAddress, optionsFor, suspectSocket } from '../../src/command-line/hints/address-hints.ts';
+import { explainMisplaced, suspectMisplaced } from '../../src/command-line/hints/misplaced-options.ts';
 import { readCommandLine } from '../../src/command-line/read-command-line.ts';
 import type { StartRequest } from '../../src/command-line/request.ts';
-import { suspectTyping } from '../../src/command-line/typing-hints.ts';
+import { suspectTyping } from '../../src/command-line/hints/typing-hints.ts';
 import { SpawnFcgiError } from '../../src/core/errors.ts';
 
 function request(line: string, posixlyCorrect = false): StartRequest {

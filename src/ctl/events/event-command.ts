@@ -45,7 +45,7 @@ export class EventCommand {
 
   async #runFor(facts: Fields): Promise<void> {
     // A bundle of its own (src/build.sh).
-    const { runShellCommand } = await import('../../sys/process/other-programs.ts');
+    const { runShellCommand } = await import('../../sys/programs/other-programs.ts');
     const problem = await runShellCommand({
       text: this.#text,
       input: `${printableJson(facts, 0)}\n`,

@@ -65,7 +65,7 @@ async function showFromJournal(matches: readonly string[], { lines, follows }: L
 
 /** Where the path stands the build puts that of the bundle. */
 function loadJournalQuery() {
-  return import('../../sys/process/other-programs.ts');
+  return import('../../sys/programs/other-programs.ts');
 }
 
 /** `lines`, `none`, `absent`, or why that is not known. */

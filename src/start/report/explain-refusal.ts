@@ -8,11 +8,11 @@ import type { Config } from '../../core/config.ts';
 import { findAccounts, findGroupNames, webServerUsers } from '../../sys/process/accounts.ts';
 import { readVariable, type Caller } from '../../sys/process/caller.ts';
 import { isStdinListening } from '../../sys/socket/given-socket.ts';
-import { explainAddress, suspectSocket } from '../../command-line/address-hints.ts';
-import { explainMisplaced, suspectMisplaced } from '../../command-line/misplaced-options.ts';
+import { explainAddress, suspectSocket } from '../../command-line/hints/address-hints.ts';
+import { explainMisplaced, suspectMisplaced } from '../../command-line/hints/misplaced-options.ts';
 import type { RawOptions } from '../../command-line/options.ts';
 import type { StartRequest } from '../../command-line/request.ts';
-import { suspectTyping } from '../../command-line/typing-hints.ts';
+import { suspectTyping } from '../../command-line/hints/typing-hints.ts';
 
 /** Hints whether or not the start succeeds. */
 export function suspectCommandLine(request: StartRequest, args: readonly string[]): string[] {

@@ -8,12 +8,10 @@ import { OutputFiles } from '../../sys/log/output-files.ts';
 import { takeDescriptor } from '../../sys/log/stream-log.ts';
 import { findUnfound } from '../../sys/proc/program-check.ts';
 import type { Caller } from '../../sys/process/caller.ts';
-import type { Streams } from '../../sys/process/spawn-worker.ts';
+import type { OutputStreams } from '../../sys/process/spawn-worker.ts';
 import type { Nowhere } from './open-nowhere.ts';
 import type { Users } from './resolve-users.ts';
 import type { Given } from '../start-given.ts';
-
-export type OutputStreams = Pick<Streams, 'stdout' | 'stderr'>;
 
 /** What workers print into. */
 export type PreparedOutput =

@@ -69,6 +69,9 @@ export interface Streams {
   readonly stderr: number;
 }
 
+/** What a process prints into. */
+export type OutputStreams = Pick<Streams, 'stdout' | 'stderr'>;
+
 /** What one process has instead of what its template says. */
 export interface OwnParts extends Partial<Streams> {
   readonly variables?: Readonly<Record<string, string>>;

@@ -1,8 +1,8 @@
 // What to do about a command line that getopt refuses.
 import { explainSeparator } from './misplaced-options.ts';
 import { suspectTyping } from './typing-hints.ts';
-import { specs } from './options.ts';
-import type { Placement } from './request.ts';
+import { specs } from '../options.ts';
+import type { Placement } from '../request.ts';
 
 /** `placement` is that of a mistake behind the program's name. */
 export function explainMistake(

@@ -1,9 +1,9 @@
 // Options of ours behind the program's name, most often meant for the program after a
 // forgotten `--`. 1.6 takes them, and so do we: only hints come from here.
-import type { SpawnFcgiError } from '../core/errors.ts';
-import { shellQuote } from '../core/text/shell-quote.ts';
-import type { OptionKey } from './options.ts';
-import type { GivenOption, Placement, StartRequest } from './request.ts';
+import type { SpawnFcgiError } from '../../core/errors.ts';
+import { shellQuote } from '../../core/text/shell-quote.ts';
+import type { OptionKey } from '../options.ts';
+import type { GivenOption, Placement, StartRequest } from '../request.ts';
 
 /** What real scripts write behind the program on purpose. */
 const usualBehind: ReadonlySet<OptionKey> = new Set<OptionKey>([

@@ -1,7 +1,7 @@
 // Addresses in the notation of other programs (nginx, php-fpm, systemd): which options
 // say the same here. Only hints: what 1.6 makes of such a value goes on.
-import { shellQuote } from '../core/text/shell-quote.ts';
-import type { RawOptions } from './options.ts';
+import { shellQuote } from '../../core/text/shell-quote.ts';
+import type { RawOptions } from '../options.ts';
 
 const scheme = /^(?:tcp[46]?|inet6?|fcgi|fastcgi|http):(?:\/\/)?/i;
 const endpoint = /^(?:\[([\da-f:.]+)\]|([^\s:/[\]]*))(?::(\d{1,5}))?\/?$/i;

@@ -1,6 +1,6 @@
 // What copying, editing and habit do to a command line: Windows line ends, dashes of a
 // word processor, long names behind one dash.
-import { specs } from './options.ts';
+import { specs } from '../options.ts';
 
 /** Hints whatever comes of the start: a path or a name with such a character is hardly ever meant. */
 export function suspectTyping(args: readonly string[]): string[] {
