@@ -88,8 +88,8 @@ export class FeatureList implements WorkerRecords {
     for (const feature of this.#features) feature.adoptedEnded?.(pid);
   }
 
-  happened(event?: PoolEvent): void {
-    for (const feature of this.#features) feature.happened?.(event);
+  happened(): void {
+    for (const feature of this.#features) feature.happened?.();
   }
 
   said(event: PoolEvent): void {

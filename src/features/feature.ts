@@ -100,8 +100,8 @@ interface ControlFeature {
 
 /** What is told to people and programs. */
 interface EventFeature {
-  /** Something happened, also what the log only counts; without an event somebody asked for something. */
-  happened?(event?: PoolEvent): void;
+  /** Something happened, also what the log only counts; or somebody asked for something. */
+  happened?(): void;
   /** USR1: files are to be opened anew by their names. Must not throw. */
   reopen?(): void;
   /** The log has it, too. */

@@ -46,11 +46,7 @@ export class PoolLog implements EventLog, Feature {
   }
 
   write(event: PoolEvent): void {
-    this.#tell(event);
-    this.#options.features.happened(event);
-  }
-
-  #tell(event: PoolEvent): void {
+    this.#options.features.happened();
     if (event.event === 'worker-ended' && event.class === 'planned') return this.#planned.note(event);
     if (endings.has(event.event)) this.#planned.flush();
     this.#say(event);

@@ -11,8 +11,8 @@ export class DiscardNote implements Feature {
     this.#log = log;
   }
 
-  happened(event?: PoolEvent): void {
-    if (this.#isTold || event?.event !== 'worker-ended' || event.class === 'planned') return;
+  said(event: PoolEvent): void {
+    if (this.#isTold || event.event !== 'worker-ended' || event.class === 'planned') return;
     this.#isTold = true;
     this.#log.write({ event: 'output-discarded', slot: event.slot, workerPid: event.workerPid });
   }
