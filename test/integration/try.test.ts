@@ -215,6 +215,18 @@ describe('while a worker is on trial', () => {
     expect(await tryOne(place)).toMatchObject({ status: 0 });
   });
 
+  test('a client that goes away while a reload is waited for has none started', async () => {
+    const place = pools.makePlace();
+    await pools.start(place, [], ['pause=1500', 'serve']);
+    const reload = pools.ctl(place.stateDir, ['reload', place.socket]);
+    await waitFor('the trial of the reload', () => pools.starts(place).length === 2);
+    expect(await tryOne(place, '--timeout', '500ms')).toMatchObject({ status: 6 });
+    expect(await reload).toMatchObject({ status: 0 });
+    expect(await tryOne(place)).toMatchObject({ status: 0 });
+    // The first worker, two of the reload, and the one that somebody waited for.
+    expect(pools.starts(place)).toHaveLength(4);
+  });
+
   test('--timeout ends it with 6', async () => {
     const place = await pools.makeEchoPlace();
     const pool = await startEcho(place);

@@ -68,7 +68,7 @@ export class TrialWorkers implements Trials {
         this.#noteEnd(ended, exit),
       );
     } catch (error) {
-      const message = `${release} is not tried beside the pool first: ${(error as Error).message}`;
+      const message = `${release} is not tried, there can be no socket beside the pool: ${(error as Error).message}`;
       if (isVital) done({ reason: message, isLate: false });
       else {
         warn(message);

@@ -42,7 +42,8 @@ export class TryCommand implements Feature {
     if (typeof isAnew !== 'boolean' || !['string', 'undefined'].includes(typeof request))
       return client.answer(refusal('invalid', 'release is true or false, request is a text in base64'));
     if (machine.tryOut.isUnderWay) return client.answer(refusal('busy', 'busy: another try is under way'));
-    if (client.socket.destroyed) return;
+    // It may have gone while a reload was waited for.
+    if (client.socket.readableEnded) return void client.socket.destroy();
     const bytes = typeof request === 'string' ? Buffer.from(request, 'base64') : undefined;
     this.#client = client;
     for (const sign of ['end', 'close']) client.socket.on(sign, () => this.#clientGone(client));
