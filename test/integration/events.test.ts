@@ -1,5 +1,5 @@
 // spawn-fcgictl events: every event as it happens, through a takeover and to the end, printed or given to a command.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { runCommand, type RunResult, waitFor } from '../helpers/machine/index.ts';
@@ -17,6 +17,7 @@ interface Follower {
 /** Follows from now on: a signal that does nothing is an event until it is heard of. */
 async function follow(place: pools.Place, pid: number, ...options: string[]): Promise<Follower> {
   const file = join(place.dir, `events${options.join('')}`.replaceAll(/\W/g, ''));
+  writeFileSync(file, '');
   const script = `exec "$@" >'${file}'`;
   const command = [pools.ctlPath, '--state-dir', place.stateDir, 'events', ...options, String(pid)];
   const ended = runCommand('sh', ['-c', script, 'sh', ...command]);

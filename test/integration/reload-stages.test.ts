@@ -240,7 +240,7 @@ describe('one operation at a time:', () => {
 
   test('TTIN and TTOU during a reload are applied at its end', async () => {
     const place = pools.makePlace();
-    const pool = await pools.start(place, ['--settle', '1200ms', '--min-uptime', '50ms', '-F', '3']);
+    const pool = await pools.start(place, ['--settle', '3s', '--min-uptime', '50ms', '-F', '3']);
     for (const [signal, wanted] of [
       ['SIGTTOU', 2],
       ['SIGTTIN', 3],

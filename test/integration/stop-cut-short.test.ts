@@ -288,7 +288,7 @@ test('an old supervisor that is killed while it drains leaves its worker to the 
   const place = await pools.makeEchoPlace();
   const old = await pools.start(place, [], []);
   const worker = await pools.onlyWorker(old);
-  const asked = askEcho(place.target, 'sleep=2000');
+  const asked = askEcho(place.target, 'sleep=4000');
   await machine.waitFor('the request in the worker', async () => (await pools.statusOf(place)).busy === 1);
   const next = await pools.start(place, ['--replace'], []);
   const guard = await guardOf(old);
