@@ -56,6 +56,12 @@ const everyday: readonly EverydayRow[] = [
     meaning: 'take over the pool that runs on the address, without refusing a connection',
   },
   { ways: [['stop-timeout']], meaning: 'patience with requests under way, default {default}' },
+  { ways: [['env']], meaning: 'a variable of the workers, `%i` is the slot' },
+  {
+    ways: [['output']],
+    meaning:
+      "what workers print: to a file, to a log program (`'|COMMAND'`), `journal`, `inherit`, `null` ([output](docs/output.md))",
+  },
   {
     ways: [['log']],
     meaning:
