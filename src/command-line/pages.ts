@@ -60,7 +60,7 @@ const everyday: readonly EverydayRow[] = [
   {
     ways: [['output']],
     meaning:
-      "what workers print: to a file, to a log program (`'|COMMAND'`), `journal`, `inherit`, `null` ([output](docs/output.md))",
+      "what workers print: to a file, to a log program (`'\\|COMMAND'`), `journal`, `inherit`, `null` ([output](docs/output.md))",
   },
   {
     ways: [['log']],
