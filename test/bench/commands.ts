@@ -13,10 +13,12 @@ export interface PoolWish {
   address: readonly string[];
   workers: number;
   reports: WorkerReports;
+  /** Instead of the worker that only accepts. */
+  program?: readonly string[];
 }
 
 function workerArgs(place: Workplace, wish: PoolWish): string[] {
-  return [place.worker, wish.reports.file];
+  return [...(wish.program ?? [place.worker, wish.reports.file])];
 }
 
 function reference(place: Workplace): string {
@@ -25,9 +27,9 @@ function reference(place: Workplace): string {
   return peer.path;
 }
 
-export function oursInBackground(place: Workplace, wish: PoolWish): Command {
+export function oursInBackground(place: Workplace, wish: PoolWish, further: readonly string[] = []): Command {
   const options = [...wish.address, '-F', String(wish.workers), '--state-dir', join(place.dir, 'state')];
-  return { file: place.ours, args: [...options, '--', ...workerArgs(place, wish)] };
+  return { file: place.ours, args: [...options, ...further, '--', ...workerArgs(place, wish)] };
 }
 
 export function referenceInBackground(place: Workplace, wish: PoolWish): Command {
@@ -69,16 +71,21 @@ export function multiwatch(place: Workplace, wish: PoolWish): Command {
   };
 }
 
-/** One [fcgi-program], nothing else: no control socket, no log, no event listener. */
-export function supervisord(place: Workplace, wish: PoolWish): Command {
+/** The worker alone, as a shell runs it: `redirection` is shell text behind its command line. */
+export function redirected(place: Workplace, wish: PoolWish, redirection: string): Command {
+  return { file: '/bin/sh', args: ['-c', `${workerArgs(place, wish).join(' ')} ${redirection}`] };
+}
+
+/** One [fcgi-program], nothing else: no control socket, no event listener, a log only of what workers print. */
+export function supervisord(place: Workplace, wish: PoolWish, outputFile = 'NONE'): Command {
   const path = place.peers.supervisord?.path;
   if (path === undefined) throw new Error('supervisord is not installed');
   const config = freshPath(place, 'conf');
-  writeFileSync(config, supervisordConfig(place, wish));
+  writeFileSync(config, supervisordConfig(place, wish, outputFile));
   return { file: path, args: ['-n', '-c', config] };
 }
 
-function supervisordConfig(place: Workplace, wish: PoolWish): string {
+function supervisordConfig(place: Workplace, wish: PoolWish, outputFile: string): string {
   return `[supervisord]
 logfile=/dev/null
 logfile_maxbytes=0
@@ -92,7 +99,8 @@ socket=${supervisordSocket(wish.address)}
 process_name=%(program_name)s_%(process_num)d
 numprocs=${wish.workers}
 autorestart=true
-stdout_logfile=NONE
+stdout_logfile=${outputFile}
+stdout_logfile_maxbytes=0
 stderr_logfile=NONE
 `;
 }

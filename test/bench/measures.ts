@@ -7,3 +7,4 @@ export * from './measure-many.ts';
 export * from './measure-status.ts';
 export * from './measure-reload.ts';
 export * from './measure-throughput.ts';
+export * from './measure-output.ts';

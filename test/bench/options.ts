@@ -10,6 +10,7 @@ export const partNames = [
   'status',
   'reload',
   'throughput',
+  'output',
 ] as const;
 export type PartName = (typeof partNames)[number];
 
@@ -27,6 +28,9 @@ export interface Options {
   reloads: number;
   throughputRounds: number;
   throughputSeconds: number;
+  outputRounds: number;
+  /** Printed in each round of the part "output". */
+  outputBytes: number;
   jsonFile: string | undefined;
 }
 
@@ -82,6 +86,8 @@ export function readOptions(args: string[], ownCommand: string): Options | undef
     reloads: quick ? 3 : 50,
     throughputRounds: quick ? 2 : 40,
     throughputSeconds: 1,
+    outputRounds: quick ? 2 : 9,
+    outputBytes: quick ? 16e6 : 128e6,
     jsonFile: values.json,
   };
 }

@@ -15,6 +15,7 @@ const measureOf: Record<PartName, Measure> = {
   status: measures.measureStatus,
   reload: measures.measureReload,
   throughput: measures.measureThroughput,
+  output: measures.measureOutput,
 };
 
 export async function measureAll(place: Workplace, options: Options): Promise<Row[]> {

@@ -8,7 +8,7 @@ export interface Peer {
   version: string;
 }
 
-export type PeerName = Exclude<ContenderName, 'ours' | 'node'>;
+export type PeerName = Exclude<ContenderName, 'ours' | 'node' | 'bare'>;
 export type Peers = Record<PeerName, Peer | undefined>;
 
 /** How to get a peer that is not there, by Debian package. */

@@ -7,6 +7,7 @@ const headings: Record<ContenderName, string> = {
   node: 'node -e 0',
   multiwatch: 'multiwatch',
   supervisord: 'supervisord',
+  bare: 'bare',
 };
 
 function formatNumber(value: number): string {
@@ -51,12 +52,15 @@ function lines(row: Row, missing: ReadonlySet<ContenderName>): string[][] {
   return [[...figures, ...first], ...rest.map((cells) => [...figures.map(() => ''), ...cells])];
 }
 
-const leftAligned = new Set([0, 1, 7, 8, 9]);
+/** The contenders stand behind what was measured and its unit. */
+function isFigure(column: number): boolean {
+  return column >= 2 && column < 2 + contenderNames.length;
+}
 
 function align(cells: readonly string[], widths: readonly number[]): string {
   const padded = cells.map((text, column) => {
     const width = widths[column] ?? 0;
-    return leftAligned.has(column) ? text.padEnd(width) : text.padStart(width);
+    return isFigure(column) ? text.padStart(width) : text.padEnd(width);
   });
   return padded.join('  ').trimEnd();
 }
