@@ -54,6 +54,21 @@ describe('a file', () => {
     await pools.endPool(place, pool);
   });
 
+  test('that is also that of --log goes with a start that fails', async (ctx) => {
+    machine.needRoot(ctx);
+    const place = pools.makePlace();
+    for (const rights of [[], user])
+      for (const output of ['both0', 'both%i']) {
+        const failed = await pools.run(
+          place,
+          [...rights, '-F', '2', '--log', 'both0', '--output', output],
+          ['exit=3'],
+        );
+        expect(failed.status).toBe(3);
+        expect(fs.readdirSync(place.dir).filter((name) => name.startsWith('both'))).toEqual([]);
+      }
+  });
+
   test('for all, to which they append, also behind what is there', async () => {
     const place = pools.makePlace();
     fs.writeFileSync(inPlace(place, 'out'), 'before\n');

@@ -133,6 +133,33 @@ describe('the program', () => {
     expect(pools.events(place, 'stopped')).toHaveLength(1);
   });
 
+  test('that waits to be started again as the pool stops is run once more for what it has not read', async () => {
+    const place = pools.makePlace();
+    const pool = await pools.start(
+      place,
+      ['--restart-delay', '2s', '--output', '|sh -c "[ -e go ] && exec cat >>out"'],
+      ['say=line', 'serve'],
+    );
+    await pools.waitForEvents(place, 'log-program-ended');
+    fs.writeFileSync(inPlace(place, 'go'), '');
+    await pools.endPool(place, pool);
+    expect(read(inPlace(place, 'out'))).toBe('line\n');
+  });
+
+  test('and workers can open /dev/stdin and /dev/stderr by name, as the user of -u', async (ctx) => {
+    machine.needRoot(ctx);
+    const place = pools.makePlace();
+    fs.mkdirSync(inPlace(place, 'logs'));
+    fs.chownSync(inPlace(place, 'logs'), machine.NOBODY, machine.NOBODY);
+    const pool = await pools.start(
+      place,
+      [...user, '--output', '|cat /dev/stdin >>logs/out'],
+      ['report=/dev/stderr', 'serve'],
+    );
+    await machine.waitFor('the line', () => /^\d+ \d+\n$/.test(read(inPlace(place, 'logs/out'))));
+    await pools.endPool(place, pool);
+  });
+
   test('that reads nothing lets workers wait once its pipe is full, and nothing is lost', async () => {
     const place = pools.makePlace();
     const pool = await pools.start(

@@ -24,7 +24,8 @@ export class LogProgram {
   readonly #options: LogProgramOptions;
   #running: { readonly pid: number; readonly sinceMs: number } | undefined;
   #failures = 0;
-  #cancelRetry: () => void = () => undefined;
+  /** Undefined: it is not about to be started again. */
+  #cancelRetry: (() => void) | undefined;
   /** Its pipe is closed: nothing new will come. */
   #isOver = false;
   #whenGone: (() => void) | undefined;
@@ -42,12 +43,13 @@ export class LogProgram {
   /** The errno of a shell that cannot be executed. */
   start(): number | undefined {
     const { spawn, clock } = this.#options;
+    this.#cancelRetry = undefined;
     const result = spawn();
     if ('pid' in result) {
       this.#running = { pid: result.pid, sinceMs: clock.nowMs() };
       return undefined;
     }
-    this.#retry({ kind: 'not-executed', errno: result.errno }, 0, undefined);
+    if (!this.#isOver) this.#retry({ kind: 'not-executed', errno: result.errno }, 0, undefined);
     return result.errno;
   }
 
@@ -60,10 +62,12 @@ export class LogProgram {
     if (!this.#isOver) this.#retry(unwrap(exit), this.#options.clock.nowMs() - running.sinceMs, pid);
   }
 
-  /** Nobody writes any more: it will see the end of file. */
+  /** Nobody writes any more: it will see the end of file. What waits in the pipe is not left there for a delay. */
   finish(): void {
     this.#isOver = true;
+    if (!this.#cancelRetry) return;
     this.#cancelRetry();
+    this.start();
   }
 
   /** Calls `done` when it is gone, or after that time. */

@@ -3,6 +3,7 @@ import type { Config } from '../../core/config.ts';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { libc } from '../../sys/libc/libc.ts';
 import { connectJournal, journalPath } from '../../sys/log/journal-connection.ts';
+import type { Owner } from '../../sys/log/append-file.ts';
 import { LogPipe } from '../../sys/log/log-pipe.ts';
 import { OutputFiles } from '../../sys/log/output-files.ts';
 import { takeDescriptor } from '../../sys/log/stream-log.ts';
@@ -59,7 +60,7 @@ export function openOutput({
     const target = output.kind === 'descriptor' ? output.name : output.kind;
     return { output: { kind: 'streams', target, ...outputStreams } };
   }
-  if (output.kind === 'program') return { output: openProgram(output.command, config) };
+  if (output.kind === 'program') return { output: openProgram(output.command, config, identity) };
   if (output.kind === 'journal') return { output: openJournal(config) };
   if (output.kind !== 'file')
     return { output: { kind: 'streams', target: output.kind, stdout: nowhere, stderr: nowhere } };
@@ -71,6 +72,7 @@ export function openOutput({
     refuse: (path, reason, hints) =>
       new SpawnFcgiError(`opening output file '${path}' failed: ${reason}`, { hints }),
     onCreated: (file, undo) => journal.madeLog(file, undo),
+    onFound: (letGo) => journal.changed(letGo),
   });
   return { output: { kind: 'files', files, pattern } };
 }
@@ -89,9 +91,9 @@ function openJournal({ name }: Config): PreparedOutput {
 }
 
 /** It is run as the workers are, once privileges are dropped: in the chroot, which is not looked into from here. */
-function openProgram(command: string, { chroot }: Config): PreparedOutput {
+function openProgram(command: string, { chroot }: Config, owner: Owner): PreparedOutput {
   const unfound = chroot === undefined ? findUnfound(command) : undefined;
-  if (unfound === undefined) return { kind: 'program', pipe: new LogPipe(), command };
+  if (unfound === undefined) return { kind: 'program', pipe: new LogPipe(owner), command };
   throw new SpawnFcgiError(`--output '|${command}': there is no program '${unfound}'`, {
     hints: [unfound.includes('/') ? `see ls -l ${unfound}` : `PATH is ${process.env['PATH'] ?? 'not set'}`],
   });

@@ -16,6 +16,10 @@ export function holdFile(at: NameAt, identity: string, descriptor: number): bool
   return isHeld && statAt(at.directory, at.name)?.identity === identity;
 }
 
+export function letGoOf(descriptor: number): void {
+  attempt(() => libc.flock(descriptor, LOCK_UN));
+}
+
 const holdPauseUs = 1000;
 const mostTries = 100;
 
@@ -34,7 +38,7 @@ export function removeUnheld(at: NameAt, identity: string, descriptor: number): 
   const isHeld = attempt(() => libc.flock(descriptor, LOCK_EX | LOCK_NB)) === -E.AGAIN;
   if (isHeld || removeIfSame(at, identity)) return true;
   // The guard, which may, must not take us for another start.
-  attempt(() => libc.flock(descriptor, LOCK_UN));
+  letGoOf(descriptor);
   return false;
 }
 

@@ -9,7 +9,7 @@ import type { CreatedFile } from '../file/held-file.ts';
 import type { Identity } from '../process/identity.ts';
 import { attempt, check, E, libc } from '../libc/libc.ts';
 import { describeLease, openPastLease } from '../path/past-lease.ts';
-import { holdFile, openHolding, removeUnheld } from '../file/shared-file.ts';
+import { holdFile, letGoOf, openHolding, removeUnheld } from '../file/shared-file.ts';
 
 export type Owner = Pick<Identity, 'uid' | 'gid'>;
 
@@ -27,6 +27,8 @@ export interface AppendFileOptions {
   readonly waits: boolean;
   readonly refuse: Refuse;
   readonly onCreated: OnCreated;
+  /** Hears of one that was there, and how a start that fails lets go of it: the same start may have made it, for its events. */
+  readonly onFound?: ((letGo: () => void) => void) | undefined;
 }
 
 interface OpenedFile {
@@ -52,6 +54,7 @@ export class AppendFile {
     this.#identity = identity;
     this.descriptor = descriptor;
     if (isNew) options.onCreated({ at: options.at, identity }, () => this.#removeEmpty());
+    else options.onFound?.(() => letGoOf(descriptor));
   }
 
   /** Whoever gets the descriptor from now on has the file that has the name now; throws, and keeps the old one. */

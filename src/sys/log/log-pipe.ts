@@ -1,8 +1,10 @@
 // The pipe between workers and the pool's log program. We hold both ends for the life of the pool: what is in it outlives
 // the program, and nobody who writes gets SIGPIPE. We read and write nothing.
+import { fchownSync } from 'node:fs';
 import { check, attempt, libc } from '../libc/libc.ts';
 import { poll, POLLOUT } from '../libc/poll.ts';
 import { O_CLOEXEC } from '../path/file-at.ts';
+import type { Owner } from './append-file.ts';
 
 const F_SETPIPE_SZ = 1031;
 const F_GETPIPE_SZ = 1032;
@@ -23,11 +25,13 @@ export class LogPipe {
   readonly readEnd: number;
   readonly writeEnd: number;
 
-  constructor() {
+  /** For that user: programs open /dev/stderr and /dev/stdin by name, which takes a right to the pipe itself. */
+  constructor(owner: Owner) {
     const ends = Buffer.alloc(8);
     check('pipe2', () => libc.pipe2(ends, O_CLOEXEC));
     this.readEnd = ends.readInt32LE(0);
     this.writeEnd = ends.readInt32LE(4);
+    if (owner.uid !== 0) giveTo(owner, this.writeEnd);
     // Who has too many of them keeps 64 KB.
     attempt(() => libc.fcntl(this.writeEnd, F_SETPIPE_SZ, 'int', wantedBytes));
   }
@@ -46,5 +50,13 @@ export class LogPipe {
   close(): void {
     libc.close(this.writeEnd);
     libc.close(this.readEnd);
+  }
+}
+
+function giveTo({ uid, gid }: Owner, descriptor: number): void {
+  try {
+    fchownSync(descriptor, uid, gid === 0 ? -1 : gid);
+  } catch {
+    // A root that may give nothing away: by their descriptors programs can use it all the same.
   }
 }

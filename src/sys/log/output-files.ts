@@ -3,7 +3,8 @@
 import { resolve } from 'node:path';
 import { forSlot, namesSlot } from '../../core/slot-pattern.ts';
 import type { NameAt } from '../path/file-at.ts';
-import { AppendFile, noOwner, openPlace, type OnCreated, type Owner, type Refuse } from './append-file.ts';
+import { AppendFile, noOwner, openPlace, type AppendFileOptions } from './append-file.ts';
+import type { OnCreated, Owner, Refuse } from './append-file.ts';
 
 export interface OutputFilesOptions {
   /** `%i` is the slot. */
@@ -13,6 +14,7 @@ export interface OutputFilesOptions {
   readonly owner: Owner;
   readonly refuse: Refuse;
   readonly onCreated: OnCreated;
+  readonly onFound: NonNullable<AppendFileOptions['onFound']>;
 }
 
 export class OutputFiles {
@@ -25,12 +27,12 @@ export class OutputFiles {
   readonly #bySlot = new Map<number, AppendFile>();
 
   /** Throws what `refuse` makes of the reason. */
-  constructor({ pattern, slots, owner, refuse, onCreated }: OutputFilesOptions) {
+  constructor({ pattern, slots, owner, refuse, onCreated, onFound }: OutputFilesOptions) {
     this.isBySlot = namesSlot(pattern);
     this.#absolute = resolve(pattern);
     this.#refuse = refuse;
     this.#place = openPlace(pattern, refuse);
-    const open = (slot: number): AppendFile => this.#open(slot, owner, onCreated);
+    const open = (slot: number): AppendFile => this.#open(slot, owner, onCreated, onFound);
     this.#first = open(0);
     this.#bySlot.set(0, this.#first);
     for (let slot = 1; this.isBySlot && slot < slots; slot++) this.#bySlot.set(slot, open(slot));
@@ -67,9 +69,14 @@ export class OutputFiles {
     });
   }
 
-  #open(slot: number, owner: Owner, onCreated: OnCreated): AppendFile {
+  #open(
+    slot: number,
+    owner: Owner,
+    onCreated: OnCreated,
+    onFound?: AppendFileOptions['onFound'],
+  ): AppendFile {
     const { directory, name, path } = this.#place;
     const at = { directory, name: forSlot(name, slot), path: forSlot(path, slot) };
-    return new AppendFile({ at, owner, waits: true, refuse: this.#refuse, onCreated });
+    return new AppendFile({ at, owner, waits: true, refuse: this.#refuse, onCreated, onFound });
   }
 }
