@@ -1,8 +1,10 @@
 // spawn-fcgictl events: every event as it happens, through a takeover and to the end, printed or given to a command.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { runCommand, type RunResult, waitFor } from '../helpers/machine/index.ts';
+import { atEnd, runCommand, type RunResult, waitFor } from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 
 const quick = ['--settle', '50ms', '--min-uptime', '50ms'];
@@ -119,5 +121,38 @@ test('who reads no more ends the following, and nothing else', async () => {
     stderr: '',
     stdout: expect.stringContaining('SIGUSR2 ignored'),
   });
+  await pools.endPool(place, pool);
+});
+
+test('a supervisor that says again and again that it hands over, to itself, is followed once, and forges no line', async () => {
+  const place = pools.makePlace();
+  const pool = await pools.start(place);
+  const control = pools.poolFile(place, '.ctl');
+  renameSync(control, `${control}.old`);
+  let asked = 0;
+  const server = createServer((socket) => {
+    asked++;
+    const event = { event: 'handed-over\nspawn-fcgictl: forged' };
+    const lines = [
+      { v: 1, event, text: 'said' },
+      ...[1, 2, 3].map(() => ({ v: 1, event: { event: 'handed-over', to: pool.pid }, text: 'again' })),
+      { v: 1, ok: true, status: 0, message: 'stopped' },
+    ];
+    // Should it be followed again and again, this ends it.
+    const told = asked > 9 ? lines.slice(-1) : lines;
+    socket.on('error', () => undefined);
+    socket.end(told.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  });
+  server.listen(control);
+  await once(server, 'listening');
+  atEnd(() => void server.close());
+  const result = await pools.ctl(place.stateDir, ['events', String(pool.pid), '--exec', 'exit 3']);
+  expect(asked).toBe(1);
+  expect(result).toMatchObject({ status: 0, stdout: '' });
+  expect(result.stderr.match(/^spawn-fcgictl: forged/gm)).toBeNull();
+  expect(result.stderr.split('\n')[0]).toBe(
+    String.raw`spawn-fcgictl: 'exit 3' exited with 3 at the event handed-over\x0aspawn-fcgictl: forged`,
+  );
+  renameSync(`${control}.old`, control);
   await pools.endPool(place, pool);
 });

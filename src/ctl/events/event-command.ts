@@ -1,9 +1,16 @@
 // `events --exec COMMAND`: runs a shell command for each event, one after the other in their order.
 import type { Fields } from '../../control/json-fields.ts';
+import { printable } from '../../core/text/printable.ts';
 import { printableJson } from '../print/printable.ts';
 
-/** A command that takes longer than the events come must not cost memory without end. */
+/** A command that takes longer than the events come must not cost memory without end, nor must long ones of another user's. */
 const maxWaiting = 1000;
+const maxWaitingLength = 8 * 1024 * 1024;
+
+interface Waiting {
+  readonly facts: Fields;
+  readonly input: string;
+}
 
 /** Variables of the command; the whole event is on its standard input. */
 const variables = ['event', 'name', 'address', 'pid', 'severity', 'time'] as const;
@@ -11,7 +18,8 @@ const variables = ['event', 'name', 'address', 'pid', 'severity', 'time'] as con
 export class EventCommand {
   readonly #text: string;
   readonly #report: (message: string) => void;
-  #waiting: Fields[] = [];
+  #waiting: Waiting[] = [];
+  #waitingLength = 0;
   #lost = 0;
   #work: Promise<void> | undefined;
 
@@ -22,8 +30,13 @@ export class EventCommand {
   }
 
   run(facts: Fields): void {
-    if (this.#waiting.length >= maxWaiting) this.#lost++;
-    else this.#waiting.push(facts);
+    const input = `${printableJson(facts, 0)}\n`;
+    const isTooMuch = this.#waitingLength + input.length > maxWaitingLength;
+    if (isTooMuch || this.#waiting.length >= maxWaiting) this.#lost++;
+    else {
+      this.#waiting.push({ facts, input });
+      this.#waitingLength += input.length;
+    }
     this.#work ??= this.#drain().finally(() => (this.#work = undefined));
   }
 
@@ -33,8 +46,9 @@ export class EventCommand {
   }
 
   async #drain(): Promise<void> {
-    for (let facts = this.#waiting.shift(); facts; facts = this.#waiting.shift()) {
-      await this.#runFor(facts);
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+      this.#waitingLength -= next.input.length;
+      await this.#runFor(next);
       if (this.#lost > 0)
         this.#report(
           `${this.#lost} events came while '${this.#text}' was at work on others: it was not run for them`,
@@ -43,18 +57,18 @@ export class EventCommand {
     }
   }
 
-  async #runFor(facts: Fields): Promise<void> {
+  async #runFor({ facts, input }: Waiting): Promise<void> {
     // A bundle of its own (src/build.sh).
     const { runShellCommand } = await import('../../sys/programs/other-programs.ts');
     const problem = await runShellCommand({
       text: this.#text,
-      input: `${printableJson(facts, 0)}\n`,
+      input,
       variables: Object.fromEntries(
         variables.map((name) => [`SPAWN_FCGI_${name.toUpperCase()}`, textOf(facts[name])]),
       ),
     });
     if (problem !== undefined)
-      this.#report(`'${this.#text}' ${problem} at the event ${textOf(facts['event'])}`);
+      this.#report(`'${this.#text}' ${problem} at the event ${printable(textOf(facts['event']))}`);
   }
 }
 

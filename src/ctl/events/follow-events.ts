@@ -44,6 +44,8 @@ class Following {
   readonly #request: EventsRequest;
   readonly #options: FollowingOptions;
   readonly #successors: Promise<number>[] = [];
+  /** Each once: another user's supervisor may say the same of itself for ever. */
+  readonly #followed = new Set<number>();
   /** Nobody reads our output any more. */
   readonly #unread = new AbortController();
 
@@ -54,6 +56,7 @@ class Following {
 
   /** The exit status, once this supervisor and those that came after it have ended. */
   async follow(pool: Pool): Promise<number> {
+    this.#followed.add(pool.state.pid);
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), this.#options.answerMs);
     const outcome = await ask(
@@ -79,12 +82,13 @@ class Following {
 
   #take(pool: Pool, facts: Fields, text: string): void {
     this.#tell(facts, text);
-    if (facts['event'] === 'handed-over' && isCount(facts['to'])) {
-      const successor = this.#followSuccessor(pool, facts['to']);
-      // Its failure is told at the end, with the old supervisor's.
-      successor.catch(() => undefined);
-      this.#successors.push(successor);
-    }
+    const { event, to } = facts;
+    if (event !== 'handed-over' || !isCount(to) || this.#followed.has(to)) return;
+    this.#followed.add(to);
+    const successor = this.#followSuccessor(pool, to);
+    // Its failure is told at the end, with the old supervisor's.
+    successor.catch(() => undefined);
+    this.#successors.push(successor);
   }
 
   #tell(facts: Fields, text: string): void {
