@@ -1,8 +1,10 @@
 // --output '|COMMAND': one program reads what all workers print. It is started again, outlives the supervisor, and
 // whatever becomes of it, no worker ends of it.
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { compileC, fixture } from '../helpers/build/index.ts';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 import { startSyslogd } from '../helpers/sys/index.ts';
@@ -31,6 +33,19 @@ function wholeProgram(place: pools.Place): Promise<number[]> {
     const found = await logProgram(place);
     return found.length > 1 && found;
   });
+}
+
+/** A root directory with the worker and a shell, and no file more than these need. */
+function makeRoot(place: pools.Place): string {
+  const root = inPlace(place, 'root');
+  const libraries = execFileSync('ldd', ['/bin/sh'], { encoding: 'utf8' }).match(/\/\S+/g) ?? [];
+  for (const path of ['/bin/sh', ...libraries]) {
+    fs.mkdirSync(dirname(join(root, path)), { recursive: true });
+    fs.copyFileSync(path, join(root, path));
+  }
+  fs.mkdirSync(join(root, place.dir), { recursive: true });
+  fs.copyFileSync(compileC(fixture('scripted-worker.c'), { static: true }), join(root, place.dir, 'app'));
+  return root;
 }
 
 describe('with the real one', () => {
@@ -211,6 +226,33 @@ describe('the program', () => {
       () => !machine.isAlive(leader) && !machine.isAlive(worker),
     );
     await pools.endPool(place, next);
+  });
+
+  test('in a chroot with a shell and nothing else ends no worker either, with and without a supervisor', async (ctx) => {
+    machine.needRoot(ctx);
+    const made = pools.makePlace();
+    const root = makeRoot(made);
+    const place = { ...made, socket: join(root, 'app.sock') };
+    const pool = await pools.start(
+      place,
+      ['-c', root, '--output', '|sh -c "while read -r line; do :; done"'],
+      ['chat=1', 'serve'],
+      { address: ['-s', '/app.sock'] },
+    );
+    const worker = (await pools.statusOf(place)).workers[0]?.pid ?? 0;
+    const [first = 0, ...others] = await wholeProgram(place);
+    for (const pid of others) process.kill(pid, 'SIGKILL');
+    await pools.waitForEvents(place, 'log-program-ended');
+    expect(machine.isAlive(first)).toBe(false);
+    const [leader = 0, ...rest] = await wholeProgram(place);
+    await pools.killSupervisor(pool);
+    for (const pid of rest) process.kill(pid, 'SIGKILL');
+    const readBytes = (): number => Number(/^rchar: (\d+)$/m.exec(read(`/proc/${leader}/io`))?.[1]);
+    const before = readBytes();
+    await machine.waitFor('the stand-in to read', () => readBytes() > before + 100);
+    expect(machine.sessionMembers(worker)).toHaveLength(2);
+    await pools.ctl(place.stateDir, ['stop', place.socket]);
+    await pools.expectNoProcess(place);
   });
 
   test('of a pool that is taken over has what the old workers print, and the new one waits for its lock', async (ctx) => {

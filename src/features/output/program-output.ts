@@ -22,7 +22,7 @@ const patienceMs = 2000;
 
 // While the supervisor lives it starts the program again. Once it was killed nobody would: what workers print is read
 // and thrown away then, so that none of them waits, or gets SIGPIPE. A killed one has its children until its last thread
-// is gone, as a zombie. Signals are the program's business.
+// is gone, as a zombie. A chroot may have neither cat nor /dev/null. Signals are the program's business.
 const script = `trap : HUP INT QUIT TERM USR1 USR2 ALRM
 /bin/sh -c "exec $1"
 status=$?
@@ -31,9 +31,10 @@ above=
 { read -r _ _ _ parent _ </proc/$$/stat; IFS= read -r above </proc/$PPID/stat; } 2>/dev/null
 case "$parent $above" in
   "$PPID "*') Z '*) ;;
-  "$PPID "*) kill -0 "$PPID" 2>/dev/null && exit "$status" ;;
+  "$PPID "*) kill -0 "$PPID" 2>&- && exit "$status" ;;
 esac
-exec cat >/dev/null`;
+[ -c /dev/null ] && type cat >/dev/null && exec cat >/dev/null
+while read -r _; do :; done`;
 
 export class ProgramOutput implements Feature {
   readonly #options: ProgramOutputOptions;
