@@ -191,7 +191,15 @@ async function upOf(command: pools.ForegroundPool): Promise<number> {
 }
 
 function linksOf(pid: number): string[] {
-  return readdirSync(`/proc/${pid}/fd`).map((name) => readlinkSync(`/proc/${pid}/fd/${name}`));
+  const path = `/proc/${pid}/fd`;
+  return readdirSync(path).flatMap((name) => {
+    try {
+      return [readlinkSync(join(path, name))];
+    } catch {
+      // Closed since the list was read.
+      return [];
+    }
+  });
 }
 
 test('a new file of --log that cannot be given to the user of -u is refused in one line, and not left', async (ctx) => {
