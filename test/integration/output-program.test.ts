@@ -246,6 +246,8 @@ describe('the program', () => {
     expect(machine.isAlive(first)).toBe(false);
     const [leader = 0, ...rest] = await wholeProgram(place);
     await pools.killSupervisor(pool);
+    // Without /proc a dead one that nobody has waited for yet looks alive.
+    await machine.waitFor('its parent to wait for it', () => !fs.existsSync(`/proc/${pool.pid}`));
     for (const pid of rest) process.kill(pid, 'SIGKILL');
     const readBytes = (): number => Number(/^rchar: (\d+)$/m.exec(read(`/proc/${leader}/io`))?.[1]);
     const before = readBytes();

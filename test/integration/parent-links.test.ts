@@ -279,11 +279,7 @@ test(
     const own = makeDirectory(join(path, 'own'), NOBODY);
     ctx.skip(!tellsFiles(join(path, 'probe.sock')), 'needs the capability CAP_NET_ADMIN');
     const link = makeLink(join(path, 'link'), own);
-    const switcher = spawn(process.execPath, ['-e', switchForEver, link, own, victim], {
-      uid: NOBODY,
-      gid: NOBODY,
-      stdio: 'ignore',
-    });
+    const switcher = spawn(process.execPath, ['-e', switchForEver, link, own, victim], { stdio: 'ignore' });
     const isOver = new Promise((resolve) => switcher.once('exit', resolve));
     await waitFor('the first switch', () => fs.existsSync(`${link}.switched`));
     const outcomes = { bound: 0, refused: 0, caught: 0 };
@@ -314,7 +310,9 @@ function tellsFiles(path: string): boolean {
 
 const owner = { uid: NOBODY, gid: NOBODY, mode: 0o660, trustedUids: [NOBODY], proc: undefined };
 
+/** As nobody, who need not be able to run this Node: it may be below /root. */
 const switchForEver = `
+process.setgroups([]); process.setgid(${NOBODY}); process.setuid(${NOBODY});
 const { symlinkSync, renameSync, writeFileSync } = require('node:fs');
 const [link, ...targets] = process.argv.slice(1);
 for (let turn = 0; ; turn++) {
