@@ -17,7 +17,11 @@ export function relayRequest(
   const net = process.getBuiltinModule('node:net');
   const socket: Socket = new net.Socket({ fd: connection });
   const answer = new AnswerStream({ stdout: () => undefined, stderr: () => undefined });
+  let isOver = false;
+  // Node may emit `end` for a socket that was destroyed at its last bytes.
   const finish = (refusal: string | undefined): void => {
+    if (isOver) return;
+    isOver = true;
     socket.destroy();
     done(refusal);
   };
@@ -32,5 +36,8 @@ export function relayRequest(
   socket.on('error', ({ message }) => finish(`the connection to it broke: ${message}`));
   socket.on('end', () => finish('it closed the connection before the end of its answer'));
   socket.write(request);
-  return () => socket.destroy();
+  return () => {
+    isOver = true;
+    socket.destroy();
+  };
 }
