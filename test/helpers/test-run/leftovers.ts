@@ -79,9 +79,11 @@ function namesIn(dir: string): string[] {
 }
 
 /** vitest's own helper, which ends by itself soon after vitest: by its script or the title it takes. */
-function isWatchdog({ pid }: Pick<Stat, 'pid'>): boolean {
+function isWatchdog({ pid, comm }: Pick<Stat, 'pid' | 'comm'>): boolean {
   const found = readProcess(pid);
-  if (found?.exe !== realpathSync(process.execPath)) return false;
+  // One on its way out has no program and no arguments any more.
+  if (found?.exe === undefined) return comm === 'vitest-watchdog';
+  if (found.exe !== realpathSync(process.execPath)) return false;
   const [title, ...args] = found.args.filter((arg) => arg !== '');
   return (
     (title === 'vitest-watchdog' && args.length === 0) ||
