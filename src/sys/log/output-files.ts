@@ -29,11 +29,12 @@ export class OutputFiles {
   /** Throws what `refuse` makes of the reason. */
   constructor({ pattern, slots, owner, refuse, onCreated, onFound }: OutputFilesOptions) {
     this.isBySlot = namesSlot(pattern);
-    this.#absolute = resolve(pattern);
     this.#refuse = refuse;
     this.#place = openPlace(pattern, refuse);
     const open = (slot: number): AppendFile => this.#open(slot, owner, onCreated, onFound);
     this.#first = open(0);
+    // In a working directory that was removed there is none: what opening says of that comes first.
+    this.#absolute = resolve(pattern);
     this.#bySlot.set(0, this.#first);
     for (let slot = 1; this.isBySlot && slot < slots; slot++) this.#bySlot.set(slot, open(slot));
   }
