@@ -13,7 +13,8 @@ const watchdog = new URL(
 );
 
 test.for([
-  ['the helper of vitest is no leftover', `fork(${JSON.stringify(watchdog.pathname)})`, 0],
+  // Without the options of this Node, which are for a script in its arguments.
+  ['the helper of vitest is no leftover', `fork(${JSON.stringify(watchdog.pathname)}, { execArgv: [] })`, 0],
   [
     'another program of that title is one',
     "spawn('sleep', ['60'], { argv0: 'vitest-watchdog', stdio: 'ignore' })",
