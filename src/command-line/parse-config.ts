@@ -11,6 +11,7 @@ import {
 import { SpawnFcgiError } from '../core/errors.ts';
 import { parseOutput } from '../core/output-target.ts';
 import { maxSocketPath } from '../core/pool-id.ts';
+import { namesSlot } from '../core/slot-pattern.ts';
 import { baseName, programWord } from '../core/text/program-word.ts';
 import { parseTime, parseWhole } from '../core/quantity.ts';
 import { parseVariables } from './parse-variables.ts';
@@ -231,7 +232,7 @@ function parseStartLimit(text: string | undefined): Config['restart']['startLimi
 }
 
 function parsePattern(pattern: string | undefined, workers: number): string | undefined {
-  if (pattern === undefined || workers === 1 || pattern.includes('%i')) return pattern;
+  if (pattern === undefined || workers === 1 || namesSlot(pattern)) return pattern;
   throw new SpawnFcgiError(`--worker-pid-file '${pattern}' has no %i, but there are ${workers} workers`, {
     hints: ['%i stands for the slot: --worker-pid-file /run/app/worker-%i.pid'],
   });

@@ -120,6 +120,20 @@ const closing: Table['stopping'] & Table['draining'] = {
   cleared: end,
 };
 
+/** Workers are up, whatever a start still has to do. */
+const running: Table['serving'] & Table['answering'] & Table['announcing'] = {
+  up: stay,
+  failed: stay,
+  answered: stay,
+  announced: stay,
+  stop,
+  drain,
+  limited: limit,
+  overdue: stay,
+  emptied: stay,
+  cleared: stay,
+};
+
 const table: Table = {
   starting: {
     up: answer,
@@ -133,42 +147,9 @@ const table: Table = {
     emptied: stay,
     cleared: stay,
   },
-  answering: {
-    up: stay,
-    failed: stay,
-    answered: announce,
-    announced: stay,
-    stop,
-    drain,
-    limited: limit,
-    overdue: stay,
-    emptied: stay,
-    cleared: stay,
-  },
-  announcing: {
-    up: stay,
-    failed: stay,
-    answered: stay,
-    announced: serve,
-    stop,
-    drain,
-    limited: limit,
-    overdue: stay,
-    emptied: stay,
-    cleared: stay,
-  },
-  serving: {
-    up: stay,
-    failed: stay,
-    answered: stay,
-    announced: stay,
-    stop,
-    drain,
-    limited: limit,
-    overdue: stay,
-    emptied: stay,
-    cleared: stay,
-  },
+  answering: { ...running, answered: announce },
+  announcing: { ...running, announced: serve },
+  serving: running,
   stopping: closing,
   draining: closing,
   killing: {

@@ -4,11 +4,11 @@ import { fchownSync } from 'node:fs';
 import { check, attempt, libc } from '../libc/libc.ts';
 import { poll, POLLOUT } from '../libc/poll.ts';
 import { O_CLOEXEC } from '../path/file-at.ts';
+import { unreadBytes } from '../socket-state/socket-facts.ts';
 import type { Owner } from './append-file.ts';
 
 const F_SETPIPE_SZ = 1031;
 const F_GETPIPE_SZ = 1032;
-const FIONREAD = 0x541b;
 /** What any user may have (/proc/sys/fs/pipe-max-size): so much may wait while a program is started again. */
 const wantedBytes = 1 << 20;
 
@@ -37,10 +37,8 @@ export class LogPipe {
   }
 
   state(): PipeState {
-    const waiting = Buffer.alloc(4);
-    attempt(() => libc.ioctlPointer(this.readEnd, FIONREAD, 'void *', waiting));
     return {
-      bytes: waiting.readInt32LE(),
+      bytes: unreadBytes(this.readEnd) ?? 0,
       capacity: libc.fcntl(this.writeEnd, F_GETPIPE_SZ, 'int', 0),
       isFull: (poll(this.writeEnd, POLLOUT) & POLLOUT) === 0,
     };

@@ -2,6 +2,7 @@
 // that it may well have, once and for good. All of them take hours: a run takes some of each operation, a seed
 // turns round which.
 import type { Fault, Step } from './step-tracer.ts';
+import { turn } from './turn.ts';
 
 const choice = process.env['SPAWN_FCGI_FAULTS'] ?? '';
 const isFull = choice === 'all';
@@ -132,14 +133,4 @@ function faultsOf(calls: readonly Step[]): NamedFault[] {
       return name === 'write .state' ? once : [...once, { ...fault, action: 'always', nth: 1 }];
     }),
   );
-}
-
-/** The same elements, in an order that differs from seed to seed. */
-function turn<T>(all: readonly T[], by: number): T[] {
-  let state = by;
-  const next = (): number => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0);
-  return all
-    .map((one) => ({ one, rank: next() >>> 8 }))
-    .toSorted((a, b) => a.rank - b.rank)
-    .map(({ one }) => one);
 }

@@ -8,3 +8,4 @@ export * from './killed-operations.ts';
 export * from './killed-settings.ts';
 export * from './killed-verdict.ts';
 export * from './step-tracer.ts';
+export * from './turn.ts';

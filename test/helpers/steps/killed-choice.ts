@@ -4,6 +4,7 @@
 import type { Operation, Victim } from './killed-operations.ts';
 import type { Setting } from './killed-settings.ts';
 import type { Step } from './step-tracer.ts';
+import { turn } from './turn.ts';
 
 export interface Kill {
   readonly step: Step;
@@ -50,14 +51,4 @@ export function chooseKills(
     for (const step of chosen) seen.add(keyOf(step));
     return chosen.map((step) => ({ step, victim }));
   });
-}
-
-/** The same elements, in an order that differs from seed to seed. */
-function turn<T>(all: readonly T[], by: number): T[] {
-  let state = by;
-  const next = (): number => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0);
-  return all
-    .map((one) => ({ one, rank: next() >>> 8 }))
-    .toSorted((a, b) => a.rank - b.rank)
-    .map(({ one }) => one);
 }
