@@ -2,13 +2,14 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * In this order. The end-to-end tests use fixed system paths and real servers, so that their files run one by one, but
+ * In this order. The integration tests wait more than they compute (10 minutes of processor time in 50 of theirs), so
+ * that four files at a time suit two cores. The end-to-end tests use fixed system paths and real servers, so that their files run one by one, but
  * for the ledger, which takes the longest and runs beside parity, both a file with a core each.
  */
 const ledger = 'test/e2e/reload-ledger.test.ts';
 const groups = [
   { name: 'unit', order: 0, maxWorkers: 2, include: ['test/unit/**/*.test.ts'] },
-  { name: 'integration', order: 1, maxWorkers: 2, include: ['test/integration/**/*.test.ts'] },
+  { name: 'integration', order: 1, maxWorkers: 4, include: ['test/integration/**/*.test.ts'] },
   { name: 'parity', order: 2, maxWorkers: 2, include: ['test/parity/**/*.test.ts'] },
   { name: 'ledger', order: 2, maxWorkers: 2, include: [ledger] },
   { name: 'e2e', order: 3, maxWorkers: 1, include: ['test/e2e/**/*.test.ts'], exclude: [ledger] },
