@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * In this order. The integration tests wait more than they compute (10 minutes of processor time in 50 of theirs), so
- * that four files at a time suit two cores. The end-to-end tests use fixed system paths and real servers, so that their files run one by one, but
- * for the ledger, which takes the longest and runs beside parity, both a file with a core each.
+ * that four files at a time suit two cores. The end-to-end tests use fixed system paths and real servers, so that their
+ * files run one by one, but for the ledger, which takes the longest and runs beside parity, both a file with a core each.
  */
 const ledger = 'test/e2e/reload-ledger.test.ts';
 const groups = [
