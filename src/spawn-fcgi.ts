@@ -16,6 +16,9 @@ import { adjustSocket, undoStart } from './sys/process/undo-start.ts';
 import { explainRefusal, suspectCommandLine, suspectSurroundings } from './start/report/explain-refusal.ts';
 import { keepSyslogInReach, reportFailure } from './start/report/failure-report.ts';
 import { explainFileLimit } from './start/file-limit.ts';
+import { chooseGiven, descriptorsOf, numberOf, offeredBy, type Choice } from './start/choose-given.ts';
+import { takeGiven } from './start/take-given.ts';
+import { passOn, readOffer, withoutActivation, type PassedOn } from './sys/socket/offered-sockets.ts';
 import { parseConfig } from './command-line/parse-config.ts';
 import { readCommandLine } from './command-line/read-command-line.ts';
 import type { Request, StartRequest } from './command-line/request.ts';
@@ -103,21 +106,24 @@ async function prepare(
   attempt: Attempt,
 ): Promise<void> {
   requireUtf8(request.options, caller.encodeValue);
-  const config = parseConfig(request.options, request.program, process.getuid?.() === 0);
+  const offer = readOffer(caller.front);
+  const isRoot = process.getuid?.() === 0;
+  const config = parseConfig(request.options, request.program, isRoot, offeredBy(offer));
   attempt.name = config.name;
   if (process.getuid?.() !== 0 && process.getuid?.() !== process.geteuid?.()) {
     throw new SpawnFcgiError("Are you nuts? Don't apply a SUID bit to this binary");
   }
   const needsFront = config.model === 'background' || config.model === 'unsupervised';
-  if (needsFront && caller.front === undefined) return startAgainBehindFront(args, caller);
+  if (needsFront && caller.front === undefined)
+    return startAgainBehindFront(args, caller, passOn(offer, numberOf(config.listen)));
   if (isInPlaceBundle && config.model !== 'exec') {
     // Asked for by bin/spawn-fcgi as soon as this bundle pauses, which it has not done up to here.
     leaveToWholeBundle();
     return;
   }
-  const suspicions = [...suspectCommandLine(request, args), ...suspectSurroundings(config, caller)];
+  const suspicions = [...suspectCommandLine(request, args), ...suspectSurroundings(config)];
   [...config.hints, ...suspicions].forEach(printHint);
-  await start(config, caller, journal);
+  await start(config, withoutActivation(caller, offer), journal, chooseGiven(config.listen, offer));
 }
 
 function show(request: Exclude<Request, StartRequest>, caller: Caller): void {
@@ -125,13 +131,15 @@ function show(request: Exclude<Request, StartRequest>, caller: Caller): void {
   exit(caller, exitStatus.ok);
 }
 
-async function start(config: Config, caller: Caller, journal: StartJournal): Promise<void> {
+async function start(config: Config, caller: Caller, journal: StartJournal, choice: Choice): Promise<void> {
   const logDescriptor = takeLogDescriptor(config, caller);
   const outputStreams = takeOutputStreams(config, caller, logDescriptor);
   if (caller.front !== undefined) {
     leaveSession();
-    closeInherited(caller.front);
+    closeInherited(caller.front, descriptorsOf(choice));
   }
+  const given = takeGiven(choice);
+  const kept = choice.kept.map(({ descriptor }) => descriptor);
   const proc = ProcFs.open();
   const front = proc && caller.front !== undefined ? new Front(proc, caller.front) : undefined;
   const interruption = watchInterruption(config, caller, journal, front);
@@ -139,7 +147,8 @@ async function start(config: Config, caller: Caller, journal: StartJournal): Pro
   if (!isInPlaceBundle && (config.model === 'background' || config.model === 'foreground'))
     takeProgramsName(config, caller);
   keepSyslogInReach(config);
-  await carryOut({ config, caller, journal, proc, logDescriptor, outputStreams, interruption }, front);
+  const taken = { given, kept, logDescriptor, outputStreams };
+  await carryOut({ config, caller, journal, proc, ...taken, interruption }, front);
   // Last, so that no signal finds its default action; handlers wait for this tick to end.
   interruption.stop();
 }
@@ -197,10 +206,18 @@ function takeProgramsName({ argv0, program }: Config, caller: Caller): void {
 }
 
 /** The front took an argument for -n that is none: this process becomes the front again, and knows better. */
-function startAgainBehindFront(args: readonly string[], caller: Caller): never {
+function startAgainBehindFront(
+  args: readonly string[],
+  caller: Caller,
+  { entry, descriptors }: PassedOn,
+): never {
   const command = { path: '/bin/sh', argv: ['sh', process.argv[1] ?? '', ...caller.encodeAll(args)] };
-  const environment = [...caller.environment, Buffer.from(`SPAWN_FCGI_MODE=background ${process.pid}`)];
-  const errno = execInPlace(command, environment, caller.fileLimit);
+  const environment = [
+    ...caller.environment,
+    Buffer.from(`SPAWN_FCGI_MODE=background ${process.pid}`),
+    entry,
+  ];
+  const errno = execInPlace(command, environment, caller.fileLimit, descriptors);
   throw new SpawnFcgiError(`cannot execute /bin/sh: ${libc.strerror(errno)}`, { exitCode: errno });
 }
 

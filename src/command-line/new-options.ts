@@ -4,6 +4,17 @@ import type { OptionRow } from './option.ts';
 
 export const newOptions = [
   {
+    key: 'listenFd',
+    long: 'listen-fd',
+    argument: '<name|n>',
+    metavar: 'NAME|N',
+    help: 'use a listening socket that the caller has opened: of that name (LISTEN_FDNAMES), or descriptor N',
+    details:
+      'use a listening socket that the caller has opened: the one of that name (systemd, `LISTEN_FDNAMES`), or descriptor N. Not needed where there is [exactly one](sockets.md#sockets-that-others-have-opened)',
+    section: 'general',
+    since: '2.0',
+  },
+  {
     key: 'env',
     long: 'env',
     argument: '<name=value>',

@@ -1,27 +1,26 @@
 // Raw options to a validated Config: 1.6's checks with its messages, and the
 // stricter ones for numbers. Looks at nothing but its arguments.
-import {
-  defaults,
-  type Config,
-  type ListenAddress,
-  type Model,
-  type Program,
-  type StopMethod,
-} from '../core/config.ts';
+import { defaults, type Config, type Model, type Program, type StopMethod } from '../core/config.ts';
 import { SpawnFcgiError } from '../core/errors.ts';
 import { parseOutput } from '../core/output-target.ts';
-import { maxSocketPath } from '../core/pool-id.ts';
 import { namesSlot } from '../core/slot-pattern.ts';
 import { baseName, programWord } from '../core/text/program-word.ts';
 import { parseTime, parseWhole } from '../core/quantity.ts';
+import { parseBacklog, parseListen, parsePort, type Offered } from './parse-listen.ts';
+import { parseNumber } from './parse-number.ts';
 import { parseVariables } from './parse-variables.ts';
 import { flagOf, rootOptions, supervisorOptions, type RawOptions } from './options.ts';
 
 /** Builds the configuration; `isRoot` decides whether root's options count (1.6 ignores them otherwise). */
-export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot: boolean): Config {
+export function parseConfig(
+  raw: RawOptions,
+  operands: readonly string[],
+  isRoot: boolean,
+  offered: Offered = 'nothing',
+): Config {
   const port = parsePort(raw.port);
   const program = parseProgram(raw, operands);
-  const listen = parseListen(raw, port);
+  const listen = parseListen(raw, port, offered);
   const workers = parseNumber('-F', raw.workers, 1, 65_535) ?? defaults.workers;
   const allowed = isRoot ? raw : withoutRootOptions(raw);
   const argv0 = parseName(raw.name) ?? nameOf(program);
@@ -31,7 +30,7 @@ export function parseConfig(raw: RawOptions, operands: readonly string[], isRoot
     argv0,
     name: baseName(argv0),
     listen,
-    backlog: parseNumber('-b', raw.backlog, -1, 2 ** 31 - 1) ?? defaults.backlog,
+    backlog: parseBacklog(raw.backlog) ?? defaults.backlog,
     socketMode: parseMode(raw.socketMode),
     socketUser: allowed.socketUser,
     socketGroup: allowed.socketGroup,
@@ -90,39 +89,11 @@ function describeIgnored(raw: RawOptions): string[] {
     : [`${given.join(', ')} ignored: only root can use ${given.length === 1 ? 'it' : 'them'}`];
 }
 
-/** 1.6 prints what strtol made of it; its wrap-around (75000 is 9464) is an error here. */
-function parsePort(text: string | undefined): number {
-  if (text === undefined || text === '') return 0;
-  const port = parseWhole(text, 0, 65_535);
-  if (port !== undefined) return port;
-  const number = /^\s*[+-]?\d+/.exec(text)?.[0];
-  const isWhole = number === text;
-  throw new SpawnFcgiError(`invalid port: ${isWhole ? text : Number(number ?? 0) & 0xffff}`, {
-    hints: [`-p takes a number from 1 to 65535, not '${text}'`],
-  });
-}
-
 function parseProgram(raw: RawOptions, operands: readonly string[]): Program {
   const [first, ...rest] = operands;
   if (first !== undefined) return { kind: 'argv', argv: [first, ...rest] };
   if (raw.command === undefined) throw new SpawnFcgiError('no FastCGI application given');
   return { kind: 'shell', command: raw.command };
-}
-
-function parseListen(raw: RawOptions, port: number): ListenAddress {
-  if (raw.socket === undefined) {
-    if (port === 0) throw new SpawnFcgiError('no socket given (use either -p or -s)');
-    return { kind: 'tcp', host: raw.address, port };
-  }
-  if (port !== 0) throw new SpawnFcgiError('either a Unix domain socket or a TCP-port, but not both');
-  if (Buffer.byteLength(raw.socket) > maxSocketPath) {
-    throw new SpawnFcgiError('path of the Unix domain socket is too long', {
-      hints: [
-        `it has ${Buffer.byteLength(raw.socket)} bytes, the kernel allows ${maxSocketPath}; a relative path counts as written`,
-      ],
-    });
-  }
-  return { kind: 'unix', path: raw.socket };
 }
 
 function chooseModel(raw: RawOptions, workers: number): Model {
@@ -155,15 +126,6 @@ function parseMode(text: string | undefined): number | undefined {
   if (/^[0-7]{1,5}$/.test(text) && Number.parseInt(text, 8) <= 0o7777) return Number.parseInt(text, 8);
   throw new SpawnFcgiError(`invalid mode for -M: '${text}'`, {
     hints: ['-M takes an octal number such as 0660'],
-  });
-}
-
-function parseNumber(flag: string, text: string | undefined, min: number, max: number): number | undefined {
-  if (text === undefined) return undefined;
-  const value = parseWhole(text, min, max);
-  if (value !== undefined) return value;
-  throw new SpawnFcgiError(`invalid number for ${flag}: '${text}'`, {
-    hints: [`${flag} takes a whole number from ${min} to ${max}`],
   });
 }
 

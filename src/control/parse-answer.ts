@@ -79,6 +79,7 @@ const summaryFields: Checks<PoolSummary> = {
   socketFile: (value) => isNullOr(value, (file) => isOneOf(socketFiles, file)),
   queue: (value) => isNullOr(value, (queue) => isObject(queue) && hasCounts(queue, 'length', 'backlog')),
   unreachable: (value) => isNullOr(value, isText),
+  given: (value) => isMissingOr(value, isText),
   operation: (value) => isNullOr(value, isOperation),
   lastReload: (value) => isNullOr(value, isLastReload),
   command: (value) => isListOf(value, isText),

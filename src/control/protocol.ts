@@ -109,6 +109,8 @@ export interface PoolSummary {
   readonly socketFile: (typeof socketFiles)[number] | null;
   /** Why no client can reach the socket, for people; null: nothing speaks against it. */
   readonly unreachable: string | null;
+  /** What the listening socket is called by who has opened it and given it to the pool. Missing where it is the pool's own. */
+  readonly given?: string;
   readonly operation: { readonly kind: string; readonly sinceMs: number; readonly step: string } | null;
   readonly lastReload: {
     readonly result: ReloadResult;

@@ -11,7 +11,9 @@ export type Program =
 /** Where the pool listens, as the user wrote it. */
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string | undefined; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string };
+  | { readonly kind: 'unix'; readonly path: string }
+  /** A socket that the caller has opened; `name` is `--listen-fd`'s. `backlog`: undefined leaves its own. */
+  | { readonly kind: 'given'; readonly name: string | undefined; readonly backlog: number | undefined };
 
 /**
  * Who is in charge afterwards: `exec` the process becomes the program (-n);

@@ -3,20 +3,29 @@
 /** sizeof(sun_path) - 1. */
 export const maxSocketPath = 107;
 
+/** A Unix socket without a file, `@name` (unix(7)): only somebody else can have given it to us. */
+export interface AbstractAddress {
+  readonly kind: 'abstract';
+  readonly name: string;
+}
+
 /** What a pool is bound to; `path` is absolute as seen from outside any chroot. */
 export type BoundAddress =
   | { readonly kind: 'tcp'; readonly family: 4 | 6; readonly ip: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string };
+  | { readonly kind: 'unix'; readonly path: string }
+  | AbstractAddress;
 
-/** The address for people: `127.0.0.1:9000`, `[::1]:9000`, `/run/app.sock`. */
+/** The address for people: `127.0.0.1:9000`, `[::1]:9000`, `/run/app.sock`, `@app`. */
 export function formatAddress(address: BoundAddress): string {
   if (address.kind === 'unix') return address.path;
+  if (address.kind === 'abstract') return `@${address.name}`;
   return address.family === 6 ? `[${address.ip}]:${address.port}` : `${address.ip}:${address.port}`;
 }
 
 /** The reverse; undefined for what is no address. */
 export function parseAddress(text: string): BoundAddress | undefined {
   if (text.startsWith('/')) return { kind: 'unix', path: text };
+  if (text.startsWith('@')) return { kind: 'abstract', name: text.slice(1) };
   const match = /^(?:\[([0-9a-f:.]+)\]|([\d.]+)):(\d{1,5})$/.exec(text);
   if (!match) return undefined;
   const [, six, four = '', port] = match;

@@ -17,6 +17,8 @@ export interface PoolState {
   readonly sockets: readonly string[];
   /** Device and inode of the socket's file; undefined: it has none, or an older version wrote this. */
   readonly socketFile?: string | undefined;
+  /** The listening socket is somebody else's, who calls it so; undefined: ours, or an older version wrote this. */
+  readonly given?: string | undefined;
   /** Whom the workers run as. */
   readonly workerUid: number;
   /** The inode of the PID namespace that all PIDs here are of; undefined: unknown, or an older version wrote this. */
@@ -111,6 +113,7 @@ function isPoolState(value: unknown): value is PoolState {
     (state.stopMethod === undefined || isStopMethod(state.stopMethod)) &&
     isOptionalString(state.pidFile) &&
     isOptionalString(state.socketFile) &&
+    isOptionalString(state.given) &&
     isOptionalString(state.pidNamespace) &&
     isOptionalString(state.workerPidFile) &&
     Array.isArray(state.workers) &&

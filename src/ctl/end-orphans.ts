@@ -17,7 +17,7 @@ import { parseIp, type SocketAddress } from '../sys/socket/socket-address.ts';
 import { SocketDoor } from '../sys/socket/socket-door.ts';
 import { checkListeningSocket, takeSocketOf } from '../sys/socket/take-socket.ts';
 import { findOrphans, socketsShutDown } from '../start/source/find-orphans.ts';
-import { holdSocket } from '../start/source/inherit-socket.ts';
+import { holdSocket } from '../start/source/hold-socket.ts';
 import { OrphansEnd, type EndOptions, type Entrance } from './orphans-end.ts';
 import { describeEntry, type DeadPool } from './target/pools.ts';
 import { ctlStatus } from './statuses.ts';
@@ -49,7 +49,7 @@ export async function endOrphans(pool: DeadPool, options: EndOptions): Promise<s
 }
 
 function toSocketAddress(address: BoundAddress): SocketAddress | undefined {
-  return address.kind === 'unix' ? address : parseIp(address.ip, address.port);
+  return address.kind === 'tcp' ? parseIp(address.ip, address.port) : address;
 }
 
 /** What the workers accept on, to know their connections by; a Unix one with its file, if it is at the path still. */
@@ -77,7 +77,7 @@ function takeSocket(
     );
   }
   const isAtPath = checkListeningSocket(taken.descriptor, target) === undefined;
-  return isAtPath ? holdSocket(taken.descriptor, target) : { ...taken, file: undefined };
+  return isAtPath ? holdSocket(taken.descriptor, target, pool.state.given) : { ...taken, file: undefined };
 }
 
 /**
@@ -107,7 +107,7 @@ function takeLock(pool: DeadPool, address: BoundAddress): PoolFiles {
 
 /** As at a clean end: what still is the pool's, and as far as we may. */
 function removeFiles(state: PoolState, { socket, door }: Entrance, files: PoolFiles, base: string): void {
-  if (socket.file && !door.isFileGone) removeIfSame(socket.file.at, socket.file.identity);
+  if (socket.file && !socket.given && !door.isFileGone) removeIfSame(socket.file.at, socket.file.identity);
   // Before the lock is free: the start that waits for it binds at once.
   libc.close(socket.descriptor);
   door.leave();

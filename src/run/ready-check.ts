@@ -41,9 +41,8 @@ export class ReadyCheck {
 
   /** --ready probe: the question waits in the queue since before the first worker. */
   whenAnswered(proceed: () => void): void {
-    const { config, prepared } = this.#options;
-    const { readyProbe, isTakingOver } = prepared;
-    if (isTakingOver && config.ready === 'probe') return this.#whenTried(proceed);
+    const { readyProbe } = this.#options.prepared;
+    if (readyProbe === 'apart') return this.#whenTried(proceed);
     if (readyProbe === undefined) return proceed();
     if (readyProbe === 'queue-full') this.#whenThereIsRoom(proceed);
     else this.#ask(readyProbe, proceed);
@@ -67,7 +66,7 @@ export class ReadyCheck {
     askWorker(connection, readyTimeoutMs, (refusal) => this.#decide(refusal, proceed));
   }
 
-  /** Old workers would answer on the pool's socket: one of ours is asked on another. */
+  /** On the pool's socket old workers would answer, or we do not reach it: one of ours is asked on another. */
   #whenTried(proceed: () => void): void {
     const { supervisor, trials } = this.#options;
     const looksWork = (): boolean => supervisor.looksWork();

@@ -86,7 +86,7 @@ class SupervisedRun {
     });
     const running = { ...parts, machine: this.#machine, supervisor: this.#supervisor };
     this.#start = new PoolStart({ ...running, front, finish: (status) => this.#finish(status) });
-    this.#renewal = new SocketRenewal({ ...parts, backlog: config.backlog });
+    this.#renewal = new SocketRenewal(parts);
     const { signalName, describeErrno } = this.#machine;
     const desk = new ControlDesk({ ...running, renewal: this.#renewal, signalName, describeErrno });
     const handover = new HandoverCommand({ ...running, desk });

@@ -24,7 +24,14 @@ import { claimPidFile, findPidFile, openWorkerPidFiles } from './steps/open-pid-
 import type { InPlaceStart, PreparedPool, UnsupervisedStart } from './prepared-pool.ts';
 import { openOomScore, resolveUsers } from './steps/resolve-users.ts';
 import { chooseOwner, foresee } from './steps/socket-owner.ts';
-import { closeFormer, listenFrom, type Listening, type Sought } from './source/socket-source.ts';
+import {
+  closeFormer,
+  listenFrom,
+  type Listening,
+  type SocketSource,
+  type Sought,
+} from './source/socket-source.ts';
+import { closeKept, fromKept, useGiven } from './source/use-given.ts';
 import type { Given } from './start-given.ts';
 import { startGuard } from './steps/start-guard.ts';
 import { Plan, type Step } from './start-plan.ts';
@@ -36,7 +43,7 @@ export function inPlacePlan(config: Config): Plan<Given, InPlaceStart> {
     .step(findPlace)
     .step(claimPlace({ takesOver: false }))
     .step(leaveOrphans);
-  return enter(claimed.step(chooseOwner).step(foresee), config, listenFrom([], bindSocket))
+  return enter(claimed.step(chooseOwner).step(foresee), config, [])
     .step(checkProgram)
     .step(releaseFiles)
     .step(dropUser)
@@ -55,7 +62,7 @@ export function unsupervisedPlan(config: Config): Plan<Given, UnsupervisedStart>
     .step(leaveOrphans)
     .step(sayHints);
   const guarded = claimed.step(claimPidFile).step(startGuard).step(chooseOwner);
-  return enter(guarded, config, listenFrom([], bindSocket)).step(dropUser).step(changeDirectory);
+  return enter(guarded, config, []).step(dropUser).step(changeDirectory);
 }
 
 export const foregroundPlan = (config: Config): Plan<Given, PreparedPool> =>
@@ -84,7 +91,7 @@ function supervisedPlan(config: Config, log: DefaultLog): Plan<Given, PreparedPo
     .step(startGuard)
     .step(chooseOwner)
     .step(foresee);
-  return enter(guarded, config, listenFrom([fromGiver, fromOrphans], bindSocket))
+  return enter(guarded, config, [fromGiver, fromOrphans])
     .step(askAhead)
     .step(closeFormer)
     .step(dropUser)
@@ -92,13 +99,15 @@ function supervisedPlan(config: Config, log: DefaultLog): Plan<Given, PreparedPo
     .step(keepBinding);
 }
 
-/** The groups, the chroot, and the socket inside it; with -S in front of it. */
+/** The groups, the chroot, and the socket inside it; with -S in front of it, as one that was opened out here. */
 function enter<Have extends Sought>(
   plan: Plan<Given, Have>,
-  { socketBeforeChroot }: Config,
-  listen: Step<Sought, Listening>,
+  { listen, socketBeforeChroot }: Config,
+  sources: readonly SocketSource[],
 ): Plan<Given, Have & Listening> {
-  return socketBeforeChroot
-    ? plan.step(listen).step(dropGroups).step(enterRoot)
-    : plan.step(dropGroups).step(enterRoot).step(listen);
+  const find: Step<Sought, Listening> =
+    listen.kind === 'given' ? useGiven : listenFrom([...sources, fromKept], bindSocket);
+  return socketBeforeChroot || listen.kind === 'given'
+    ? plan.step(find).step(closeKept).step(dropGroups).step(enterRoot)
+    : plan.step(dropGroups).step(enterRoot).step(find).step(closeKept);
 }

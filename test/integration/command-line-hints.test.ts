@@ -1,11 +1,10 @@
 // A command line that is hardly meant as it stands: the result is 1.6's, and a hint says what is meant instead.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { compileC, fixture } from '../helpers/build/index.ts';
-import { atEnd, freePort, needCommands, needRoot, runCommand } from '../helpers/machine/index.ts';
+import { needCommands, needRoot, runCommand } from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 
 const refusals: readonly {
@@ -202,45 +201,6 @@ test('a program that only PATH has is named by its path', async () => {
   expect(pools.hintsOf(result.stderr)[0]).toMatch(/never in PATH: name it by its path, \/\S*\/cat$/);
 });
 
-describe('a socket of somebody else that is given', () => {
-  test.for([[], ['-n']])('by LISTEN_FDS, but not taken over, is told with %j', async (how) => {
-    const place = pools.makePlace();
-    const args = [...how, ...ownOptions(place), '--', './app'];
-    const env = { ...process.env, LISTEN_FDS: '1', LISTEN_PID: '1' };
-    const result = await runCommand(pools.oursPath, args, { cwd: place.dir, env });
-    expect(pools.withoutHints(result.stderr)).toBe('spawn-fcgi: no socket given (use either -p or -s)');
-    expect(pools.hintsOf(result.stderr)[0]).toContain('LISTEN_FDS');
-  });
-
-  test.for([[], ['-n']])('as descriptor 0, but not taken over, is told with %j', async (how) => {
-    const place = pools.makePlace();
-    const server = await listen(await freePort());
-    const args = [...how, ...ownOptions(place), '--', './app'];
-    const result = spawnSync(pools.oursPath, args, {
-      cwd: place.dir,
-      encoding: 'utf8',
-      stdio: [descriptorOf(server), 'pipe', 'pipe'],
-    });
-    expect(pools.withoutHints(result.stderr)).toBe('spawn-fcgi: no socket given (use either -p or -s)');
-    expect(pools.hintsOf(result.stderr)[0]).toContain('descriptor 0');
-  });
-
-  test('is told beside an address of our own, if it is meant for us', async () => {
-    const place = pools.makePlace();
-    const own = [...ownOptions(place), '-s', place.socket, '--', place.app, 'serve'];
-    const script = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"';
-    const pool = await pools.startPool(['-c', script, 'sh', pools.oursPath, ...own], {
-      command: '/bin/sh',
-      cwd: place.dir,
-    });
-    expect(pools.hintsOf(pool.stderr)[0]).toContain('LISTEN_FDS');
-    await pool.stop();
-    const others = { ...process.env, LISTEN_FDS: '1', LISTEN_PID: '1' };
-    const second = await pools.startPool(own, { cwd: place.dir, env: others });
-    expect(pools.hintsOf(second.stderr)).toEqual([]);
-  });
-});
-
 describe('-n as PID 1', () => {
   const asFirst = async (
     place: pools.Place,
@@ -277,32 +237,4 @@ describe('-n as PID 1', () => {
 
 function ownOptions(place: pools.Place): string[] {
   return ['--state-dir', place.stateDir, '--log', place.log];
-}
-
-/** Node does not tell it; the kernel does. */
-function descriptorOf(server: Server): number {
-  const { port } = server.address() as AddressInfo;
-  const hex = port.toString(16).toUpperCase().padStart(4, '0');
-  const line = readFileSync('/proc/net/tcp', 'utf8')
-    .split('\n')
-    .find((one) => one.includes(`:${hex} 00000000:0000 0A`));
-  const inode = line?.trim().split(/\s+/)[9];
-  const link = readdirSync('/proc/self/fd').find((name) => linkOf(name) === `socket:[${inode}]`);
-  return Number(link);
-}
-
-function linkOf(descriptor: string): string | undefined {
-  try {
-    return readlinkSync(`/proc/self/fd/${descriptor}`);
-  } catch {
-    return undefined;
-  }
-}
-
-function listen(port: number): Promise<Server> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(port, '127.0.0.1', () => resolve(server));
-    atEnd(() => void server.close());
-  });
 }

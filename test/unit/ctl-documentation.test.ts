@@ -31,6 +31,7 @@ function usageOfCtl(): string {
 /** What a feature may add, too: tsc asks for it here. */
 const everyField: Required<protocol.PoolStatus> = {
   ...examplePool(),
+  given: 'descriptor 0',
   socketHolders: [],
   log: { kind: 'syslog' },
   output: { target: 'null', files: [], program: null },

@@ -88,6 +88,7 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): DeadPoolSta
     queue: null,
     socketFile: null,
     unreachable: null,
+    given: state.given ?? null,
     operation: null,
     lastReload: null,
     command: null,

@@ -26,6 +26,7 @@ export function formatPool(pool: MeasuredPool, isColoured = false): string {
 export function poolLines(pool: MeasuredPool, columns: number): Line[] {
   return [
     headingOf(pool, columns),
+    ...describeGiven(pool).map((line) => lineOf(line)),
     ...adviseOnLoss(pool).map((line) => lineOf(line)),
     ...describeReload(pool).map((line) => lineOf(line)),
     ...tableLines(workerColumns, pool.workers, columns),
@@ -70,8 +71,17 @@ const colourOfState: Readonly<Record<WorkerStatus['state'], Colour>> = {
   exited: 'red',
 };
 
+/** Whoever asks the system about the socket finds it with somebody else. */
+function describeGiven({ given }: MeasuredPool): string[] {
+  return given === undefined ? [] : [`  its socket was given: ${printable(given)}`];
+}
+
 function adviseOnLoss(pool: MeasuredPool): string[] {
-  const { socketFile, unreachable } = pool;
+  const { socketFile, unreachable, given } = pool;
+  if (given !== undefined && (describeLoss({ socketFile }) ?? unreachable ?? undefined) !== undefined)
+    return [
+      '  nobody can connect: whoever has opened it must open it again, and the pool be started after it',
+    ];
   if (describeLoss({ socketFile }) !== undefined)
     return ['  nobody can connect: start it again with its command, which takes the pool over'];
   return unreachable === null

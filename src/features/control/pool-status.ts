@@ -60,12 +60,17 @@ function summarize(source: StatusSource, workers: readonly Active[]): PoolSummar
     serving: servingOf(source, running),
     backoff: pool.slots.filter(({ state }) => state.kind === 'backoff').length,
     ...source.reach.describe(),
+    ...describeGiven(prepared.socket),
     operation: describeOperation(source),
     lastReload: describeLastReload(source),
     command: source.command,
     pidFile: prepared.pidFile?.absolutePath ?? null,
     stopTimeoutMs: config.stopTimeoutMs,
   };
+}
+
+function describeGiven({ given }: PreparedPool['socket']): Pick<PoolSummary, 'given'> {
+  return given ? { given: given.label } : {};
 }
 
 /** By the first worker that shows it: of many workers most need not be looked at. */

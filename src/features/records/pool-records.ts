@@ -155,7 +155,7 @@ export class PoolRecords implements Feature {
     const { file } = socket;
     everyStep(
       ({ message }) => this.#options.warn(`not everything was given back: ${message}`),
-      () => file && !this.door.isFileGone && removeIfSame(file.at, file.identity),
+      () => file && !socket.given && !this.door.isFileGone && removeIfSame(file.at, file.identity),
       // Before the lock is free: the start that waits for it binds at once.
       () => libc.close(socket.descriptor),
       () => this.door.leave(),
@@ -211,6 +211,7 @@ export class PoolRecords implements Feature {
       startTime: this.#startTime,
       sockets: [socket.inode, this.#trialSocket, socket.formerInode].filter((inode) => inode !== undefined),
       socketFile: socket.file?.identity,
+      given: socket.given?.label,
       pidNamespace: this.#pidNamespace,
       workerUid: this.#prepared.identity.uid || (process.getuid?.() ?? 0),
       control: this.#prepared.files?.controlName,

@@ -3,7 +3,8 @@
 // supervisor still may: old workers finish on the old one, new ones start on the new.
 import type { EventLog } from '../../core/machine.ts';
 import { listenAgain, renewSocket } from '../../sys/socket/renew-socket.ts';
-import { resetOptions } from '../../sys/socket-state/listener-options.ts';
+import type { ListenSocket } from '../../sys/socket/listen-socket.ts';
+import { resetOptions, restoreOptions } from '../../sys/socket-state/listener-options.ts';
 import { describeReach } from '../../sys/socket-state/reach.ts';
 import { socketOption } from '../../sys/socket-state/socket-facts.ts';
 import { adjustSocketFile, standingOf, type Standing } from '../../sys/socket/socket-file.ts';
@@ -13,7 +14,6 @@ import type { ReachCheck } from './reach-check.ts';
 
 export interface RenewalOptions {
   readonly prepared: PreparedPool;
-  readonly backlog: number;
   readonly reach: ReachCheck;
   readonly records: Pick<PoolRecords, 'renewed'>;
   readonly log: EventLog;
@@ -38,7 +38,7 @@ export class SocketRenewal {
     const failure = this.#bind(standing);
     return failure === undefined
       ? undefined
-      : `nobody can connect: ${loss}, and ${failure}; start the pool again as it was started, and it is taken over`;
+      : `nobody can connect: ${loss}, and ${failure}; ${this.#wayOut('and it is taken over')}`;
   }
 
   #renewSpoiled(): string | undefined {
@@ -50,15 +50,26 @@ export class SocketRenewal {
     const failure = isSomebodyElse ? 'another process listens there beside it' : this.#bind('unreachable');
     return failure === undefined
       ? undefined
-      : `nobody can connect: ${problem}, and ${failure}; start the pool again as it was started, with --replace`;
+      : `nobody can connect: ${problem}, and ${failure}; ${this.#wayOut('with --replace')}`;
+  }
+
+  #wayOut(ending: string): string {
+    return this.#options.prepared.socket.given
+      ? 'let it open another, and start the pool again (systemd: systemctl restart NAME.socket NAME.service)'
+      : `start the pool again as it was started, ${ending}`;
   }
 
   /** What can be set right without another socket. */
   #restore(): void {
-    const { prepared, backlog, reach, log } = this.#options;
-    const { socket, owner } = prepared;
-    const told = restoreSocket(socket.descriptor, backlog);
-    if (reach.isFileClosed && socket.file && adjustSocketFile(socket.file, { mode: owner.mode }))
+    const { prepared, reach, log } = this.#options;
+    const { socket, owner, config } = prepared;
+    const told = restoreSocket(socket, config.backlog);
+    if (
+      reach.isFileClosed &&
+      socket.file &&
+      !socket.given &&
+      adjustSocketFile(socket.file, { mode: owner.mode })
+    )
       told.push('mode of its file');
     if (told.length > 0)
       log.write({
@@ -68,13 +79,14 @@ export class SocketRenewal {
   }
 
   #bind(was: Exclude<Standing, 'ours'> | 'unreachable'): string | undefined {
-    const { prepared, backlog, records, log } = this.#options;
-    const { socket, address, bindAgain } = prepared;
+    const { prepared, records, log } = this.#options;
+    const { socket, address, bindAgain, config } = prepared;
+    if (socket.given) return `the socket is that of who has opened it, ${socket.given.label}`;
     if (!bindAgain) return 'this supervisor has no right to make it again';
     try {
       renewSocket(socket, bindAgain(socket.descriptor));
     } catch (error) {
-      restoreSocket(socket.descriptor, backlog);
+      restoreSocket(socket, config.backlog);
       return `it cannot be made again (${(error as Error).message})`;
     }
     records.renewed();
@@ -83,9 +95,11 @@ export class SocketRenewal {
   }
 }
 
-/** What can be set right of the socket itself, and its name. */
-export function restoreSocket(descriptor: number, backlog: number): string[] {
+/** What can be set right of the socket itself, and its name; `backlog` of one that is ours. */
+export function restoreSocket({ descriptor, given }: ListenSocket, backlog: number): string[] {
   const isListening = socketOption(descriptor, 'isListening') === 1;
-  const names = resetOptions(descriptor);
-  return !isListening && listenAgain(descriptor, backlog) ? [...names, 'shutdown(2)'] : names;
+  const names = given ? restoreOptions(descriptor, given.options) : resetOptions(descriptor);
+  return !isListening && listenAgain(descriptor, given?.backlog ?? backlog)
+    ? [...names, 'shutdown(2)']
+    : names;
 }

@@ -17,10 +17,10 @@ export class SocketState implements SharedSocket {
   readonly #isShut: () => boolean;
   #isNonBlocking = false;
 
-  /** `isShut` says whether nobody new is let in any more. */
+  /** `backlog` of one that is ours; `isShut` says whether nobody new is let in any more. */
   constructor(socket: ListenSocket, backlog: number, isShut: () => boolean) {
     this.#socket = socket;
-    this.#backlog = backlog;
+    this.#backlog = socket.given?.backlog ?? backlog;
     this.#isShut = isShut;
   }
 
@@ -53,6 +53,6 @@ export class SocketState implements SharedSocket {
     this.#isNonBlocking = false;
     this.revert();
     // The last ones may have spoiled it, or what was set right before they were told to end.
-    restoreSocket(this.#socket.descriptor, this.#backlog);
+    restoreSocket(this.#socket, this.#backlog);
   }
 }

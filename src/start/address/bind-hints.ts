@@ -10,7 +10,7 @@ import type { ProcFs } from '../../sys/proc/proc-fs.ts';
 
 /** 1.6's words for an address that is taken. */
 export function lineInUse({ kind }: BoundAddress): string {
-  return kind === 'unix' ? "socket is already in use, can't spawn" : 'bind failed: Address already in use';
+  return kind !== 'tcp' ? "socket is already in use, can't spawn" : 'bind failed: Address already in use';
 }
 
 /** Whether the refusal says that somebody else listens there. */
@@ -53,27 +53,28 @@ function describeHolder(
   }
   const holder = proc && findHolder(proc, address);
   if (holder) return [`${where} is held by PID ${holder.pid} (${holder.comm})`];
-  const tool = address.kind === 'tcp' ? `ss -ltnp 'sport = :${address.port}'` : `ss -lxp src ${address.path}`;
+  const tool = address.kind === 'tcp' ? `ss -ltnp 'sport = :${address.port}'` : `ss -lxp src ${where}`;
   if (process.getuid?.() === 0)
     return [`${where} is held by a process that cannot be seen from here; try ${tool}`];
   return [`${where} is held by a process that this user may not look into; as root: ${tool}`];
 }
 
 function describeFailure(errno: number, address: BoundAddress): string[] {
-  const isTcp = address.kind === 'tcp';
-  if (errno === E.ACCES && isTcp && address.port < 1024 && process.getuid?.() !== 0) {
-    return [`only root can bind ports below 1024: run as root with -u, or take a port from 1024 on`];
-  }
-  if (errno === E.ADDRNOTAVAIL && isTcp)
-    return [`no interface of this machine has the address ${address.ip}`];
-  if (errno === E.NOENT && !isTcp) return describeMissing(address.path);
-  if (errno === E.ROFS && !isTcp)
+  if (address.kind === 'tcp') return describeTcpFailure(errno, address.ip, address.port);
+  if (address.kind === 'abstract') return [];
+  if (errno === E.NOENT) return describeMissing(address.path);
+  if (errno === E.ROFS)
     return [
       `${address.path} is on a read-only file system: mount one that can be written there, such as a tmpfs`,
     ];
-  if (errno === E.ACCES && !isTcp)
-    return [`this user may not create files in the directory of ${address.path}`];
-  return [];
+  return errno === E.ACCES ? [`this user may not create files in the directory of ${address.path}`] : [];
+}
+
+function describeTcpFailure(errno: number, ip: string, port: number): string[] {
+  if (errno === E.ACCES && port < 1024 && process.getuid?.() !== 0) {
+    return [`only root can bind ports below 1024: run as root with -u, or take a port from 1024 on`];
+  }
+  return errno === E.ADDRNOTAVAIL ? [`no interface of this machine has the address ${ip}`] : [];
 }
 
 /** In the notation of other programs (`unix:/run/x`) the directory is not what is wrong. */

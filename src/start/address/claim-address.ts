@@ -27,6 +27,8 @@ export interface Claim {
   readonly workerUid: number | undefined;
   /** The listening socket that the killed supervisor named. */
   readonly socketInode: string | undefined;
+  /** Whose socket that pool works on, which is not its own; see PoolState. */
+  readonly given: string | undefined;
   /** What the features of a supervisor that was killed have remembered, by name. */
   readonly memories: PoolState['memories'];
   /** The supervisor that gives its pool to us. */
@@ -59,6 +61,7 @@ export async function claimAddress(options: ClaimOptions): Promise<Claim> {
     orphans: [],
     workerUid: undefined,
     socketInode: undefined,
+    given: undefined,
     memories: undefined,
     giver: undefined,
   };
@@ -79,6 +82,7 @@ async function claimIn(base: string, options: ClaimOptions): Promise<Claim | str
     orphans: left && proc ? await findOrphansThatStay(left, address, proc) : [],
     workerUid: left?.workerUid,
     socketInode: left?.sockets[0],
+    given: (giver?.state ?? left)?.given,
     memories: left?.memories,
   };
 }

@@ -9,8 +9,11 @@ import { parseIp, type SocketAddress } from '../../sys/socket/socket-address.ts'
 import { resolveInRoot } from '../../sys/path/resolve-in-root.ts';
 import { resolveLinks } from '../../sys/path/resolve-links.ts';
 
+/** One that we bind ourselves. */
+export type OwnAddress = Exclude<ListenAddress, { kind: 'given' }>;
+
 /** The address to bind; a host name gives its first IPv4 address, else its first IPv6 one. */
-export async function resolveListenAddress(listen: ListenAddress): Promise<SocketAddress> {
+export async function resolveListenAddress(listen: OwnAddress): Promise<SocketAddress> {
   if (listen.kind === 'unix') return listen;
   const { host, port } = listen;
   const literal = parseIp(host, port);
@@ -43,7 +46,7 @@ function resolveName(host: string): Promise<string | undefined> {
  * bind(2) will resolve them.
  */
 export function nameAddress(address: SocketAddress, chroot: string | undefined): BoundAddress {
-  if (address.kind === 'tcp') return address;
+  if (address.kind !== 'unix') return address;
   const { path } = address;
   const name = path.slice(path.lastIndexOf('/') + 1);
   const directory = path.slice(0, path.length - name.length);

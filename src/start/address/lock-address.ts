@@ -77,7 +77,7 @@ export async function lockAddress(options: LockOptions): Promise<Lock | string> 
  * path may lead elsewhere for it than for us (a mount namespace), and only it knows what it has just changed.
  */
 async function isUnreachable(base: string, address: BoundAddress, holder: PoolState): Promise<boolean> {
-  if (address.kind === 'tcp') return false;
+  if (address.kind !== 'unix') return false;
   const there = statAt(AT_FDCWD, address.path)?.identity;
   const isThere = there !== undefined && (holder.socketFile === undefined || there === holder.socketFile);
   if (isThere || holder.control === undefined) return false;

@@ -12,7 +12,7 @@ import type { SocketOwner } from '../../sys/socket/take-socket-file.ts';
 
 /** Looked at before chroot and the drop of privileges, for a socket that will have this owner and mode. */
 export function describeShutOut(config: Config, address: BoundAddress, owner: SocketOwner): string[] {
-  if (address.kind === 'tcp' || config.socketMode !== undefined || libc.isatty(2) !== 1) return [];
+  if (address.kind !== 'unix' || config.socketMode !== undefined || libc.isatty(2) !== 1) return [];
   if (config.socketGroup !== undefined) return describeGroup(config.socketGroup, owner.mode);
   if (config.socketUser !== undefined) return [];
   const directories = directoriesAbove(address.path);

@@ -6,13 +6,13 @@ import { SpawnFcgiError } from '../../core/errors.ts';
 import { shellQuote } from '../../core/text/shell-quote.ts';
 import type { Config } from '../../core/config.ts';
 import { findAccounts, findGroupNames, webServerUsers } from '../../sys/process/accounts.ts';
-import { readVariable, type Caller } from '../../sys/process/caller.ts';
-import { isStdinListening } from '../../sys/socket/given-socket.ts';
+import type { Caller } from '../../sys/process/caller.ts';
 import { explainAddress, suspectSocket } from '../../command-line/hints/address-hints.ts';
 import { explainMisplaced, suspectMisplaced } from '../../command-line/hints/misplaced-options.ts';
 import type { RawOptions } from '../../command-line/options.ts';
 import type { StartRequest } from '../../command-line/request.ts';
 import { suspectTyping } from '../../command-line/hints/typing-hints.ts';
+import { explainGivenSocket } from './explain-given.ts';
 
 /** Hints whether or not the start succeeds. */
 export function suspectCommandLine(request: StartRequest, args: readonly string[]): string[] {
@@ -109,38 +109,13 @@ function isDirectory(path: string): boolean {
   }
 }
 
-const notTaken = 'is not taken over yet: name the address by -s or -p';
-
-/** Sockets of systemd's or inetd's, which wait for somebody who accepts. */
-function explainGivenSocket(message: string, caller: Caller): string[] {
-  const isMissing = message.startsWith('no socket given');
-  if (!isMissing && !message.includes('already in use')) return [];
-  if (readVariable(caller.environment, 'LISTEN_FDS') !== undefined && (isMissing || isActivated(caller)))
-    return [`a socket that systemd passes (LISTEN_FDS) ${notTaken}, and disable the .socket unit`];
-  return isStdinListening(caller.front)
-    ? [`the listening socket that is descriptor 0 ${notTaken}, and let nobody else listen there`]
-    : [];
-}
-
-/** Whether LISTEN_FDS is meant for this command. */
-function isActivated({ environment, front }: Caller): boolean {
-  return Number(readVariable(environment, 'LISTEN_PID')) === (front ?? process.pid);
-}
-
 /** What the surroundings have against a start that goes on all the same. */
-export function suspectSurroundings({ model, program }: Config, caller: Caller): string[] {
-  return [
-    ...(isActivated(caller) && readVariable(caller.environment, 'LISTEN_FDS') !== undefined
-      ? [
-          `the sockets that systemd passes (LISTEN_FDS) are not used, only that of -s or -p: disable the .socket unit`,
-        ]
-      : []),
-    ...(model === 'exec' && process.pid === 1 && !handlesTerm(program)
-      ? [
-          'with -n alone the program becomes PID 1, and the kernel keeps TERM from a PID 1 that has no handler for it: where a stop takes until the KILL, add --supervise',
-        ]
-      : []),
-  ];
+export function suspectSurroundings({ model, program }: Config): string[] {
+  return model === 'exec' && process.pid === 1 && !handlesTerm(program)
+    ? [
+        'with -n alone the program becomes PID 1, and the kernel keeps TERM from a PID 1 that has no handler for it: where a stop takes until the KILL, add --supervise',
+      ]
+    : [];
 }
 
 /** php-cgi has one; of others only themselves know. */

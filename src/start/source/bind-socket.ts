@@ -46,7 +46,7 @@ export async function bindSocket({
 }
 
 function witnessOf(bound: BoundAddress, journal: StartJournal): BindWitness | undefined {
-  if (bound.kind === 'tcp') return undefined;
+  if (bound.kind !== 'unix') return undefined;
   const { path } = bound;
   return {
     binding: () => journal.binding(path),
@@ -76,8 +76,9 @@ export function keepBinding({
   config,
   target,
   owner,
-}: Pick<Sought, 'config' | 'target' | 'owner'>): Rebindable {
-  if (!mayBindAgain(config, owner)) return { bindAgain: undefined };
+  socket,
+}: Pick<Sought, 'config' | 'target' | 'owner'> & Pick<Listening, 'socket'>): Rebindable {
+  if (socket.given || !mayBindAgain(config, owner)) return { bindAgain: undefined };
   const listen = (): ListenSocket => listenOn(target, config.backlog, owner);
   return { bindAgain: (old) => listenInPlaceOf(old, target, listen) };
 }
@@ -88,7 +89,7 @@ export function keepBinding({
  */
 function mayBindAgain(config: Config, owner: SocketOwner): boolean {
   const { listen, chroot, socketBeforeChroot, directory } = config;
-  if (listen.kind === 'tcp') return true;
+  if (listen.kind !== 'unix') return listen.kind === 'tcp';
   if (socketBeforeChroot && chroot !== undefined) return false;
   if (!listen.path.startsWith('/') && directory !== undefined) return false;
   const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];

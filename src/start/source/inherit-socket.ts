@@ -3,20 +3,13 @@
 // are applied when everything else has succeeded.
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../../core/pool-id.ts';
-import type { WorkerRecord } from '../../core/pool-state.ts';
-import { fileType, statAt } from '../../sys/path/file-at.ts';
 import { libc } from '../../sys/libc/libc.ts';
-import { resetOptions } from '../../sys/socket-state/listener-options.ts';
 import { listenAgain } from '../../sys/socket/renew-socket.ts';
-import { openSocketDirectory } from '../../sys/socket/socket-place.ts';
 import type { ListenSocket } from '../../sys/socket/listen-socket.ts';
 import type { SocketAddress } from '../../sys/socket/socket-address.ts';
-import { isNonBlocking, setNonBlocking } from '../../sys/socket/non-blocking.ts';
-import { blocksInAccept } from '../../sys/proc/waiting.ts';
 import { describeReach, reachOf } from '../../sys/socket-state/reach.ts';
 import { isOfOtherNamespace } from '../../sys/socket-state/network-namespace.ts';
 import { socketOption } from '../../sys/socket-state/socket-facts.ts';
-import { inodeOf, isBoundTo, type SocketFile } from '../../sys/socket/socket-file.ts';
 import type { ProcFs } from '../../sys/proc/proc-fs.ts';
 import { othersOf } from '../../sys/session/socket-holders.ts';
 import {
@@ -27,6 +20,7 @@ import {
 } from '../../sys/socket/take-socket.ts';
 import { lineInUse } from '../address/bind-hints.ts';
 import { printHint } from '../report/print.ts';
+import { calmSocket, holdSocket } from './hold-socket.ts';
 import type { Found, Sought } from './socket-source.ts';
 
 /** A socket whose file is gone is of no use to anybody: bound anew, while the old workers end. */
@@ -39,7 +33,7 @@ export function fromGiver(sought: Sought): Found {
     throw new SpawnFcgiError(
       `cannot take over the pool on ${formatAddress(target)}: it listens in another network namespace`,
     );
-  const isListening = target.kind === 'unix' || socketOption(descriptor, 'isListening') === 1;
+  const isListening = target.kind !== 'tcp' || socketOption(descriptor, 'isListening') === 1;
   const isMeant = !isListening || checkListeningSocket(descriptor, target) === undefined;
   return isMeant ? hold(descriptor, sought) : undefined;
 }
@@ -53,16 +47,9 @@ export function fromOrphans(sought: Sought): Found {
 
 /** Undefined: nobody has it any more. */
 function takeFromOrphans({ claim, target, bound, proc, identity }: Sought): number | undefined {
-  const { orphans, workerUid, socketInode } = claim;
-  const uidAfterDrop = identity.uid || (process.getuid?.() ?? 0);
+  const { orphans, socketInode } = claim;
+  refuseUnendable({ claim, bound, identity });
   const pids = orphans.map(({ pid }) => pid).join(' ');
-  // We could take the socket, but not end those who accept on it.
-  if (uidAfterDrop !== 0 && uidAfterDrop !== workerUid) {
-    throw refuseInUse(
-      bound,
-      `workers of another user (uid ${workerUid}) still serve there: PID ${pids}; end them first: kill ${pids}`,
-    );
-  }
   let refusal: number | undefined;
   for (const { pid, startTime } of orphans) {
     if (!proc?.isAlive({ pid, startTime })) continue;
@@ -75,6 +62,22 @@ function takeFromOrphans({ claim, target, bound, proc, identity }: Sought): numb
   throw refuseInUse(
     bound,
     `workers of a pool whose supervisor was killed still serve, and their socket may not be taken (pidfd_getfd: ${why}): PID ${pids}; end them first: kill ${pids}`,
+  );
+}
+
+/** We could take the socket, but not end those who accept on it. */
+export function refuseUnendable({
+  claim,
+  bound,
+  identity,
+}: Pick<Sought, 'claim' | 'bound' | 'identity'>): void {
+  const { orphans, workerUid } = claim;
+  const uidAfterDrop = identity.uid || (process.getuid?.() ?? 0);
+  if (orphans.length === 0 || uidAfterDrop === 0 || uidAfterDrop === workerUid) return;
+  const pids = orphans.map(({ pid }) => pid).join(' ');
+  throw refuseInUse(
+    bound,
+    `workers of another user (uid ${workerUid}) still serve there: PID ${pids}; end them first: kill ${pids}`,
   );
 }
 
@@ -100,10 +103,10 @@ function refuseForeign(pid: number): void {
   );
 }
 
-/** Mode and owner become what a socket that is bound now would get. */
+/** Mode and owner become what a socket that is bound now would get, but of one that somebody else has opened. */
 function hold(descriptor: number, sought: Sought): Found {
-  const { config, target, bound, address, owner, journal, claim, proc } = sought;
-  const socket = holdSocket(descriptor, target);
+  const { config, target, address, claim, proc } = sought;
+  const socket = holdSocket(descriptor, target, claim.given);
   // First: whoever is asked by a connection does not wait any more.
   calmSocket(socket, claim.orphans, proc);
   const problem = refuseUnreachable(socket, target, config.backlog);
@@ -111,43 +114,32 @@ function hold(descriptor: number, sought: Sought): Found {
     printHint(`nobody could reach the pool on ${address}: ${problem}; it is bound anew`);
     return { former: socket };
   }
-  if (socket.file && bound.kind === 'unix') {
-    const [uid, gid] = [owner.uid || (process.getuid?.() ?? 0), owner.gid || (process.getgid?.() ?? 0)];
-    journal.adjust(bound.path, socket.file, { uid, gid, mode: owner.mode });
-  }
+  if (socket.given) sayUnapplied(config, address);
+  else adjustLater(socket, sought);
   return { socket, isTakingOver: true, former: undefined };
 }
 
-/**
- * The socket as a pool has it, without what a worker may have set on it; a Unix one with its file, which must be the one
- * at the path.
- */
-export function holdSocket(descriptor: number, target: SocketAddress): ListenSocket {
-  resetOptions(descriptor);
-  const file = target.kind === 'unix' ? holdFile(descriptor, target.path) : undefined;
-  return { descriptor, inode: inodeOf(descriptor), file };
+/** When everything else has succeeded. */
+export function adjustLater(
+  { file }: ListenSocket,
+  { bound, owner, journal }: Pick<Sought, 'bound' | 'owner' | 'journal'>,
+): void {
+  if (!file || bound.kind !== 'unix') return;
+  const [uid, gid] = [owner.uid || (process.getuid?.() ?? 0), owner.gid || (process.getgid?.() ?? 0)];
+  journal.adjust(bound.path, file, { uid, gid, mode: owner.mode });
+}
+
+function sayUnapplied({ socketMode, socketUser, socketGroup }: Sought['config'], address: string): void {
+  const named = { '-M': socketMode, '-U': socketUser, '-G': socketGroup };
+  const flags = Object.entries(named).flatMap(([flag, value]) => (value === undefined ? [] : [flag]));
+  if (flags.length > 0)
+    printHint(`${flags.join(', ')} not applied: ${address} was opened by somebody else, whose it stays`);
 }
 
 /** Why nobody would reach the workers on a socket that was taken, though all that can be was set right; undefined: they would. */
 function refuseUnreachable(socket: ListenSocket, target: SocketAddress, backlog: number): string | undefined {
   if (socketOption(socket.descriptor, 'isListening') !== 1) listenAgain(socket.descriptor, backlog);
   return describeReach(reachOf({ socket, path: target.kind === 'unix' ? target.path : undefined }));
-}
-
-/** O_NONBLOCK ends programs that know nothing of it: where one of the old workers is such a program, a worker has set it. */
-function calmSocket(socket: ListenSocket, orphans: readonly WorkerRecord[], proc: ProcFs | undefined): void {
-  if (!proc || !isNonBlocking(socket.descriptor)) return;
-  if (orphans.some(({ pid }) => blocksInAccept(proc, pid, socket))) setNonBlocking(socket.descriptor, false);
-}
-
-/** Asked again of what is held: in a directory of others it may have been exchanged since it was checked. */
-function holdFile(descriptor: number, path: string): SocketFile | undefined {
-  const at = openSocketDirectory(path);
-  const facts = statAt(at.directory, at.name);
-  const isSocket = facts !== undefined && (facts.mode & fileType.mask) === fileType.socket;
-  return isSocket && isBoundTo(descriptor, facts.identity, true)
-    ? { at, identity: facts.identity }
-    : undefined;
 }
 
 function refuseInUse(address: BoundAddress, hint: string): SpawnFcgiError {

@@ -9,7 +9,11 @@ import type { Given } from '../start-given.ts';
 import type { Step } from '../start-plan.ts';
 
 /** What a source may look at. */
-export type Sought = Pick<Given, 'config' | 'proc' | 'journal'> & Users & Place & Claimed & Owned;
+export type Sought = Pick<Given, 'config' | 'proc' | 'journal' | 'given' | 'kept'> &
+  Users &
+  Place &
+  Claimed &
+  Owned;
 
 export interface Listening {
   readonly socket: ListenSocket;

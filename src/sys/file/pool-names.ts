@@ -25,7 +25,7 @@ export function pathsOfPool(
  * through another mount of the same directory: device and inode of that decide. (Links are resolved by now.)
  */
 export function knownAddress(base: string, address: BoundAddress): BoundAddress {
-  if (address.kind === 'tcp') return address;
+  if (address.kind !== 'unix') return address;
   const { path } = address;
   const known = listNames(base)
     .filter((name) => name.endsWith('.lock'))

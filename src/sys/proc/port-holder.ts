@@ -1,6 +1,6 @@
 // Who listens on an address: for hints, and to know the workers that a killed supervisor left.
 import { basename, join } from 'node:path';
-import type { BoundAddress } from '../../core/pool-id.ts';
+import { formatAddress, type AbstractAddress, type BoundAddress } from '../../core/pool-id.ts';
 import { AT_FDCWD, statAt } from '../path/file-at.ts';
 import { parseIp } from '../socket/socket-address.ts';
 import type { ProcFs } from './proc-fs.ts';
@@ -13,7 +13,7 @@ export interface Holder {
 
 /** The first process found that has the listening socket open, as far as we may see; undefined otherwise. */
 export function findHolder(proc: ProcFs, address: BoundAddress): Holder | undefined {
-  const inodes = address.kind === 'tcp' ? listeningInodes(proc, address) : inodesAt(proc, address.path);
+  const inodes = inodesOn(proc, address);
   if (inodes.size === 0) return undefined;
   for (const pid of proc.pids()) {
     for (const fd of proc.list(`${pid}/fd`)) {
@@ -24,6 +24,11 @@ export function findHolder(proc: ProcFs, address: BoundAddress): Holder | undefi
     }
   }
   return undefined;
+}
+
+function inodesOn(proc: ProcFs, address: BoundAddress): Set<string> {
+  if (address.kind === 'tcp') return listeningInodes(proc, address);
+  return address.kind === 'unix' ? inodesAt(proc, address.path) : inodesNamed(proc, address);
 }
 
 const TCP_LISTEN = '0A';
@@ -88,7 +93,8 @@ export interface Told {
 
 /** Inodes of the sockets that listen on the very address, or that the state file of a pool there names. */
 export function socketsListeningOn(proc: ProcFs, address: BoundAddress, told: Told): Set<string> {
-  return address.kind === 'tcp' ? listeningInodes(proc, address) : socketInodes(proc, address.path, told);
+  if (address.kind === 'tcp') return listeningInodes(proc, address);
+  return address.kind === 'unix' ? socketInodes(proc, address.path, told) : inodesNamed(proc, address);
 }
 
 /**
@@ -132,6 +138,12 @@ function socketInodes(proc: ProcFs, path: string, told: Told): Set<string> {
 function isToldOf(inode: string, name: string, path: string, { socketFile }: Told): boolean {
   if (isSamePath(name, path) || (name !== '' && path.endsWith(join('/', name)))) return true;
   return socketFile !== undefined && matchBoundFile(inode, socketFile) === 'same';
+}
+
+/** One of each name can be bound in a network namespace. */
+function inodesNamed(proc: ProcFs, address: AbstractAddress): Set<string> {
+  const sockets = listeningUnixSockets(proc).filter(({ name }) => name === formatAddress(address));
+  return new Set(sockets.map(({ inode }) => inode));
 }
 
 function listeningUnixSockets(proc: ProcFs): { inode: string; name: string }[] {

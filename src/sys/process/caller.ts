@@ -22,7 +22,7 @@ export interface Caller {
 
 /** Variables of the front's own; they never reach a worker. */
 const ownVariable =
-  /^SPAWN_FCGI_(?:FRONT|INTERRUPTED|LINES|ENVIRON_\d+|NOFILE|MODE|NODE_OPTIONS|STAND_IN|WATCHED)=/;
+  /^SPAWN_FCGI_(?:FRONT|GIVEN|INTERRUPTED|LINES|ENVIRON_\d+|NOFILE|MODE|NODE_OPTIONS|STAND_IN|WATCHED)=/;
 
 export function readCaller(): Caller {
   const front = readFront();
@@ -125,12 +125,13 @@ function readIfThere(path: string): Buffer | undefined {
 export const firstInherited = 5;
 
 /**
- * Closes what the caller left open above the front's own descriptors: a lock or
+ * Closes what the caller left open above the front's own descriptors, but `kept`: a lock or
  * a pipe of the caller must not live as long as the pool.
  */
-export function closeInherited(front: number): void {
+export function closeInherited(front: number, kept: readonly number[]): void {
   for (const descriptor of descriptorsOf(front)) {
-    if (descriptor >= firstInherited && isCallers(descriptor, front)) closeSync(descriptor);
+    const isOurs = descriptor < firstInherited || kept.includes(descriptor);
+    if (!isOurs && isCallers(descriptor, front)) closeSync(descriptor);
   }
 }
 

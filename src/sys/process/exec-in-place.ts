@@ -1,6 +1,7 @@
 // Becomes another program in this process (-n): same PID, streams and exit
 // status. process.execve cannot be used, it aborts Node when the exec fails.
 import { cString, StringVector } from '../libc/memory.ts';
+import { F_SETFD } from '../libc/fcntl-numbers.ts';
 import { errno, libc } from '../libc/libc.ts';
 import { setFileLimit, type Limit } from './resource-limit.ts';
 import type { CommandLine } from './spawn-worker.ts';
@@ -8,7 +9,6 @@ import type { CommandLine } from './spawn-worker.ts';
 // Numbers, since node:os, which has them, costs this path 0.8 ms.
 const SIGPIPE = 13;
 const SIGXFSZ = 25;
-const F_SETFD = 2;
 const SIG_UNBLOCK = 1;
 const CLOSE_RANGE_CLOEXEC = 4;
 /** 32 and 33 belong to the C library; musl takes 34 as well and refuses it. */
@@ -36,13 +36,18 @@ export function unblockAllSignals(): void {
 }
 
 /**
- * Executes the command in place of this process. Returns only when that failed,
+ * Executes the command in place of this process, with descriptors 0-2 and those in `kept`. Returns only when that failed,
  * with the errno of execve(2).
  */
-export function execInPlace(command: CommandLine, environment: readonly Buffer[], limit: Limit): number {
+export function execInPlace(
+  command: CommandLine,
+  environment: readonly Buffer[],
+  limit: Limit,
+  kept: readonly number[] = [],
+): number {
   closeOnExecAbove2();
   // Node marks 0-2 close-on-exec at start; the program would lose them.
-  for (const descriptor of [0, 1, 2]) libc.fcntl(descriptor, F_SETFD, 'int', 0);
+  for (const descriptor of [0, 1, 2, ...kept]) libc.fcntl(descriptor, F_SETFD, 'int', 0);
   // Node has set the others to their defaults, which only these two are not; real-time signals are ours.
   setRealTimeSignals(null);
   for (const signal of [SIGPIPE, SIGXFSZ]) libc.signal(signal, null);

@@ -1,6 +1,7 @@
 // The shell that is the command (bin/spawn-fcgi) and waits for this process: its
 // status goes out through descriptor 4, its end is seen in /proc.
 import { closeSync, writeSync } from 'node:fs';
+import { F_DUPFD } from '../libc/fcntl-numbers.ts';
 import { attempt, check, libc } from '../libc/libc.ts';
 import { poll, POLLIN } from '../libc/poll.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
@@ -8,7 +9,6 @@ import { unreadBytes } from '../socket-state/socket-facts.ts';
 import { openProcess } from './pidfd.ts';
 
 const statusDescriptor = 4;
-const F_DUPFD = 0;
 
 /** The command's process, held so that its end can be seen also when /proc hides it after the drop of privileges. */
 export class Front {

@@ -18,6 +18,8 @@ import { attachedFilter, localAddress, rawOption, setRawOption, socketOption } f
 
 const SO_BINDTOIFINDEX = 62;
 const SO_BUF_LOCK = 72;
+const deviceName = 'SO_BINDTODEVICE';
+const filterName = 'SO_ATTACH_FILTER';
 
 type Family = 'every' | 'tcp' | 'six';
 
@@ -109,13 +111,39 @@ const options: readonly ListenerOption[] = [
   { name: 'TCP_MAXSEG', of: 'tcp', level: IPPROTO_TCP, number: 2, normal: 0 },
 ];
 
-/** The names of those that keep clients out, or make their answers wrong. */
-export function optionsInTheWay(descriptor: number): string[] {
+/** What is set on a socket, by name. */
+export type OptionValues = ReadonlyMap<string, Buffer>;
+
+/** Of one that somebody else has opened: what he wants of it is no worker's fault. */
+export function readOptions(descriptor: number): OptionValues {
+  const values = optionsOf(descriptor).flatMap(({ name, level, number, bytes }) => {
+    const value = rawOption(descriptor, level, number, bytes);
+    return value ? [[name, value] as const] : [];
+  });
+  const further = [...deviceOf(descriptor), ...filterOf(descriptor)];
+  return new Map([...values, ...further.map((name) => [name, Buffer.alloc(0)] as const)]);
+}
+
+/** The names of those that keep clients out, or make their answers wrong, but for what was so `before`. */
+export function optionsInTheWay(descriptor: number, before: OptionValues = new Map()): string[] {
   const names = optionsOf(descriptor).flatMap(({ name, level, number, bytes, keepsOut }) => {
     const value = keepsOut && rawOption(descriptor, level, number, bytes);
-    return value && keepsOut(value) ? [name] : [];
+    return value && keepsOut(value) && before.get(name)?.equals(value) !== true ? [name] : [];
   });
-  return [...names, ...deviceOf(descriptor), ...filterOf(descriptor)];
+  const further = [...deviceOf(descriptor), ...filterOf(descriptor)];
+  return [...names, ...further.filter((name) => !before.has(name))];
+}
+
+/** Sets all of them to what they were `before`; the names of those that were otherwise, and are not any more. */
+export function restoreOptions(descriptor: number, before: OptionValues): string[] {
+  calm(descriptor);
+  const names = optionsOf(descriptor).flatMap(({ name, level, number, bytes, normal }) => {
+    const [is, was] = [rawOption(descriptor, level, number, bytes), before.get(name)];
+    if (!is || !was || is.equals(was)) return [];
+    return setRawOption(descriptor, level, number, normal === undefined ? was : encode(normal)) ? [name] : [];
+  });
+  const had = [...before.keys()];
+  return [...names, ...release(descriptor, had)];
 }
 
 /** Sets all of them to what a new socket has; the names of those that were otherwise, and are not any more. */
@@ -156,20 +184,20 @@ function resetOption(descriptor: number, fresh: number, option: ListenerOption):
 /** To one interface: without CAP_NET_RAW that cannot be undone. A link-local address has its own. */
 function deviceOf(descriptor: number): string[] {
   const device = rawOption(descriptor, SOL_SOCKET, SO_BINDTOIFINDEX)?.readInt32LE() ?? 0;
-  return device !== 0 && device !== scopeOf(descriptor) ? ['SO_BINDTODEVICE'] : [];
+  return device !== 0 && device !== scopeOf(descriptor) ? [deviceName] : [];
 }
 
 function filterOf(descriptor: number): string[] {
   const isTcp = socketOption(descriptor, 'domain') !== AF_UNIX;
-  return isTcp && (attachedFilter(descriptor)?.length ?? 0) > 0 ? ['SO_ATTACH_FILTER'] : [];
+  return isTcp && (attachedFilter(descriptor)?.length ?? 0) > 0 ? [filterName] : [];
 }
 
 /** What may be possible for some only; the names of what is gone. */
-function release(descriptor: number): string[] {
-  const before = [...deviceOf(descriptor), ...filterOf(descriptor)];
-  if (before.length === 0) return [];
-  setRawOption(descriptor, SOL_SOCKET, SO_BINDTOIFINDEX, encode(scopeOf(descriptor)));
-  setRawOption(descriptor, SOL_SOCKET, SO_DETACH_FILTER, encode(0));
+function release(descriptor: number, kept: readonly string[] = []): string[] {
+  const before = [...deviceOf(descriptor), ...filterOf(descriptor)].filter((name) => !kept.includes(name));
+  if (before.includes(deviceName))
+    setRawOption(descriptor, SOL_SOCKET, SO_BINDTOIFINDEX, encode(scopeOf(descriptor)));
+  if (before.includes(filterName)) setRawOption(descriptor, SOL_SOCKET, SO_DETACH_FILTER, encode(0));
   const left = new Set([...deviceOf(descriptor), ...filterOf(descriptor)]);
   return before.filter((name) => !left.has(name));
 }

@@ -32,7 +32,7 @@ export type Reach =
   | { readonly kind: 'file-closed' }
   /** Nothing comes back: a filter, or a key, that cannot be seen. */
   | { readonly kind: 'no-answer' }
-  /** The errno of what we may not do ourselves. */
+  /** The errno of what we may not do ourselves, or cannot from here. */
   | { readonly kind: 'unknown'; readonly errno: number };
 
 /** The end of a sentence about a socket; undefined: nothing speaks against it. */
@@ -59,14 +59,14 @@ export function describeReach(reach: Reach): string | undefined {
 
 /** What stands in the way as far as the kernel tells, without a connection. */
 export function obstacleOf({ socket }: Pick<Goal, 'socket'>): Reach | undefined {
-  const { descriptor, inode, file } = socket;
+  const { descriptor, inode, file, given } = socket;
   const isUnix = socketOption(descriptor, 'domain') === AF_UNIX;
   if (socketOption(descriptor, 'isListening') !== 1 || (isUnix && isShutDown(inode)))
     return { kind: 'not-listening' };
   // A path leads to a Unix socket from every network namespace.
-  if (!isUnix && isOfOtherNamespace(descriptor)) return { kind: 'other-namespace' };
+  if (!isUnix && isOfOtherNamespace(descriptor)) return given ? undefined : { kind: 'other-namespace' };
   if (file && standingOf(file) !== 'ours') return { kind: 'elsewhere' };
-  const names = optionsInTheWay(descriptor);
+  const names = optionsInTheWay(descriptor, given?.options);
   if (names.length > 0) return { kind: 'options', names };
   const listener = isUnix ? undefined : listenerOf(descriptor);
   return listener === undefined || listener === inode ? undefined : { kind: 'elsewhere' };
@@ -120,6 +120,8 @@ export class Visit {
   #connect(): void {
     this.end();
     const { socket, path } = this.#goal;
+    if (socket.given && isOfOtherNamespace(socket.descriptor))
+      return void this.#conclude({ kind: 'unknown', errno: E.NETUNREACH });
     const isUnix = socketOption(socket.descriptor, 'domain') === AF_UNIX;
     // One more that is sure to be turned away shows nothing.
     if (!isUnix && isFull(socket)) return void this.#conclude({ kind: 'full' });

@@ -8,7 +8,7 @@ const SIOCINQ = 0x541b;
 const SO_GET_FILTER = 26;
 const SO_NETNS_COOKIE = 71;
 /** Options of SOL_SOCKET that are read here (asm-generic/socket.h). */
-const option = { type: 3, error: 4, isListening: 30, domain: 39 } as const;
+const option = { type: 3, error: 4, isListening: 30, protocol: 38, domain: 39 } as const;
 
 /** getsockname(2): an accepted socket has the name of the one it came from. Empty for what is no socket. */
 export function localAddress(descriptor: number): Buffer {

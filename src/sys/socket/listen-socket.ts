@@ -5,6 +5,7 @@ import { SpawnFcgiError } from '../../core/errors.ts';
 import { removeIfSame, statIfThere, withUmask, type NameAt } from '../path/file-at.ts';
 import { E, libc } from '../libc/libc.ts';
 import { AF_UNIX } from '../libc/socket-numbers.ts';
+import type { OptionValues } from '../socket-state/listener-options.ts';
 import type { SocketAddress } from './socket-address.ts';
 import { inodeOf, removeStray, type SocketFile } from './socket-file.ts';
 import { directoryOf, isOpenToEverybody, openSocketDirectory, removeStale } from './socket-place.ts';
@@ -19,6 +20,18 @@ export interface ListenSocket {
   readonly file: SocketFile | undefined;
   /** Of the socket that was there before, and that workers may have still. */
   readonly formerInode?: string | undefined;
+  /** Somebody else has opened it and goes on with it: never bound anew, closed to anybody, or removed. Undefined: ours. */
+  readonly given?: Given | undefined;
+}
+
+/** What is known of a socket that was given. */
+export interface Given {
+  /** What it was called by who gave it, for people. */
+  readonly label: string;
+  /** What it was told by listen(2), at most net.core.somaxconn. */
+  readonly backlog: number;
+  /** What was set on it then. */
+  readonly options: OptionValues;
 }
 
 /** Hears of the file before it can be there and right after, so that a KILL in between leaves none. */
@@ -40,9 +53,9 @@ export function listenOn(
   owner: SocketOwner,
   witness = nobody,
 ): ListenSocket {
-  return address.kind === 'unix'
-    ? listenUnix(address.path, backlog, owner, witness)
-    : listenTcp(address.bytes, backlog);
+  if (address.kind === 'tcp') return listenTcp(address.bytes, backlog);
+  if (address.kind === 'unix') return listenUnix(address.path, backlog, owner, witness);
+  throw new SpawnFcgiError(`an abstract socket can only be given: @${address.name}`);
 }
 
 function listenTcp(bytes: Buffer, backlog: number): ListenSocket {

@@ -62,8 +62,10 @@ export class SocketDoor {
     return this.#isFileGone;
   }
 
+  /** Of a socket that somebody else has opened: nobody, who connects there waits for whoever is started next. */
   shut(): void {
-    const { descriptor, file } = this.#socket;
+    const { descriptor, file, given } = this.#socket;
+    if (given) return;
     if (socketOption(descriptor, 'domain') !== AF_UNIX) this.#isShut = bar(descriptor);
     else if (file) this.#isShut = this.#takeName(file);
   }

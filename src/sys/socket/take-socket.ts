@@ -133,8 +133,9 @@ export function checkListeningSocket(descriptor: number, address: SocketAddress)
   if (socketOption(descriptor, 'type') !== SOCK_STREAM) return 'it is not a stream socket';
   if (isListening !== 1) return 'it does not listen';
   const own = localAddress(descriptor);
-  return address.kind === 'tcp'
-    ? checkTcp(own, address.bytes)
+  if (address.kind === 'tcp') return checkTcp(own, address.bytes);
+  return address.kind === 'abstract'
+    ? checkAbstract(own, address.name)
     : checkUnix(descriptor, boundPath(own), address.path);
 }
 
@@ -146,6 +147,10 @@ function checkTcp(own: Buffer, wanted: Buffer): string | undefined {
     own.subarray(0, 4).equals(wanted.subarray(0, 4)) &&
     own.subarray(from, to).equals(wanted.subarray(from, to));
   return isSame ? undefined : 'it is bound to another address';
+}
+
+function checkAbstract(own: Buffer, name: string): string | undefined {
+  return own.subarray(2).equals(Buffer.from(`\0${name}`)) ? undefined : 'it is bound to another address';
 }
 
 /** The path as it was typed for bind(2): relative to whatever directory, inside whatever chroot. */

@@ -2,6 +2,7 @@
 export * from './command-under-test.ts';
 export * from './ctl.ts';
 export * from './echo-pool.ts';
+export * from './given.ts';
 export * from './place.ts';
 export * from './releases.ts';
 export * from './reload.ts';
