@@ -1,7 +1,7 @@
 // What a start does up to the first worker, for each model, in the order that the drop of privileges dictates
 // (docs/start.md). A model chooses its steps; no step asks for the model.
 import type { Config } from '../core/config.ts';
-import { askAhead } from './steps/ask-ahead.ts';
+import { askAhead, type Asked } from './steps/ask-ahead.ts';
 import { bindSocket, keepBinding } from './source/bind-socket.ts';
 import { checkProgram } from './steps/check-program.ts';
 import {
@@ -92,7 +92,6 @@ function supervisedPlan(config: Config, log: DefaultLog): Plan<Given, PreparedPo
     .step(chooseOwner)
     .step(foresee);
   return enter(guarded, config, [fromGiver, fromOrphans])
-    .step(askAhead)
     .step(closeFormer)
     .step(dropUser)
     .step(changeDirectory)
@@ -104,10 +103,10 @@ function enter<Have extends Sought>(
   plan: Plan<Given, Have>,
   { listen, socketBeforeChroot }: Config,
   sources: readonly SocketSource[],
-): Plan<Given, Have & Listening> {
+): Plan<Given, Have & Listening & Asked> {
   const find: Step<Sought, Listening> =
     listen.kind === 'given' ? useGiven : listenFrom([...sources, fromKept], bindSocket);
   return socketBeforeChroot || listen.kind === 'given'
-    ? plan.step(find).step(closeKept).step(dropGroups).step(enterRoot)
-    : plan.step(dropGroups).step(enterRoot).step(find).step(closeKept);
+    ? plan.step(find).step(closeKept).step(askAhead).step(dropGroups).step(enterRoot)
+    : plan.step(dropGroups).step(enterRoot).step(find).step(closeKept).step(askAhead);
 }

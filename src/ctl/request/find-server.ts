@@ -22,6 +22,9 @@ export async function findServer(text: string, openFinder: () => Promise<PoolFin
     const address = { kind: 'tcp', host: reachable(target.host), port: target.port } as const;
     return { address, name: printable(text) };
   }
+  if (target?.kind === 'abstract') {
+    return { address: { kind: 'unix', path: `\0${target.name}`, owner: undefined }, name: printable(text) };
+  }
   if (target?.kind === 'path' && isSocket(target.path)) {
     return { address: { kind: 'unix', path: target.path, owner: undefined }, name: printable(text) };
   }

@@ -18,6 +18,8 @@ export function serverOf(pool: Pool): ServerAddress {
   const { address, pid } = pool.state;
   const endpoint = parseEndpoint(address);
   if (endpoint) return { kind: 'tcp', host: reachable(endpoint.ip), port: endpoint.port };
+  // A name has no owner that could be asked for.
+  if (address.startsWith('@')) return { kind: 'unix', path: `\0${address.slice(1)}`, owner: undefined };
   // Another user's supervisor may see its socket where we do not.
   const owner = ownerOf(pool)?.uid;
   return { kind: 'unix', path: owner === undefined ? address : `/proc/${pid}/root${address}`, owner };

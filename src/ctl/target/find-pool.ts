@@ -93,6 +93,11 @@ export class PoolFinder {
         return this.#findNumber(text, target.number);
       case 'tcp':
         return this.#only(text, await this.#listeningOn(target.host, target.port));
+      case 'abstract':
+        return this.#only(
+          text,
+          this.#entries.filter((entry) => addressOf(entry) === text),
+        );
       case 'path':
         return this.#findPath(target.path);
     }

@@ -8,16 +8,19 @@ export type Target =
   | { readonly kind: 'number'; readonly number: number }
   /** `host` is an address or a name; empty: any. */
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  /** A Unix socket without a file (unix(7)). */
+  | { readonly kind: 'abstract'; readonly name: string }
   /** A PID file or a socket. */
   | { readonly kind: 'path'; readonly path: string };
 
-/** Undefined for what can be none. A path that looks like a number or an address is written with `./`. */
+/** Undefined for what can be none. A path that looks like a number, a name or an address is written with `./`. */
 export function parseTarget(text: string): Target | undefined {
   if (text === '') return undefined;
   if (/^\d+$/.test(text)) {
     const number = parseWhole(text, 1, 2 ** 31 - 1);
     return number === undefined ? undefined : { kind: 'number', number };
   }
+  if (/^@./.test(text)) return { kind: 'abstract', name: text.slice(1) };
   const match = /^(?:\[([^[\]/]+)\]|([^[\]/:]*)):(\d+)$/.exec(text);
   if (!match) return { kind: 'path', path: text };
   const port = parseWhole(match[3] ?? '', 1, maxPort);

@@ -1,8 +1,8 @@
 // A step of a start with `--ready probe`: the question waits in the queue for the first worker that accepts. Later we
 // might not be allowed to connect.
-import { AF_INET, AF_INET6 } from '../../sys/libc/socket-numbers.ts';
 import { isOfOtherNamespace } from '../../sys/socket-state/network-namespace.ts';
-import { socketOption } from '../../sys/socket-state/socket-facts.ts';
+import type { ListenSocket } from '../../sys/socket/listen-socket.ts';
+import type { SocketAddress } from '../../sys/socket/socket-address.ts';
 import type { Place } from './find-place.ts';
 import { connectAhead } from '../../sys/connection/private-socket.ts';
 import type { Listening } from '../source/socket-source.ts';
@@ -16,19 +16,21 @@ export interface Asked {
   readonly readyProbe: number | 'queue-full' | 'apart' | undefined;
 }
 
-export function askAhead(have: Pick<Given, 'config'> & Place & Listening): Asked {
-  const { config, socket, isTakingOver } = have;
+export function askAhead({
+  config,
+  target,
+  socket,
+  isTakingOver,
+}: Pick<Given, 'config'> & Place & Listening): Asked {
   if (config.ready !== 'probe') return { readyProbe: undefined };
   // On a socket that is taken over somebody else would answer.
-  if (isTakingOver || !isWithinReach(have)) return { readyProbe: 'apart' };
+  if (isTakingOver || !isWithinReach(socket, target)) return { readyProbe: 'apart' };
   const backlog = socket.given?.backlog ?? config.backlog;
   return { readyProbe: connectAhead(socket.descriptor, backlog) ?? 'queue-full' };
 }
 
-/** One that was opened elsewhere may be out of our own reach (PrivateNetwork=, PrivateTmp=, a chroot). */
-function isWithinReach({ socket: { given, descriptor }, clientPath }: Place & Listening): boolean {
+/** One that was opened elsewhere may be out of our own reach (PrivateNetwork=, PrivateTmp=). */
+function isWithinReach({ given, descriptor, file }: ListenSocket, { kind }: SocketAddress): boolean {
   if (!given) return true;
-  const domain = socketOption(descriptor, 'domain');
-  const isIp = domain === AF_INET || domain === AF_INET6;
-  return (isIp || clientPath !== undefined) && !isOfOtherNamespace(descriptor);
+  return (kind !== 'unix' || file !== undefined) && !isOfOtherNamespace(descriptor);
 }

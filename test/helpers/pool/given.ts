@@ -1,37 +1,40 @@
 // Pools on a socket that somebody else has opened: test/fixtures/socket-giver.c in front of the command.
 import { compileC, fixture } from '../build/index.ts';
-import { runCommand, readStat, waitFor, type RunResult } from '../machine/index.ts';
+import { readStat, runCommand, waitFor, type RunResult } from '../machine/index.ts';
 import * as commandUnderTest from './command-under-test.ts';
 import { commandLine, type Place } from './place.ts';
 
 /** What socket-giver opens, and how it tells of it. */
 type Settings = readonly string[];
 
-function givenLine(
-  place: Place,
-  settings: Settings,
-  options: readonly string[],
-  actions?: readonly string[],
-): string[] {
-  return [
-    ...settings,
-    '--',
-    commandUnderTest.oursPath,
-    ...commandLine(place, options, actions, { address: [] }),
-  ];
+const giver = (): string => compileC(fixture('socket-giver.c'));
+
+function givenLine(place: Place, settings: Settings, options: readonly string[]): string[] {
+  const isSupervised =
+    options.includes('--supervise') || !/^(?:-n|--no-supervise)$/m.test(options.join('\n'));
+  const line = isSupervised
+    ? commandLine(place, options, ['serve'], { address: [] })
+    : [...options, '--', place.app, `report=${place.report}`, 'serve'];
+  return [...settings, '--', commandUnderTest.oursPath, ...line];
 }
 
-const giver = (): string => compileC(fixture('socket-giver.c'));
+/** A command that stays, as `-n` does. */
+export function startStayingGiven(
+  place: Place,
+  settings: Settings,
+  options: readonly string[] = [],
+): commandUnderTest.ForegroundPool {
+  const line = givenLine(place, settings, ['-n', ...options]);
+  return commandUnderTest.startForeground(line, { command: giver(), cwd: place.dir });
+}
 
 /** A supervisor in the foreground, once its pool is up. */
 export async function startGiven(
   place: Place,
   settings: Settings,
   options: readonly string[] = [],
-  actions?: readonly string[],
 ): Promise<commandUnderTest.ForegroundPool> {
-  const line = givenLine(place, settings, ['-n', '--supervise', ...options], actions);
-  const pool = commandUnderTest.startForeground(line, { command: giver(), cwd: place.dir });
+  const pool = startStayingGiven(place, settings, ['--supervise', ...options]);
   const hasEnded = (): boolean => [undefined, 'Z'].includes(readStat(pool.pid)?.state);
   await waitFor('the pool, or its end', () => pool.stdout().includes('spawned successfully') || hasEnded());
   if (hasEnded()) throw new Error(`the pool did not start: ${pool.stderr()}`);
@@ -43,9 +46,8 @@ export function runGiven(
   place: Place,
   settings: Settings,
   options: readonly string[] = [],
-  actions?: readonly string[],
 ): Promise<RunResult> {
-  return runCommand(giver(), givenLine(place, settings, options, actions), { cwd: place.dir });
+  return runCommand(giver(), givenLine(place, settings, options), { cwd: place.dir });
 }
 
 /** A process that keeps these sockets open, as systemd does, and gives each as `from=PID:NUMBER`; numbers begin with 3. */
