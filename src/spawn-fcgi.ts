@@ -14,6 +14,7 @@ import { setProcessName } from './sys/process/process-self.ts';
 import { adjustArgument, undoArgument } from './sys/process/undo-guard.ts';
 import { adjustSocket, undoStart } from './sys/process/undo-start.ts';
 import { explainRefusal, suspectCommandLine, suspectSurroundings } from './start/report/explain-refusal.ts';
+import { tellManagerOfFailure } from './start/report/manager-report.ts';
 import { keepSyslogInReach, reportFailure } from './start/report/failure-report.ts';
 import { explainFileLimit } from './start/file-limit.ts';
 import { chooseGiven, descriptorsOf, numberOf, offeredBy, type Choice } from './start/choose-given.ts';
@@ -24,6 +25,7 @@ import { readCommandLine } from './command-line/read-command-line.ts';
 import type { Request, StartRequest } from './command-line/request.ts';
 import { requireUtf8 } from './command-line/require-utf8.ts';
 import { takeLogDescriptor } from './start/steps/open-event-log.ts';
+import { takeNotifyDescriptor } from './start/steps/notify-descriptor.ts';
 import { takeOutputStreams } from './start/steps/open-output.ts';
 import { backgroundPlan, foregroundPlan, inPlacePlan, unsupervisedPlan } from './start/model-plans.ts';
 import { printBlindly, printError, printFailure, printHint, printText } from './start/report/print.ts';
@@ -49,13 +51,15 @@ async function main(args: readonly string[]): Promise<void> {
   const front = readFront();
   const journal = new StartJournal();
   // Until the command line says another: only the front is sure not to have seen -n.
-  const attempt: Attempt = { name: undefined, isBackground: front !== undefined };
+  const attempt: Attempt = { name: undefined, isBackground: front !== undefined, manager: undefined };
   const fail = (thrown: unknown): void => {
     const error = explainFileLimit(thrown);
     journal.undo();
     printFailure(error);
+    const status = error instanceof SpawnFcgiError ? error.exitCode : exitStatus.failed;
     if (attempt.isBackground) reportFailure(attempt.name);
-    exit({ front }, error instanceof SpawnFcgiError ? error.exitCode : exitStatus.failed);
+    tellManagerOfFailure(attempt.manager, status, error);
+    exit({ front }, status);
   };
   // Also for what a timer or a signal brings. The front's own does not know what was made.
   process.removeAllListeners('uncaughtException').on('uncaughtException', fail);
@@ -74,6 +78,8 @@ async function main(args: readonly string[]): Promise<void> {
 interface Attempt {
   name: string | undefined;
   isBackground: boolean;
+  /** Where a service manager listens, whose unit this start is. */
+  manager: string | undefined;
 }
 
 async function run(
@@ -89,8 +95,10 @@ async function run(
   const posixlyCorrect = readVariable(caller.environment, 'POSIXLY_CORRECT') !== undefined;
   const request = readCommandLine(args, posixlyCorrect, caller.encodeAll);
   if (request.kind !== 'start') return show(request, caller);
-  const { foreground, supervise } = request.options;
+  const { foreground, supervise, replace } = request.options;
   attempt.isBackground = foreground !== true && supervise !== false;
+  // A unit whose pool is taken over by a command of its own runs on.
+  if (replace !== true) attempt.manager = readVariable(caller.environment, 'NOTIFY_SOCKET');
   try {
     await prepare(request, args, caller, journal, attempt);
   } catch (error) {
@@ -121,7 +129,7 @@ async function prepare(
     leaveToWholeBundle();
     return;
   }
-  const suspicions = [...suspectCommandLine(request, args), ...suspectSurroundings(config)];
+  const suspicions = [...suspectCommandLine(request, args), ...suspectSurroundings(config, caller)];
   [...config.hints, ...suspicions].forEach(printHint);
   await start(config, withoutActivation(caller, offer), journal, chooseGiven(config.listen, offer));
 }
@@ -134,6 +142,7 @@ function show(request: Exclude<Request, StartRequest>, caller: Caller): void {
 async function start(config: Config, caller: Caller, journal: StartJournal, choice: Choice): Promise<void> {
   const logDescriptor = takeLogDescriptor(config, caller);
   const outputStreams = takeOutputStreams(config, caller, logDescriptor);
+  const notifyDescriptor = takeNotifyDescriptor(config, caller);
   if (caller.front !== undefined) {
     leaveSession();
     closeInherited(caller.front, descriptorsOf(choice));
@@ -147,7 +156,7 @@ async function start(config: Config, caller: Caller, journal: StartJournal, choi
   if (!isInPlaceBundle && (config.model === 'background' || config.model === 'foreground'))
     takeProgramsName(config, caller);
   keepSyslogInReach(config);
-  const taken = { given, kept, logDescriptor, outputStreams };
+  const taken = { given, kept, logDescriptor, outputStreams, notifyDescriptor };
   await carryOut({ config, caller, journal, proc, ...taken, interruption }, front);
   // Last, so that no signal finds its default action; handlers wait for this tick to end.
   interruption.stop();

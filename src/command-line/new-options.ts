@@ -99,6 +99,17 @@ export const newOptions = [
     since: '2.0',
   },
   {
+    key: 'notifyFd',
+    long: 'notify-fd',
+    argument: '<n>',
+    help: 'a newline goes to this open descriptor when the pool is up, and it is closed (s6: notification-fd)',
+    details:
+      "a newline goes to this descriptor of the caller's when the pool is up, and it is closed: what s6's `notification-fd` and dinit's `ready-notification` ask for; 3 or higher, in the background 5 or higher",
+    section: 'supervision',
+    needsSupervisor: true,
+    since: '2.0',
+  },
+  {
     key: 'readyTimeout',
     long: 'ready-timeout',
     argument: '<time>',

@@ -59,13 +59,21 @@ function parseSupervision(
   raw: RawOptions,
 ): Pick<
   Config,
-  'replace' | 'stopTimeoutMs' | 'stopMethod' | 'ready' | 'readyTimeoutMs' | 'settleMs' | 'restart'
+  | 'replace'
+  | 'stopTimeoutMs'
+  | 'stopMethod'
+  | 'ready'
+  | 'notifyFd'
+  | 'readyTimeoutMs'
+  | 'settleMs'
+  | 'restart'
 > {
   return {
     replace: raw.replace ?? false,
     stopTimeoutMs: parseDuration('--stop-timeout', raw.stopTimeout) ?? defaults.stopTimeoutMs,
     stopMethod: parseStopSignal(raw.stopSignal),
     ready: parseReady(raw.ready),
+    notifyFd: parseNumber('--notify-fd', raw.notifyFd, 3, 65_535),
     readyTimeoutMs: parseDuration('--ready-timeout', raw.readyTimeout) ?? defaults.readyTimeoutMs,
     settleMs: parseDuration('--settle', raw.settle) ?? defaults.settleMs,
     restart: {

@@ -67,6 +67,8 @@ export interface Config {
   readonly stopTimeoutMs: number;
   readonly stopMethod: StopMethod;
   readonly ready: ReadyRule;
+  /** `--notify-fd`: a descriptor of the caller's that gets a newline when the pool is up. */
+  readonly notifyFd: number | undefined;
   readonly readyTimeoutMs: number;
   readonly settleMs: number;
   readonly restart: RestartPolicy;

@@ -24,6 +24,8 @@ import { reportFailure } from '../start/report/failure-report.ts';
 import { EventStream } from '../features/event-stream.ts';
 import { FeatureList } from '../features/feature-list.ts';
 import { HandoverCommand } from '../features/handover/handover-command.ts';
+import { reasonOf } from '../start/report/manager-report.ts';
+import { printedErrors } from '../start/report/print.ts';
 import { PoolLog } from '../features/pool-log.ts';
 import { PoolMachine } from './pool-machine.ts';
 import { poolOutput } from '../features/output/pool-output.ts';
@@ -31,6 +33,8 @@ import { PoolRecords } from '../features/records/pool-records.ts';
 import { PoolStart } from './pool-start.ts';
 import type { PreparedPool } from '../start/prepared-pool.ts';
 import { ReachCheck } from '../features/shared-socket/reach-check.ts';
+import { notifyDescriptor } from '../features/service-manager/notify-descriptor.ts';
+import { ServiceManager } from '../features/service-manager/service-manager.ts';
 import { ReadyNotices } from '../features/ready-notices.ts';
 import { SocketRenewal } from '../features/shared-socket/socket-renewal.ts';
 import { TryCommand } from '../features/trial/try-command.ts';
@@ -61,6 +65,10 @@ class SupervisedRun {
   readonly #supervisor: Supervisor;
   readonly #start: PoolStart;
   readonly #renewal: SocketRenewal;
+  /** Undefined: there is none. */
+  readonly #manager: ServiceManager | undefined;
+  /** Of the first worker, if it could not be started. */
+  #startErrno = 0;
 
   constructor(prepared: PreparedPool, front: Front | undefined) {
     const { config, proc, socket } = prepared;
@@ -68,7 +76,12 @@ class SupervisedRun {
     const log = new PoolLog({ prepared, features, clock: systemClock });
     const life = this.#life;
     const warn = (message: string): void => log.write({ event: 'warning', message });
-    const records = new PoolRecords(prepared, { life, memories: () => features.memories(), warn });
+    const records = new PoolRecords(prepared, {
+      life,
+      memories: () => features.memories(),
+      isSocketKept: () => this.#manager?.keepsSocket ?? false,
+      warn,
+    });
     const freezer = new SessionFreezer(proc, socket);
     const reach = new ReachCheck(prepared);
     const roster = new Roster();
@@ -87,6 +100,8 @@ class SupervisedRun {
     const running = { ...parts, machine: this.#machine, supervisor: this.#supervisor };
     this.#start = new PoolStart({ ...running, front, finish: (status) => this.#finish(status) });
     this.#renewal = new SocketRenewal(parts);
+    const { manager, notifyDescriptor: toNotify } = prepared;
+    this.#manager = manager && new ServiceManager({ ...running, manager, clock: systemClock });
     const { signalName, describeErrno } = this.#machine;
     const desk = new ControlDesk({ ...running, renewal: this.#renewal, signalName, describeErrno });
     const handover = new HandoverCommand({ ...running, desk });
@@ -95,7 +110,10 @@ class SupervisedRun {
       this.#start.abandon(reason, exitStatus.refused, hints);
     const output = poolOutput({ prepared, log, clock: systemClock, signalName, describeErrno, refuse });
     const trying = new TryCommand(running);
-    features.add(output, log, events, this.#start.takeOver, desk, handover, trying, records, tidying(proc));
+    features.add(output, log, events, this.#start.takeOver, desk, handover, trying);
+    if (this.#manager) features.add(this.#manager);
+    if (toNotify !== undefined) features.add(notifyDescriptor(toNotify));
+    features.add(records, tidying(proc));
   }
 
   /** With an interruption no worker is started: only what is there already is ended. */
@@ -131,7 +149,11 @@ class SupervisedRun {
     return {
       stopping: () => this.#features.live('stopping', this.#life.wasUp),
       up: (firstEnds) => this.#start.workersUp(firstEnds),
-      startFailed: (firstEnds) => this.#start.fail(firstEnds),
+      startFailed: (firstEnds) => {
+        const [first] = firstEnds;
+        if (first?.kind === 'not-executed') this.#startErrno = first.errno;
+        this.#start.fail(firstEnds);
+      },
       stopped: (status) => this.#end(status),
     };
   }
@@ -143,10 +165,13 @@ class SupervisedRun {
 
   /** By a signal: nobody could be told that it is of no use, and the release is the new one when the pool is taken over. */
   #reload(): void {
+    this.#manager?.reloadAsked();
     const isOurs = this.#supervisor.phase === 'serving' && this.#supervisor.pool.operation !== 'handover';
     const unendable = isOurs ? this.#supervisor.unendable : undefined;
-    if (unendable !== undefined)
-      return this.#log.write({ event: 'warning', message: `not reloaded: ${unendable}` });
+    if (unendable !== undefined) {
+      this.#log.write({ event: 'warning', message: `not reloaded: ${unendable}` });
+      return this.#manager?.reloaded(unendable);
+    }
     const problem = isOurs ? this.#renewal.renew() : undefined;
     if (problem !== undefined) this.#log.write({ event: 'warning', message: problem });
     this.#supervisor.reload();
@@ -170,12 +195,14 @@ class SupervisedRun {
 
   #finish(status: number): void {
     const { model, name } = this.#prepared.config;
+    const { wasUp } = this.#life;
     everyStep(
       () => undefined,
+      () => wasUp || this.#manager?.startFailed(status, this.#startErrno, reasonOf(printedErrors())),
       dropProcessName,
       () => reapRest(lastReapMs),
     );
-    if (model === 'background' && !this.#life.wasUp) {
+    if (model === 'background' && !wasUp) {
       reportFailure(name);
       tellFront(status);
     }

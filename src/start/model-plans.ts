@@ -19,6 +19,7 @@ import { findPlace } from './steps/find-place.ts';
 import { fromGiver, fromOrphans } from './source/inherit-socket.ts';
 import { openEventLog, stderrLog, syslog, type DefaultLog } from './steps/open-event-log.ts';
 import { openNowhere } from './steps/open-nowhere.ts';
+import { openManager } from './steps/open-manager.ts';
 import { openOutput } from './steps/open-output.ts';
 import { claimPidFile, findPidFile, openWorkerPidFiles } from './steps/open-pid-files.ts';
 import type { InPlaceStart, PreparedPool, UnsupervisedStart } from './prepared-pool.ts';
@@ -82,6 +83,7 @@ function supervisedPlan(config: Config, log: DefaultLog): Plan<Given, PreparedPo
     .step(claimPlace({ takesOver: true }))
     .step(openControl)
     .step(takeOrphans)
+    .step(openManager)
     .step(sayHints);
   const guarded = claimed
     .step(claimPidFile)

@@ -4,6 +4,7 @@ import type { Rebindable } from './source/bind-socket.ts';
 import type { Claimed, Predecessor } from './steps/claim-place.ts';
 import type { Entered } from './steps/drop-privileges.ts';
 import type { Place } from './steps/find-place.ts';
+import type { Managed } from './steps/open-manager.ts';
 import type { Logged } from './steps/open-event-log.ts';
 import type { Nowhere } from './steps/open-nowhere.ts';
 import type { WithOutput } from './steps/open-output.ts';
@@ -25,6 +26,7 @@ export type PreparedPool = UnsupervisedStart &
   OomScored &
   Place &
   Predecessor &
+  Managed &
   WithWorkerPidFiles &
   Logged &
   WithOutput &

@@ -21,5 +21,7 @@ export interface Given {
   readonly given: GivenSocket | undefined;
   /** Copies of sockets of ours that systemd has kept. */
   readonly kept: readonly number[];
+  /** Of --notify-fd: somebody waits for a newline there. */
+  readonly notifyDescriptor: number | undefined;
   readonly interruption: Pick<Interruption, 'whileWaiting' | 'claimed'>;
 }

@@ -51,6 +51,7 @@ test('the shortest command line means all the defaults', () => {
     stopTimeoutMs: 9000,
     stopMethod: 'auto',
     ready: 'evidence',
+    notifyFd: undefined,
     readyTimeoutMs: 60_000,
     settleMs: 5000,
     restart: { minUptimeMs: 1000, delayMs: 100, maxDelayMs: 30_000, startLimit: undefined },
@@ -92,6 +93,7 @@ test('the longest command line means what it says', () => {
     stopTimeoutMs: 5000,
     stopMethod: 'auto',
     ready: 'evidence',
+    notifyFd: undefined,
     readyTimeoutMs: 60_000,
     settleMs: 5000,
     restart: {

@@ -14,6 +14,8 @@ export interface RecordsOptions {
   readonly life: Pick<Life, 'toldPhase'>;
   /** What features remember. */
   readonly memories: () => PoolState['memories'];
+  /** Whether the socket lives on when the pool has ended: clients may wait in its queue for the next start. */
+  readonly isSocketKept: () => boolean;
   /** Hears of files that cannot be written: none of that may reach the supervisor. */
   readonly warn: (message: string) => void;
 }
@@ -112,7 +114,7 @@ export class PoolRecords implements Feature {
     // At once: the next start on the address looks for "stopping".
     this.#write();
     // One that is, or may be, another supervisor's is left alone.
-    if (wasUp && !this.#isSilent) this.door.shut();
+    if (wasUp && !this.#isSilent && !this.#options.isSocketKept()) this.door.shut();
   }
 
   /** The socket was bound anew: workers that were started on the one before must still be found. */
@@ -152,7 +154,7 @@ export class PoolRecords implements Feature {
   release(): void {
     if (this.#isSilent) return;
     const { socket, files } = this.#prepared;
-    const { file } = socket;
+    const file = this.#options.isSocketKept() ? undefined : socket.file;
     everyStep(
       ({ message }) => this.#options.warn(`not everything was given back: ${message}`),
       () => file && !socket.given && !this.door.isFileGone && removeIfSame(file.at, file.identity),

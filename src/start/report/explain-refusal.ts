@@ -6,7 +6,7 @@ import { SpawnFcgiError } from '../../core/errors.ts';
 import { shellQuote } from '../../core/text/shell-quote.ts';
 import type { Config } from '../../core/config.ts';
 import { findAccounts, findGroupNames, webServerUsers } from '../../sys/process/accounts.ts';
-import type { Caller } from '../../sys/process/caller.ts';
+import { readVariable, type Caller } from '../../sys/process/caller.ts';
 import { explainAddress, suspectSocket } from '../../command-line/hints/address-hints.ts';
 import { explainMisplaced, suspectMisplaced } from '../../command-line/hints/misplaced-options.ts';
 import type { RawOptions } from '../../command-line/options.ts';
@@ -110,12 +110,19 @@ function isDirectory(path: string): boolean {
 }
 
 /** What the surroundings have against a start that goes on all the same. */
-export function suspectSurroundings({ model, program }: Config): string[] {
-  return model === 'exec' && process.pid === 1 && !handlesTerm(program)
-    ? [
-        'with -n alone the program becomes PID 1, and the kernel keeps TERM from a PID 1 that has no handler for it: where a stop takes until the KILL, add --supervise',
-      ]
-    : [];
+export function suspectSurroundings({ model, program }: Config, caller: Caller): string[] {
+  return [
+    ...(model === 'exec' && readVariable(caller.environment, 'NOTIFY_SOCKET')
+      ? [
+          'NOTIFY_SOCKET is set, and with -n alone only the program itself can answer it: with --supervise the supervisor does',
+        ]
+      : []),
+    ...(model === 'exec' && process.pid === 1 && !handlesTerm(program)
+      ? [
+          'with -n alone the program becomes PID 1, and the kernel keeps TERM from a PID 1 that has no handler for it: where a stop takes until the KILL, add --supervise',
+        ]
+      : []),
+  ];
 }
 
 /** php-cgi has one; of others only themselves know. */

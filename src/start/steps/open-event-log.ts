@@ -20,7 +20,7 @@ export function takeLogDescriptor({ logFile }: Config, { front }: Pick<Caller, '
   const descriptor = logFile === undefined ? undefined : descriptorOfLog(logFile);
   return descriptor === undefined || logFile === undefined
     ? undefined
-    : takeDescriptor(descriptor, logFile, front, 'log');
+    : takeDescriptor(descriptor, front, `opening log file '${logFile}' failed`);
 }
 
 /** Where events go that no --log asks for. */

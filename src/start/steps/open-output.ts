@@ -36,15 +36,19 @@ export function takeOutputStreams(
     return front === undefined
       ? { stdout: 1, stderr: 2 }
       : {
-          stdout: takeDescriptor(1, 'inherit', front, 'output'),
-          stderr: takeDescriptor(2, 'inherit', front, 'output'),
+          stdout: takeDescriptor(1, front, refusalOf('inherit')),
+          stderr: takeDescriptor(2, front, refusalOf('inherit')),
         };
   if (output?.kind !== 'descriptor') return undefined;
   const { number, name } = output;
   // A higher number is closed once it was taken.
   const isTaken = logDescriptor !== undefined && logFile === name;
-  const descriptor = isTaken ? logDescriptor : takeDescriptor(number, name, front, 'output');
+  const descriptor = isTaken ? logDescriptor : takeDescriptor(number, front, refusalOf(name));
   return { stdout: descriptor, stderr: descriptor };
+}
+
+function refusalOf(name: string): string {
+  return `opening output file '${name}' failed`;
 }
 
 export function openOutput({

@@ -36,18 +36,12 @@ export function streamLog(descriptor: number, options: LogOptions): EventLog {
 }
 
 /**
- * Takes a descriptor of the caller's for a log or for output; `name` is how it was written. To be called before we open
+ * Takes a descriptor of the caller's for a log, for output, or to be told of; `failure` begins the line of a refusal. To be called before we open
  * anything ourselves: nobody could tell ours from the caller's then. Behind a front it gets a number of its
  * own, which leaving the caller's streams does not touch.
  */
-export function takeDescriptor(
-  descriptor: number,
-  name: string,
-  front: number | undefined,
-  use: 'log' | 'output',
-): number {
-  const refuse = (problem: string): SpawnFcgiError =>
-    new SpawnFcgiError(`opening ${use} file '${name}' failed: ${problem}`);
+export function takeDescriptor(descriptor: number, front: number | undefined, failure: string): number {
+  const refuse = (problem: string): SpawnFcgiError => new SpawnFcgiError(`${failure}: ${problem}`);
   const problem = findProblem(descriptor, front);
   if (problem !== undefined) throw refuse(problem);
   if (front === undefined) return descriptor;

@@ -3,3 +3,4 @@ export * from './fake-supervisor.ts';
 export * from './fastcgi-server.ts';
 export * from './handover-ends.ts';
 export * from './handover-giver.ts';
+export * from './service-manager.ts';

@@ -1,0 +1,65 @@
+// STATUS= of a pool: looked at when something has happened, sent when it reads differently. An idle pool is left alone.
+import type { Clock } from '../../core/machine.ts';
+
+/** What happens within that time is looked at once. */
+const quietMs = 200;
+/** Workers come up without a word: until they have, each further look comes later. */
+const longestWaitMs = 30_000;
+
+export interface StatusLook {
+  readonly text: string;
+  /** It will be another one soon, and nobody will say so. */
+  readonly isPassing: boolean;
+}
+
+export interface StatusLineOptions {
+  readonly look: () => StatusLook;
+  readonly tell: (text: string) => void;
+  readonly clock: Clock;
+}
+
+export class StatusLine {
+  readonly #options: StatusLineOptions;
+  #told: string | undefined;
+  #isDue = false;
+  #isOver = false;
+  #generation = 0;
+
+  constructor(options: StatusLineOptions) {
+    this.#options = options;
+  }
+
+  /** What STATUS= says now, for a message that says more than that. */
+  now(): string {
+    this.#told = this.#options.look().text;
+    return `STATUS=${this.#told}`;
+  }
+
+  /** Something has happened. */
+  soon(waitMs = quietMs): void {
+    if (this.#isDue || this.#isOver) return;
+    this.#isDue = true;
+    const generation = ++this.#generation;
+    this.#options.clock.after(quietMs, () => {
+      this.#isDue = false;
+      if (!this.#isOver) this.#renew(waitMs, generation);
+    });
+  }
+
+  /** The last one stays. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  #renew(waitMs: number, generation: number): void {
+    const { text, isPassing } = this.#options.look();
+    if (text !== this.#told) this.#options.tell(text);
+    this.#told = text;
+    if (!isPassing) return;
+    const nextMs = Math.min(2 * waitMs, longestWaitMs);
+    this.#options.clock.after(nextMs, () => {
+      // Something has happened since, and was looked at.
+      if (generation === this.#generation && !this.#isOver) this.#renew(nextMs, generation);
+    });
+  }
+}
