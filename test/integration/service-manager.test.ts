@@ -254,12 +254,14 @@ describe('a pool that is taken over', () => {
   test('by a new supervisor that hears of the manager itself: that is told by both', async () => {
     const place = pools.makePlace();
     const manager = await fakes.startManager();
-    const old = await pools.start(place, quick, ['serve'], { env: unitOf(manager) });
+    const old = await pools.start(place, quick, ['serve'], { env: unitOf(manager, heir) });
     const next = await pools.start(place, [...quick, '--replace'], ['serve'], { env: unitOf(manager) });
     await machine.waitFor('the word of the old supervisor', () => namedBy(old, next, manager) >= 0);
     await manager.hears('READY=1', `MAINPID=${next.pid}`);
+    // A unit's ExecReload= knows nothing of its watchdog.
+    expect((await manager.hears('WATCHDOG=1')).pid).toBe(next.pid);
     await pools.endPool(place, next);
-    await pools.expectNothingLeft(place);
+    await pools.expectNothingLeft(place, ['run/app.sock']);
   });
 
   test('by a new supervisor that fails goes on, and the manager hears nothing of it', async () => {

@@ -12,6 +12,7 @@ import {
   type ControlGroups,
 } from '../../sys/process/control-group.ts';
 import type { ProcFs } from '../../sys/proc/proc-fs.ts';
+import type { Gift } from '../source/handover-lines.ts';
 import { printHint } from '../report/print.ts';
 import type { Given } from '../start-given.ts';
 import type { Claimed } from './claim-place.ts';
@@ -72,12 +73,15 @@ function connectOwn(name: string, { caller, claim, proc }: Have): Manager | unde
     printHint(`nobody is told that the pool is up: NOTIFY_SOCKET '${name}': ${libc.strerror(-socket)}`);
     return undefined;
   }
-  const { environment } = caller;
+  const isGivers = claim.giver !== undefined && isOfOneUnit(proc, claim.giver.state.pid);
+  // A command of the unit (ExecReload=) is told where the manager listens, and no more.
+  const told = isGivers ? parseGift(giftOf(claim)?.data) : undefined;
   return {
     socket,
-    watchdogUsec: readWatchdog(caller),
-    keepsDescriptors: Number(readVariable(environment, 'FDSTORE')) >= 1,
-    isGivers: claim.giver !== undefined && isOfOneUnit(proc, claim.giver.state.pid),
+    watchdogUsec: readWatchdog(caller) ?? told?.watchdogUsec,
+    keepsDescriptors:
+      Number(readVariable(caller.environment, 'FDSTORE')) >= 1 || told?.keepsDescriptors === true,
+    isGivers,
   };
 }
 
@@ -100,7 +104,7 @@ function isOfOneUnit(proc: ProcFs | undefined, giver: number): boolean {
 /** The manager that the giver speaks to; undefined: to none, or the pool is to be another unit's. */
 function takeGivers(have: Have): Manager | undefined {
   const { claim, caller, config } = have;
-  const gift = claim.giver?.connection.gifts.find(({ feature }) => feature === managerFeature);
+  const gift = giftOf(claim);
   const [descriptor] = gift?.descriptors ?? [];
   const told = parseGift(gift?.data);
   if (!claim.giver || descriptor === undefined || told === undefined) return undefined;
@@ -111,6 +115,10 @@ function takeGivers(have: Have): Manager | undefined {
     joinUnit(have, claim.giver.state.pid);
   }
   return { ...told, socket: ManagerSocket.adopt(told.name, descriptor), isGivers: true };
+}
+
+function giftOf({ giver }: Claimed['claim']): Gift | undefined {
+  return giver?.connection.gifts.find(({ feature }) => feature === managerFeature);
 }
 
 export interface ManagerGift {
