@@ -58,7 +58,7 @@ export class ServiceManager implements Feature {
       tell: (text) => this.#say({ isPassing: true }, `STATUS=${text}`),
       clock,
     });
-    if (manager.keepsDescriptors)
+    if (manager.keepsDescriptors && !prepared.socket.given)
       this.#store = new SocketStore(this.#line, prepared.socket, manager.isGivers && prepared.isTakingOver);
     this.#mainProcess = new MainProcess({
       proc: prepared.proc,
