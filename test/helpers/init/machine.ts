@@ -1,5 +1,5 @@
-// A machine for init scripts: PID and mount namespaces with a /run and a /srv of their own and one of the two commands as
-// /usr/bin/spawn-fcgi. Its first process reaps, as an init does. Everything in it ends with the test.
+// A machine for init scripts: PID and mount namespaces with a /run and a /srv of their own, an /etc that may be written,
+// and ours or 1.6 in /usr/bin. Its first process reaps, as an init does. Everything in it ends with the test.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { TestContext } from 'vitest';
@@ -22,7 +22,7 @@ export interface InitMachine {
 
 export interface MachineOptions {
   command?: 'ours' | '1.6';
-  /** Executable files by path, in /etc/default, /etc/init.d or /srv. */
+  /** Executable files by path, in /etc, /run or /srv. */
   files?: Record<string, string>;
 }
 
@@ -34,6 +34,8 @@ const searchPath = `${dirname(oursPath)}:/usr/local/sbin:/usr/local/bin:/usr/sbi
 export function needMachine(ctx: TestContext, ...commands: string[]): void {
   machine.needRoot(ctx);
   machine.needCommands(ctx, 'unshare', 'nsenter', 'mount', 'bash', referencePath, ...commands);
+  const hasOverlay = readFileSync('/proc/filesystems', 'utf8').includes('\toverlay\n');
+  ctx.skip(!hasOverlay, 'needs the overlay file system (modprobe overlay)');
 }
 
 /** Covers nothing of the real machine: mounts are private to the namespace. A checkout in /srv is carried along. */
@@ -42,16 +44,15 @@ mount -t tmpfs -o mode=755 tmpfs /run
 case $3 in /srv/*) mount --rbind /srv /mnt ;; esac
 mount -t tmpfs -o mode=755 tmpfs /srv
 case $3 in /srv/*) mkdir -p "$3"; mount --bind "/mnt/\${3#/srv/}" "$3"; umount -l /mnt ;; esac
-mkdir /run/lock /run/init
-for directory in default init.d; do
-  cp -a "/etc/$directory" /run/init/
-  mount --bind "/run/init/$directory" "/etc/$directory"
-done
+mkdir -p /run/lock /run/init/etc /run/init/work /run/init/bin
+mount -t overlay -o lowerdir=/etc,upperdir=/run/init/etc,workdir=/run/init/work overlay /etc
 cp "$2" /srv/cgi-echo.sh; chmod 755 /srv/cgi-echo.sh
 if [ -n "$1" ]; then
-  printf '#!/bin/sh\\nexec %s "$@"\\n' "$1" >/run/init/spawn-fcgi
-  chmod 755 /run/init/spawn-fcgi
-  mount --bind /run/init/spawn-fcgi /usr/bin/spawn-fcgi
+  for name in spawn-fcgi spawn-fcgictl; do
+    printf '#!/bin/sh\\nexec %s "$@"\\n' "\${1%/*}/$name" >/run/init/bin/$name
+    chmod 755 /run/init/bin/$name
+  done
+  mount -t overlay -o lowerdir=/run/init/bin:/usr/bin overlay /usr/bin
 fi
 echo ready
 sleep infinity &

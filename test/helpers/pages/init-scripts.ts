@@ -1,9 +1,11 @@
-// Reads docs/init-scripts.md, so that the page and its tests cannot drift apart: its table of commands, its scripts by the
-// second word of their fences, and the blocks without one, which start a pool and stop it.
+// Reads docs/init-scripts.md and docs/init-systems.md, so that the pages and their tests cannot drift apart: the table of
+// commands, the scripts of both by their fences, the blocks without a name, which start a pool and stop it; and docs/init/.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const page = readFileSync(join(import.meta.dirname, '../../../docs/init-scripts.md'), 'utf8');
+const docs = join(import.meta.dirname, '../../../docs');
+const page = readFileSync(join(docs, 'init-scripts.md'), 'utf8');
+const scripts = page + readFileSync(join(docs, 'init-systems.md'), 'utf8');
 
 export interface StopCommand {
   command: string;
@@ -31,7 +33,12 @@ export function plainBlocks(): string[] {
 
 /** The script whose fence says `language`, as in "sh debian" or "monit". */
 export function pageScript(language: string): string {
-  const found = new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'm').exec(page)?.[1];
-  if (found === undefined) throw new Error(`the page has no block "${language}"`);
+  const found = new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'm').exec(scripts)?.[1];
+  if (found === undefined) throw new Error(`the pages have no block "${language}"`);
   return found;
+}
+
+/** A file of docs/init/ that users copy, as `openrc/spawn-fcgi.initd`. */
+export function initFile(name: string): string {
+  return readFileSync(join(docs, 'init', name), 'utf8');
 }
