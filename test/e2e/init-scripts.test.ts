@@ -1,12 +1,12 @@
 // Pools under real init scripts and service managers: Debian's script of fcgiwrap as its package has it, beside 1.6, and
-// the scripts of docs/init-scripts.md under Debian's and Red Hat's rules.
+// the scripts of docs/init-scripts.md under Debian's and Red Hat's rules, and Red Hat's sysconfig in docs/init/.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, type TestContext } from 'vitest';
 import { fixture } from '../helpers/build/index.ts';
 import * as inits from '../helpers/init/index.ts';
-import { waitFor } from '../helpers/machine/index.ts';
-import { pageScript } from '../helpers/pages/index.ts';
+import { type RunResult, waitFor } from '../helpers/machine/index.ts';
+import { initFile, pageScript } from '../helpers/pages/index.ts';
 
 const fcgiwrap = '/usr/sbin/fcgiwrap';
 
@@ -128,3 +128,99 @@ test.for(impatient)(
     await inits.emptyMachine(machine);
   },
 );
+
+describe("Red Hat's sysconfig", () => {
+  const sysconfig = initFile('rhel/spawn-fcgi.sysconfig')
+    .replaceAll('apache', 'www-data')
+    .replace('-C 32', '-C 3');
+  /** What EPEL's initscript does, in words of our own. */
+  const initscript = `#!/bin/sh
+    . /etc/init.d/functions
+    prog=spawn-fcgi
+    . /etc/sysconfig/$prog
+    start() {
+      if [ -S "$SOCKET" ]; then rm -f "$SOCKET"; fi
+      daemon "/usr/bin/$prog $OPTIONS >/dev/null"
+    }
+    stop() {
+      killproc $prog
+      if [ -S "$SOCKET" ]; then rm -f "$SOCKET"; fi
+    }
+    case $1 in
+      start) status $prog >/dev/null || start ;;
+      stop) stop ;;
+      restart) stop; start ;;
+      status) status $prog ;;
+    esac`;
+  const files = {
+    ...redhatFunctions,
+    '/etc/init.d/spawn-fcgi': initscript,
+    '/etc/sysconfig/spawn-fcgi': sysconfig,
+  };
+
+  async function startRedhat(ctx: TestContext): Promise<inits.InitMachine> {
+    inits.needMachine(ctx, '/usr/bin/php-cgi', 'pidof');
+    return inits.startMachine({ files });
+  }
+
+  /** All processes that are called php-cgi: the supervisor, php-cgi itself and its children. */
+  async function phpOn(machine: inits.InitMachine, count: number): Promise<number[]> {
+    const all = async (): Promise<number[]> =>
+      (await machine.run('ps -o pid= -C php-cgi')).stdout.trim().split(/\s+/).filter(Boolean).map(Number);
+    return waitFor(`${count} processes of php-cgi`, async () => {
+      const pids = await all();
+      return pids.length === count && pids;
+    });
+  }
+
+  const ownerOf = (machine: inits.InitMachine): Promise<RunResult> =>
+    machine.run('stat -c "%a %U" /run/php-fcgi.sock');
+
+  test("is read by EPEL's initscript, which starts, restarts and stops the pool", async (ctx) => {
+    const machine = await startRedhat(ctx);
+    const call = async (action: string): Promise<number | null> =>
+      (await machine.run(`/etc/init.d/spawn-fcgi ${action}`)).status;
+    expect(await call('status')).toBe(3);
+    expect(await call('start')).toBe(0);
+    const first = await phpOn(machine, 5);
+    expect((await ownerOf(machine)).stdout).toBe('600 www-data\n');
+    expect(await call('start')).toBe(0);
+    expect(await phpOn(machine, 5)).toEqual(first);
+    expect(await call('status')).toBe(0);
+    expect(await call('restart')).toBe(0);
+    expect(await phpOn(machine, 5)).not.toContain(first[0]);
+    expect((await machine.run('spawn-fcgictl ping --probe --timeout 5s /run/php-fcgi.sock')).status).toBe(0);
+    expect(await call('stop')).toBe(0);
+    await phpOn(machine, 0);
+  });
+
+  const words = /^OPTIONS="(.*)"$/m.exec(sysconfig)?.[1] ?? '';
+
+  test('becomes php-cgi in place by a unit with -n, and a supervised pool with --supervise', async (ctx) => {
+    const machine = await startRedhat(ctx);
+    for (const [options, count] of [
+      ['-n', 4],
+      ['-n --supervise', 5],
+    ] as const) {
+      const running = machine.run(`exec spawn-fcgi ${options} ${words}`);
+      const [main = 0] = await phpOn(machine, count);
+      expect((await ownerOf(machine)).stdout).toBe('600 www-data\n');
+      expect(existsSync(join(machine.root, 'run/spawn-fcgi.pid'))).toBe(count === 5);
+      await machine.run(`kill ${main}`);
+      const { status, stderr } = await running;
+      expect(status, stderr).toBe(0);
+      await phpOn(machine, 0);
+    }
+  });
+
+  test('has a unit that systemd-analyze finds nothing wrong with', async (ctx) => {
+    inits.needMachine(ctx, 'systemd-analyze');
+    const machine = await inits.startMachine({
+      files: { '/srv/spawn-fcgi.service': initFile('rhel/spawn-fcgi.service') },
+    });
+    await machine.run('chmod 644 /srv/spawn-fcgi.service');
+    const { status, stdout, stderr } = await machine.run('systemd-analyze verify /srv/spawn-fcgi.service');
+    expect(stdout + stderr).toBe('');
+    expect(status).toBe(0);
+  });
+});

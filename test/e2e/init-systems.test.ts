@@ -1,79 +1,183 @@
-// Pools under real supervisors: the scripts of docs/init-systems.md for monit, runit, s6 and daemontools.
+// Pools under real supervisors, by the scripts and commands of docs/init-systems.md: runit, s6, daemontools, supervisord,
+// monit, multiwatch.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import * as inits from '../helpers/init/index.ts';
 import { type RunResult, waitFor } from '../helpers/machine/index.ts';
-import { pageScript } from '../helpers/pages/index.ts';
+import { managerCommand, pageScript } from '../helpers/pages/index.ts';
 
 const fcgiwrap = '/usr/sbin/fcgiwrap';
+/** So that a reload of a test watches its last worker for less than the usual five seconds. */
+const quick = (script: string): string => script.replace('-F 2', '-F 2 --settle 500ms');
 
-test('monit starts a pool, starts it again after its supervisor was killed, restarts and stops it', async (ctx) => {
+async function tell(machine: inits.InitMachine, command: string): Promise<RunResult> {
+  const result = await machine.run(command);
+  expect(result.status, `${command}: ${result.stdout}${result.stderr}`).toBe(0);
+  return result;
+}
+
+/** A start that is killed before its pool is up undoes itself. */
+function upPool(machine: inits.InitMachine): Promise<boolean> {
+  const isUp = async (): Promise<boolean> =>
+    (await machine.run('spawn-fcgictl ping /run/app.sock')).status === 0;
+  return waitFor('the pool to be up', isUp, { intervalMs: 50, timeoutMs: 20_000 });
+}
+
+const poolEnd = (machine: inits.InitMachine): Promise<true> =>
+  waitFor('the end of the pool', () => machine.pidsOf('fcgiwrap').length === 0, { timeoutMs: 15_000 });
+
+/** Whoever is killed while requests come in: the pool has a new supervisor and new workers, and no request is lost. */
+async function killUnderLoad(
+  machine: inits.InitMachine,
+  pid: number,
+  old: readonly number[],
+): Promise<number[]> {
+  const asking = inits.startAsking(machine, 'app.sock');
+  await machine.run(`kill -9 ${pid}`);
+  const pool = await inits.poolOn(machine, old);
+  expect(await asking.stop()).toEqual([]);
+  return pool;
+}
+
+const managers = [
+  ['runit', 'runsv'],
+  ['s6', 's6-supervise'],
+  ['daemontools', 'supervise'],
+] as const;
+
+test.for(managers)('%s keeps a pool up, reloads, restarts and stops it', async ([name, program], ctx) => {
+  const command = (row: string): string => managerCommand(row, name);
+  const [scan = ''] = command('scans').split(' ');
+  inits.needMachine(ctx, fcgiwrap, program, scan);
+  const machine = await inits.startMachine({
+    files: {
+      '/srv/service/app/run': quick(pageScript('sh run')),
+      '/srv/service/app/log/run': `#!/bin/sh\n${command('log/run')}\n`,
+    },
+  });
+  machine.keep(`exec ${command('scans')}`);
+  const first = await inits.poolOn(machine);
+  await upPool(machine);
+
+  const [supervisor = 0, ...workers] = first;
+  await tell(machine, command('reload'));
+  const [same = 0, ...renewed] = await inits.poolOn(machine, workers);
+  expect(same).toBe(supervisor);
+  await waitFor('the end of the reload', () =>
+    readFileSync(join(machine.root, 'srv/service/app/log/current'), 'utf8').includes('reload finished'),
+  );
+
+  const second = await killUnderLoad(machine, same, [same, ...renewed]);
+  const manager = machine
+    .pidsOf(program)
+    .find((pid) => readFileSync(join(machine.root, `proc/${pid}/cmdline`), 'utf8').endsWith('\0app\0'));
+  const third = await killUnderLoad(machine, manager ?? 0, second);
+  await upPool(machine);
+
+  const held = await inits.holdPool(machine, 'app.sock');
+  const down = tell(machine, command('down'));
+  await waitFor('a pool that stops', async () =>
+    (await machine.run('spawn-fcgictl status /run/app.sock')).stdout.includes('stopping'),
+  );
+  held.release();
+  await held.answer;
+  await down;
+  await poolEnd(machine);
+  await tell(machine, command('up'));
+  const fourth = await inits.poolOn(machine, third);
+  await upPool(machine);
+  await tell(machine, command('restart'));
+  await inits.poolOn(machine, fourth);
+});
+
+test('supervisord keeps a pool up, reloads, restarts and stops it, and is no danger to workers', async (ctx) => {
+  inits.needMachine(ctx, fcgiwrap, 'supervisord', 'supervisorctl');
+  const settings = `[supervisord]\nlogfile=/srv/supervisord.log\npidfile=/srv/supervisord.pid\nuser=root
+[unix_http_server]\nfile=/srv/supervisor.sock
+[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+[supervisorctl]\nserverurl=unix:///srv/supervisor.sock\n`;
+  const program = `${quick(pageScript('ini program'))}stopasgroup=true\nkillasgroup=true\n`;
+  const machine = await inits.startMachine({ files: { '/srv/supervisord.conf': settings + program } });
+  machine.keep('exec supervisord -n -c /srv/supervisord.conf');
+  const ctl = (words: string): Promise<RunResult> =>
+    tell(machine, `supervisorctl -c /srv/supervisord.conf ${words}`);
+  const [supervisor = 0, ...workers] = await inits.poolOn(machine);
+  await upPool(machine);
+  await ctl('signal HUP app');
+  const [same = 0, ...renewed] = await inits.poolOn(machine, workers);
+  expect(same).toBe(supervisor);
+  await waitFor('the end of the reload', () =>
+    readFileSync(join(machine.root, 'srv/app.log'), 'utf8').includes('reload finished'),
+  );
+  const second = await killUnderLoad(machine, same, [same, ...renewed]);
+  await upPool(machine);
+
+  const held = await inits.holdPool(machine, 'app.sock');
+  const restart = ctl('restart app');
+  await waitFor('a pool that stops', async () =>
+    (await machine.run('spawn-fcgictl status /run/app.sock')).stdout.includes('stopping'),
+  );
+  held.release();
+  await held.answer;
+  await restart;
+  await inits.poolOn(machine, second);
+  await upPool(machine);
+  await ctl('stop app');
+  await poolEnd(machine);
+});
+
+test('monit starts a pool, starts it again after its supervisor was killed, reloads, restarts and stops it', async (ctx) => {
   inits.needMachine(ctx, fcgiwrap, 'monit');
   const settings = `set daemon 1
     set idfile /run/monit.id
     set statefile /run/monit.state
     set httpd unixsocket /run/monit.sock
       allow tests:tests\n`;
-  const machine = await inits.startMachine({ files: { '/srv/monitrc': settings + pageScript('monit') } });
+  const machine = await inits.startMachine({
+    files: { '/srv/monitrc': settings + quick(pageScript('monit')), '/srv/RELEASE': '1' },
+  });
   await machine.run('chmod 600 /srv/monitrc');
   machine.keep('exec monit -c /srv/monitrc -I');
   const first = await inits.poolOn(machine);
-  const monit = (action: string): Promise<RunResult> => machine.run(`monit -c /srv/monitrc ${action} app`);
+  const monit = (action: string): Promise<RunResult> => machine.run(`monit -c /srv/monitrc ${action}`);
   // Before it does, it waits for what it started, and neither looks nor listens.
   const seen = (pool: readonly number[]): Promise<true> =>
     waitFor(
       'monit to see the pool',
       async () =>
-        new RegExp(`^ +status +OK$[^]*^ +pid +${pool[0]}$`, 'm').test((await monit('status')).stdout),
+        new RegExp(`^ +status +OK$[^]*^ +pid +${pool[0]}$`, 'm').test((await monit('status app')).stdout),
       { intervalMs: 100, timeoutMs: 20_000 },
     );
   await seen(first);
-  const asking = inits.startAsking(machine, 'app.sock');
-  await machine.run(`kill -9 ${first[0]}`);
-  const second = await inits.poolOn(machine, first);
-  expect(await asking.stop()).toEqual([]);
-
+  const second = await killUnderLoad(machine, first[0] ?? 0, first);
   await seen(second);
-  expect((await monit('restart')).status).toBe(0);
-  await seen(await inits.poolOn(machine, second));
-  expect((await monit('stop')).status).toBe(0);
-  await waitFor('the end of the pool', () => machine.pidsOf('fcgiwrap').length === 0);
+
+  const [supervisor, ...workers] = second;
+  await machine.run('touch -d tomorrow /srv/RELEASE');
+  const third = await inits.poolOn(machine, workers);
+  expect(third[0]).toBe(supervisor);
+  expect((await monit('restart app')).status).toBe(0);
+  await seen(await inits.poolOn(machine, third));
+  expect((await monit('stop app')).status).toBe(0);
+  await poolEnd(machine);
 });
 
-const managers = [
-  ['runit', 'runsv', { down: 'sv -w 5 down', up: 'sv -w 5 up', again: 'sv -w 5 restart' }],
-  ['s6', 's6-supervise', { down: 's6-svc -wD -T 5000 -d', up: 's6-svc -u', again: 's6-svc -wr -T 5000 -r' }],
-  ['daemontools', 'supervise', { down: 'svc -d', up: 'svc -u', again: 'svc -t' }],
-] as const;
-
-test.for(managers)(
-  '%s keeps a pool up, restarts it and takes it down',
-  async ([, program, commands], ctx) => {
-    const [tool = ''] = commands.down.split(' ');
-    inits.needMachine(ctx, fcgiwrap, program, tool);
-    const machine = await inits.startMachine({ files: { '/srv/app/run': pageScript('sh run') } });
-    machine.keep(`exec ${program} /srv/app`);
-    const tell = async (command: string): Promise<void> => {
-      const { status, stderr } = await machine.run(`${command} /srv/app`);
-      expect(status, stderr).toBe(0);
-    };
-    const first = await inits.poolOn(machine);
-    await tell(commands.again);
-    const second = await inits.poolOn(machine, first);
-    // A start that is killed before its pool is up undoes itself.
-    const isUp = async (): Promise<boolean> =>
-      (await machine.run('spawn-fcgictl ping /run/app.sock')).status === 0;
-    await waitFor('the pool to be up', isUp, { intervalMs: 50 });
-
-    const asking = inits.startAsking(machine, 'app.sock');
-    await machine.run(`kill -9 ${second[0]}`);
-    const third = await inits.poolOn(machine, second);
-    expect(await asking.stop()).toEqual([]);
-
-    await tell(commands.down);
-    await waitFor('the end of the pool', () => machine.pidsOf('fcgiwrap').length === 0);
-    await tell(commands.up);
-    await inits.poolOn(machine, third);
-    await tell(commands.down);
-    await waitFor('the end of the pool', () => machine.pidsOf('fcgiwrap').length === 0);
-  },
-);
+test('multiwatch runs below -n as it does with 1.6, and is stopped by TERM', async (ctx) => {
+  inits.needMachine(ctx, fcgiwrap, '/usr/bin/multiwatch');
+  const machine = await inits.startMachine();
+  const starting = machine.run(
+    `exec spawn-fcgi -n -s /run/app.sock -u www-data -- /usr/bin/multiwatch -f 2 -- ${fcgiwrap}`,
+  );
+  const [first = 0] = await inits.poolOn(machine, [], 2);
+  await inits.askPool(machine, 'app.sock');
+  await machine.run(`kill -9 ${first}`);
+  await inits.poolOn(machine, [first], 2);
+  // Nothing of ours is left: the process that was started is multiwatch.
+  expect(machine.processes()).toEqual([fcgiwrap, fcgiwrap]);
+  const { stdout } = await machine.run('ps -o args= -C multiwatch');
+  expect(stdout).toBe(`/usr/bin/multiwatch -f 2 -- ${fcgiwrap}\n`);
+  await machine.run('pkill -TERM -x multiwatch');
+  await inits.emptyMachine(machine);
+  expect((await starting).status).toBe(0);
+});

@@ -43,7 +43,8 @@ async function expectDone(result: Promise<RunResult>): Promise<void> {
   expect(status, stdout + stderr).toBe(0);
 }
 
-const one = `FCGI_SOCKET=/run/app.sock\nFCGI_PROGRAM=${fcgiwrap}\nFCGI_USER=www-data\nFCGI_WORKERS=2`;
+const one = `FCGI_SOCKET=/run/app.sock\nFCGI_PROGRAM=${fcgiwrap}\nFCGI_USER=www-data\nFCGI_WORKERS=2
+FCGI_EXTRA_OPTIONS="--settle 500ms"`;
 
 describe('the service script', () => {
   test('starts a pool for each child, as Gentoo and Alpine do, with all of their settings', async (ctx) => {

@@ -92,14 +92,20 @@ describe('an address as others write it', () => {
     expect(optionsFor(text)).toBe(options);
   });
 
-  test.each(['unix:/run/x', 'tcp:127.0.0.1:9000', '@x', '9000', ':9000', 'localhost:9000'])(
-    'is hardly meant for a path: %s',
-    (socket) => {
-      expect(suspectSocket({ socket })).toHaveLength(1);
-    },
-  );
+  test.each([
+    'unix:/run/x',
+    'tcp:127.0.0.1:9000',
+    '@x',
+    '9000',
+    ':9000',
+    'localhost:9000',
+    '$SOCKET',
+    '${A}',
+  ])('is hardly meant for a path: %s', (socket) => {
+    expect(suspectSocket({ socket })).toHaveLength(1);
+  });
 
-  test.each(['/run/x', 'x.sock', './9000', '/run/a:9000', 'run/a@b', undefined])(
+  test.each(['/run/x', 'x.sock', './9000', '/run/a:9000', 'run/a@b', './$SOCKET', undefined])(
     'is not found in a path: %s',
     (socket) => {
       expect(suspectSocket(socket === undefined ? {} : { socket })).toStrictEqual([]);

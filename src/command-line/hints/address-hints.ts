@@ -26,6 +26,11 @@ export function suspectSocket({ socket }: RawOptions): string[] {
       `-s takes a path: '${socket}' is a file of this name, not an abstract socket, which spawn-fcgi does not have`,
     ];
   }
+  if (/^\$\{?\w/.test(socket)) {
+    return [
+      `-s takes a path: '${socket}' is a file of this name, not a variable; systemd expands none in the values of EnvironmentFile=`,
+    ];
+  }
   if (/^\d{1,5}$/.test(socket))
     return [`-s takes a path: '${socket}' is a file of this name; for a TCP port: -p ${socket}`];
   const isNotation =
