@@ -8,7 +8,7 @@ const page = readFileSync(join(import.meta.dirname, '../../../docs/init-systems.
 export function managerCommand(row: string, manager: string): string {
   const rows = page.split('\n').filter((line) => line.startsWith('|'));
   const cells = (line: string): string[] => line.split('|').map((cell) => cell.trim());
-  const head = rows.findIndex((line) => cells(line).includes(manager));
+  const head = rows.findIndex((line) => cells(line)[1] === '' && cells(line).includes(manager));
   const column = cells(rows[head] ?? '').indexOf(manager);
   const cell = rows.slice(head).find((line) => cells(line)[1]?.replaceAll('`', '') === row);
   const command = /^`(.*)`$/.exec(cells(cell ?? '')[column] ?? '')?.[1];
