@@ -8,6 +8,21 @@ function declare<A extends unknown[], R>(prototype: string): (...args: A) => R {
   return (...args) => (call ??= native().library.func(prototype) as (...args: A) => R)(...args);
 }
 
+/** A function that not every C library has: `without` is the answer where it is missing. */
+function declareWhereKnown<A extends unknown[], R>(prototype: string, without: R): (...args: A) => R {
+  let call: ((...args: A) => R) | undefined;
+  return (...args) => (call ??= findFunction<A, R>(prototype) ?? (() => without))(...args);
+}
+
+function findFunction<A extends unknown[], R>(prototype: string): ((...args: A) => R) | undefined {
+  const { library } = native();
+  try {
+    return library.func(prototype) as (...args: A) => R;
+  } catch {
+    return undefined;
+  }
+}
+
 type Ptr = Buffer | null;
 
 /** Signatures as in the manual pages; a Buffer stands for a pointer to a structure. */
@@ -19,7 +34,6 @@ export const libc = {
   chroot: declare<[string], number>('int chroot(const char *)'),
   clockGettime: declare<[number, Buffer], number>('int clock_gettime(int, void *)'),
   close: declare<[number], number>('int close(int)'),
-  closeRange: declare<[number, number, number], number>('int close_range(uint, uint, int)'),
   connect: declare<[number, Buffer, number], number>('int connect(int, const void *, uint32_t)'),
   dup2: declare<[number, number], number>('int dup2(int, int)'),
   dup3: declare<[number, number, number], number>('int dup3(int, int, int)'),
@@ -58,7 +72,8 @@ export const libc = {
   madvise: declare<[bigint, number, number], number>('int madvise(uint64_t, ulong, int)'),
   memcpy: declare<[bigint, Buffer, number], void>('void memcpy(uint64_t, const void *, ulong)'),
   mkdirat: declare<[number, string, number], number>('int mkdirat(int, const char *, uint)'),
-  mallocTrim: declare<[number], number>('int malloc_trim(ulong)'),
+  /** glibc alone has it: musl's free(3) gives back by itself. */
+  mallocTrim: declareWhereKnown<[number], number>('int malloc_trim(ulong)', 0),
   openat: declare<[number, string, number, number], number>('int openat(int, const char *, int, int)'),
   pipe2: declare<[Buffer, number], number>('int pipe2(void *, int)'),
   poll: declare<[Buffer, number, number], number>('int poll(void *, ulong, int)'),

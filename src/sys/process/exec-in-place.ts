@@ -10,6 +10,8 @@ import type { CommandLine } from './spawn-worker.ts';
 const SIGPIPE = 13;
 const SIGXFSZ = 25;
 const SIG_UNBLOCK = 1;
+/** The same on every architecture. By number, since glibc has a function for it only since 2.34, and musl has none. */
+const SYS_close_range = 436;
 const CLOSE_RANGE_CLOEXEC = 4;
 /** 32 and 33 belong to the C library; musl takes 34 as well and refuses it. */
 const firstRealTimeSignal = 34;
@@ -17,7 +19,7 @@ const lastRealTimeSignal = 64;
 
 /** Marks everything above 2 close-on-exec: Node does so only up to the first gap above 15. */
 export function closeOnExecAbove2(): void {
-  libc.closeRange(3, 0xffffffff, CLOSE_RANGE_CLOEXEC);
+  libc.syscallNumbers(SYS_close_range, 'ulong', 3, 'ulong', 0xffffffff, 'ulong', CLOSE_RANGE_CLOEXEC);
 }
 
 /** Real-time signals end a process by default, and Node has no names for them. Workers get the default back. */
