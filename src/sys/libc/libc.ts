@@ -58,7 +58,7 @@ export const libc = {
     'int getsockopt(int, int, int, void *, void *)',
   ),
   getrlimit: declare<[number, Buffer], number>('int getrlimit(int, void *)'),
-  getxattr: declare<[string, string, null, 0], number>(
+  getxattr: declare<[string, string, Ptr, number], number>(
     'long getxattr(const char *, const char *, void *, ulong)',
   ),
   inetAton: declare<[string, Buffer], number>('int inet_aton(const char *, void *)'),

@@ -53,8 +53,8 @@ export function* connectionsOf(
   const lender = new DescriptorLender(pid);
   const own = localAddress(listening.descriptor);
   const shared = inodesOf(listening);
-  /** Sockets that may not be borrowed, by inode. */
-  const withheld: string[] = [];
+  /** Sockets that may not be borrowed. */
+  const withheld: Withheld[] = [];
   try {
     for (const name of descriptors) {
       const link = proc.lookUpLink(`${pid}/fd/${name}`);
@@ -69,7 +69,7 @@ export function* connectionsOf(
       // Closed or ended meanwhile.
       if (borrowed === -E.BADF || borrowed === -E.SRCH) continue;
       const connection = borrowed < 0 ? undefined : examine(borrowed, inode, own);
-      if (borrowed < 0) withheld.push(inode);
+      if (borrowed < 0) withheld.push({ inode, link: `${pid}/fd/${name}` });
       else if (connection) yield connection;
     }
   } finally {
@@ -104,27 +104,53 @@ function isSameService(own: Buffer, other: Buffer): boolean {
   return own.readUInt16LE() === AF_UNIX ? own.equals(other) : own.subarray(0, 4).equals(other.subarray(0, 4));
 }
 
+interface Withheld {
+  readonly inode: string;
+  /** Below /proc. */
+  readonly link: string;
+}
+
 /**
  * By /proc/net, which is slower (milliseconds) but asks for no permission: Docker's seccomp forbids borrowing.
  * What has ended for good is in none of these tables.
  */
 function* lookUp(
   proc: ProcFs,
-  inodes: readonly string[],
+  sockets: readonly Withheld[],
   listening: ListenSocket,
   own: Buffer,
 ): Generator<Connection | 'unknown'> {
   const isUnix = own.readUInt16LE() === AF_UNIX;
   const entries = isUnix ? unixEntries(proc) : [...tcpEntries(proc, 'tcp'), ...tcpEntries(proc, 'tcp6')];
-  const service = entries.find((entry) => entry.inode === listening.inode)?.service;
+  const byInode = new Map(entries.map((entry) => [entry.inode, entry]));
+  const service = byInode.get(listening.inode)?.service;
   if (service === undefined) {
     yield 'unknown';
     return;
   }
-  for (const { inode, service: other, isListening } of entries) {
-    if (!isListening && other === service && inodes.includes(inode))
-      yield { inode, end: 'open', ageMs: undefined };
+  for (const socket of sockets) {
+    const entry = byInode.get(socket.inode);
+    const isOurs = entry
+      ? !entry.isListening && entry.service === service
+      : isUnix && isFromAfar(proc, socket);
+    if (isOurs === 'unknown') yield isOurs;
+    else if (isOurs) yield { inode: socket.inode, end: 'open', ageMs: undefined };
   }
+}
+
+/**
+ * What accept(2) gives of a Unix socket is of its client's network namespace, and in no table of ours if that is
+ * another one: a web server's in another container. What else is a Unix socket from there is inherited from us, as
+ * standard output that whoever started us has made.
+ */
+function isFromAfar(proc: ProcFs, { inode, link }: Withheld): boolean | 'unknown' {
+  const target = `socket:[${inode}]`;
+  const protocol = proc.socketProtocol(link);
+  if (protocol === undefined) return proc.lookUpLink(link) === target && 'unknown';
+  return (
+    protocol.startsWith('UNIX') &&
+    !proc.list('self/fd').some((name) => proc.readLink(`self/fd/${name}`) === target)
+  );
 }
 
 interface TableEntry {

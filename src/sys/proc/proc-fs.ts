@@ -99,6 +99,18 @@ export class ProcFs {
     return length < 0 ? length : this.#buffer.toString('utf8', 0, length);
   }
 
+  /**
+   * The protocol of a socket (`UNIX-STREAM`, `UNIX` before Linux 5.15, `TCP`) by the link of somebody's descriptor.
+   * Undefined where it is none, or cannot be asked: there is no call that starts from a directory's descriptor, so that
+   * it takes a /proc where we are.
+   */
+  socketProtocol(link: string): string | undefined {
+    const call = (): number =>
+      libc.getxattr(`/proc/${link}`, 'system.sockprotoname', this.#buffer, this.#buffer.length);
+    const length = attempt(call);
+    return length < 0 ? undefined : this.#buffer.toString('latin1', 0, length).replace(/\0.*$/, '');
+  }
+
   /** Names in a directory below /proc, for example `1234/task`; empty when it cannot be read. */
   list(path: string): string[] {
     return this.names(path) ?? [];
