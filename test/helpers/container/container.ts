@@ -1,0 +1,100 @@
+// A container: started by crun, its first process seen from outside, commands in it, signals to it, and its end.
+import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'vitest';
+import * as machine from '../machine/index.ts';
+import { startForeground, type ForegroundPool } from '../pool/index.ts';
+import { makeRootDirectory, type RootDirectory, type Tools } from './root-directory.ts';
+import { describeContainer, type ContainerSettings } from './runtime-config.ts';
+
+export interface ContainerOptions extends ContainerSettings {
+  /** BusyBox's or this machine's, which is the default. */
+  tools?: Tools;
+  /** Another root file system. */
+  root?: RootDirectory;
+}
+
+export interface Container {
+  /** Its PID 1, as it is seen from outside. */
+  pid: number;
+  /** Its file system, seen from outside, while it runs. */
+  root: string;
+  stdout(): string;
+  stderr(): string;
+  ended: ForegroundPool['ended'];
+  /** As `docker exec`: as the container's user, or another one. */
+  exec(args: readonly string[], user?: number): Promise<machine.RunResult>;
+  /** As `docker kill --signal`. */
+  kill(signal: string): Promise<void>;
+  /** All processes in it, zombies included. */
+  processes(): machine.Stat[];
+}
+
+/**
+ * crun refuses a machine that has cgroups of both versions while it sees the second one's hierarchy: it is hidden from
+ * crun, in a mount namespace.
+ */
+const hiding = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"';
+let count = 0;
+
+/** Skips where there are no containers. */
+export function needContainers(ctx: TestContext, ...commands: string[]): void {
+  machine.needRoot(ctx);
+  machine.needCommands(ctx, 'crun', 'unshare', 'nsenter', ...commands);
+}
+
+export async function startContainer(options: ContainerOptions): Promise<Container> {
+  const dir = machine.makeTempDir();
+  const id = `spawn-fcgi-test-${process.pid}-${(count += 1)}`;
+  const root = options.root ?? makeRootDirectory(options.tools ?? 'debian');
+  writeFileSync(join(dir, 'config.json'), JSON.stringify(describeContainer(options, root, `/${id}`)));
+  const crun = ['--root', join(dir, 'state'), '--cgroup-manager', 'cgroupfs'];
+  const words = (...args: string[]): string[] => [
+    ...['--mount', '--propagation', 'private', 'sh', '-c', hiding, 'sh', 'crun'],
+    ...crun,
+    ...args,
+  ];
+  const run = (...args: string[]): Promise<machine.RunResult> =>
+    machine.runCommand('unshare', words(...args));
+  const pidFile = join(dir, 'pid');
+  const running = startForeground(words('run', '--bundle', dir, '--pid-file', pidFile, id), {
+    command: 'unshare',
+  });
+  machine.atEnd(async () => {
+    await run('delete', '--force', id);
+  });
+  const pid = await machine
+    .waitFor('the container', () => readPid(pidFile))
+    .catch((cause: unknown) => {
+      throw new Error(`no container: ${running.stderr()}`, { cause });
+    });
+  const namespace = namespaceOf(pid);
+  return {
+    ...running,
+    pid,
+    root: `/proc/${pid}/root`,
+    exec: (args, user = options.user?.uid ?? 0) => run('exec', '--user', `${user}:${user}`, id, ...args),
+    async kill(signal) {
+      const { status, stderr } = await run('kill', id, signal);
+      if (status !== 0) throw new Error(`crun kill ${signal}: ${stderr}`);
+    },
+    processes: () => machine.allStats().filter((stat) => namespaceOf(stat.pid) === namespace),
+  };
+}
+
+function readPid(file: string): number | undefined {
+  try {
+    return Number(readFileSync(file, 'utf8')) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Zombies have one, too. */
+function namespaceOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return undefined;
+  }
+}
