@@ -86,7 +86,13 @@ export function setUser(identity: Identity): void {
 
 function drop(call: string, run: () => number): void {
   const result = attempt(run);
-  if (result < 0) throw new SpawnFcgiError(`${call} failed: ${libc.strerror(-result)}`);
+  if (result >= 0) return;
+  // Root without them is usual in containers.
+  const hint =
+    'to become another user takes the capabilities CAP_SETUID and CAP_SETGID (docker run --cap-add SETUID --cap-add SETGID); or leave out -u, -g and -c, and start as that user (docker run --user)';
+  throw new SpawnFcgiError(`${call} failed: ${libc.strerror(-result)}`, {
+    hints: result === -E.PERM ? [hint] : [],
+  });
 }
 
 function findPrivilege(identity: Identity): string | undefined {

@@ -110,5 +110,10 @@ function setOwner(file: number, owner: SocketOwner): void {
   if (process.getuid?.() !== 0) return;
   const keep = 0xffffffff;
   const result = attempt(() => libc.fchownat(file, '', owner.uid || keep, owner.gid || keep, AT_EMPTY_PATH));
-  if (result < 0) throw new SpawnFcgiError(`couldn't chown socket: ${libc.strerror(-result)}`);
+  if (result >= 0) return;
+  const hint =
+    'to give a socket away (-u, -g, -U, -G) takes the capability CAP_CHOWN (docker run --cap-add CHOWN); or start as that user (docker run --user)';
+  throw new SpawnFcgiError(`couldn't chown socket: ${libc.strerror(-result)}`, {
+    hints: result === -E.PERM ? [hint] : [],
+  });
 }
