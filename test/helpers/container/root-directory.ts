@@ -27,7 +27,7 @@ const installed = '/usr/local/lib/node_modules/spawn-fcgi';
 
 export function makeRootDirectory(tools: Tools, node = process.execPath): RootDirectory {
   const path = makeTempDir();
-  for (const name of ['dev', 'etc', 'proc', 'root', 'run', 'srv', 'tmp', 'usr'])
+  for (const name of ['dev', 'etc', 'proc', 'root', 'run', 'srv', 'sys', 'tmp', 'usr'])
     fs.mkdirSync(join(path, name));
   fs.chmodSync(join(path, 'tmp'), 0o1777);
   for (const [name, lines] of Object.entries(accounts))

@@ -1,4 +1,5 @@
 // config.json of a bundle (OCI runtime specification) with what Docker gives a container by default.
+import { existsSync } from 'node:fs';
 
 export interface ContainerSettings {
   args: readonly string[];
@@ -28,6 +29,12 @@ export const defaultCapabilities = [
 ];
 
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const readOnlyOptions = ['nosuid', 'noexec', 'nodev', 'ro'];
+/** Of cgroups only where all are of version 2, as Docker does. */
+const namespaces = [
+  ...['pid', 'network', 'ipc', 'uts', 'mount'],
+  ...(existsSync('/sys/fs/cgroup/cgroup.controllers') ? ['cgroup'] : []),
+];
 const EPERM = 1;
 const ENOSYS = 38;
 const CLONE_NEW = 0x7e020000;
@@ -94,6 +101,8 @@ export function describeContainer(
     mounts: [
       ...(isWithoutProc ? [] : [{ destination: '/proc', type: 'proc', source: 'proc' }]),
       tmpfs('/dev', ['nosuid', 'strictatime', 'mode=755']),
+      { destination: '/sys', type: 'sysfs', source: 'sysfs', options: readOnlyOptions },
+      { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: readOnlyOptions },
       ...root.mounts,
       ...(settings.tmpfs ?? []).map((path) => tmpfs(path, ['nosuid', 'nodev', 'mode=1777'])),
       ...Object.entries(settings.volumes ?? {}).map(([path, source]) => bind(path, source, 'rw')),
@@ -101,7 +110,7 @@ export function describeContainer(
     ],
     linux: {
       cgroupsPath,
-      namespaces: ['pid', 'network', 'ipc', 'uts', 'mount'].map((type) => ({ type })),
+      namespaces: namespaces.map((type) => ({ type })),
       seccomp,
       ...(memory ? { resources: { memory } } : {}),
       ...(isWithoutProc ? {} : { maskedPaths, readonlyPaths }),
