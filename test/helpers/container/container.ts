@@ -4,14 +4,12 @@ import { join } from 'node:path';
 import type { TestContext } from 'vitest';
 import * as machine from '../machine/index.ts';
 import { startForeground, type ForegroundPool } from '../pool/index.ts';
-import { makeRootDirectory, type RootDirectory, type Tools } from './root-directory.ts';
+import { makeRootDirectory, type Tools } from './root-directory.ts';
 import { describeContainer, type ContainerSettings } from './runtime-config.ts';
 
 export interface ContainerOptions extends ContainerSettings {
-  /** BusyBox's or this machine's, which is the default. */
+  /** This machine's without it. */
   tools?: Tools;
-  /** Another root file system. */
-  root?: RootDirectory;
 }
 
 export interface Container {
@@ -46,7 +44,7 @@ export function needContainers(ctx: TestContext, ...commands: string[]): void {
 export async function startContainer(options: ContainerOptions): Promise<Container> {
   const dir = machine.makeTempDir();
   const id = `spawn-fcgi-test-${process.pid}-${(count += 1)}`;
-  const root = options.root ?? makeRootDirectory(options.tools ?? 'debian');
+  const root = makeRootDirectory(options.tools ?? 'debian');
   writeFileSync(join(dir, 'config.json'), JSON.stringify(describeContainer(options, root, `/${id}`)));
   const crun = ['--root', join(dir, 'state'), '--cgroup-manager', 'cgroupfs'];
   const words = (...args: string[]): string[] => [

