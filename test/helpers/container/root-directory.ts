@@ -48,7 +48,12 @@ export function makeRootDirectory(tools: Tools): RootDirectory {
 function useMachine(path: string): object[] {
   fs.rmdirSync(join(path, 'lib'));
   for (const name of ['bin', 'lib', 'lib64', 'sbin']) fs.symlinkSync(`usr/${name}`, join(path, name));
-  return [bind('/usr', '/usr', 'ro')];
+  // Debian's php-cgi is a link by way of these.
+  const alternatives = '/etc/alternatives';
+  return [
+    bind('/usr', '/usr', 'ro'),
+    ...(fs.existsSync(alternatives) ? [bind(alternatives, alternatives, 'ro')] : []),
+  ];
 }
 
 function useMusl(path: string, local: string): object[] {

@@ -6,7 +6,7 @@ export interface ContainerSettings {
   env?: Readonly<Record<string, string>>;
   cwd?: string;
   /** As `--user`; root without it. */
-  user?: { uid: number; gid: number };
+  user?: { uid: number; gid: number; additionalGids?: number[] };
   /** Instead of Docker's default ones, without CAP_. */
   capabilities?: readonly string[];
   /** As `--read-only`. */
@@ -19,6 +19,8 @@ export interface ContainerSettings {
   files?: Readonly<Record<string, string>>;
   /** As `--memory`, swap included. */
   memoryMiB?: number;
+  /** Whose network it shares, as containers of a pod do; with one of its own without it. */
+  networkOf?: number;
   /** Some hosts mount none in theirs. */
   isWithoutProc?: boolean;
 }
@@ -32,7 +34,7 @@ const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 const readOnlyOptions = ['nosuid', 'noexec', 'nodev', 'ro'];
 /** Of cgroups only where all are of version 2, as Docker does. */
 const namespaces = [
-  ...['pid', 'network', 'ipc', 'uts', 'mount'],
+  ...['pid', 'ipc', 'uts', 'mount'],
   ...(existsSync('/sys/fs/cgroup/cgroup.controllers') ? ['cgroup'] : []),
 ];
 const EPERM = 1;
@@ -82,7 +84,13 @@ export function describeContainer(
   root: { path: string; mounts: readonly object[] },
   cgroupsPath: string,
 ): object {
-  const { user = { uid: 0, gid: 0 }, isReadOnly = false, isWithoutProc = false, memoryMiB } = settings;
+  const {
+    user = { uid: 0, gid: 0 },
+    isReadOnly = false,
+    isWithoutProc = false,
+    memoryMiB,
+    networkOf,
+  } = settings;
   const names = (settings.capabilities ?? defaultCapabilities).map((name) => `CAP_${name}`);
   // As Docker does: a user other than root has the bounding set alone.
   const held = user.uid === 0 ? names : [];
@@ -110,7 +118,10 @@ export function describeContainer(
     ],
     linux: {
       cgroupsPath,
-      namespaces: namespaces.map((type) => ({ type })),
+      namespaces: [
+        ...namespaces.map((type) => ({ type })),
+        { type: 'network', ...(networkOf === undefined ? {} : { path: `/proc/${networkOf}/ns/net` }) },
+      ],
       seccomp,
       ...(memory ? { resources: { memory } } : {}),
       ...(isWithoutProc ? {} : { maskedPaths, readonlyPaths }),

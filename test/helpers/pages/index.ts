@@ -1,4 +1,5 @@
 // Pages of docs/ as tests read them: the commands of the recipes, and the tables that `npm run pages` writes.
+export * from './containers.ts';
 export * from './init-scripts.ts';
 export * from './init-systems.ts';
 export * from './option-pages.ts';
