@@ -4,6 +4,7 @@ export * from './container.ts';
 export * from './docker-image.ts';
 export * from './docker-run.ts';
 export * from './musl-system.ts';
+export * from './pod.ts';
 export * from './pool-container.ts';
 export * from './root-directory.ts';
 export * from './runtime-config.ts';
