@@ -10,7 +10,7 @@ interface Limited {
   container: containers.Container;
   supervisor: Stat;
   /** Requests, each of which costs 10 MB, until then. */
-  askUntil(isEnough: () => boolean): Promise<void>;
+  askUntil: (isEnough: () => boolean) => Promise<void>;
 }
 
 async function startLimited(ctx: TestContext, isPid1: boolean): Promise<Limited> {
@@ -37,7 +37,7 @@ async function startLimited(ctx: TestContext, isPid1: boolean): Promise<Limited>
     const found = container.processes().filter(({ comm, state }) => comm === 'app' && state !== 'Z');
     return found.length === 3 && found;
   });
-  const [supervisor] = family.filter(({ pid }) => family.some(({ parent }) => parent === pid));
+  const supervisor = family.find(({ pid }) => family.some(({ parent }) => parent === pid));
   if (!supervisor) throw new Error(`no supervisor: ${JSON.stringify(family)}`);
   const askUntil = async (isEnough: () => boolean): Promise<void> => {
     await waitFor('enough requests', async () => isEnough() || ((await visit()) && isEnough()), {

@@ -7,8 +7,13 @@ import * as pools from '../helpers/pool/index.ts';
 
 const options = ['-M', '666', '-F', '2', '-u', 'www-data'];
 const poolLine = (place: pools.Place): string[] => [
-  ...['-s', place.socket, ...options, '--state-dir', place.stateDir],
-  ...['--', place.app],
+  '-s',
+  place.socket,
+  ...options,
+  '--state-dir',
+  place.stateDir,
+  '--',
+  place.app,
 ];
 const staying = (place: pools.Place): string[] => ['spawn-fcgi', '-n', '--supervise', ...poolLine(place)];
 const leaving = (place: pools.Place): string => ['spawn-fcgi', ...poolLine(place)].join(' ');

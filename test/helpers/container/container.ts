@@ -17,15 +17,15 @@ export interface Container {
   pid: number;
   /** Its file system, seen from outside, while it runs. */
   root: string;
-  stdout(): string;
-  stderr(): string;
+  stdout: () => string;
+  stderr: () => string;
   ended: ForegroundPool['ended'];
   /** As `docker exec`: as the container's user, or another one. */
-  exec(args: readonly string[], user?: number): Promise<machine.RunResult>;
+  exec: (args: readonly string[], user?: number) => Promise<machine.RunResult>;
   /** As `docker kill --signal`. */
-  kill(signal: string): Promise<void>;
+  kill: (signal: string) => Promise<void>;
   /** All processes in it, zombies included. */
-  processes(): machine.Stat[];
+  processes: () => machine.Stat[];
 }
 
 /**
@@ -48,7 +48,14 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
   writeFileSync(join(dir, 'config.json'), JSON.stringify(describeContainer(options, root, `/${id}`)));
   const crun = ['--root', join(dir, 'state'), '--cgroup-manager', 'cgroupfs'];
   const words = (...args: string[]): string[] => [
-    ...['--mount', '--propagation', 'private', 'sh', '-c', hiding, 'sh', 'crun'],
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    '-c',
+    hiding,
+    'sh',
+    'crun',
     ...crun,
     ...args,
   ];

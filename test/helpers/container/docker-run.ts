@@ -26,7 +26,7 @@ export function translateDockerRun(words: readonly string[], image: DockerImage)
   return { ...options, tmpfs, capabilities, args: hasInit ? ['tini', '--', ...command] : command };
 }
 
-export function parseUser(text: string): { uid: number; gid: number } {
+function parseUser(text: string): { uid: number; gid: number } {
   const [uid = 0, gid = uid] = text.split(':').map(Number);
   return { uid, gid };
 }

@@ -24,7 +24,7 @@ export function findMuslSystem(): string | { missing: string } {
     fs.renameSync(unfinished, dir);
     return dir;
   } catch (error) {
-    const [reason = ''] = String((error as Error).message).split('\n');
+    const [reason = ''] = (error as Error).message.split('\n');
     return { missing: `needs musl, and a Node for it, from apt and pip: ${reason}` };
   } finally {
     fs.rmSync(unfinished, { recursive: true, force: true });

@@ -26,15 +26,30 @@ export interface ContainerSettings {
 }
 
 export const defaultCapabilities = [
-  ...['AUDIT_WRITE', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'MKNOD'],
-  ...['NET_BIND_SERVICE', 'NET_RAW', 'SETFCAP', 'SETGID', 'SETPCAP', 'SETUID', 'SYS_CHROOT'],
+  'AUDIT_WRITE',
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'FOWNER',
+  'FSETID',
+  'KILL',
+  'MKNOD',
+  'NET_BIND_SERVICE',
+  'NET_RAW',
+  'SETFCAP',
+  'SETGID',
+  'SETPCAP',
+  'SETUID',
+  'SYS_CHROOT',
 ];
 
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const readOnlyOptions = ['nosuid', 'noexec', 'nodev', 'ro'];
 /** Of cgroups only where all are of version 2, as Docker does. */
 const namespaces = [
-  ...['pid', 'ipc', 'uts', 'mount'],
+  'pid',
+  'ipc',
+  'uts',
+  'mount',
   ...(existsSync('/sys/fs/cgroup/cgroup.controllers') ? ['cgroup'] : []),
 ];
 const EPERM = 1;
@@ -48,18 +63,24 @@ const seccomp = {
   syscalls: [
     refusal(ENOSYS, ['clone3']),
     refusal(EPERM, [
-      ...[
-        'bpf',
-        'kcmp',
-        'keyctl',
-        'mount',
-        'perf_event_open',
-        'pidfd_getfd',
-        'pivot_root',
-        'process_madvise',
-      ],
-      ...['io_uring_enter', 'io_uring_register', 'io_uring_setup', 'mbind', 'set_mempolicy', 'get_mempolicy'],
-      ...['setns', 'umount2', 'unshare', 'userfaultfd'],
+      'bpf',
+      'kcmp',
+      'keyctl',
+      'mount',
+      'perf_event_open',
+      'pidfd_getfd',
+      'pivot_root',
+      'process_madvise',
+      'io_uring_enter',
+      'io_uring_register',
+      'io_uring_setup',
+      'mbind',
+      'set_mempolicy',
+      'get_mempolicy',
+      'setns',
+      'umount2',
+      'unshare',
+      'userfaultfd',
     ]),
     {
       ...refusal(EPERM, ['clone']),
@@ -73,7 +94,12 @@ function refusal(errnoRet: number, names: readonly string[]) {
 }
 
 const maskedPaths = [
-  ...['/proc/acpi', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/timer_list', '/proc/scsi'],
+  '/proc/acpi',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/scsi',
   '/sys/firmware',
 ];
 const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
