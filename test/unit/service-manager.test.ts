@@ -175,6 +175,19 @@ describe('the status', () => {
     expect(clock.pending).toBe(0);
   });
 
+  test('stays as it is when nobody can look', () => {
+    const clock = new ManualClock();
+    const told: string[] = [];
+    const look = (): never => {
+      throw new Error('no descriptor left');
+    };
+    const line = new StatusLine({ look, tell: (text) => told.push(text), clock });
+    line.soon();
+    clock.advance(10_000);
+    expect(told).toEqual([]);
+    expect(clock.pending).toBe(0);
+  });
+
   test('stays as it is at the end', () => {
     const { line, clock, told } = status([{ text: 'a', isPassing: true }]);
     line.soon();

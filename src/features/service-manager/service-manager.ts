@@ -138,7 +138,8 @@ export class ServiceManager implements Feature {
 
   stopping(wasUp: boolean): void {
     this.#status.end();
-    if (this.#isSilent) return;
+    const isOthers = !wasUp && this.#options.manager.isGivers;
+    if (this.#isSilent || isOthers) return;
     const { stopTimeoutMs } = this.#options.prepared.config;
     if (!wasUp) return this.#say({}, extension(stopTimeoutMs));
     const { pids } = this.#options.supervisor.roster;

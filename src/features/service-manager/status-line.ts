@@ -51,8 +51,19 @@ export class StatusLine {
     this.#isOver = true;
   }
 
+  /** Undefined: it failed. To tell of that would be something that happens, and so on without end. */
+  #tryToLook(): StatusLook | undefined {
+    try {
+      return this.#options.look();
+    } catch {
+      return undefined;
+    }
+  }
+
   #renew(waitMs: number, generation: number): void {
-    const { text, isPassing } = this.#options.look();
+    const look = this.#tryToLook();
+    if (!look) return;
+    const { text, isPassing } = look;
     if (text !== this.#told) this.#options.tell(text);
     this.#told = text;
     if (!isPassing) return;

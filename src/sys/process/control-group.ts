@@ -49,7 +49,12 @@ export function unitName(unit: string): string {
  * ours then. 0, or minus errno, with those before already changed.
  */
 export function joinControlGroups(theirs: ControlGroups, ours: ControlGroups): number {
-  const mounts = readMounts();
+  let mounts: ReadonlyMap<string, string>;
+  try {
+    mounts = readMounts();
+  } catch (error) {
+    return -errnoOf(error);
+  }
   for (const { controllers, path } of theirs.memberships) {
     const own = ours.memberships.find((one) => one.controllers === controllers);
     if (own?.path === path) continue;
