@@ -20,7 +20,7 @@ const facts: PoolFacts = {
 test.for<[string, Partial<PoolFacts>]>([
   ['4 of 4 up, 2 busy, 0 waiting', {}],
   ['3 of 4 up, 2 busy', { up: 3, waiting: undefined }],
-  ['reloading: 4 of 4 up, 2 busy, 7 waiting', { operation: 'reloading', waiting: 7 }],
+  ['reloading: 4 of 4 up, 2 busy, 7 waiting', { operation: 'reload', waiting: 7 }],
   ['4 of 4 up, 2 busy, 0 waiting; reloaded', { lastReload: { result: 'reloaded', message: '' } }],
   [
     '4 of 4 up, 2 busy, 0 waiting; last reload failed, the old workers are in service: a\\x0aREADY=1',
@@ -28,7 +28,7 @@ test.for<[string, Partial<PoolFacts>]>([
   ],
   [
     'reloading: 4 of 4 up, 2 busy, 0 waiting',
-    { operation: 'reloading', lastReload: { result: 'partly', message: '' } },
+    { operation: 'reload', lastReload: { result: 'partly', message: '' } },
   ],
 ])('the status is "%s"', ([text, more]) => {
   expect(describePool({ ...facts, ...more })).toBe(text);
@@ -161,6 +161,28 @@ describe('the status', () => {
     clock.advance(10_000);
     expect(told).toEqual(['a']);
     expect(clock.pending).toBe(0);
+  });
+
+  test('is looked at once a second, and less often where a look takes long', () => {
+    const clock = new ManualClock();
+    let [looks, costMs] = [0, 0];
+    const look = (): { text: string; isPassing: boolean } => {
+      looks++;
+      clock.advance(costMs);
+      return { text: '', isPassing: false };
+    };
+    const line = new StatusLine({ look, tell: () => undefined, clock });
+    const live = (ms: number): number => {
+      const before = looks;
+      for (let passed = 0; passed < ms; passed += 100) {
+        line.soon();
+        clock.advance(100);
+      }
+      return looks - before;
+    };
+    expect(live(10_000)).toBeLessThanOrEqual(10);
+    costMs = 50;
+    expect(live(50_000)).toBeLessThanOrEqual(11);
   });
 
   test('is looked at again while workers come up, which nobody tells', () => {

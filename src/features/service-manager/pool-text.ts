@@ -10,15 +10,17 @@ export interface PoolFacts {
   /** Connections that nobody has accepted; undefined where the kernel does not tell. */
   readonly waiting: number | undefined;
   /** What is under way; undefined: nothing. */
-  readonly operation: string | undefined;
+  readonly operation: keyof typeof operations | undefined;
   readonly lastReload: Pick<LastReload, 'result' | 'message'> | undefined;
 }
+
+const operations = { reload: 'reloading', restart: 'restarting', handover: 'handing over' };
 
 /** `4 of 4 up, 2 busy, 0 waiting`, and what became of the last reload. */
 export function describePool({ wanted, up, busy, waiting, operation, lastReload }: PoolFacts): string {
   const counts = [`${up} of ${wanted} up`, `${busy} busy`];
   if (waiting !== undefined) counts.push(`${waiting} waiting`);
-  const now = operation === undefined ? '' : `${operation}: `;
+  const now = operation === undefined ? '' : `${operations[operation]}: `;
   const then = operation === undefined && lastReload ? `; ${describeLast(lastReload)}` : '';
   return asStatus(`${now}${counts.join(', ')}${then}`);
 }

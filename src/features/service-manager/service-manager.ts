@@ -93,8 +93,8 @@ export class ServiceManager implements Feature {
 
   up(): void {
     const { manager, prepared } = this.#options;
+    if (!manager.isGift) this.#announce();
     if (manager.isGivers && prepared.giver) this.#whenGiverIsGone(() => this.#announce());
-    else this.#announce();
     if (manager.watchdogUsec !== undefined)
       this.#endBeat = beat(manager.watchdogUsec, () => this.#say({ isPassing: true }, 'WATCHDOG=1'));
     // Who waits for the start of a unit may be told of success no later than its manager.
@@ -110,7 +110,7 @@ export class ServiceManager implements Feature {
       case 'reload-started':
         return this.#isReloading ? undefined : this.#reloading();
       case 'worker-replaced':
-        return this.#say({}, this.#stepExtension);
+        return this.#isReloading ? this.#say({}, this.#stepExtension) : undefined;
       case 'reload-finished':
         // Who has asked once more meanwhile waits for that one.
         return this.#options.supervisor.pool.isReloadDue ? undefined : this.reloaded();
@@ -183,7 +183,7 @@ export class ServiceManager implements Feature {
     return extension(readyTimeoutMs + settleMs + stopTimeoutMs);
   }
 
-  /** Before that, systemd hears the old supervisor alone, if only the main process may speak (NotifyAccess=main). */
+  /** Before that, systemd may hear the old supervisor alone (NotifyAccess=main, exec). */
   #whenGiverIsGone(then: () => void): void {
     const { prepared, clock, life } = this.#options;
     const { giver, proc } = prepared;
@@ -201,8 +201,7 @@ export class ServiceManager implements Feature {
       up: pids.length,
       busy: this.#countBusy(pids),
       waiting: acceptQueue(prepared.socket)?.length,
-      operation:
-        pool.operation === 'reload' || pool.operation === 'restart' ? `${pool.operation}ing` : pool.operation,
+      operation: pool.operation,
       lastReload,
     });
     return { text, isPassing: pool.slots.some(({ state }) => state.kind === 'starting') };

@@ -3,6 +3,9 @@ import type { Clock } from '../../core/machine.ts';
 
 /** What happens within that time is looked at once. */
 const quietMs = 200;
+const betweenLooksMs = 1000;
+/** A look at many workers takes milliseconds: it may cost a hundredth of a processor, whatever happens how often. */
+const restPerLook = 100;
 /** Workers come up without a word: until they have, each further look comes later. */
 const longestWaitMs = 30_000;
 
@@ -24,6 +27,7 @@ export class StatusLine {
   #isDue = false;
   #isOver = false;
   #generation = 0;
+  #notBeforeMs = 0;
 
   constructor(options: StatusLineOptions) {
     this.#options = options;
@@ -40,7 +44,8 @@ export class StatusLine {
     if (this.#isDue || this.#isOver) return;
     this.#isDue = true;
     const generation = ++this.#generation;
-    this.#options.clock.after(quietMs, () => {
+    const { clock } = this.#options;
+    clock.after(Math.max(quietMs, this.#notBeforeMs - clock.nowMs()), () => {
       this.#isDue = false;
       if (!this.#isOver) this.#renew(waitMs, generation);
     });
@@ -53,10 +58,15 @@ export class StatusLine {
 
   /** Undefined: it failed. To tell of that would be something that happens, and so on without end. */
   #tryToLook(): StatusLook | undefined {
+    const { look, clock } = this.#options;
+    const beganMs = clock.nowMs();
     try {
-      return this.#options.look();
+      return look();
     } catch {
       return undefined;
+    } finally {
+      const endedMs = clock.nowMs();
+      this.#notBeforeMs = endedMs + Math.max(betweenLooksMs, restPerLook * (endedMs - beganMs));
     }
   }
 

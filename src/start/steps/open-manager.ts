@@ -32,6 +32,8 @@ export interface Manager {
   readonly keepsDescriptors: boolean;
   /** It is the manager of the pool's former supervisor, whose unit this one is a part of by now. */
   readonly isGivers: boolean;
+  /** It is known by the gift of that supervisor alone, and may hear nobody but the main process of the unit. */
+  readonly isGift: boolean;
 }
 
 export interface Managed {
@@ -82,6 +84,7 @@ function connectOwn(name: string, { caller, claim, proc }: Have): Manager | unde
     keepsDescriptors:
       Number(readVariable(caller.environment, 'FDSTORE')) >= 1 || told?.keepsDescriptors === true,
     isGivers,
+    isGift: false,
   };
 }
 
@@ -114,7 +117,7 @@ function takeGivers(have: Have): Manager | undefined {
     if (isUnitsOwn || config.model === 'foreground') return undefined;
     joinUnit(have, claim.giver.state.pid);
   }
-  return { ...told, socket: ManagerSocket.adopt(told.name, descriptor), isGivers: true };
+  return { ...told, socket: ManagerSocket.adopt(told.name, descriptor), isGivers: true, isGift: true };
 }
 
 function giftOf({ giver }: Claimed['claim']): Gift | undefined {
