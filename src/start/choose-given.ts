@@ -53,10 +53,10 @@ export function descriptorsOf({ chosen, kept, surplus }: Choice): number[] {
 
 /** Throws where it is not clear which is meant, or there is none of that name. */
 export function chooseGiven(listen: ListenAddress, offer: Offer): Choice {
-  const { activated } = offer;
-  if (listen.kind !== 'given') return { chosen: undefined, kept: activated, surplus: [] };
+  const { activated, files } = offer;
+  if (listen.kind !== 'given') return { chosen: undefined, kept: activated, surplus: files };
   const chosen = listen.name === undefined ? theOnly(offer) : theNamed(listen.name, offer);
-  return { chosen, kept: [], surplus: activated.filter((one) => one !== chosen) };
+  return { chosen, kept: [], surplus: [...activated, ...files].filter((one) => one !== chosen) };
 }
 
 function theOnly({ activated, others }: Offer): OfferedSocket {

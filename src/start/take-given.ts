@@ -14,9 +14,9 @@ const streams = [0, 1, 2];
 
 /** Throws where a pool cannot work on it. Undefined: none was chosen. */
 export function takeGiven({ chosen, surplus }: Choice): GivenSocket | undefined {
-  if (!chosen) return undefined;
-  const given = requireFit(chosen);
+  const given = chosen && requireFit(chosen);
   closeSurplus(surplus);
+  if (!given) return undefined;
   if (given.descriptor > 2) return given;
   const descriptor = attempt(() => libc.fcntl(given.descriptor, F_DUPFD_CLOEXEC, 'int', firstInherited));
   if (descriptor < 0)

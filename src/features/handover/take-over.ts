@@ -99,7 +99,9 @@ export class TakeOver implements Feature {
     if (giver || orphans.length === 0) return false;
     const known = new Set([...orphans.map(({ pid }) => pid), ...supervisor.roster.pids]);
     const inode = isTakingOver ? socket.inode : socket.formerInode;
-    const others = inode !== undefined && proc ? sessionsHolding(proc, inode, known) : [];
+    // One that was given others may have as descriptor 0 by right.
+    const isOurs = socket.given === undefined;
+    const others = isOurs && inode !== undefined && proc ? sessionsHolding(proc, inode, known) : [];
     const all = [...orphans.filter((worker) => proc?.isAlive(worker)), ...others];
     log.write({ event: 'taken-over', from: 0, workerPids: all.map(({ pid }) => pid) });
     supervisor.endAdopted(all);

@@ -16,10 +16,11 @@ export function explainGivenSocket(message: string, caller: Caller): string[] {
 
 /** LISTEN_FDS that reach us by inheritance. */
 function explainOthers({ environment, front }: Caller): string[] {
-  const meant = readVariable(environment, 'LISTEN_PID');
-  if (readVariable(environment, 'LISTEN_FDS') === undefined || meant === undefined) return [];
+  const [meant, own] = [readVariable(environment, 'LISTEN_PID'), front ?? process.pid];
+  const isMeant = meant === undefined || Number(meant) === own;
+  if (isMeant || readVariable(environment, 'LISTEN_FDS') === undefined) return [];
   return [
-    `LISTEN_FDS is for PID ${meant} (LISTEN_PID), and this is PID ${front ?? process.pid}: a shell before spawn-fcgi has to exec it; or --listen-fd N takes a descriptor by its number`,
+    `LISTEN_FDS is for PID ${meant} (LISTEN_PID), and this is PID ${own}: a shell before spawn-fcgi has to exec it; or --listen-fd N takes a descriptor by its number`,
   ];
 }
 

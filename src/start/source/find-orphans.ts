@@ -33,7 +33,7 @@ export async function findOrphansThatStay(
 export function findOrphans(state: PoolState, address: BoundAddress, proc: ProcFs): WorkerRecord[] {
   // Its PIDs are no PIDs of ours.
   if (isElsewhere(state, proc)) return [];
-  const { workers, sockets, startTime, workerUid } = state;
+  const { workers, sockets, startTime, workerUid, given } = state;
   // The socket of a worker on trial is none of the address.
   const listening = socketsListeningOn(proc, address, state);
   const inodes = new Set([...listening, ...socketsShutDown(state, address, proc), ...sockets.slice(1)]);
@@ -43,15 +43,17 @@ export function findOrphans(state: PoolState, address: BoundAddress, proc: ProcF
       : isStrayOn(proc, { pid, session }, workerUid, inodes);
   const told = workers.filter((worker) => proc.isAlive(worker) && isOrphan(worker));
   const known = new Set(told.map(({ pid }) => pid));
-  // The number may be another socket's since a reboot.
+  // The number may be another socket's since a reboot. One that was given may have been others' descriptor 0 before.
   const isOfPool = (inode: string, since: string): boolean =>
-    listening.has(inode) || Number(since) >= Number(startTime);
+    (listening.has(inode) && given === undefined) || Number(since) >= Number(startTime);
   const untold = sockets.flatMap((inode) =>
     sessionsHolding(proc, inode, known)
       .map((worker) => ({ ...worker, slot: 0 }))
       .filter((worker) => isOfPool(inode, worker.startTime) && isOrphan(worker)),
   );
   const found = [...told, ...untold];
+  // Whoever has opened a socket that was given has it by right, and need not be older than the pool.
+  if (given !== undefined) return found;
   const strays = straysHolding(proc, {
     inodes: new Set(sockets.filter((inode) => listening.has(inode))),
     uid: workerUid,

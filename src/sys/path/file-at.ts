@@ -25,7 +25,13 @@ export interface FileFacts {
   readonly size: bigint;
 }
 
-export const fileType = { mask: 0o170000, socket: 0o140000, regular: 0o100000, directory: 0o040000 } as const;
+export const fileType = {
+  mask: 0o170000,
+  socket: 0o140000,
+  regular: 0o100000,
+  directory: 0o040000,
+  pipe: 0o010000,
+} as const;
 
 const statBuffer = Buffer.alloc(256);
 
