@@ -240,6 +240,22 @@ describe("a user's directory", () => {
     expect(fs.readdirSync(unit)).toEqual([]);
   });
 
+  test('is RUNTIME_DIRECTORY for root, too, where /run is read-only', async (ctx) => {
+    machine.needRoot(ctx);
+    machine.needCommands(ctx, 'unshare', 'mount');
+    const place = pools.makePlace();
+    const unit = join(place.dir, 'unit');
+    makeDirectory(unit, 0o755, undefined);
+    const script = 'mount --bind /run /run; mount -o remount,ro,bind /run; exec "$@"';
+    const args = ['--mount', 'sh', '-c', script, 'sh', pools.oursPath, ...withoutStateDir(place)];
+    const env = { ...process.env, RUNTIME_DIRECTORY: unit };
+    const result = await machine.runCommand('unshare', args, { cwd: place.dir, env });
+    expect({ status: result.status, hints: pools.hintsOf(result.stderr) }).toEqual({ status: 0, hints: [] });
+    expect(fs.readdirSync(unit)).toHaveLength(3);
+    await pools.endPool(place, { pid: pools.printedPids(result.stdout)[0] ?? 0 });
+    expect(fs.readdirSync(unit)).toEqual([]);
+  });
+
   test('is not looked for below a relative XDG_RUNTIME_DIR', async () => {
     const { place } = makeUserPlace();
     const fallback = `/tmp/spawn-fcgi-${user.uid ?? process.getuid?.()}`;

@@ -14,7 +14,8 @@ export interface RuntimeDirectories {
 export function baseDirectories(stateDir: string | undefined, runtime: RuntimeDirectories): string[] {
   if (stateDir !== undefined) return [followOwnLink(stateDir)];
   const uid = process.getuid?.() ?? 0;
-  if (uid === 0) return ['/run/spawn-fcgi'];
+  // A unit of root's may see /run read-only, but for its own directory (ProtectSystem=strict).
+  if (uid === 0) return ['/run/spawn-fcgi', ...unitDirectory(runtime)];
   const preferred = runtimeDirectory(runtime);
   return [...(preferred === undefined ? [] : [preferred]), `/tmp/spawn-fcgi-${uid}`];
 }
@@ -22,8 +23,12 @@ export function baseDirectories(stateDir: string | undefined, runtime: RuntimeDi
 /** A relative one is to be ignored (XDG Base Directory Specification). That of a unit is the unit's alone. */
 function runtimeDirectory({ ofUser, ofUnit }: RuntimeDirectories): string | undefined {
   if (ofUser?.startsWith('/')) return join(ofUser, 'spawn-fcgi');
-  const first = ofUser === undefined || ofUser === '' ? ofUnit?.split(':')[0] : undefined;
-  return first?.startsWith('/') ? followOwnLink(first) : undefined;
+  return ofUser === undefined || ofUser === '' ? unitDirectory({ ofUnit })[0] : undefined;
+}
+
+function unitDirectory({ ofUnit }: RuntimeDirectories): string[] {
+  const [first] = ofUnit?.split(':') ?? [];
+  return first?.startsWith('/') ? [followOwnLink(first)] : [];
 }
 
 /** One that is a link of root's or of ours is where that leads; nobody else can choose the place for us. */
