@@ -2,7 +2,7 @@
 // monit, multiwatch.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, type TestContext } from 'vitest';
 import * as inits from '../helpers/init/index.ts';
 import { type RunResult, waitFor } from '../helpers/machine/index.ts';
 import { managerCommand, pageScript } from '../helpers/pages/index.ts';
@@ -91,41 +91,77 @@ test.for(managers)('%s keeps a pool up, reloads, restarts and stops it', async (
   await inits.poolOn(machine, fourth);
 });
 
-test('supervisord keeps a pool up, reloads, restarts and stops it, and is no danger to workers', async (ctx) => {
+test("s6 waits for the pool's own word that it is up", async (ctx) => {
+  inits.needMachine(ctx, fcgiwrap, 's6-supervise');
+  const machine = await inits.startMachine({
+    files: {
+      '/srv/app/run': pageScript('sh s6'),
+      '/srv/app/notification-fd': '3',
+      '/srv/app/down': '',
+    },
+  });
+  machine.keep('exec s6-supervise /srv/app');
+  await waitFor('s6-supervise', async () => (await machine.run('s6-svok /srv/app')).status === 0);
+  await tell(machine, 's6-svc -wU -T 15000 -u /srv/app');
+  await tell(machine, 'spawn-fcgictl ping /run/app.sock');
+  expect((await tell(machine, 's6-svstat -o ready /srv/app')).stdout).toBe('true\n');
+  await tell(machine, 's6-svc -wD -T 15000 -d /srv/app');
+  await poolEnd(machine);
+});
+
+/** Runs it with a program of the page. */
+async function startSupervisord(
+  ctx: TestContext,
+  program: string,
+): Promise<{ machine: inits.InitMachine; ctl: (words: string) => Promise<RunResult> }> {
   inits.needMachine(ctx, fcgiwrap, 'supervisord', 'supervisorctl');
   const settings = `[supervisord]\nlogfile=/srv/supervisord.log\npidfile=/srv/supervisord.pid\nuser=root
 [unix_http_server]\nfile=/srv/supervisor.sock
 [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 [supervisorctl]\nserverurl=unix:///srv/supervisor.sock\n`;
-  const program = `${quick(pageScript('ini program'))}stopasgroup=true\nkillasgroup=true\n`;
   const machine = await inits.startMachine({ files: { '/srv/supervisord.conf': settings + program } });
   machine.keep('exec supervisord -n -c /srv/supervisord.conf');
-  const ctl = (words: string): Promise<RunResult> =>
-    tell(machine, `supervisorctl -c /srv/supervisord.conf ${words}`);
-  const [supervisor = 0, ...workers] = await inits.poolOn(machine);
-  await upPool(machine);
-  await ctl('signal HUP app');
-  const [same = 0, ...renewed] = await inits.poolOn(machine, workers);
-  expect(same).toBe(supervisor);
-  await waitFor('the end of the reload', () =>
-    readFileSync(join(machine.root, 'srv/app.log'), 'utf8').includes('reload finished'),
-  );
-  const second = await killUnderLoad(machine, same, [same, ...renewed]);
-  await upPool(machine);
+  return { machine, ctl: (words) => tell(machine, `supervisorctl -c /srv/supervisord.conf ${words}`) };
+}
 
-  const held = await inits.holdPool(machine, 'app.sock');
-  const restart = ctl('restart app');
-  await waitFor('a pool that stops', async () =>
-    (await machine.run('spawn-fcgictl status /run/app.sock')).stdout.includes('stopping'),
-  );
-  held.release();
-  await held.answer;
-  await restart;
-  await inits.poolOn(machine, second);
-  await upPool(machine);
-  await ctl('stop app');
-  await poolEnd(machine);
-});
+const supervised = [
+  ['a pool', quick(pageScript('ini program')), 'no request is lost'],
+  ['a pool on its own socket', quick(pageScript('ini fcgi-program')), 'it answers'],
+] as const;
+
+test.for(supervised)(
+  'supervisord keeps %s up, reloads, restarts and stops it, and is no danger to workers',
+  async ([, program, afterKill], ctx) => {
+    const { machine, ctl } = await startSupervisord(ctx, `${program}stopasgroup=true\nkillasgroup=true\n`);
+    const [supervisor = 0, ...workers] = await inits.poolOn(machine);
+    await upPool(machine);
+    await ctl('signal HUP app');
+    const [same = 0, ...renewed] = await inits.poolOn(machine, workers);
+    expect(same).toBe(supervisor);
+    await waitFor('the end of the reload', () =>
+      readFileSync(join(machine.root, 'srv/app.log'), 'utf8').includes('reload finished'),
+    );
+    const old = [same, ...renewed];
+    if (afterKill === 'no request is lost') await killUnderLoad(machine, same, old);
+    else await machine.run(`kill -9 ${same}`);
+    const second = await inits.poolOn(machine, old);
+    await upPool(machine);
+
+    const held = await inits.holdPool(machine, 'app.sock');
+    const restart = ctl('restart app');
+    await waitFor('a pool that stops', async () =>
+      (await machine.run('spawn-fcgictl status /run/app.sock')).stdout.includes('stopping'),
+    );
+    held.release();
+    await held.answer;
+    await restart;
+    await inits.poolOn(machine, second);
+    await upPool(machine);
+    await inits.askPool(machine, 'app.sock');
+    await ctl('stop app');
+    await poolEnd(machine);
+  },
+);
 
 test('monit starts a pool, starts it again after its supervisor was killed, reloads, restarts and stops it', async (ctx) => {
   inits.needMachine(ctx, fcgiwrap, 'monit');
