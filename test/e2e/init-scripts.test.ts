@@ -129,6 +129,47 @@ test.for(impatient)(
   },
 );
 
+const options = '-s /run/app.sock -P /run/app.pid -u www-data -F 2';
+const start = `start-stop-daemon --start --pidfile /run/app.pid --exec /usr/bin/spawn-fcgi -- ${options} -f ${fcgiwrap}`;
+
+/** What scripts do that are copied from page to page: their way to restart, and what becomes of a request meanwhile. */
+const copied = [
+  [
+    'gives a second, and removes the PID file',
+    `start-stop-daemon --stop --pidfile /run/app.pid --retry 1; rm -f /run/app.pid; ${start}`,
+    'cut',
+  ],
+  [
+    'gives three seconds, then KILL and a second',
+    `start-stop-daemon --stop --pidfile /run/app.pid --retry TERM/3/KILL/1; ${start}`,
+    'cut',
+  ],
+  ['sends KILL to all of the name', `killall -9 fcgiwrap; ${start}`, 'cut'],
+  [
+    'sends QUIT, removes the PID file and waits a moment',
+    `kill -QUIT $(cat /run/app.pid); rm -f /run/app.pid; sleep 0.1; ${start}`,
+    'answered',
+  ],
+] as const;
+
+test.for(copied)('a copied script that %s has a new pool afterwards', async ([, restart, becomes], ctx) => {
+  inits.needMachine(ctx, fcgiwrap, 'start-stop-daemon', 'killall');
+  const machine = await inits.startMachine();
+  expect((await machine.run(start)).status).toBe(0);
+  const first = await inits.poolOn(machine);
+  const held = await inits.holdPool(machine, 'app.sock');
+  const restarting = machine.run(restart);
+  if (becomes === 'cut') await expect(held.answer).rejects.toThrow('FastCGI request');
+  else await waitFor('the second command', () => machine.pidsOf('sleep').length > 0);
+  held.release();
+  if (becomes === 'answered') await held.answer;
+  const { status, stderr } = await restarting;
+  expect(status, stderr).toBe(0);
+  const second = await inits.poolOn(machine, first);
+  await inits.askPool(machine, 'app.sock');
+  expect(readFileSync(join(machine.root, 'run/app.pid'), 'utf8')).toBe(String(second[0]));
+});
+
 describe("Red Hat's sysconfig", () => {
   const sysconfig = initFile('rhel/spawn-fcgi.sysconfig')
     .replaceAll('apache', 'www-data')
