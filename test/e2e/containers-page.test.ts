@@ -1,14 +1,15 @@
 // The image and the commands of docs/containers.md, as far as they can be run without Docker.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test, type TestContext } from 'vitest';
+import { findPython, pythonVenv } from '../helpers/build/index.ts';
 import * as containers from '../helpers/container/index.ts';
 import { isRoot, makeTempDir, waitFor } from '../helpers/machine/index.ts';
 import * as pages from '../helpers/pages/index.ts';
 
 const checkout = join(import.meta.dirname, '../..');
-const php = '<?php echo "hello from ", getmyuid(), "\\n"; ?>\n';
+const php = '<?php if (isset($_GET["hold"])) readfile($_GET["hold"]); echo "hello\\n"; ?>\n';
 
 let image: containers.DockerImage | undefined;
 let missing = 'needs crun';
@@ -56,7 +57,7 @@ test.for(pages.containerCommands('sh docker'))(
     if (!words.includes('/run/app.sock')) {
       expect(await container.exec(own.healthCheck)).toMatchObject({ status: 0 });
       const request = ['spawn-fcgictl', 'request', ':9000', '/index.php', '--root', '/srv/app'];
-      expect((await container.exec(request)).stdout).toContain('hello from ');
+      expect((await container.exec(request)).stdout).toContain('hello\n');
     }
     expect(await containers.stopContainer(container)).toMatchObject({ status: 0, isKilled: false });
   },
@@ -76,4 +77,62 @@ test('a program that the image lacks ends it with the words of the page', async 
   const container = await containers.startContainer({ ...own, args: command });
   expect(await container.ended).toMatchObject({ status: 2 });
   expect(container.stderr()).toContain("there is no '/usr/bin/absent'");
+});
+
+interface Service {
+  command: string[];
+  user: string;
+  read_only: boolean;
+  tmpfs: string[];
+  cap_drop: string[];
+  healthcheck: { test: string[] };
+}
+
+/** What the page has for Compose, by a YAML parser of Python's. */
+function readServices(ctx: TestContext): Record<string, Service> {
+  const found = findPython();
+  if (found === undefined) return ctx.skip('needs python3 with venv');
+  const [input = ''] = pages.containerBlocks('yaml compose');
+  const script = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))';
+  const python3 = join(pythonVenv(found, ['PyYAML==6.0.3']), 'bin/python3');
+  const json = execFileSync(python3, ['-c', script], { input, encoding: 'utf8' });
+  return (JSON.parse(json) as { services: Record<string, Service> }).services;
+}
+
+test('the services of Compose share a socket: a restart of one finishes a request of the other', async (ctx) => {
+  containers.needContainers(ctx, 'nginx');
+  const own = needImage(ctx);
+  const { app, nginx } = readServices(ctx);
+  if (!app || !nginx) throw new Error('the page has no such services');
+  const [volume, dir] = [makeTempDir(), makeTempDir()];
+  chmodSync(volume, 0o1777);
+  const options: containers.ContainerOptions = {
+    args: app.command,
+    user: containers.parseUser(app.user),
+    isReadOnly: app.read_only,
+    tmpfs: app.tmpfs,
+    capabilities: app.cap_drop.includes('ALL') ? [] : containers.defaultCapabilities,
+    volumes: { '/run/app': volume },
+    files: own.files,
+  };
+  const startHealthy = async (): Promise<containers.Container> => {
+    const container = await containers.startContainer(options);
+    const isHealthy = async () => (await container.exec(app.healthcheck.test.slice(1))).status === 0;
+    await waitFor('the health check', isHealthy);
+    return container;
+  };
+  const first = await startHealthy();
+  const line = containers.nginxLine({ dir, socket: '/run/app/app.sock' });
+  const volumes = { '/run/app': volume, [dir]: dir };
+  await containers.startContainer({ args: ['/bin/sh', '-c', `exec ${line}`], volumes });
+  const ask = (query: string) => containers.askNginx(dir, query).catch(String);
+  await waitFor('nginx', async () => (await ask('')).startsWith('hello'));
+  const held = await containers.holdQuery(ask, volume, '/run/app');
+  const stopped = containers.stopContainer(first);
+  await waitFor('the stop', () => first.stderr().includes('stopping'));
+  held.release();
+  expect(await held.answer).toBe('hello\n');
+  expect(await stopped).toMatchObject({ status: 0, isKilled: false });
+  await startHealthy();
+  expect(await ask('')).toBe('hello\n');
 });

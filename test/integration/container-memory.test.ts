@@ -33,12 +33,10 @@ async function startLimited(ctx: TestContext, isPid1: boolean): Promise<Limited>
       () => false,
     );
   await waitFor('the pool', visit);
-  const family = await waitFor('three processes', () => {
-    const found = container.processes().filter(({ comm, state }) => comm === 'app' && state !== 'Z');
-    return found.length === 3 && found;
+  const supervisor = await waitFor('two workers', () => {
+    const pool = containers.poolIn(container);
+    return pool.workers.length === 2 && pool.supervisor;
   });
-  const supervisor = family.find(({ pid }) => family.some(({ parent }) => parent === pid));
-  if (!supervisor) throw new Error(`no supervisor: ${JSON.stringify(family)}`);
   const askUntil = async (isEnough: () => boolean): Promise<void> => {
     await waitFor('enough requests', async () => isEnough() || ((await visit()) && isEnough()), {
       timeoutMs: 30_000,

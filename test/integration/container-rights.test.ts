@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test, type TestContext } from 'vitest';
 import { compileC, fixture } from '../helpers/build/index.ts';
 import * as containers from '../helpers/container/index.ts';
-import { readStat, waitFor } from '../helpers/machine/index.ts';
+import { waitFor } from '../helpers/machine/index.ts';
 import { hintsOf, withoutHints } from '../helpers/pool/index.ts';
 
 const tcp = ['-p', '9000'];
@@ -34,7 +34,7 @@ async function attempt(
   return { container, stderr: container.stderr(), status };
 }
 
-/** Uids of its processes, the supervisor's first. */
+/** Uids of its processes. */
 function uidsOf({ processes }: containers.Container): string[] {
   const statuses = processes().map(({ pid }) => readFileSync(`/proc/${pid}/status`, 'utf8'));
   return statuses.map((text) => /^Uid:\s+(\d+)/m.exec(text)?.[1] ?? '');
@@ -107,9 +107,7 @@ test.for([
       `no lock and no state file for this pool: ${base}: Read-only file system; --state-dir names another directory`,
     );
     expect(await without.container.exec(['spawn-fcgictl', 'ping', ':9000'])).toMatchObject({ status: 4 });
-    const [, worker = 0] = without.container.processes().map(({ pid }) => pid);
-    process.kill(worker, 'SIGKILL');
-    await waitFor('a successor', () => !readStat(worker) && without.container.processes().length === 3);
+    await containers.replaceWorker(without.container);
     await expectStop(without.container);
     const { container, stderr } = await attempt(ctx, { ...settings, tmpfs: [directory] }, line);
     expect(hintsOf(stderr)).toEqual([]);
@@ -123,9 +121,7 @@ test.for(['debian', 'busybox'] as const)(
   async (tools, ctx) => {
     const line = [...tcp, ...webUser, '--stop-timeout', '300ms'];
     const { container } = await attempt(ctx, { isWithoutProc: true, tools }, line);
-    const [, worker = 0] = container.processes().map(({ pid }) => pid);
-    process.kill(worker, 'SIGKILL');
-    await waitFor('a successor', () => !readStat(worker) && container.processes().length === 3);
+    await containers.replaceWorker(container);
     await expectStop(container);
     expect(container.stderr()).toContain(
       'its connections cannot be seen, so it is ended at --stop-timeout\n',

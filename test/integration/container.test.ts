@@ -2,26 +2,17 @@
 // namespace: as PID 1 and behind one, and what `docker stop`, `kill` and `exec` do to it.
 import { expect, test } from 'vitest';
 import * as containers from '../helpers/container/index.ts';
-import { readStat, waitFor, type Stat } from '../helpers/machine/index.ts';
+import { waitFor } from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 
 const options = ['-M', '666', '-F', '2', '-u', 'www-data'];
-const poolLine = (place: pools.Place): string[] => [
-  '-s',
-  place.socket,
-  ...options,
-  '--state-dir',
-  place.stateDir,
-  '--',
-  place.app,
-];
+const poolLine = ({ socket, stateDir, app }: pools.Place): string[] => {
+  const address = ['-s', socket, '--state-dir', stateDir];
+  return [...address, ...options, '--', app];
+};
 const staying = (place: pools.Place): string[] => ['spawn-fcgi', '-n', '--supervise', ...poolLine(place)];
 const leaving = (place: pools.Place): string => ['spawn-fcgi', ...poolLine(place)].join(' ');
 const shell = (script: string): string[] => ['/bin/sh', '-c', script];
-
-function ours({ processes }: containers.Container): Stat[] {
-  return processes().filter(({ comm }) => comm === 'app');
-}
 
 interface Form {
   name: string;
@@ -87,11 +78,7 @@ test.for(forms)(
     const place = containers.makeEchoRoom();
     const pool = await containers.startPoolContainer(place, { args: args(place) }, isBehindNginx);
     const { container } = pool;
-    const before = await waitFor('the pool', () => ours(container).length === 3 && ours(container));
-    const worker = before.at(-1)?.pid ?? 0;
-    process.kill(worker, 'SIGKILL');
-    await waitFor('the end of the zombie', () => readStat(worker) === undefined);
-    await waitFor('a successor', () => ours(container).length === 3);
+    await containers.replaceWorker(container);
     const held = await pool.hold();
     const stopped = containers.stopContainer(container, { signal, patienceMs: 1_000 });
     await waitFor(

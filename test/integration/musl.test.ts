@@ -1,7 +1,7 @@
 // On musl, with a Node and a koffi for it, and BusyBox as /bin/sh: Alpine but for its packages.
 import { beforeAll, expect, test, type TestContext } from 'vitest';
 import * as containers from '../helpers/container/index.ts';
-import { isAlive, waitFor } from '../helpers/machine/index.ts';
+import { waitFor } from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 
 let missing: string | undefined;
@@ -33,9 +33,7 @@ test('a pool in the foreground: dropped, asked, reloaded, its worker replaced, a
     stdout: expect.stringContaining('2 idle') as string,
   });
   expect(await ctl('reload', place.socket)).toMatchObject({ status: 0 });
-  const worker = container.processes().at(-1)?.pid ?? 0;
-  process.kill(worker, 'SIGKILL');
-  await waitFor('a successor', () => !isAlive(worker) && container.processes().length === 3);
+  await containers.replaceWorker(container);
   const held = await pool.hold();
   const stopped = containers.stopContainer(container);
   await waitFor('the stop', () => container.stderr().includes('stopping'));

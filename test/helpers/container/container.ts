@@ -33,6 +33,7 @@ export interface Container {
  * crun, in a mount namespace.
  */
 const hiding = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"';
+const hidden = ['--mount', '--propagation', 'private', 'sh', '-c', hiding, 'sh', 'crun'];
 let count = 0;
 
 /** Skips where there are no containers. */
@@ -47,18 +48,7 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
   const root = makeRootDirectory(options.tools ?? 'debian');
   writeFileSync(join(dir, 'config.json'), JSON.stringify(describeContainer(options, root, `/${id}`)));
   const crun = ['--root', join(dir, 'state'), '--cgroup-manager', 'cgroupfs'];
-  const words = (...args: string[]): string[] => [
-    '--mount',
-    '--propagation',
-    'private',
-    'sh',
-    '-c',
-    hiding,
-    'sh',
-    'crun',
-    ...crun,
-    ...args,
-  ];
+  const words = (...args: string[]): string[] => [...hidden, ...crun, ...args];
   const run = (...args: string[]): Promise<machine.RunResult> =>
     machine.runCommand('unshare', words(...args));
   const pidFile = join(dir, 'pid');

@@ -26,7 +26,8 @@ export function translateDockerRun(words: readonly string[], image: DockerImage)
   return { ...options, tmpfs, capabilities, args: hasInit ? ['tini', '--', ...command] : command };
 }
 
-function parseUser(text: string): { uid: number; gid: number } {
+/** `UID:GID`; the group is the user's number without it. */
+export function parseUser(text: string): { uid: number; gid: number } {
   const [uid = 0, gid = uid] = text.split(':').map(Number);
   return { uid, gid };
 }

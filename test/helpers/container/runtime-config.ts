@@ -25,63 +25,31 @@ export interface ContainerSettings {
   isWithoutProc?: boolean;
 }
 
-export const defaultCapabilities = [
-  'AUDIT_WRITE',
-  'CHOWN',
-  'DAC_OVERRIDE',
-  'FOWNER',
-  'FSETID',
-  'KILL',
-  'MKNOD',
-  'NET_BIND_SERVICE',
-  'NET_RAW',
-  'SETFCAP',
-  'SETGID',
-  'SETPCAP',
-  'SETUID',
-  'SYS_CHROOT',
-];
+export const defaultCapabilities = (
+  'AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD ' +
+  'NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP SETUID SYS_CHROOT'
+).split(' ');
 
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const readOnlyOptions = ['nosuid', 'noexec', 'nodev', 'ro'];
-/** Of cgroups only where all are of version 2, as Docker does. */
-const namespaces = [
-  'pid',
-  'ipc',
-  'uts',
-  'mount',
-  ...(existsSync('/sys/fs/cgroup/cgroup.controllers') ? ['cgroup'] : []),
-];
+/** And of cgroups, where all are of version 2, as Docker does. */
+const namespaces = ['pid', 'ipc', 'uts', 'mount'];
+if (existsSync('/sys/fs/cgroup/cgroup.controllers')) namespaces.push('cgroup');
 const EPERM = 1;
 const ENOSYS = 38;
 const CLONE_NEW = 0x7e020000;
 
 /** What Docker refuses to who lacks the capabilities for it, of the calls that anybody here might make. */
+const refused = (
+  'bpf get_mempolicy io_uring_enter io_uring_register io_uring_setup kcmp keyctl mbind mount perf_event_open ' +
+  'pidfd_getfd pivot_root process_madvise set_mempolicy setns umount2 unshare userfaultfd'
+).split(' ');
 const seccomp = {
   defaultAction: 'SCMP_ACT_ALLOW',
   architectures: ['SCMP_ARCH_X86_64'],
   syscalls: [
     refusal(ENOSYS, ['clone3']),
-    refusal(EPERM, [
-      'bpf',
-      'kcmp',
-      'keyctl',
-      'mount',
-      'perf_event_open',
-      'pidfd_getfd',
-      'pivot_root',
-      'process_madvise',
-      'io_uring_enter',
-      'io_uring_register',
-      'io_uring_setup',
-      'mbind',
-      'set_mempolicy',
-      'get_mempolicy',
-      'setns',
-      'umount2',
-      'unshare',
-      'userfaultfd',
-    ]),
+    refusal(EPERM, refused),
     {
       ...refusal(EPERM, ['clone']),
       args: [{ index: 0, value: CLONE_NEW, valueTwo: CLONE_NEW, op: 'SCMP_CMP_MASKED_EQ' }],
@@ -93,15 +61,10 @@ function refusal(errnoRet: number, names: readonly string[]) {
   return { names, action: 'SCMP_ACT_ERRNO', errnoRet };
 }
 
-const maskedPaths = [
-  '/proc/acpi',
-  '/proc/kcore',
-  '/proc/keys',
-  '/proc/latency_stats',
-  '/proc/timer_list',
-  '/proc/scsi',
-  '/sys/firmware',
-];
+const maskedPaths =
+  '/proc/acpi /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/scsi /sys/firmware'.split(
+    ' ',
+  );
 const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
 /** `mounts` are those of the root file system, which come first. */
