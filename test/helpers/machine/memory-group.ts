@@ -7,6 +7,8 @@ import { waitFor } from './wait-for.ts';
 export interface MemoryGroup {
   /** A shell command that moves its shell there. */
   readonly enter: string;
+  /** Moves a process there. */
+  readonly add: (pid: number) => void;
   /** How often the kernel has killed somebody. */
   readonly kills: () => number;
 }
@@ -37,6 +39,7 @@ export function makeMemoryGroup(limitMiB: number): MemoryGroup | string {
     writeFileSync(join(path, version.swap), version.swap === 'memory.swap.max' ? '0' : bytes);
   return {
     enter: `echo 0 >'${join(path, 'cgroup.procs')}'`,
+    add: (pid) => writeFileSync(join(path, 'cgroup.procs'), String(pid)),
     kills: () => Number(/^oom_kill (\d+)$/m.exec(readFileSync(join(path, version.events), 'utf8'))?.[1]),
   };
 }

@@ -4,4 +4,5 @@ export * from './init-scripts.ts';
 export * from './init-systems.ts';
 export * from './option-pages.ts';
 export * from './recipe.ts';
+export * from './systemd.ts';
 export * from './tables.ts';

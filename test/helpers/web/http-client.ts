@@ -27,8 +27,11 @@ export interface SendOptions {
   timeoutMs?: number;
 }
 
+/** A port on 127.0.0.1, or the path of a Unix socket. */
+export type WebAddress = number | string;
+
 /** Never rejects: what becomes of a request is what the tests are about. */
-export function send(port: number, message: Message, options: SendOptions = {}): Promise<Reply> {
+export function send(address: WebAddress, message: Message, options: SendOptions = {}): Promise<Reply> {
   const { method = 'GET', path = '/', query, body = '', type } = message;
   return new Promise((resolve) => {
     let timer: NodeJS.Timeout | undefined;
@@ -40,8 +43,10 @@ export function send(port: number, message: Message, options: SendOptions = {}):
       ...(method === 'POST' ? { 'Content-Length': Buffer.byteLength(body) } : {}),
       ...(type === undefined ? {} : { 'Content-Type': type }),
     };
+    const target =
+      typeof address === 'string' ? { socketPath: address } : { host: '127.0.0.1', port: address };
     const sent = request(
-      { host: '127.0.0.1', port, path: `${path}?${query}`, method, headers, agent: options.agent ?? false },
+      { ...target, path: `${path}?${query}`, method, headers, agent: options.agent ?? false },
       (answer) => {
         const chunks: Buffer[] = [];
         answer.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -2,7 +2,7 @@
 // and time. Nothing is tried twice, here or in nginx, so that whatever the pool loses is on record.
 import { existsSync, readFileSync } from 'node:fs';
 import { Agent } from 'node:http';
-import { readEcho, send, type Failure, type Message, type Reply } from './http-client.ts';
+import { readEcho, send, type Failure, type Message, type Reply, type WebAddress } from './http-client.ts';
 
 /** The first is good; all others are losses. */
 export const outcomes = ['answered', 'refused', 'reset', 'truncated', 'timed out', 'wrong'] as const;
@@ -44,7 +44,7 @@ export interface LoadOptions {
   errorLog?: string;
 }
 
-export function startLoad(port: number, options: LoadOptions = {}): Load {
+export function startLoad(address: WebAddress, options: LoadOptions = {}): Load {
   const { clients = 3, mostRequests = 20_000, mostMs = 60_000, timeoutMs = 10_000, workMs = 0 } = options;
   const ledger = emptyLedger();
   const agent = new Agent({ keepAlive: true, maxSockets: clients });
@@ -54,7 +54,7 @@ export function startLoad(port: number, options: LoadOptions = {}): Load {
   async function sendOne(number: number): Promise<void> {
     const message = messageNumber(number, workMs);
     const begin = performance.now();
-    const reply = await send(port, message, { agent, timeoutMs });
+    const reply = await send(address, message, { agent, timeoutMs });
     const tookMs = performance.now() - begin;
     enter(ledger, message, reply, { tookMs, errorLog: options.errorLog });
   }

@@ -1,6 +1,7 @@
 // The configuration of a real nginx in front of FastCGI addresses, all of it in one directory of its own. It never
 // tries a request twice and takes its time to connect, so that it neither hides nor causes a loss.
 import { isRoot } from '../machine/requirements.ts';
+import type { WebAddress } from './http-client.ts';
 
 export interface Backend {
   /** As nginx writes it: "127.0.0.1:9000" or "unix:/run/app.sock". */
@@ -11,8 +12,8 @@ export interface Backend {
   keptConnections?: number;
 }
 
-/** One server for each port on 127.0.0.1. */
-export function nginxConfig(backends: ReadonlyMap<number, Backend>): string {
+/** One server for each port on 127.0.0.1, or Unix socket. */
+export function nginxConfig(backends: ReadonlyMap<WebAddress, Backend>): string {
   return `
 daemon off;
 ${isRoot ? 'user nobody nogroup;' : ''}
@@ -43,23 +44,24 @@ http {
   fastcgi_param CONTENT_LENGTH $content_length;
   fastcgi_param SCRIPT_NAME /;
   fastcgi_param SCRIPT_FILENAME $script;
-  ${[...backends].map(server).join('')}
+  ${[...backends].map(([address, backend], number) => server(address, backend, `pool-${number}`)).join('')}
 }
 `;
 }
 
-function server([port, { address, script, keptConnections }]: [number, Backend]): string {
+function server(listen: WebAddress, backend: Backend, name: string): string {
+  const { address, script, keptConnections } = backend;
   // A single server of an upstream block is never taken for down, whatever it does.
   return `
-  upstream pool-${port} {
+  upstream ${name} {
     server ${address};
     ${keptConnections === undefined ? '' : keep(keptConnections)}
   }
   server {
-    listen 127.0.0.1:${port};
+    listen ${typeof listen === 'string' ? `unix:${listen}` : `127.0.0.1:${listen}`};
     server_name localhost;
     set $script ${script};
-    location / { fastcgi_pass pool-${port}; }
+    location / { fastcgi_pass ${name}; }
     fastcgi_keep_conn ${keptConnections === undefined ? 'off' : 'on'};
   }`;
 }
