@@ -1,0 +1,149 @@
+// The units of docs/systemd/ under a real systemd as PID 1: what systemctl says of them, and what it leaves.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { waitFor, type RunResult } from '../helpers/machine/index.ts';
+import * as systemd from '../helpers/systemd/index.ts';
+import { answeringPid, send, type Reply } from '../helpers/web/index.ts';
+
+const names = ['app', 'bad', 'busy', 'stuck', 'deaf', 'one', 'two', 'three'];
+let host: systemd.SystemdMachine;
+beforeAll(async () => {
+  if (systemd.whyNoSystemd('nginx', 'gcc') !== undefined) return;
+  host = await systemd.bootSystemd();
+  systemd.placeEcho(host);
+  await systemd.installUnits(host);
+  await systemd.startWeb(
+    host,
+    Object.fromEntries(names.map((name) => [name, `unix:${systemd.socketOf(name)}`])),
+  );
+});
+beforeEach((ctx) => systemd.needSystemd(ctx, 'nginx', 'gcc'));
+
+/** The page's conf with four workers that nginx's user reaches. */
+function conf(...options: string[]): string[] {
+  return [`PROGRAM=${systemd.echoProgram}`, `OPTIONS=-F 4 -M 0666 --settle 200ms ${options.join(' ')}`];
+}
+
+function ask(name: string, query = 'n=1'): Promise<Reply> {
+  return send(systemd.webAddress(host, name), { query });
+}
+
+async function expectAnswer(name: string): Promise<void> {
+  const message = { query: 'n=2' };
+  const reply = await send(systemd.webAddress(host, name), message);
+  expect(answeringPid(reply, message), reply.body).toBeTypeOf('number');
+}
+
+const unitOf = (name: string): string => `spawn-fcgi@${name}.service`;
+const systemctl = (words: string): Promise<RunResult> => host.run(`systemctl ${words}`);
+
+/** A request that a worker is at work on when this resolves. */
+async function startSlow(name: string, ms: number): Promise<{ reply: Promise<Reply> }> {
+  const reply = ask(name, `sleep=${ms}`);
+  const status = `spawn-fcgictl status ${systemd.socketOf(name)}`;
+  await waitFor('a busy worker', async () => (await host.run(status)).stdout.includes('1 busy'), {
+    intervalMs: 20,
+  });
+  return { reply };
+}
+
+async function expectGone(name: string): Promise<void> {
+  expect(await systemd.unitProcesses(host, unitOf(name))).toEqual([]);
+}
+
+test('a unit serves as soon as systemctl start returns, and leaves nothing when it is stopped', async () => {
+  await systemd.addInstance(host, 'app', { conf: conf() });
+  await host.ok('systemctl start spawn-fcgi@app');
+  await expectAnswer('app');
+  expect(await systemd.unitProcesses(host, unitOf('app'))).toHaveLength(5);
+  expect(await systemd.property(host, unitOf('app'), 'StatusText')).toContain('4 of 4 up');
+  await host.ok('systemctl stop spawn-fcgi@app');
+  await expectGone('app');
+  expect(existsSync(join(host.root, systemd.socketOf('app')))).toBe(false);
+  expect(await systemd.property(host, unitOf('app'), 'Result')).toBe('success');
+});
+
+test('systemctl reload replaces the workers, and fails for a release that does not run, while the pool serves on', async () => {
+  const program = '/srv/release/plain-echo';
+  await systemd.addInstance(host, 'bad', { conf: [`PROGRAM=${program}`, ...conf().slice(1)] });
+  await host.ok(`mkdir -p /srv/release && cp ${systemd.echoProgram} ${program}`);
+  await host.ok('systemctl start spawn-fcgi@bad');
+  const [supervisor, ...workers] = await systemd.unitProcesses(host, unitOf('bad'));
+  await host.ok('systemctl reload spawn-fcgi@bad');
+  const [same, ...successors] = await systemd.unitProcesses(host, unitOf('bad'));
+  expect(same).toBe(supervisor);
+  expect(successors).toHaveLength(4);
+  expect(successors.filter((pid) => workers.includes(pid))).toEqual([]);
+
+  await host.ok(`printf '#!/bin/sh\\nexit 3\\n' >/srv/release/new && chmod 755 /srv/release/new`);
+  await host.ok(`mv /srv/release/new ${program}`);
+  const reload = await systemctl('reload spawn-fcgi@bad');
+  expect(reload.status).toBe(1);
+  expect(reload.stderr).toContain('Job for spawn-fcgi@bad.service failed');
+  expect(await systemd.property(host, unitOf('bad'), 'ActiveState')).toBe('active');
+  await expectAnswer('bad');
+  expect((await systemctl('status spawn-fcgi@bad')).stdout).toContain(
+    'the old workers (generation 2) are in service',
+  );
+  await host.ok('systemctl stop spawn-fcgi@bad');
+  await expectGone('bad');
+});
+
+test('a stop waits for a request that is under way', async () => {
+  await systemd.addInstance(host, 'busy', { conf: conf() });
+  await host.ok('systemctl start spawn-fcgi@busy');
+  const slow = await startSlow('busy', 1500);
+  await host.ok('systemctl stop spawn-fcgi@busy');
+  expect((await slow.reply).status).toBe(200);
+  expect(await systemd.property(host, unitOf('busy'), 'Result')).toBe('success');
+  await expectGone('busy');
+});
+
+test('a stop ends workers that do not end themselves', async () => {
+  await systemd.addInstance(host, 'stuck', { conf: conf('--stop-timeout 500ms') });
+  await host.ok('systemctl start spawn-fcgi@stuck');
+  const slow = await startSlow('stuck', 60_000);
+  const begin = performance.now();
+  await host.ok('systemctl stop spawn-fcgi@stuck');
+  expect(performance.now() - begin).toBeLessThan(10_000);
+  expect((await slow.reply).status).toBe(502);
+  expect(await systemd.property(host, unitOf('stuck'), 'Result')).toBe('success');
+  await expectGone('stuck');
+});
+
+test('a supervisor that does not answer a stop is killed, and no worker serves on', async () => {
+  await systemd.addInstance(host, 'deaf', { conf: conf(), dropIn: '[Service]\nTimeoutStopSec=1s' });
+  await host.ok('systemctl start spawn-fcgi@deaf');
+  const [supervisor] = await systemd.unitProcesses(host, unitOf('deaf'));
+  const group = `'/sys/fs/cgroup${await systemd.property(host, unitOf('deaf'), 'ControlGroup')}/frozen'`;
+  await host.ok(`mkdir ${group} && cd ${group} && echo ${supervisor} >cgroup.procs && echo 1 >cgroup.freeze`);
+  expect((await systemctl('stop spawn-fcgi@deaf')).status).toBe(0);
+  await expectGone('deaf');
+  expect(await systemd.property(host, unitOf('deaf'), 'Result')).toBe('timeout');
+});
+
+test('a program that is not there fails the start, and systemctl status says why', async () => {
+  await systemd.addInstance(host, 'none', {
+    conf: ['PROGRAM=/srv/nowhere'],
+    dropIn: '[Service]\nRestart=no',
+  });
+  const start = await systemctl('start spawn-fcgi@none');
+  expect(start.status).toBe(1);
+  const { stdout } = await systemctl('status spawn-fcgi@none');
+  expect(stdout).toMatch(/Error: 2 \(No such file or directory\)[^]*there is no '\/srv\/nowhere'/);
+  expect(await systemd.property(host, unitOf('none'), 'ActiveState')).toBe('failed');
+});
+
+test('instances beside each other have nothing to do with one another', async () => {
+  const three = ['one', 'two', 'three'];
+  for (const name of three) await systemd.addInstance(host, name, { conf: conf() });
+  await host.ok(`systemctl start ${three.map(unitOf).join(' ')}`);
+  for (const name of three) await expectAnswer(name);
+  await host.ok('systemctl stop spawn-fcgi@two && systemctl restart spawn-fcgi@three');
+  await expectAnswer('one');
+  await expectAnswer('three');
+  expect((await ask('two')).status).toBe(502);
+  await host.ok("systemctl stop 'spawn-fcgi@*'");
+  for (const name of three) await expectGone(name);
+});
