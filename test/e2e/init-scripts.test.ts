@@ -129,8 +129,8 @@ test.for(impatient)(
   },
 );
 
-const options = '-s /run/app.sock -P /run/app.pid -u www-data -F 2';
-const start = `start-stop-daemon --start --pidfile /run/app.pid --exec /usr/bin/spawn-fcgi -- ${options} -f ${fcgiwrap}`;
+const poolOptions = '-s /run/app.sock -P /run/app.pid -u www-data -F 2';
+const start = `start-stop-daemon --start --pidfile /run/app.pid --exec /usr/bin/spawn-fcgi -- ${poolOptions} -f ${fcgiwrap}`;
 
 /** What scripts do that are copied from page to page: their way to restart, and what becomes of a request meanwhile. */
 const copied = [

@@ -174,7 +174,7 @@ describe("root's directory", () => {
 
 describe("a user's directory", () => {
   const user = machine.isRoot ? { uid: machine.NOBODY, gid: machine.NOBODY } : {};
-  const env = (place: pools.Place) => ({
+  const envOf = (place: pools.Place) => ({
     PATH: '/usr/bin:/bin',
     XDG_RUNTIME_DIR: join(place.dir, 'runtime'),
   });
@@ -192,7 +192,7 @@ describe("a user's directory", () => {
   function startAsUser(place: pools.Place): Promise<machine.RunResult> {
     return machine.runCommand(pools.oursPath, withoutStateDir(place), {
       cwd: place.dir,
-      env: env(place),
+      env: envOf(place),
       ...user,
       timeoutMs: 8_000,
     });
@@ -260,7 +260,7 @@ describe("a user's directory", () => {
     const { place } = makeUserPlace();
     const fallback = `/tmp/spawn-fcgi-${user.uid ?? process.getuid?.()}`;
     if (!fs.existsSync(fallback)) machine.atEnd(() => fs.rmdirSync(fallback));
-    const relative = { ...env(place), XDG_RUNTIME_DIR: 'runtime' };
+    const relative = { ...envOf(place), XDG_RUNTIME_DIR: 'runtime' };
     const result = await machine.runCommand(pools.oursPath, withoutStateDir(place), {
       cwd: place.dir,
       env: relative,
