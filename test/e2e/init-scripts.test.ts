@@ -129,8 +129,7 @@ test.for(impatient)(
   },
 );
 
-const poolOptions = '-s /run/app.sock -P /run/app.pid -u www-data -F 2';
-const start = `start-stop-daemon --start --pidfile /run/app.pid --exec /usr/bin/spawn-fcgi -- ${poolOptions} -f ${fcgiwrap}`;
+const start = `start-stop-daemon --start --pidfile /run/app.pid --exec /usr/bin/spawn-fcgi -- -s /run/app.sock -P /run/app.pid -u www-data -F 2 -f ${fcgiwrap}`;
 
 /** What scripts do that are copied from page to page: their way to restart, and what becomes of a request meanwhile. */
 const copied = [

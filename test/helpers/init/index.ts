@@ -2,3 +2,4 @@
 export * from './machine.ts';
 export * from './openrc.ts';
 export * from './requests.ts';
+export * from './supervised.ts';
