@@ -24,6 +24,7 @@ interface Form {
   /** STOPSIGNAL. */
   signal?: string;
   isBehindNginx?: boolean;
+  tools?: containers.Tools;
 }
 
 const forms: Form[] = [
@@ -47,6 +48,19 @@ const forms: Form[] = [
     args: (place) => shell(`${staying(place).join(' ')}; echo over`),
     status: 137,
     request: 'cut',
+  },
+  {
+    name: 'dash without exec, as a CMD without brackets is',
+    args: (place) => shell(staying(place).join(' ')),
+    status: 137,
+    request: 'cut',
+  },
+  {
+    name: "BusyBox's ash without exec, which becomes it",
+    args: (place) => shell(staying(place).join(' ')),
+    status: 0,
+    request: 'answered',
+    tools: 'busybox',
   },
   {
     name: 'sleep behind &&, which reaps nobody and heeds no TERM',
@@ -73,10 +87,10 @@ const forms: Form[] = [
 
 test.for(forms)(
   'PID 1 is $name: workers are replaced, no zombie stays, docker stop ends with $status, a request is $request',
-  async ({ args, status, request, signal = 'TERM', isBehindNginx }, ctx) => {
-    containers.needContainers(ctx, 'tini', 'nginx');
+  async ({ args, status, request, signal = 'TERM', isBehindNginx, tools = 'debian' }, ctx) => {
+    containers.needContainers(ctx, 'busybox', 'dash', 'nginx', 'tini');
     const place = containers.makeEchoRoom();
-    const pool = await containers.startPoolContainer(place, { args: args(place) }, isBehindNginx);
+    const pool = await containers.startPoolContainer(place, { tools, args: args(place) }, isBehindNginx);
     const { container } = pool;
     await containers.replaceWorker(container);
     const held = await pool.hold();
