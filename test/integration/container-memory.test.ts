@@ -92,4 +92,5 @@ test('behind another PID 1 its workers serve on, and the health check of the con
   ]);
   expect(again).toMatchObject({ status: 255 });
   expect(pools.withoutHints(again.stderr)).toBe("spawn-fcgi: socket is already in use, can't spawn");
+  expect(pools.hintsOf(again.stderr).join()).toContain('without CAP_SYS_PTRACE root cannot look into that');
 });

@@ -5,6 +5,7 @@ import { errnoOf, SpawnFcgiError } from '../../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../../core/pool-id.ts';
 import type { WorkerRecord } from '../../core/pool-state.ts';
 import { E } from '../../sys/libc/libc.ts';
+import { maySeeAllProcesses } from '../../sys/process/identity.ts';
 import { findHolder } from '../../sys/proc/port-holder.ts';
 import type { ProcFs } from '../../sys/proc/proc-fs.ts';
 
@@ -54,6 +55,11 @@ function describeHolder(
   const holder = proc && findHolder(proc, address);
   if (holder) return [`${where} is held by PID ${holder.pid} (${holder.comm})`];
   const tool = address.kind === 'tcp' ? `ss -ltnp 'sport = :${address.port}'` : `ss -lxp src ${where}`;
+  if (process.getuid?.() === 0 && !maySeeAllProcesses()) {
+    return [
+      `${where} is held by a process of another user, and without CAP_SYS_PTRACE root cannot look into that; workers whose supervisor was killed end with their container: restart it`,
+    ];
+  }
   if (process.getuid?.() === 0)
     return [`${where} is held by a process that cannot be seen from here; try ${tool}`];
   return [`${where} is held by a process that this user may not look into; as root: ${tool}`];

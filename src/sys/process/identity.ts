@@ -4,6 +4,8 @@ import { SpawnFcgiError } from '../../core/errors.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
 import { decodeNamed } from '../libc/memory.ts';
 
+const CAP_SYS_PTRACE = 19;
+
 /** A uid or gid of 0 means "not asked for", as in 1.6: root is never a target. */
 export interface Identity {
   readonly uid: number;
@@ -107,13 +109,24 @@ function findPrivilege(identity: Identity): string | undefined {
   return undefined;
 }
 
-/** capget(2), version 3: effective and permitted sets in two halves. Ambient ones are a part of permitted. */
+/** Ambient ones are a part of permitted. */
 function hasCapabilities(): boolean {
+  const sets = readCapabilities();
+  return !sets || [0, 4, 12, 16].some((offset) => sets.readUInt32LE(offset) !== 0);
+}
+
+/** To look into processes of other users takes CAP_SYS_PTRACE, which root lacks in most containers. */
+export function maySeeAllProcesses(): boolean {
+  const sets = readCapabilities();
+  return !sets || ((sets.readUInt32LE(0) >>> CAP_SYS_PTRACE) & 1) === 1;
+}
+
+/** capget(2), version 3: effective, permitted and inheritable sets, in two halves. */
+function readCapabilities(): Buffer | undefined {
   const header = Buffer.alloc(8);
   header.writeUInt32LE(0x20080522);
   const sets = Buffer.alloc(24);
-  if (attempt(() => libc.capget(header, sets)) < 0) return true;
-  return [0, 4, 12, 16].some((offset) => sets.readUInt32LE(offset) !== 0);
+  return attempt(() => libc.capget(header, sets)) < 0 ? undefined : sets;
 }
 
 function readIds(call: (real: Buffer, effective: Buffer, saved: Buffer) => number): number[] {
