@@ -1,4 +1,5 @@
 // A container: started by crun, its first process seen from outside, commands in it, signals to it, and its end.
+import { spawnSync } from 'node:child_process';
 import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'vitest';
@@ -15,8 +16,6 @@ export interface ContainerOptions extends ContainerSettings {
 export interface Container {
   /** Its PID 1, as it is seen from outside. */
   pid: number;
-  /** Its file system, seen from outside, while it runs. */
-  root: string;
   stdout: () => string;
   stderr: () => string;
   ended: ForegroundPool['ended'];
@@ -35,28 +34,48 @@ export interface Container {
 const hiding = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"';
 const hidden = ['--mount', '--propagation', 'private', 'sh', '-c', hiding, 'sh', 'crun'];
 let count = 0;
+/** Why this machine makes no containers, once it was asked. */
+let refusal: { reason: string | undefined } | undefined;
 
 /** Skips where there are no containers. */
 export function needContainers(ctx: TestContext, ...commands: string[]): void {
   machine.needRoot(ctx);
   machine.needCommands(ctx, 'crun', 'unshare', 'nsenter', ...commands);
+  refusal ??= { reason: findRefusal() };
+  ctx.skip(refusal.reason !== undefined, refusal.reason);
 }
 
-export async function startContainer(options: ContainerOptions): Promise<Container> {
+function findRefusal(): string | undefined {
+  const { id, dir, words } = makeBundle({ args: ['true'] });
+  const { status, stderr } = spawnSync('unshare', words('run', '--bundle', dir, id), { encoding: 'utf8' });
+  return status === 0 ? undefined : `crun makes no container here: ${stderr.split('\n', 1)[0]}`;
+}
+
+/** What crun needs, and its command lines behind `unshare`. */
+function makeBundle(options: ContainerOptions): {
+  id: string;
+  dir: string;
+  words: (...args: string[]) => string[];
+} {
   const dir = machine.makeTempDir();
   const id = `spawn-fcgi-test-${process.pid}-${(count += 1)}`;
   const root = makeRootDirectory(options.tools ?? 'debian');
   writeFileSync(join(dir, 'config.json'), JSON.stringify(describeContainer(options, root, `/${id}`)));
   const crun = ['--root', join(dir, 'state'), '--cgroup-manager', 'cgroupfs'];
   const words = (...args: string[]): string[] => [...hidden, ...crun, ...args];
+  machine.atEnd(async () => {
+    await machine.runCommand('unshare', words('delete', '--force', id));
+  });
+  return { id, dir, words };
+}
+
+export async function startContainer(options: ContainerOptions): Promise<Container> {
+  const { id, dir, words } = makeBundle(options);
   const run = (...args: string[]): Promise<machine.RunResult> =>
     machine.runCommand('unshare', words(...args));
   const pidFile = join(dir, 'pid');
   const running = startForeground(words('run', '--bundle', dir, '--pid-file', pidFile, id), {
     command: 'unshare',
-  });
-  machine.atEnd(async () => {
-    await run('delete', '--force', id);
   });
   const pid = await machine
     .waitFor('the container', () => readPid(pidFile))
@@ -67,7 +86,6 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
   return {
     ...running,
     pid,
-    root: `/proc/${pid}/root`,
     exec: (args, user = options.user?.uid ?? 0) => run('exec', '--user', `${user}:${user}`, id, ...args),
     async kill(signal) {
       const { status, stderr } = await run('kill', id, signal);
