@@ -26,6 +26,45 @@ export const newOptions = [
     since: '2.0',
   },
   {
+    key: 'rlimit',
+    long: 'rlimit',
+    argument: '<name=soft[:hard]>',
+    repeats: true,
+    help: 'resource limit of the workers, such as nofile=1024:4096 or as=512M; may be repeated; unlimited; K, M, G',
+    details:
+      'a [limit of the workers](supervision.md#what-a-worker-is-held-to), soft and hard, or both at once; may be repeated. `as`, `core`, `data`, `fsize`, `memlock`, `msgqueue`, `rss`, `stack` in bytes (K, M, G), `cpu` in seconds, `locks`, `nice`, `nofile`, `nproc`, `rtprio`, `rttime`, `sigpending`; or `unlimited`',
+    section: 'general',
+    since: '2.0',
+  },
+  {
+    key: 'nice',
+    long: 'nice',
+    argument: '<n>',
+    help: 'nice value of the workers, -20 to 19',
+    details: "nice value of the workers, -20 to 19; default: the caller's",
+    section: 'general',
+    since: '2.0',
+  },
+  {
+    key: 'umask',
+    long: 'umask',
+    argument: '<mask>',
+    help: 'umask of the workers, octal',
+    details:
+      "umask of the workers, octal; default: the caller's, which is the one that the socket's mode goes by",
+    section: 'general',
+    since: '2.0',
+  },
+  {
+    key: 'noNewPrivileges',
+    long: 'no-new-privileges',
+    help: 'workers gain no rights by what they execute: no sudo, no sendmail (prctl PR_SET_NO_NEW_PRIVS)',
+    details:
+      'workers gain no rights by what they execute (PR_SET_NO_NEW_PRIVS): set-user-ID bits and file capabilities mean nothing, so sudo does not work, nor do `mail()` of PHP and git hooks where they need them',
+    section: 'general',
+    since: '2.0',
+  },
+  {
     key: 'supervise',
     long: 'supervise',
     help: 'with -n: stay in the foreground as the supervisor',

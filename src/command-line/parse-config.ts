@@ -6,6 +6,7 @@ import { parseOutput } from '../core/output-target.ts';
 import { namesSlot } from '../core/slot-pattern.ts';
 import { baseName, programWord } from '../core/text/program-word.ts';
 import { parseTime, parseWhole } from '../core/quantity.ts';
+import { parseAttributes } from './parse-attributes.ts';
 import { parseBacklog, parseListen, parsePort, type Offered } from './parse-listen.ts';
 import { parseNumber } from './parse-number.ts';
 import { parseVariables } from './parse-variables.ts';
@@ -45,6 +46,7 @@ export function parseConfig(
     pidFile: raw.pidFile,
     workerPidFile: parsePattern(raw.workerPidFile, workers),
     stateDir: raw.stateDir,
+    attributes: parseAttributes(raw),
     oomScoreAdj: parseNumber('--oom-score-adj', raw.oomScoreAdj, -1000, 1000),
     ...parseSupervision(raw),
     output: raw.output === undefined ? undefined : parseOutput(raw.output),

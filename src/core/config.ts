@@ -2,6 +2,7 @@
 // Nothing here reads the command line or the machine.
 
 import type { OutputTarget } from './output-target.ts';
+import type { WorkerAttributes } from './worker-attributes.ts';
 
 /** How the program is run: by execv, or by `/bin/sh -c "exec COMMAND"` (-f). */
 export type Program =
@@ -60,6 +61,7 @@ export interface Config {
   readonly pidFile: string | undefined;
   readonly workerPidFile: string | undefined;
   readonly stateDir: string | undefined;
+  readonly attributes: WorkerAttributes;
   /** Of workers; undefined: our own and a little more. */
   readonly oomScoreAdj: number | undefined;
   /** Take a running pool on the address over. */

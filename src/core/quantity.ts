@@ -17,3 +17,13 @@ export function parseWhole(text: string, min: number, max: number): number | und
   const value = Number(text);
   return value >= min && value <= max ? value : undefined;
 }
+
+const unitBytes = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 } as const;
+
+/** Bytes of a SIZE such as `256M`, `64K`, `1G` or `4096`; undefined when it is none. */
+export function parseSize(text: string): number | undefined {
+  const match = /^(\d+)([KMG]?)$/.exec(text);
+  if (!match) return undefined;
+  const bytes = Number(match[1]) * unitBytes[match[2] as keyof typeof unitBytes];
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}

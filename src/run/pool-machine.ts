@@ -127,6 +127,7 @@ export class PoolMachine implements Machine {
       environment: features.equip(workerEnvironment(caller.environment, config.phpChildren)),
       streams: { stdin: socket.descriptor, ...this.#outputs() },
       fileLimit: caller.fileLimit,
+      attributes: prepared.allowed.attributes,
       oomScore: prepared.oomScore,
       onPin: () => features.pinning(),
       onSpawn: (pid) => {

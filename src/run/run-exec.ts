@@ -9,7 +9,7 @@ import type { InPlaceStart } from '../start/prepared-pool.ts';
 import { printHint } from '../start/report/print.ts';
 
 /** Puts the socket on descriptor 0 and executes the program; throws 1.6's refusal when that fails. */
-export function runInPlace({ config, caller, socket, laterHints }: InPlaceStart): never {
+export function runInPlace({ config, caller, allowed, socket, laterHints }: InPlaceStart): never {
   laterHints.forEach(printHint);
   check('dup2', () => libc.dup2(socket.descriptor, 0));
   const command = commandLineOf(config.program, caller);
@@ -17,7 +17,8 @@ export function runInPlace({ config, caller, socket, laterHints }: InPlaceStart)
   features.add(...workerFeatures(config));
   const base = workerEnvironment(caller.environment, config.phpChildren);
   const environment = features.environmentOf({ slot: 0, role: 'worker' }, base);
-  throw refuseExec(config, executedPath(config.program), execInPlace(command, environment, caller.fileLimit));
+  const errno = execInPlace(command, environment, caller.fileLimit, [], allowed.attributes);
+  throw refuseExec(config, executedPath(config.program), errno);
 }
 
 function refuse(error: Error): never {

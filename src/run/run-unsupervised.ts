@@ -49,7 +49,7 @@ class UnsupervisedRun {
   #isInterrupted = false;
 
   constructor(start: UnsupervisedStart, front: Front | undefined) {
-    const { config, caller, socket, nowhere, proc, journal } = start;
+    const { config, caller, allowed, socket, nowhere, proc, journal } = start;
     this.#start = start;
     this.#front = front;
     this.#features = new FeatureList(printFailure);
@@ -59,6 +59,8 @@ class UnsupervisedRun {
       this.#features.equip(workerEnvironment(caller.environment, config.phpChildren)),
       { stdin: socket.descriptor, stdout: nowhere, stderr: nowhere },
       caller.fileLimit,
+      undefined,
+      allowed.attributes,
     );
     this.#descendants = proc && new Descendants(proc, journal.guardPid);
     const left = proc && new SessionLeftovers(proc, this.#descendants, socket);

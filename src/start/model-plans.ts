@@ -1,6 +1,7 @@
 // What a start does up to the first worker, for each model, in the order that the drop of privileges dictates
 // (docs/start.md). A model chooses its steps; no step asks for the model.
 import type { Config } from '../core/config.ts';
+import { allowChildAttributes, allowOwnAttributes } from './steps/allow-attributes.ts';
 import { askAhead, type Asked } from './steps/ask-ahead.ts';
 import { bindSocket, keepBinding } from './source/bind-socket.ts';
 import { checkProgram } from './steps/check-program.ts';
@@ -41,6 +42,7 @@ import { Plan, type Step } from './start-plan.ts';
 export function inPlacePlan(config: Config): Plan<Given, InPlaceStart> {
   const claimed = Plan.from<Given>()
     .step(resolveUsers)
+    .step(allowOwnAttributes)
     .step(findPlace)
     .step(claimPlace({ takesOver: false }))
     .step(leaveOrphans);
@@ -57,6 +59,7 @@ export function unsupervisedPlan(config: Config): Plan<Given, UnsupervisedStart>
     .step(openNowhere)
     .step(findPidFile)
     .step(resolveUsers)
+    .step(allowChildAttributes)
     .step(findPlace)
     .step(requireDistinctFiles)
     .step(claimPlace({ takesOver: false }))
@@ -78,6 +81,7 @@ function supervisedPlan(config: Config, log: DefaultLog): Plan<Given, PreparedPo
     .step(findPidFile)
     .step(resolveUsers)
     .step(openOomScore)
+    .step(allowChildAttributes)
     .step(findPlace)
     .step(requireDistinctFiles)
     .step(claimPlace({ takesOver: true }))

@@ -1,4 +1,5 @@
 // What a start has in hand when only the workers are missing, by the steps that made it: each model has what its plan gives.
+import type { WithAttributes } from './steps/allow-attributes.ts';
 import type { Asked } from './steps/ask-ahead.ts';
 import type { Rebindable } from './source/bind-socket.ts';
 import type { Claimed, Predecessor } from './steps/claim-place.ts';
@@ -15,10 +16,10 @@ import type { Listening } from './source/socket-source.ts';
 import type { Given } from './start-given.ts';
 
 /** The process becomes the program. */
-export type InPlaceStart = Given & Listening & Foreseen;
+export type InPlaceStart = Given & WithAttributes & Listening & Foreseen;
 
 /** Workers that nobody looks after. */
-export type UnsupervisedStart = Given & Nowhere & Claimed & WithPidFile & Listening;
+export type UnsupervisedStart = Given & WithAttributes & Nowhere & Claimed & WithPidFile & Listening;
 
 /** Of a pool with a supervisor, in the background or the foreground. */
 export type PreparedPool = UnsupervisedStart &

@@ -1,6 +1,7 @@
 // From a command line to the configuration, or to the exact line that refuses it.
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../../src/core/config.ts';
+import { unlimited } from '../../src/core/worker-attributes.ts';
 import { SpawnFcgiError } from '../../src/core/errors.ts';
 import { readCommandLine } from '../../src/command-line/read-command-line.ts';
 import { parseConfig } from '../../src/command-line/parse-config.ts';
@@ -45,6 +46,7 @@ test('the shortest command line means all the defaults', () => {
     phpChildren: undefined,
     pidFile: undefined,
     workerPidFile: undefined,
+    attributes: { limits: [], nice: undefined, umask: undefined, hasNoNewPrivileges: false },
     oomScoreAdj: undefined,
     replace: false,
     stateDir: undefined,
@@ -66,7 +68,7 @@ test('the longest command line means what it says', () => {
   const line =
     '-f ignored -d /srv -s /run/a.sock -M 0600 -U su -G sg -C 4 -F 3 -b 7 -P /run/a.pid -n -c /jail -S -u u -g g ' +
     '--supervise --name boss --state-dir /state --stop-timeout 5s --min-uptime 2s --restart-delay 20ms ' +
-    '--restart-max-delay 1m --start-limit 3/10s --worker-pid-file /run/w-%i --oom-score-adj -5 --env A=1 --env B=%i= --env A=2 --output /var/log/out --log /var/log/a --log-format json -- app -x';
+    '--restart-max-delay 1m --start-limit 3/10s --worker-pid-file /run/w-%i --oom-score-adj -5 --rlimit nofile=9 --rlimit as=1G:unlimited --rlimit nofile=7 --nice -3 --umask 27 --no-new-privileges --env A=1 --env B=%i= --env A=2 --output /var/log/out --log /var/log/a --log-format json -- app -x';
   expect(configOf(line)).toStrictEqual({
     program: { kind: 'argv', argv: ['app', '-x'] },
     model: 'foreground',
@@ -87,6 +89,15 @@ test('the longest command line means what it says', () => {
     phpChildren: 4,
     pidFile: '/run/a.pid',
     workerPidFile: '/run/w-%i',
+    attributes: {
+      limits: [
+        { name: 'nofile', soft: 7n, hard: 7n },
+        { name: 'as', soft: 1024n ** 3n, hard: unlimited },
+      ],
+      nice: -3,
+      umask: 0o27,
+      hasNoNewPrivileges: true,
+    },
     oomScoreAdj: -5,
     replace: false,
     stateDir: '/state',

@@ -1,6 +1,6 @@
 // Times and whole numbers of the command line.
 import { describe, expect, test } from 'vitest';
-import { parseTime, parseWhole } from '../../src/core/quantity.ts';
+import { parseSize, parseTime, parseWhole } from '../../src/core/quantity.ts';
 
 describe('a time', () => {
   test.each([
@@ -28,6 +28,26 @@ describe('a time', () => {
   test.each(none.split('|'))('%j is none', (text) => {
     expect(parseTime(text)).toBeUndefined();
   });
+});
+
+describe('a size', () => {
+  test.each([
+    ['0', 0],
+    ['4096', 4096],
+    ['64K', 65_536],
+    ['256M', 268_435_456],
+    ['1G', 1_073_741_824],
+    ['9007199254740991', 9_007_199_254_740_991],
+  ])('%s is %i bytes', (text, bytes) => {
+    expect(parseSize(text)).toBe(bytes);
+  });
+
+  test.each(['', 'K', '1k', '1T', '1.5G', '-1', '+1', '1 K', '1KB', '9007199254740992', '9007199254740991K'])(
+    '%j is none',
+    (text) => {
+      expect(parseSize(text)).toBeUndefined();
+    },
+  );
 });
 
 describe('a whole number', () => {

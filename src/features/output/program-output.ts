@@ -10,7 +10,7 @@ import type { Feature, OutputStreams } from '../feature.ts';
 import { LogProgram, type LogProgramOptions } from './log-program.ts';
 
 export interface ProgramOutputOptions extends Omit<LogProgramOptions, 'spawn' | 'restart'> {
-  readonly prepared: Pick<PreparedPool, 'config' | 'caller' | 'nowhere'>;
+  readonly prepared: Pick<PreparedPool, 'config' | 'caller' | 'nowhere' | 'allowed'>;
   readonly pipe: LogPipe;
   readonly command: string;
   /** The start fails. */
@@ -92,9 +92,9 @@ export class ProgramOutput implements Feature {
   }
 }
 
-/** Where workers' output would go by default its own goes. */
+/** Where workers' output would go by default its own goes. Of limits and priority it has the caller's. */
 function templateOf({ prepared, pipe, command }: ProgramOutputOptions): ProcessTemplate {
-  const { config, caller, nowhere } = prepared;
+  const { config, caller, nowhere, allowed } = prepared;
   const outputs =
     config.model === 'background' ? { stdout: nowhere, stderr: nowhere } : { stdout: 1, stderr: 2 };
   return new ProcessTemplate(
@@ -102,5 +102,7 @@ function templateOf({ prepared, pipe, command }: ProgramOutputOptions): ProcessT
     caller.environment,
     { stdin: pipe.readEnd, ...outputs },
     caller.fileLimit,
+    undefined,
+    allowed.callers,
   );
 }

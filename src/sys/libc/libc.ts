@@ -33,8 +33,10 @@ export const libc = {
   capget: declare<[Buffer, Buffer], number>('int capget(void *, void *)'),
   chroot: declare<[string], number>('int chroot(const char *)'),
   clockGettime: declare<[number, Buffer], number>('int clock_gettime(int, void *)'),
+  clone: declare<[bigint, bigint, number, Buffer], number>('int clone(uint64_t, uint64_t, int, void *)'),
   close: declare<[number], number>('int close(int)'),
   connect: declare<[number, Buffer, number], number>('int connect(int, const void *, uint32_t)'),
+  dlsym: declare<[null, string], number | bigint>('uint64_t dlsym(void *, const char *)'),
   dup2: declare<[number, number], number>('int dup2(int, int)'),
   dup3: declare<[number, number, number], number>('int dup3(int, int, int)'),
   execve: declare<[Buffer, Buffer, Buffer], number>('int execve(const void *, const void *, const void *)'),
@@ -46,6 +48,7 @@ export const libc = {
   ),
   fcntl: declare<[number, number, 'int', number], number>('int fcntl(int, int, ...)'),
   flock: declare<[number, number], number>('int flock(int, int)'),
+  getcontext: declare<[Buffer], number>('int getcontext(void *)'),
   getgrnam: declare<[string], unknown>('void *getgrnam(const char *)'),
   getpeername: declare<[number, Buffer, Buffer], number>('int getpeername(int, void *, void *)'),
   getpwnam: declare<[string], unknown>('void *getpwnam(const char *)'),
@@ -70,6 +73,10 @@ export const libc = {
   kill: declare<[number, number], number>('int kill(int, int)'),
   listen: declare<[number, number], number>('int listen(int, int)'),
   madvise: declare<[bigint, number, number], number>('int madvise(uint64_t, ulong, int)'),
+  /** Variadic; the C library takes as many as the number in the third place says. */
+  makecontext: declare<[Buffer, bigint, number, bigint, bigint, bigint, bigint, bigint], void>(
+    'void makecontext(void *, uint64_t, int, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t)',
+  ),
   memcpy: declare<[bigint, Buffer, number], void>('void memcpy(uint64_t, const void *, ulong)'),
   mkdirat: declare<[number, string, number], number>('int mkdirat(int, const char *, uint)'),
   /** glibc alone has it: musl's free(3) gives back by itself. */
@@ -96,6 +103,7 @@ export const libc = {
   ),
   spawnattrSetsigmask: declare<[Buffer, Buffer], number>('int posix_spawnattr_setsigmask(void *, void *)'),
   prctlName: declare<[15, 'void *', Buffer], number>('int prctl(int, ...)'),
+  prctlFlag: declare<[number, 1, 0, 0, 0], number>('int prctl(int, ulong, ulong, ulong, ulong)'),
   prctlNumber: declare<[number, 'ulong', number], number>('int prctl(int, ...)'),
   processVmReadv: declare<[number, Buffer, number, Buffer, number, number], number>(
     'long process_vm_readv(int, const void *, ulong, const void *, ulong, ulong)',
@@ -113,6 +121,7 @@ export const libc = {
   sendmsg: declare<[number, Buffer, number], number>('long sendmsg(int, const void *, int)'),
   seteuid: declare<[number], number>('int seteuid(uint)'),
   setrlimit: declare<[number, Buffer], number>('int setrlimit(int, const void *)'),
+  setpriority: declare<[number, number, number], number>('int setpriority(int, int, int)'),
   setsid: declare<[], number>('int setsid(void)'),
   setsockopt: declare<[number, number, number, Buffer, number], number>(
     'int setsockopt(int, int, int, const void *, uint32_t)',
@@ -144,6 +153,11 @@ export const libc = {
 /** errno of the call just made: read it in the very next statement, any fs call resets it. */
 export function errno(): number {
   return native().koffi.errno();
+}
+
+/** What has no errno of its own leaves 0 behind then. */
+export function clearErrno(): void {
+  native().koffi.errno(0);
 }
 
 /** Numbers of <errno.h> (Linux, all architectures alike for these). */

@@ -6,6 +6,7 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { errnoOf } from '../../core/errors.ts';
 import { everyStep } from '../../core/every-step.ts';
 import type { Spawner } from '../../core/machine.ts';
+import type { WorkerAttributes } from '../../core/worker-attributes.ts';
 import { O_CLOEXEC, O_PATH } from './file-at.ts';
 import { E, libc } from '../libc/libc.ts';
 import type { WorkerOomScore } from '../process/oom-score.ts';
@@ -26,6 +27,7 @@ export interface ReleaseSource {
   readonly environment: readonly Buffer[];
   readonly streams: Streams;
   readonly fileLimit: Limit;
+  readonly attributes: WorkerAttributes;
   /** Surrounds the start of each process. */
   readonly oomScore: WorkerOomScore | undefined;
   /** The first process of a generation is about to start. */
@@ -96,8 +98,15 @@ export class Releases implements Pick<Spawner, 'pathOf' | 'keepOnly'> {
     try {
       this.#source.onPin();
       const { path, directory } = this.#resolve();
-      const { command, environment, streams, fileLimit } = this.#source;
-      const template = new ProcessTemplate({ ...command, path }, environment, streams, fileLimit, directory);
+      const { command, environment, streams, fileLimit, attributes } = this.#source;
+      const template = new ProcessTemplate(
+        { ...command, path },
+        environment,
+        streams,
+        fileLimit,
+        directory,
+        attributes,
+      );
       const release = { path, directory, template };
       this.#byGeneration.set(generation, release);
       return release;

@@ -1,5 +1,7 @@
 // Becomes another program in this process (-n): same PID, streams and exit
 // status. process.execve cannot be used, it aborts Node when the exec fails.
+import type { WorkerAttributes } from '../../core/worker-attributes.ts';
+import { becomeOf } from '../attributes/own-attributes.ts';
 import { cString, StringVector } from '../libc/memory.ts';
 import { F_SETFD } from '../libc/fcntl-numbers.ts';
 import { errno, libc } from '../libc/libc.ts';
@@ -39,13 +41,14 @@ export function unblockAllSignals(): void {
 
 /**
  * Executes the command in place of this process, with descriptors 0-2 and those in `kept`. Returns only when that failed,
- * with the errno of execve(2).
+ * with the errno of execve(2); throws what it cannot be held to.
  */
 export function execInPlace(
   command: CommandLine,
   environment: readonly Buffer[],
   limit: Limit,
   kept: readonly number[] = [],
+  attributes?: WorkerAttributes,
 ): number {
   closeOnExecAbove2();
   // Node marks 0-2 close-on-exec at start; the program would lose them.
@@ -56,7 +59,13 @@ export function execInPlace(
   unblockAllSignals();
   const argv = new StringVector(command.argv);
   const env = new StringVector(environment);
+  const path = cString(command.path);
   setFileLimit(limit);
-  libc.execve(cString(command.path), argv.pointers, env.pointers);
+  if (attributes) {
+    // Declares it, while there is memory for that.
+    libc.execve(cString(''), argv.pointers, env.pointers);
+    becomeOf(attributes);
+  }
+  libc.execve(path, argv.pointers, env.pointers);
   return errno();
 }

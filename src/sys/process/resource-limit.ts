@@ -1,10 +1,27 @@
 // Resource limits. RLIMIT_NOFILE: Node raises the soft limit to the hard one before any
 // JavaScript runs; workers must get the caller's value back.
+import { unlimited, type ResourceName } from '../../core/worker-attributes.ts';
 import { check, libc } from '../libc/libc.ts';
 
-const RLIMIT_FSIZE = 1;
-const RLIMIT_NOFILE = 7;
-const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
+/** Numbers of <asm-generic/resource.h>, which x86 and ARM have. */
+export const resourceNumbers: Readonly<Record<ResourceName, number>> = {
+  cpu: 0,
+  fsize: 1,
+  data: 2,
+  stack: 3,
+  core: 4,
+  rss: 5,
+  nproc: 6,
+  nofile: 7,
+  memlock: 8,
+  as: 9,
+  locks: 10,
+  sigpending: 11,
+  msgqueue: 12,
+  nice: 13,
+  rtprio: 14,
+  rttime: 15,
+};
 
 export interface Limit {
   readonly soft: bigint;
@@ -13,28 +30,37 @@ export interface Limit {
 
 /** A limit as `ulimit` and /proc/PID/limits write it; undefined for anything else. */
 export function parseLimit(text: string | undefined): bigint | undefined {
-  if (text === 'unlimited') return RLIM_INFINITY;
+  if (text === 'unlimited') return unlimited;
   return text !== undefined && /^\d+$/.test(text) ? BigInt(text) : undefined;
 }
 
 export function getFileLimit(): Limit {
-  return getLimit(RLIMIT_NOFILE);
+  return getLimit('nofile');
 }
 
 /** How many bytes a file of ours may have. */
 export function getFileSizeLimit(): bigint {
-  return getLimit(RLIMIT_FSIZE).soft;
+  return getLimit('fsize').soft;
 }
 
-function getLimit(resource: number): Limit {
+export function getLimit(name: ResourceName): Limit {
   const buffer = Buffer.alloc(16);
-  check('getrlimit', () => libc.getrlimit(resource, buffer));
+  check('getrlimit', () => libc.getrlimit(resourceNumbers[name], buffer));
   return { soft: buffer.readBigUInt64LE(0), hard: buffer.readBigUInt64LE(8) };
 }
 
 export function setFileLimit(limit: Limit): void {
+  setLimit('nofile', limit);
+}
+
+export function setLimit(name: ResourceName, limit: Limit): void {
+  check('setrlimit', () => libc.setrlimit(resourceNumbers[name], limitBytes(limit)));
+}
+
+/** `struct rlimit` of 64-bit machines. */
+export function limitBytes({ soft, hard }: Limit): Buffer {
   const buffer = Buffer.alloc(16);
-  buffer.writeBigUInt64LE(limit.soft, 0);
-  buffer.writeBigUInt64LE(limit.hard, 8);
-  check('setrlimit', () => libc.setrlimit(RLIMIT_NOFILE, buffer));
+  buffer.writeBigUInt64LE(soft, 0);
+  buffer.writeBigUInt64LE(hard, 8);
+  return buffer;
 }

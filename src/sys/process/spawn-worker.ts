@@ -1,16 +1,22 @@
 // Starts a worker by posix_spawn(3): the kernel's own verdict on the file (no
 // search in PATH, no fallback to /bin/sh), a session of its own, every signal at
-// its default and unblocked, descriptors 0-2 and nothing above.
+// its default and unblocked, descriptors 0-2 and nothing above. One that is to have limits of its own is started by
+// startAfterCalls instead, which is the same but for them.
 import type { Program } from '../../core/config.ts';
+import { needsOwnCalls, type WorkerAttributes } from '../../core/worker-attributes.ts';
+import { startAfterCalls, type LibcCall } from '../attributes/child-calls.ts';
+import { callsOf } from '../attributes/own-attributes.ts';
 import type { Caller } from './caller.ts';
 import { cString, StringVector } from '../libc/memory.ts';
-import { libc } from '../libc/libc.ts';
+import { F_SETFD } from '../libc/fcntl-numbers.ts';
+import { attempt, libc } from '../libc/libc.ts';
 import { setFileLimit, getFileLimit, type Limit } from './resource-limit.ts';
 
 const POSIX_SPAWN_SETSIGDEF = 0x04;
 const POSIX_SPAWN_SETSIGMASK = 0x08;
 /** Same value in glibc and musl. */
 const POSIX_SPAWN_SETSID = 0x80;
+const X_OK = 1;
 
 /** The file to execute and its arguments: the program, or /bin/sh for -f (1.6: execv, execl). */
 export interface CommandLine {
@@ -85,12 +91,13 @@ export class ProcessTemplate {
   readonly #streams: Streams;
   readonly #directory: number | undefined;
   readonly #limit: Limit | undefined;
+  readonly #wanted: WorkerAttributes | undefined;
   readonly #shared: ProcessParts;
   readonly #attributes = Buffer.alloc(1024);
 
   /**
    * `fileLimit`: RLIMIT_NOFILE for the new process; undefined leaves ours. `directory`: a
-   * descriptor of its working directory; undefined: ours.
+   * descriptor of its working directory; undefined: ours. `wanted`: what it has not from us.
    */
   constructor(
     command: CommandLine,
@@ -98,6 +105,7 @@ export class ProcessTemplate {
     streams: Streams,
     fileLimit: Limit | undefined,
     directory?: number,
+    wanted?: WorkerAttributes,
   ) {
     this.#path = cString(command.path);
     this.#argv = new StringVector(command.argv);
@@ -105,6 +113,7 @@ export class ProcessTemplate {
     this.#streams = streams;
     this.#directory = directory;
     this.#limit = fileLimit;
+    this.#wanted = wanted;
     this.#shared = new ProcessParts(new StringVector(environment), streams, directory);
     libc.spawnattrInit(this.#attributes);
     libc.spawnattrSetflags(
@@ -140,34 +149,61 @@ export class ProcessTemplate {
     );
   }
 
-  #spawn({ fileActions, environment }: ProcessParts): SpawnResult {
-    const pid = Buffer.alloc(4);
+  #spawn(parts: ProcessParts): SpawnResult {
+    const { umask } = this.#wanted ?? {};
     const ours = this.#limit && getFileLimit();
     // The hard limit may be lower than the caller's by now: somebody used prlimit(1).
     if (this.#limit && ours) trySoftLimit(this.#limit.soft, ours.hard);
+    const before = umask === undefined ? undefined : process.umask(umask);
     try {
-      const error = libc.posixSpawn(
-        pid,
-        this.#path,
-        fileActions,
-        this.#attributes,
-        this.#argv.pointers,
-        environment.pointers,
-      );
-      return error === 0 ? { pid: pid.readInt32LE() } : { errno: error };
+      return this.#wanted && needsOwnCalls(this.#wanted)
+        ? this.#startAfter(callsOf(this.#wanted), parts)
+        : this.#spawnPlainly(parts);
     } finally {
+      if (before !== undefined) process.umask(before);
       if (ours) trySoftLimit(ours.soft, ours.hard);
     }
+  }
+
+  #spawnPlainly({ fileActions, environment }: ProcessParts): SpawnResult {
+    const pid = Buffer.alloc(4);
+    const error = libc.posixSpawn(
+      pid,
+      this.#path,
+      fileActions,
+      this.#attributes,
+      this.#argv.pointers,
+      environment.pointers,
+    );
+    return error === 0 ? { pid: pid.readInt32LE() } : { errno: error };
+  }
+
+  #startAfter(calls: readonly LibcCall[], { environment, streams }: ProcessParts): SpawnResult {
+    const directory = this.#directory;
+    // The child cannot say what it fails of before it executes.
+    const errno = directory === undefined ? 0 : -attempt(() => libc.accessAt(directory, '.', X_OK, 0));
+    if (errno > 0) return { errno };
+    return startAfterCalls(
+      [
+        ['setsid'],
+        ...(directory === undefined ? [] : [['fchdir', directory] as const]),
+        ...[streams.stdin, streams.stdout, streams.stderr].flatMap(intoPlace),
+        ...calls,
+      ],
+      ['execve', this.#path, this.#argv.pointers, environment.pointers],
+    );
   }
 }
 
 /** Environment and descriptors of one process, or of all that have nothing of their own. */
 class ProcessParts {
   readonly environment: StringVector;
+  readonly streams: Streams;
   readonly fileActions = Buffer.alloc(512);
 
   constructor(environment: StringVector, streams: Streams, directory: number | undefined) {
     this.environment = environment;
+    this.streams = streams;
     libc.fileActionsInit(this.fileActions);
     if (directory !== undefined) libc.fileActionsAddFchdir(this.fileActions, directory);
     [streams.stdin, streams.stdout, streams.stderr].forEach((source, target) => {
@@ -179,6 +215,11 @@ class ProcessParts {
   release(): void {
     libc.fileActionsDestroy(this.fileActions);
   }
+}
+
+/** dup2(2) takes close-on-exec off, but not where there is nothing to copy. */
+function intoPlace(source: number, target: number): LibcCall[] {
+  return source === target ? [['fcntl', target, F_SETFD, 0]] : [['dup2', source, target]];
 }
 
 /** A limit that cannot be set keeps no worker from running. */
