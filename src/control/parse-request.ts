@@ -27,9 +27,10 @@ export function parseRequest(
     case 'ping':
     case 'status':
     case 'stop':
-    case 'reload':
     case 'restart':
       return { command };
+    case 'reload':
+      return further['early'] === true ? { command, early: true } : { command };
     case 'scale':
       return isWorkers(further['workers'])
         ? { command, workers: further['workers'] }

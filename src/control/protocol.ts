@@ -20,7 +20,9 @@ export type ControlRequest = PoolRequest | FeatureRequest;
 
 /** What every pool can do. */
 export type PoolRequest =
-  | { readonly command: 'ping' | 'status' | 'stop' | 'reload' | 'restart' }
+  | { readonly command: 'ping' | 'status' | 'stop' | 'restart' }
+  /** `early`: the answer comes when all workers are new and up. An older supervisor knows no such field. */
+  | { readonly command: 'reload'; readonly early?: true }
   | { readonly command: 'scale'; readonly workers: number | WorkerDifference };
 
 /** What a feature of a pool can do; its fields are judged by who serves it (src/control/server.ts, Command). */

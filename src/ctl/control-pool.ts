@@ -107,9 +107,15 @@ function reportWords(result: ControlResult): void {
 }
 
 function toControlRequest(request: LongRequest): ControlRequest {
-  return request.command === 'scale'
-    ? { command: request.command, workers: request.workers }
-    : { command: request.command };
+  switch (request.command) {
+    case 'scale':
+      return { command: request.command, workers: request.workers };
+    case 'reload':
+      return { command: request.command, ...(request.isEarly ? { early: true } : {}) };
+    case 'stop':
+    case 'restart':
+      return { command: request.command };
+  }
 }
 
 function reportOther(outcome: Outcome, pool: Pool): number {

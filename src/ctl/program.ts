@@ -2,8 +2,8 @@
 // nothing and prints nothing.
 import { Command, CommanderError } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
-import { limits, type WorkerDifference } from '../control/protocol.ts';
 import { parseTime, parseWhole } from '../core/quantity.ts';
+import { addChanges, type ChangeRequest } from './change-commands.ts';
 import { refuseArguments } from './refuse-arguments.ts';
 import { addRequest, type RequestOptions } from './request/request-command.ts';
 import { addTry, type TryOptions } from './request/try-options.ts';
@@ -44,8 +44,7 @@ export type CtlRequest = GlobalOptions &
         /** Run for each of them instead of printing it. */
         readonly exec: string | undefined;
       }
-    | { readonly command: 'stop' | 'reload' | 'restart'; readonly target: string }
-    | { readonly command: 'scale'; readonly target: string; readonly workers: number | WorkerDifference }
+    | ChangeRequest
     | RequestOptions
     | TryOptions
   );
@@ -176,21 +175,6 @@ function parseLines(text: string): number | undefined {
   throw refuseArguments(`invalid number of lines: '${text}' (for example 100, or all)`);
 }
 
-function addChanges(program: Command, ask: (request: PoolRequest) => void): void {
-  for (const [command, description] of waitingCommands) {
-    program
-      .command(`${command} <target>`)
-      .description(description)
-      .action((target: string) => ask({ command, target }));
-  }
-  program
-    .command('scale <target> <workers>')
-    .description('set the number of workers: 8, or +1, -1')
-    .action((target: string, workers: string) =>
-      ask({ command: 'scale', target, workers: parseWorkers(workers) }),
-    );
-}
-
 interface StatusOptions {
   readonly json?: boolean;
   readonly watch?: boolean;
@@ -225,19 +209,6 @@ function separateProbe(
   if (target === undefined) throw refuseArguments("missing required argument 'target'");
   if (typeof probe !== 'string' || /^\/[!-~]*$/.test(probe)) return { target, probe };
   throw refuseArguments(`invalid URI for --probe: '${probe}' (for example /status)`);
-}
-
-const waitingCommands = [
-  ['stop', 'end the pool; requests under way are finished'],
-  ['reload', 'replace all workers, one by one, new before old'],
-  ['restart', 'end all workers, then start new ones'],
-] as const;
-
-function parseWorkers(text: string): number | WorkerDifference {
-  if (/^[+-]\d{1,5}$/.test(text)) return text as WorkerDifference;
-  const workers = parseWhole(text, 1, limits.maxWorkers);
-  if (workers !== undefined) return workers;
-  throw refuseArguments(`invalid number of workers: '${text}' (1 to ${limits.maxWorkers}, or +1, -1)`);
 }
 
 function parseTimeout(text: string | undefined): number | undefined {

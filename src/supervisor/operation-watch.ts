@@ -3,16 +3,16 @@ import { describeLeft, type LeftProcess } from '../core/text/left-process.ts';
 import type { OrderOf, PoolOrder } from '../core/pool/orders.ts';
 import type { Context } from './context.ts';
 import { describeReloadFailure } from './end-report.ts';
-import type { LastReload, OperationEnd, OperationListener } from './outcome.ts';
+import type { LastReload, OperationEnd, OperationListener, ReloadListener } from './outcome.ts';
 import type { WorkerEnds } from './ending/worker-ends.ts';
 
 export class OperationWatch {
   readonly #context: Context;
   readonly #ends: WorkerEnds;
-  #operation: { readonly sinceMs: number; readonly listeners: readonly OperationListener[] } | undefined;
+  #operation: { readonly sinceMs: number; readonly listeners: readonly ReloadListener[] } | undefined;
   #handingOverSinceMs: number | undefined;
   /** Who waits for the reload that comes next. */
-  #nextListeners: OperationListener[] = [];
+  #nextListeners: ReloadListener[] = [];
   #lastReload: LastReload | undefined;
   /** What the trial of the reload under way said, if it failed. */
   #trialWords: readonly string[] = [];
@@ -32,12 +32,12 @@ export class OperationWatch {
   }
 
   /** Who asked for the reload that comes next. */
-  awaitReload(listener: OperationListener): void {
+  awaitReload(listener: ReloadListener): void {
     this.#nextListeners.push(listener);
   }
 
   expectRestart(listener: OperationListener | undefined): void {
-    this.#begin(listener ? [listener] : []);
+    this.#begin(listener ? [{ tell: listener, isEarly: false }] : []);
   }
 
   setHandingOver(isHandingOver: boolean): void {
@@ -75,6 +75,24 @@ export class OperationWatch {
     machine.records.promoted(slot, pid);
     const generation = roster.get(pid)?.generation ?? 0;
     machine.log.write({ event: 'worker-replaced', slot, workerPid: pid, generation });
+  }
+
+  /** Every worker is new and up. An old one that is left is no success, which the end tells. */
+  settling(generation: number, watchedMs: number): void {
+    const operation = this.#operation;
+    const { roster } = this.#context;
+    const left = this.#ends.left.all(roster.in('retiree').map(({ pid }) => pid));
+    if (!operation || left.length > 0 || watchedMs === 0) return;
+    const early = operation.listeners.filter(({ isEarly }) => isEarly);
+    this.#operation = { ...operation, listeners: operation.listeners.filter(({ isEarly }) => !isEarly) };
+    const end = { kind: 'reload-watched', generation, watchedMs } as const;
+    this.#context.takeSteps(
+      ...early.map(
+        ({ tell }) =>
+          () =>
+            tell(end),
+      ),
+    );
   }
 
   reloadEnded({ result, generation, failure }: OrderOf<'reload-ended'>): void {
@@ -117,11 +135,15 @@ export class OperationWatch {
     const waiting = this.#nextListeners.splice(0);
     this.#context.takeSteps(
       () => this.#end({ kind: 'stopped' }),
-      ...waiting.map((listener) => () => listener({ kind: 'stopped' })),
+      ...waiting.map(
+        ({ tell }) =>
+          () =>
+            tell({ kind: 'stopped' }),
+      ),
     );
   }
 
-  #begin(listeners: readonly OperationListener[]): void {
+  #begin(listeners: readonly ReloadListener[]): void {
     this.#operation = { sinceMs: this.#context.machine.clock.nowMs(), listeners };
   }
 
@@ -130,7 +152,7 @@ export class OperationWatch {
     this.#cancelTimer = undefined;
     const listeners = this.#operation?.listeners ?? [];
     this.#operation = undefined;
-    for (const listener of listeners) listener(end);
+    for (const { tell } of listeners) tell(end);
   }
 }
 

@@ -31,9 +31,17 @@ export type OperationEnd =
       readonly generation: number;
       readonly left?: readonly LeftProcess[];
     }
+  /** A reload whose workers are all new and up, for who waits for no more; each may still be rolled back. */
+  | { readonly kind: 'reload-watched'; readonly generation: number; readonly watchedMs: number }
   | { readonly kind: 'stopped' };
 
 export type OperationListener = (end: OperationEnd) => void;
+
+/** Who asked for a reload; `isEarly`: is told when the watch after its last step begins, and not how that ends. */
+export interface ReloadListener {
+  readonly tell: OperationListener;
+  readonly isEarly: boolean;
+}
 
 export interface LastReload {
   readonly result: ReloadResult;

@@ -141,14 +141,14 @@ export class Supervisor {
     this.#context.carryOut(orders);
   }
 
-  /** A rolling reload; during one, one more afterwards, for everybody who asked. */
-  reload(listener?: OperationListener): void {
+  /** A rolling reload; during one, one more afterwards, for everybody who asked. `isEarly`: see ReloadListener. */
+  reload(listener?: OperationListener, isEarly = false): void {
     const { pool, life } = this.#context;
     if (life.ending) {
       listener?.({ kind: 'stopped' });
       return;
     }
-    if (listener) this.#operations.awaitReload(listener);
+    if (listener) this.#operations.awaitReload({ tell: listener, isEarly });
     this.#context.carryOut(pool.ask({ kind: 'reload' }));
   }
 
@@ -228,6 +228,7 @@ export class Supervisor {
   #settle({ step }: OrderOf<'settle'>): void {
     const { pool, settings } = this.#context;
     this.#operations.after(settings.settleMs, () => pool.tell({ kind: 'settled', step }));
+    if (pool.reload) this.#operations.settling(pool.reload.to, settings.settleMs);
   }
 
   #reportUp(firstEnds: readonly (WorkerEnd | undefined)[]): void {

@@ -16,6 +16,7 @@ export const packages: Record<PeerName, string> = {
   '1.6': 'spawn-fcgi',
   multiwatch: 'multiwatch',
   supervisord: 'supervisor',
+  'php-fpm': 'php-fpm',
 };
 
 /** The first line a program says about its version; some say it on stderr. */
@@ -40,6 +41,7 @@ export function findPeers(): Peers {
     '1.6': findPeer(['/usr/bin/spawn-fcgi', 'spawn-fcgi'], '-v', /^spawn-fcgi v1\.6/),
     multiwatch: findPeer(['multiwatch'], '-v'),
     supervisord: findPeer(['supervisord'], '-v'),
+    'php-fpm': findPeer(['php-fpm', ...['8.4', '8.3', '8.2'].map((version) => `php-fpm${version}`)], '-v'),
   };
 }
 
@@ -49,6 +51,7 @@ export function missingPeers(peers: Peers): PeerName[] {
     // multiwatch inherits its socket, and spawn-fcgi -n is what gives it one.
     multiwatch: peers.multiwatch !== undefined && peers['1.6'] !== undefined,
     supervisord: peers.supervisord !== undefined,
+    'php-fpm': peers['php-fpm'] !== undefined,
   };
   return (Object.keys(needed) as PeerName[]).filter((name) => !needed[name]);
 }

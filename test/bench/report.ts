@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import type { Options } from './options.ts';
-import { missingPeers, packages, versionOf } from './peers.ts';
+import { missingPeers, packages, versionOf, type PeerName } from './peers.ts';
 import { judge, type Row } from './row.ts';
 import { drawTable } from './table.ts';
 import type { Workplace } from './workplace.ts';
@@ -20,7 +20,7 @@ export function report(place: Workplace, options: Options, rows: Row[]): void {
 }
 
 function describeMachine(place: Workplace): Record<string, string> {
-  const version = (name: '1.6' | 'multiwatch' | 'supervisord'): string =>
+  const version = (name: PeerName): string =>
     place.peers[name]?.version ?? `not installed (Debian package ${packages[name]})`;
   return {
     kernel: release(),
@@ -32,5 +32,6 @@ function describeMachine(place: Workplace): Record<string, string> {
     '1.6': version('1.6'),
     multiwatch: version('multiwatch'),
     supervisord: version('supervisord'),
+    'php-fpm': version('php-fpm'),
   };
 }

@@ -1,7 +1,15 @@
 // One line of the result: a quantity, measured for every contender in the same run, and its budgets.
 import type { Sample } from './statistics.ts';
 
-export const contenderNames = ['ours', '1.6', 'node', 'multiwatch', 'supervisord', 'bare'] as const;
+export const contenderNames = [
+  'ours',
+  '1.6',
+  'node',
+  'multiwatch',
+  'supervisord',
+  'php-fpm',
+  'bare',
+] as const;
 export type ContenderName = (typeof contenderNames)[number];
 
 /** `against` a peer the limit is a ratio of medians; `absolute` limits our own median. */

@@ -7,6 +7,7 @@ const headings: Record<ContenderName, string> = {
   node: 'node -e 0',
   multiwatch: 'multiwatch',
   supervisord: 'supervisord',
+  'php-fpm': 'php-fpm',
   bare: 'bare',
 };
 

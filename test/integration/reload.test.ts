@@ -23,6 +23,22 @@ describe('a reload by spawn-fcgictl', () => {
     await pools.expectNothingLeft(place);
   });
 
+  test('with --early is done when all workers are new, and is watched and rolled back as ever', async () => {
+    const place = pools.makePlace();
+    const settle = ['--settle', '60s', '--min-uptime', '50ms'];
+    const pool = await pools.start(place, [...settle, '-F', '2']);
+    const before = await pools.fullPool(pool, 2);
+    const done = await pools.ctl(place.stateDir, ['reload', '--early', place.socket]);
+    const stdout = 'all new: generation 2, 2 workers; rolled back if one of them ends within 60.0 s\n';
+    expect(done).toMatchObject({ status: 0, stdout, stderr: '' });
+    expect(pools.events(place, 'reload-finished')).toEqual([]);
+    const [first = 0] = await pools.fullPool(pool, 2, before);
+    process.kill(first, 'SIGKILL');
+    const ended = await pools.waitForEvents(place, 'reload-finished');
+    expect(ended).toMatchObject([{ result: 'rolled-back', generation: 2, serving: 1 }]);
+    await pools.endPool(place, pool);
+  });
+
   const bad = [
     [
       'cannot be executed',

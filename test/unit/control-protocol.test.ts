@@ -13,6 +13,7 @@ const requests: protocol.ControlRequest[] = [
   { command: 'status' },
   { command: 'stop' },
   { command: 'reload' },
+  { command: 'reload', early: true },
   { command: 'restart' },
   { command: 'scale', workers: 8 },
   { command: 'scale', workers: '+1' },

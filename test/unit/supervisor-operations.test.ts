@@ -126,6 +126,32 @@ describe('a reload', () => {
     expect(pool.supervisor.pool.operation).toBeUndefined();
   });
 
+  test('tells who wants it early when all workers are new, and goes on: it may be rolled back', () => {
+    const pool = startFakePool({ workers: 2 });
+    const [early, patient] = [listen(), listen()];
+    pool.supervisor.reload(early.listener, true);
+    comesUp(pool);
+    pool.machine.reap();
+    expect(early.ends).toStrictEqual([]);
+    pool.supervisor.reload(patient.listener, true);
+    comesUp(pool);
+    pool.machine.reap();
+    expect(pool.supervisor.pool.reload?.stage).toBe('settling');
+    expect(early.ends).toStrictEqual([{ kind: 'reload-watched', generation: 2, watchedMs: settleMs }]);
+    expect(patient.ends).toStrictEqual([]);
+    pool.machine.end(103, exit3);
+    expect(pool.supervisor.pool.reload?.stage).toBe('reverting');
+    expect(early.ends).toHaveLength(1);
+  });
+
+  test('tells who wants it early of its failure, when it has failed before', () => {
+    const pool = startFakePool();
+    const { ends, listener } = listen();
+    pool.supervisor.reload(listener, true);
+    pool.clock.advance(readyTimeoutMs);
+    expect(ends).toMatchObject([{ kind: 'reload', result: 'timed-out' }]);
+  });
+
   test('asked for during the start begins when the pool is up, and tells who asked', () => {
     const pool = createFakePool();
     const { ends, listener } = listen();

@@ -6,7 +6,7 @@ import {
   type PoolStatus,
   type PoolSummary,
 } from '../../control/protocol.ts';
-import { plural } from '../../core/text/amount-text.ts';
+import { describeMs, plural } from '../../core/text/amount-text.ts';
 import { describeLeft } from '../../core/text/left-process.ts';
 import { describeFailedReload } from '../../core/text/reload-text.ts';
 import type { OperationEnd } from '../../supervisor/outcome.ts';
@@ -28,6 +28,8 @@ export function resultOf(end: OperationEnd, pool: PoolSummary): ControlResult {
   switch (end.kind) {
     case 'stopped':
       return refusal('stopping', 'the pool is stopping');
+    case 'reload-watched':
+      return done(describeWatched(end, pool), pool);
     case 'restart':
       return { ok: true, ...describeRestart(end, pool), pool };
     case 'reload':
@@ -45,6 +47,14 @@ function describeRestart(
   return left.length > 0
     ? { status: 1, message: `${what}; ${describeLeft(left)}` }
     : { status: isUp ? 0 : 1, message: what };
+}
+
+function describeWatched(
+  { generation, watchedMs }: Extract<OperationEnd, { kind: 'reload-watched' }>,
+  pool: PoolSummary,
+): string {
+  const rollBack = `rolled back if one of them ends within ${describeMs(watchedMs)}`;
+  return `all new: generation ${generation}, ${countWorkers(pool.wanted)}; ${rollBack}`;
 }
 
 function describeReload(end: Extract<OperationEnd, { kind: 'reload' }>, pool: PoolSummary): string {

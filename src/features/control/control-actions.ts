@@ -66,7 +66,7 @@ export class PoolActions implements ControlActions {
         return this.#stop(client);
       case 'reload':
         return this.#whenFree(client, ['restart', 'handover'], () =>
-          this.#whenReplaceable(client, () => this.#reload(client)),
+          this.#whenReplaceable(client, () => this.#reload(client, request.early ?? false)),
         );
       case 'restart':
         return this.#whenFree(client, ['reload', 'restart', 'handover'], () =>
@@ -125,9 +125,9 @@ export class PoolActions implements ControlActions {
     if (this.#pool.supervisor.phase !== 'stopping') this.#pool.stop('asked by spawn-fcgictl');
   }
 
-  #reload(client: ControlClient): void {
+  #reload(client: ControlClient, isEarly: boolean): void {
     this.#await(client);
-    this.#pool.supervisor.reload((end) => this.#conclude(client, end));
+    this.#pool.supervisor.reload((end) => this.#conclude(client, end), isEarly);
   }
 
   #restart(client: ControlClient): void {

@@ -31,6 +31,12 @@ export async function reload(site: Reloadable, whenFirstIsNew?: () => void): Pro
   });
 }
 
+/** Waits for the end of so many reloads since the pool's start. */
+export function reloadsEnded(eventLog: string, count: number): Promise<unknown> {
+  const ends = (): number => readFileSync(eventLog, 'utf8').split('"event":"reload-finished"').length - 1;
+  return waitFor(`the end of reload ${count}`, () => ends() >= count, { timeoutMs: 30_000 });
+}
+
 /** Only whole lines count. */
 function find(log: string, event: string): (ReloadEnd & { event: string }) | undefined {
   const line = log

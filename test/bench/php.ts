@@ -1,0 +1,53 @@
+// The PHP of this machine: php-cgi for pools; php-fpm, whose reload by USR2 is timed.
+import { writeFileSync } from 'node:fs';
+import { childrenOf } from '../helpers/machine/processes.ts';
+import { findCommand } from '../helpers/machine/requirements.ts';
+import { waitFor } from '../helpers/machine/wait-for.ts';
+import { startInForeground } from './pool.ts';
+import { endAll, remember } from './processes-started.ts';
+import { summarize, type Sample } from './statistics.ts';
+import { freshPath, type Workplace } from './workplace.ts';
+
+export function findPhpCgi(): string | undefined {
+  return findCommand('php-cgi');
+}
+
+/** From USR2 until all workers are others; undefined where it is not installed. */
+export async function timeFpm(
+  place: Workplace,
+  workers: number,
+  rounds: number,
+): Promise<Sample | undefined> {
+  const path = place.peers['php-fpm']?.path;
+  if (path === undefined) return undefined;
+  const config = freshPath(place, 'conf');
+  const user = process.getuid?.() === 0 ? 'user = nobody\ngroup = nogroup\n' : '';
+  const pool = `[bench]\nlisten = ${freshPath(place, 'sock')}\n${user}pm = static\npm.max_children = ${workers}\n`;
+  writeFileSync(config, `[global]\nerror_log = ${freshPath(place, 'log')}\ndaemonize = no\n${pool}`);
+  const { pid } = startInForeground({ file: path, args: ['-n', '-F', '-y', config] });
+  let before = await newChildren(pid, workers, []);
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const begin = performance.now();
+    process.kill(pid, 'SIGUSR2');
+    before = await newChildren(pid, workers, before);
+    times.push(performance.now() - begin);
+  }
+  await endAll([pid]);
+  await endAll(before);
+  return summarize(times);
+}
+
+/** All workers, once none of them is one of those. */
+async function newChildren(pid: number, workers: number, before: readonly number[]): Promise<number[]> {
+  const children = await waitFor(
+    'other workers of php-fpm',
+    () => {
+      const now = childrenOf(pid);
+      return now.length === workers && !now.some((child) => before.includes(child)) && now;
+    },
+    { intervalMs: 1, timeoutMs: 10_000 },
+  );
+  children.forEach(remember);
+  return children;
+}
