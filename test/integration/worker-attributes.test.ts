@@ -60,6 +60,7 @@ describe('a worker has all of it, and what every worker has besides', () => {
     expect(after?.limits).toMatchObject({ 'Max address space': { soft: 'unlimited' } });
     expect(after).toMatchObject({ nice: machine.readStat(process.pid)?.nice, status: { NoNewPrivs: '0' } });
     expect(after?.status['Umask']).not.toBe('0137');
+    expect(after?.status['SigBlk']).toBe(before?.status['SigBlk']);
     await pools.endPool(place, pool);
   });
 
