@@ -148,12 +148,13 @@ describe('an idle worker', () => {
 });
 
 describe('a busy worker', () => {
-  test('is looked at after 2 ms, then after pauses that grow to 50 ms', () => {
+  test('is looked at after 2 ms, then every 5 ms for 2 s, then after pauses that grow to 50 ms', () => {
     machine.busy.add(101);
     create().end(spawn(1), within(9000));
-    const looks = looksWithin(400);
+    const looks = looksWithin(2600);
     const pauses = looks.map((at, index) => at - (looks[index - 1] ?? 0));
-    expect(pauses.slice(0, 4)).toStrictEqual([2, 3, 5, 6]);
+    expect(pauses.slice(0, 4)).toStrictEqual([2, 3, 5, 5]);
+    expect(Math.max(...pauses.filter((_, index) => (looks[index] ?? 0) < 2000))).toBe(5);
     expect(pauses.every((pause, index) => pause >= (pauses[index - 1] ?? 0) - 1)).toBe(true);
     expect(pauses.slice(-3)).toStrictEqual([50, 50, 50]);
   });

@@ -12,6 +12,8 @@ import type { Clock, EndOfIdle, EventLog, IdleVerdict, Sessions } from '../../co
 import { QueueWatch } from './queue-watch.ts';
 
 const firstPauseMs = 2;
+/** Who always has a next request is idle for microseconds between two: at first it is looked at often. */
+const eager = { forMs: 2000, longestPauseMs: 5 };
 const longestPauseMs = 50;
 /** TERM in the middle of a request body cuts it short even in programs that finish on TERM: idle is better. */
 const patienceWithKnownMs = 2000;
@@ -37,6 +39,7 @@ export class GracefulEnd {
   readonly #endings = new Endings();
   readonly #timer: DueTimer;
   #pauseMs = firstPauseMs;
+  #eagerUntilMs = 0;
 
   constructor(options: GracefulEndOptions) {
     const { clock, sessions, log, queued } = options;
@@ -60,6 +63,7 @@ export class GracefulEnd {
     const { method } = this.#options;
     if (method === 'auto' || method === 'idle-kill') {
       this.#pauseMs = firstPauseMs;
+      this.#eagerUntilMs = this.#clock.nowMs() + eager.forMs;
       if (fresh.length > 0) this.#tick();
       else this.#timer.renew();
       return;
@@ -124,7 +128,8 @@ export class GracefulEnd {
     this.#termOverdue(nowMs);
     this.#lookAtBusy(nowMs, isHeldBack);
     this.#lookAtTermed(nowMs);
-    this.#pauseMs = Math.min(this.#pauseMs * 1.5, longestPauseMs);
+    const longestMs = nowMs < this.#eagerUntilMs ? eager.longestPauseMs : longestPauseMs;
+    this.#pauseMs = Math.min(this.#pauseMs * 1.5, longestMs);
     this.#timer.renew();
   }
 
