@@ -90,10 +90,14 @@ test('systemctl reload replaces the workers, and fails for a release that does n
   await expectGone('bad');
 });
 
-test('a stop waits for a request that is under way', async () => {
-  await systemd.addInstance(host, 'busy', { conf: conf() });
+test('a reload and a stop that take longer than the unit has time for get it, and wait for requests', async () => {
+  await systemd.addInstance(host, 'busy', {
+    conf: conf('--settle 3s'),
+    dropIn: '[Service]\nTimeoutStartSec=2s\nTimeoutStopSec=2s',
+  });
   await host.ok('systemctl start spawn-fcgi@busy');
-  const slow = await startSlow('busy', 1500);
+  await host.ok('systemctl reload spawn-fcgi@busy');
+  const slow = await startSlow('busy', 4000);
   await host.ok('systemctl stop spawn-fcgi@busy');
   expect((await slow.reply).status).toBe(200);
   expect(await systemd.property(host, unitOf('busy'), 'Result')).toBe('success');
@@ -113,7 +117,7 @@ test('a stop ends workers that do not end themselves', async () => {
 });
 
 test('a supervisor that does not answer a stop is killed, and no worker serves on', async () => {
-  await systemd.addInstance(host, 'deaf', { conf: conf(), dropIn: '[Service]\nTimeoutStopSec=1s' });
+  await systemd.addInstance(host, 'deaf', { conf: conf(), dropIn: '[Service]\nTimeoutStopSec=4s' });
   await host.ok('systemctl start spawn-fcgi@deaf');
   const [supervisor] = await systemd.unitProcesses(host, unitOf('deaf'));
   const group = `'/sys/fs/cgroup${await systemd.property(host, unitOf('deaf'), 'ControlGroup')}/frozen'`;
