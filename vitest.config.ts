@@ -1,18 +1,30 @@
-// How the tests run: four groups, one after the other, from the quickest to the slowest.
+// How the tests run: groups of files, one group after the other, from the quickest to the slowest.
 import { defineConfig } from 'vitest/config';
 
 /**
  * In this order. The integration tests wait more than they compute (10 minutes of processor time in 50 of theirs), so
- * that four files at a time suit two cores. The end-to-end tests use fixed system paths and real servers, so that their
- * files run one by one, but for the ledger, which takes the longest and runs beside parity, both a file with a core each.
+ * that four files at a time suit two cores; so do the end-to-end tests on machines of their own, in namespaces. The
+ * other end-to-end tests use fixed system paths and real servers, so that their files run one by one, but for the
+ * ledger, which takes the longest and runs beside parity, both a file with a core each.
  */
 const ledger = 'test/e2e/reload-ledger.test.ts';
+const machines = [
+  'test/e2e/{systemd,init}-*.test.ts',
+  'test/e2e/{mapserver,openrc,supervisord,cron,stop-commands,containers-page,kubernetes}.test.ts',
+];
 const groups = [
   { name: 'unit', order: 0, maxWorkers: 2, include: ['test/unit/**/*.test.ts'] },
   { name: 'integration', order: 1, maxWorkers: 4, include: ['test/integration/**/*.test.ts'] },
   { name: 'parity', order: 2, maxWorkers: 2, include: ['test/parity/**/*.test.ts'] },
   { name: 'ledger', order: 2, maxWorkers: 2, include: [ledger] },
-  { name: 'e2e', order: 3, maxWorkers: 1, include: ['test/e2e/**/*.test.ts'], exclude: [ledger] },
+  { name: 'machines', order: 3, maxWorkers: 3, include: machines },
+  {
+    name: 'e2e',
+    order: 4,
+    maxWorkers: 1,
+    include: ['test/e2e/**/*.test.ts'],
+    exclude: [ledger, ...machines],
+  },
 ];
 
 export default defineConfig({
