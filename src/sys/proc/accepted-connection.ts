@@ -164,10 +164,10 @@ interface TableEntry {
 const UNIX_LISTEN = '00010000';
 const TCP_LISTEN = '0A';
 
-/** Lines `NUM: REFS PROTOCOL FLAGS TYPE STATE INODE PATH`. */
+/** Lines `NUM: REFS PROTOCOL FLAGS TYPE STATE INODE PATH`; the path is missing where a client has not bound its socket. */
 function unixEntries(proc: ProcFs): TableEntry[] {
   return proc.readTable('net/unix').map((line) => {
-    const fields = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (.+)$/.exec(line);
+    const fields = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+)(?: (.+))?$/.exec(line);
     const isListening = fields?.[1] === UNIX_LISTEN;
     return { inode: fields?.[2] ?? '', service: fields?.[3] ?? '', isListening };
   });
