@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test, type TestContext } from 'vitest';
 import { compileC, fixture } from '../helpers/build/index.ts';
 import * as containers from '../helpers/container/index.ts';
-import { waitFor } from '../helpers/machine/index.ts';
+import { waitFor, type Stat } from '../helpers/machine/index.ts';
 import { hintsOf, withoutHints } from '../helpers/pool/index.ts';
 
 const tcp = ['-p', '9000'];
@@ -34,10 +34,12 @@ async function attempt(
   return { container, stderr: container.stderr(), status };
 }
 
-/** Uids of its processes. */
-function uidsOf({ processes }: containers.Container): string[] {
-  const statuses = processes().map(({ pid }) => readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return statuses.map((text) => /^Uid:\s+(\d+)/m.exec(text)?.[1] ?? '');
+/** Resolves when supervisor and workers are that user's, and who has guarded the start as root has gone. */
+async function expectUsers({ processes }: containers.Container, uid: string): Promise<void> {
+  const uidOf = ({ pid }: Stat): string =>
+    /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
+  await waitFor('three processes', () => processes().length === 3);
+  expect(processes().map(uidOf)).toEqual([uid, uid, uid]);
 }
 
 const expectStop = async (container: containers.Container): Promise<void> =>
@@ -48,7 +50,7 @@ const ping = async ({ exec }: containers.Container, target: string): Promise<str
 
 test('--cap-drop ALL --cap-add SETUID --cap-add SETGID is enough for -u on TCP', async (ctx) => {
   const { container } = await attempt(ctx, { capabilities: ['SETUID', 'SETGID'] }, [...tcp, ...webUser]);
-  expect(uidsOf(container)).toEqual(['33', '33', '33']);
+  await expectUsers(container, '33');
   expect(await ping(container, ':9000')).toMatch(/^serving: /);
   await expectStop(container);
 });
@@ -61,7 +63,7 @@ test('a Unix socket takes CHOWN as well, and the refusal says so', async (ctx) =
   expect(hintsOf(refused.stderr)[0]).toContain('CAP_CHOWN (docker run --cap-add CHOWN)');
   const capabilities = ['CHOWN', 'SETUID', 'SETGID'];
   const { container } = await attempt(ctx, { capabilities, tmpfs: ['/run'] }, line);
-  expect(uidsOf(container)).toEqual(['33', '33', '33']);
+  await expectUsers(container, '33');
   await expectStop(container);
 });
 
@@ -81,7 +83,7 @@ test('--user 1000, whom /etc/passwd does not know: a pool without -u, and a hint
   for (const line of [unix, [...unix, ...webUser]]) {
     const { container, stderr } = await attempt(ctx, settings, line);
     expect(stderr.includes('hint: -u ignored: only root can use it\n')).toBe(line !== unix);
-    expect(uidsOf(container)).toEqual(['1000', '1000', '1000']);
+    await expectUsers(container, '1000');
     expect(await ping(container, '/run/app.sock')).toMatch(/^serving: /);
     await expectStop(container);
   }
