@@ -98,7 +98,6 @@ function supervisedPlan(config: Config, log: DefaultLog): Plan<Given, PreparedPo
     .step(chooseOwner)
     .step(foresee);
   return enter(guarded, config, [fromGiver, fromOrphans])
-    .step(closeFormer)
     .step(dropUser)
     .step(changeDirectory)
     .step(keepBinding);
@@ -113,6 +112,6 @@ function enter<Have extends Sought>(
   const find: Step<Sought, Listening> =
     listen.kind === 'given' ? useGiven : listenFrom([...sources, fromKept], bindSocket);
   return socketBeforeChroot || listen.kind === 'given'
-    ? plan.step(find).step(closeKept).step(askAhead).step(dropGroups).step(enterRoot)
-    : plan.step(dropGroups).step(enterRoot).step(find).step(closeKept).step(askAhead);
+    ? plan.step(find).step(closeKept).step(closeFormer).step(askAhead).step(dropGroups).step(enterRoot)
+    : plan.step(dropGroups).step(enterRoot).step(find).step(closeKept).step(closeFormer).step(askAhead);
 }

@@ -5,8 +5,11 @@ import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { isAlive, waitFor } from '../helpers/machine/index.ts';
+import { freePort, isAlive, waitFor } from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
+import * as sys from '../helpers/sys/index.ts';
+
+const SHUT_RDWR = 2;
 
 function socketOf(pid: number, descriptor = 0): string {
   return readlinkSync(`/proc/${pid}/fd/${descriptor}`);
@@ -174,6 +177,36 @@ describe('a socket of ours that was kept', () => {
     const pool = await pools.startGiven(place, [`from=${keeper}:3`, kept], ['-s', place.socket]);
     expect(socketOf(await pools.onlyWorker(pool))).not.toBe(socketOf(keeper, 3));
     await pools.visit({ path: place.socket });
+    await pools.endPool(place, pool);
+  });
+
+  test('that a worker has shut down is bound anew, though the manager keeps the old one', async () => {
+    const place = pools.makePlace();
+    const keeper = await pools.keepSockets([`unix=${place.socket}`]);
+    const lender = new sys.DescriptorLender(keeper);
+    const descriptor = lender.borrow(3);
+    lender.close();
+    sys.libc.shutdown(descriptor, SHUT_RDWR);
+    sys.libc.close(descriptor);
+    const pool = await pools.startGiven(place, [`from=${keeper}:3`, kept], ['-s', place.socket]);
+    expect(pools.hintsOf(pool.stderr())).toEqual([
+      `nobody could reach the pool on ${place.socket}: its socket was shut down; it is bound anew`,
+    ]);
+    expect(socketOf(await pools.onlyWorker(pool))).not.toBe(socketOf(keeper, 3));
+    await pools.visit({ path: place.socket });
+    await pools.endPool(place, pool);
+  });
+
+  test('on the same port of another address makes room, though the manager keeps it', async () => {
+    const place = pools.makePlace();
+    const port = await freePort();
+    const keeper = await pools.keepSockets([`tcp6=${port}`]);
+    const address = ['-a', '127.0.0.1', '-p', String(port)];
+    const pool = await pools.startGiven(place, [`from=${keeper}:3`, kept], address);
+    expect(pools.hintsOf(pool.stderr())).toEqual([
+      `the socket that was kept for us is of [::]:${port}, and is closed: this pool listens on 127.0.0.1:${port}`,
+    ]);
+    await pools.visit({ host: '127.0.0.1', port });
     await pools.endPool(place, pool);
   });
 

@@ -109,11 +109,7 @@ function hold(descriptor: number, sought: Sought): Found {
   const socket = holdSocket(descriptor, target, claim.given);
   // First: whoever is asked by a connection does not wait any more.
   calmSocket(socket, claim.orphans, proc);
-  const problem = refuseUnreachable(socket, target, config.backlog);
-  if (problem !== undefined) {
-    printHint(`nobody could reach the pool on ${address}: ${problem}; it is bound anew`);
-    return { former: socket };
-  }
+  if (isUnreachable(socket, sought)) return { former: socket };
   if (socket.given) sayUnapplied(config, address);
   else adjustLater(socket, sought);
   return { socket, isTakingOver: true, former: undefined };
@@ -136,10 +132,17 @@ function sayUnapplied({ socketMode, socketUser, socketGroup }: Sought['config'],
     printHint(`${flags.join(', ')} not applied: ${address} was opened by somebody else, whose it stays`);
 }
 
-/** Why nobody would reach the workers on a socket that was taken, though all that can be was set right; undefined: they would. */
-function refuseUnreachable(socket: ListenSocket, target: SocketAddress, backlog: number): string | undefined {
-  if (socketOption(socket.descriptor, 'isListening') !== 1) listenAgain(socket.descriptor, backlog);
-  return describeReach(reachOf({ socket, path: target.kind === 'unix' ? target.path : undefined }));
+/** Whether nobody would reach the workers on a socket that was taken, though all that can be was set right; says why. */
+export function isUnreachable(
+  socket: ListenSocket,
+  { config, target, address }: Pick<Sought, 'config' | 'target' | 'address'>,
+): boolean {
+  if (socketOption(socket.descriptor, 'isListening') !== 1) listenAgain(socket.descriptor, config.backlog);
+  const path = target.kind === 'unix' ? target.path : undefined;
+  const problem = describeReach(reachOf({ socket, path }));
+  if (problem === undefined) return false;
+  printHint(`nobody could reach the pool on ${address}: ${problem}; it is bound anew`);
+  return true;
 }
 
 function refuseInUse(address: BoundAddress, hint: string): SpawnFcgiError {
