@@ -1,12 +1,10 @@
 // The units of docs/systemd/ under a real systemd as PID 1: what systemctl says of them, and what it leaves.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { waitFor, type RunResult } from '../helpers/machine/index.ts';
 import * as systemd from '../helpers/systemd/index.ts';
 import { answeringPid, send, type Reply } from '../helpers/web/index.ts';
 
-const names = ['app', 'bad', 'busy', 'stuck', 'deaf', 'one', 'two', 'three'];
+const names = ['app', 'bad', 'busy', 'stuck', 'deaf', 'doomed', 'one', 'two', 'three'];
 let host: systemd.SystemdMachine;
 beforeAll(async () => {
   if (systemd.whyNoSystemd('nginx', 'gcc') !== undefined) return;
@@ -60,7 +58,6 @@ test('a unit serves as soon as systemctl start returns, and leaves nothing when 
   expect(await systemd.property(host, unitOf('app'), 'StatusText')).toContain('4 of 4 up');
   await host.ok('systemctl stop spawn-fcgi@app');
   await expectGone('app');
-  expect(existsSync(join(host.root, systemd.socketOf('app')))).toBe(false);
   expect(await systemd.property(host, unitOf('app'), 'Result')).toBe('success');
 });
 
@@ -125,6 +122,26 @@ test('a supervisor that does not answer a stop is killed, and no worker serves o
   expect((await systemctl('stop spawn-fcgi@deaf')).status).toBe(0);
   await expectGone('deaf');
   expect(await systemd.property(host, unitOf('deaf'), 'Result')).toBe('timeout');
+});
+
+test('workers of a unit that has failed for good serve on, until spawn-fcgictl ends them or the next start takes them over', async () => {
+  await systemd.addInstance(host, 'doomed', { conf: conf(), dropIn: '[Unit]\nStartLimitBurst=1' });
+  const path = systemd.socketOf('doomed');
+  const fail = async (): Promise<number[]> => {
+    await host.ok('systemctl reset-failed spawn-fcgi@doomed || :; systemctl start spawn-fcgi@doomed');
+    const [supervisor, ...workers] = await systemd.unitProcesses(host, unitOf('doomed'));
+    await host.ok(`kill -KILL ${supervisor}`);
+    await systemd.waitForState(host, unitOf('doomed'), 'failed');
+    await expectAnswer('doomed');
+    return workers;
+  };
+  const left = await fail();
+  const taken = await fail();
+  expect(taken.filter((pid) => left.includes(pid))).toEqual([]);
+  expect((await host.run(`spawn-fcgictl ping ${path}`)).stdout).toMatch(/^dead: .* 4 workers serve on/);
+  await host.ok(`spawn-fcgictl stop ${path}`);
+  await expectGone('doomed');
+  expect((await host.run(`ls ${path}`)).status).not.toBe(0);
 });
 
 test('a program that is not there fails the start, and systemctl status says why', async () => {
