@@ -127,6 +127,18 @@ export const newOptions = [
     default: 'auto',
   },
   {
+    key: 'keepaliveQuiet',
+    long: 'keepalive-quiet',
+    argument: '<time>',
+    help: 'a connection on which nothing happens for so long is kept open between two requests, where the kernel does not tell (default: {default})',
+    details:
+      'so long nothing may happen on a connection before it counts as [kept open between two requests](reload.md#kept-connections), where it cannot be told that its last request was answered (Unix sockets, mostly); default {default}',
+    section: 'supervision',
+    needsSupervisor: true,
+    since: '2.0',
+    default: time(defaults.keepaliveQuietMs),
+  },
+  {
     key: 'ready',
     long: 'ready',
     argument: '<how>',

@@ -64,6 +64,7 @@ function parseSupervision(
   | 'replace'
   | 'stopTimeoutMs'
   | 'stopMethod'
+  | 'keepaliveQuietMs'
   | 'ready'
   | 'notifyFd'
   | 'readyTimeoutMs'
@@ -74,6 +75,7 @@ function parseSupervision(
     replace: raw.replace ?? false,
     stopTimeoutMs: parseDuration('--stop-timeout', raw.stopTimeout) ?? defaults.stopTimeoutMs,
     stopMethod: parseStopSignal(raw.stopSignal),
+    keepaliveQuietMs: parseDuration('--keepalive-quiet', raw.keepaliveQuiet) ?? defaults.keepaliveQuietMs,
     ready: parseReady(raw.ready),
     notifyFd: parseNumber('--notify-fd', raw.notifyFd, 3, 65_535),
     readyTimeoutMs: parseDuration('--ready-timeout', raw.readyTimeout) ?? defaults.readyTimeoutMs,

@@ -71,6 +71,7 @@ const summaryFields: Checks<PoolSummary> = {
   wanted: isCount,
   idle: isCount,
   busy: isCount,
+  kept: (value) => isMissingOr(value, isCount),
   backoff: isCount,
   serving: (value) => isOneOf(servings, value),
   phase: (value) => isOneOf(phases, value),

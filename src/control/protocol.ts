@@ -65,7 +65,7 @@ export const statusOfReload: Readonly<Record<ReloadResult, number>> = {
 
 export const phases = ['starting', 'serving', 'stopping'] as const;
 export const workerStates = ['starting', 'running', 'stopping', 'backoff', 'exited'] as const;
-export const workerActivities = ['busy', 'idle', 'unknown'] as const;
+export const workerActivities = ['busy', 'idle', 'kept', 'unknown'] as const;
 export const socketFiles = ['ours', 'gone', 'replaced'] as const;
 export const servings = ['yes', 'no', 'unknown'] as const;
 
@@ -77,6 +77,10 @@ export interface WorkerStatus {
   readonly state: (typeof workerStates)[number];
   /** Null without a process. */
   readonly uptimeMs: number | null;
+  /**
+   * `kept`: it holds connections that clients keep open between two requests; `unknown`: nobody may look, or it waits
+   * for a client that may be in the middle of a request.
+   */
   readonly activity: (typeof workerActivities)[number];
   readonly restarts: number;
   /** For people, such as `was killed by SIGKILL`; null when none ended yet. */
@@ -100,7 +104,10 @@ export interface PoolSummary {
   readonly uptimeMs: number;
   readonly wanted: number;
   readonly idle: number;
+  /** Running and not idle: it has what it counts as `kept` in it. */
   readonly busy: number;
+  /** Workers that hold nothing but connections between two requests; missing from an older supervisor. */
+  readonly kept?: number;
   /** Whether a running worker is seen to wait for connections or to work on one; unknown: nobody may look. */
   readonly serving: (typeof servings)[number];
   /** Slots that wait for their next try. */

@@ -68,6 +68,8 @@ export interface Config {
   readonly replace: boolean;
   readonly stopTimeoutMs: number;
   readonly stopMethod: StopMethod;
+  /** So long nothing may happen on a connection before it counts as kept, where the kernel does not tell that it was answered. */
+  readonly keepaliveQuietMs: number;
   readonly ready: ReadyRule;
   /** `--notify-fd`: a descriptor of the caller's that gets a newline when the pool is up. */
   readonly notifyFd: number | undefined;
@@ -86,6 +88,7 @@ export const defaults = {
   backlog: 1024,
   workers: 1,
   stopTimeoutMs: 9000,
+  keepaliveQuietMs: 2000,
   readyTimeoutMs: 60_000,
   settleMs: 5000,
   minUptimeMs: 1000,

@@ -82,7 +82,7 @@ class SupervisedRun {
       isSocketKept: () => this.#manager?.keepsSocket ?? false,
       warn,
     });
-    const freezer = new SessionFreezer(proc, socket);
+    const freezer = new SessionFreezer(proc, socket, config.keepaliveQuietMs);
     const reach = new ReachCheck(prepared);
     const roster = new Roster();
     const parts = { prepared, life, roster, features, log, records, freezer, reach };

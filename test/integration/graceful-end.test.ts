@@ -452,7 +452,7 @@ async function keepOpen(
     connection.destroy();
   });
   await machine.waitFor('a busy worker', async () =>
-    (await pools.statusOf(place)).workers.some(({ activity }) => activity === 'busy'),
+    (await pools.statusOf(place)).workers.some(({ activity }) => activity !== 'idle'),
   );
   return connection;
 }

@@ -27,7 +27,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     const { socket, freezer } = await place(kind);
     const worker = await startIdle(socket, ['serve']);
     const client = new Client(socket);
-    await machine.waitFor('the connection', () => freezer.activity(worker) === 'busy');
+    await machine.waitFor('the connection', () => freezer.isAtWork(worker));
     expect(freezer.endIfIdle(worker, true, 'kill')).toBe('busy');
     client.ask();
     expect(await client.answer()).toBe(`${worker}\n`);
@@ -40,7 +40,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     const { socket, freezer } = await place(kind);
     const worker = await startIdle(socket, ['hold']);
     const client = new Client(socket);
-    await machine.waitFor('the connection', () => freezer.activity(worker) === 'busy');
+    await machine.waitFor('the connection', () => freezer.isAtWork(worker));
     client.close();
     expect(freezer.endIfIdle(worker, true, 'ask')).toBe('busy');
     expect(machine.isAlive(worker)).toBe(true);
@@ -52,7 +52,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     const before = socketsOf(worker);
     for (let count = 1; count <= 3; count += 1) {
       const client = new Client(socket);
-      await machine.waitFor('the connection', () => freezer.activity(worker) === 'busy');
+      await machine.waitFor('the connection', () => freezer.isAtWork(worker));
       client.reset();
       await machine.waitFor('the end of its work', () => freezer.activity(worker) === 'idle');
       expect(socketsOf(worker)).toBe(before + count);
@@ -65,7 +65,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     const { socket, freezer } = await place(kind);
     const worker = await startIdle(socket, ['slow=1000', 'serve']);
     const client = new Client(socket);
-    await machine.waitFor('the connection', () => freezer.activity(worker) === 'busy');
+    await machine.waitFor('the connection', () => freezer.isAtWork(worker));
     client.ask();
     await machine.waitFor('the work', () => isInCall(worker, sleeping));
     client.reset();
@@ -94,7 +94,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     expect(freezer.endIfIdle(idler, true, 'kill-waiting')).toBe('busy');
     const worker = await startIdle(socket, ['serve']);
     const client = new Client(socket);
-    await machine.waitFor('the connection', () => freezer.activity(worker) === 'busy');
+    await machine.waitFor('the connection', () => freezer.isAtWork(worker));
     expect(freezer.endIfIdle(worker, true, 'kill-waiting')).toBe('busy');
     client.ask();
     await client.answer();
@@ -161,7 +161,7 @@ describe.for(Object.entries(shapes))('%s', ([, shape]) => {
     const { socket, freezer } = await place('unix');
     const worker = await startIdle(socket, actions('hold'), 2);
     const client = new Client(socket);
-    await machine.waitFor('the connection', () => freezer.activity(worker) === 'busy');
+    await machine.waitFor('the connection', () => freezer.isAtWork(worker));
     expect(freezer.endIfIdle(worker, true, 'ask')).toBe('busy');
     await expectRunning(worker, 2);
     client.close();
@@ -191,7 +191,7 @@ test('a worker that is not a child of ours is looked at by /proc', async () => {
   const { socket, freezer } = await place('unix');
   const worker = await startIdle(socket, ['threads=3', 'spin=2', 'serve']);
   const client = new Client(socket);
-  await machine.waitFor('the connection', () => freezer.activity(worker) === 'busy');
+  await machine.waitFor('the connection', () => freezer.isAtWork(worker));
   expect(freezer.endIfIdle(worker, false, 'ask')).toBe('busy');
   client.ask();
   await client.answer();

@@ -32,6 +32,7 @@ function usageOfCtl(): string {
 const everyField: Required<protocol.PoolStatus> = {
   ...examplePool(),
   given: 'descriptor 0',
+  kept: 0,
   socketHolders: [],
   log: { kind: 'syslog' },
   output: { target: 'null', files: [], program: null },

@@ -83,6 +83,7 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): DeadPoolSta
     wanted: null,
     idle: null,
     busy: null,
+    kept: null,
     serving: 'unknown',
     backoff: null,
     queue: null,

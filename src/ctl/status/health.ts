@@ -11,7 +11,16 @@ export interface Health {
 
 type Facts = Pick<
   PoolSummary,
-  'phase' | 'serving' | 'idle' | 'busy' | 'backoff' | 'wanted' | 'queue' | 'socketFile' | 'unreachable'
+  | 'phase'
+  | 'serving'
+  | 'idle'
+  | 'busy'
+  | 'kept'
+  | 'backoff'
+  | 'wanted'
+  | 'queue'
+  | 'socketFile'
+  | 'unreachable'
 >;
 
 export function judgeHealth(pool: Facts): Health {
@@ -22,8 +31,8 @@ export function judgeHealth(pool: Facts): Health {
   if (idle + busy === 0) return { kind: 'not-serving', text: describeAbsence(pool) };
   if (serving === 'no') return { kind: 'not-serving', text: 'not serving: no worker accepts' };
   if (serving === 'unknown') return { kind: 'unknown', text: 'unknown: its workers may not be looked into' };
-  const kind = isSaturated(pool) ? 'saturated' : 'serving';
-  return { kind, text: kind + describeBackoff(pool) };
+  if (!isSaturated(pool)) return { kind: 'serving', text: `serving${describeBackoff(pool)}` };
+  return { kind: 'saturated', text: `saturated${describeHeld(pool) ?? describeBackoff(pool)}` };
 }
 
 /** What became of the socket's file, if nobody can connect any more. */
@@ -35,6 +44,12 @@ export function describeLoss({ socketFile }: Pick<PoolSummary, 'socketFile'>): s
 /** Everybody works, and connections wait. */
 function isSaturated({ idle, queue }: Facts): boolean {
   return idle === 0 && queue !== null && queue.length > 0;
+}
+
+/** By clients that need them for nothing now, as HAProxy does without `option http-server-close`. */
+function describeHeld({ idle, busy, kept = 0, queue }: Facts): string | undefined {
+  if (kept === 0) return undefined;
+  return `: ${kept} of ${idle + busy} held by kept connections, ${queue?.length ?? 0} waiting`;
 }
 
 function describeAbsence({ backoff, wanted }: Facts): string {

@@ -41,11 +41,12 @@ function headingOf(pool: PoolStatus | MeasuredPool, columns: number): Line {
   const address = printable(pool.address);
   const health = judgeHealth(pool);
   const pid = `PID ${pool.pid}, `;
+  const kept = pool.kept ?? 0;
   const facts = [
     '',
     `gen ${pool.generation}`,
     `up ${formatDuration(pool.uptimeMs)}`,
-    `${pool.idle} idle ${pool.busy} busy`,
+    `${pool.idle} idle ${pool.busy - kept} busy${kept === 0 ? '' : ` ${kept} kept`}`,
     `queue ${pool.queue ? `${pool.queue.length}/${pool.queue.backlog}` : 'unknown'}`,
   ].join(', ');
   const others = pid.length + health.text.length + facts.length + ' on : '.length;

@@ -45,6 +45,7 @@ function summarize(source: StatusSource, workers: readonly Active[]): PoolSummar
   const { config, prepared, supervisor } = source;
   const running = workers.filter(({ state }) => state === 'running');
   const idle = running.filter(({ activity }) => activity === 'idle').length;
+  const kept = running.filter(({ activity }) => activity === 'kept').length;
   const { pool } = supervisor;
   return {
     name: config.name,
@@ -57,6 +58,7 @@ function summarize(source: StatusSource, workers: readonly Active[]): PoolSummar
     wanted: pool.wanted,
     idle,
     busy: running.length - idle,
+    kept,
     serving: servingOf(source, running),
     backoff: pool.slots.filter(({ state }) => state.kind === 'backoff').length,
     ...source.reach.describe(),
@@ -75,7 +77,7 @@ function describeGiven({ given }: PreparedPool['socket']): Pick<PoolSummary, 'gi
 
 /** By the first worker that shows it: of many workers most need not be looked at. */
 function servingOf({ prepared }: StatusSource, running: readonly Active[]): PoolSummary['serving'] {
-  if (running.some(({ activity }) => activity === 'busy')) return 'yes';
+  if (running.some(({ activity }) => activity === 'busy' || activity === 'kept')) return 'yes';
   const { proc, socket } = prepared;
   if (!proc) return running.length > 0 ? 'unknown' : 'no';
   let answer: PoolSummary['serving'] = 'no';

@@ -67,6 +67,10 @@ export const libc = {
   inetAton: declare<[string, Buffer], number>('int inet_aton(const char *, void *)'),
   inetPton: declare<[number, string, Buffer], number>('int inet_pton(int, const char *, void *)'),
   initgroups: declare<[string, number], number>('int initgroups(const char *, uint)'),
+  inotifyAddWatch: declare<[number, string, number], number>(
+    'int inotify_add_watch(int, const char *, uint)',
+  ),
+  inotifyInit1: declare<[number], number>('int inotify_init1(int)'),
   ioctl: declare<[number, number, 'int', number], number>('int ioctl(int, ulong, ...)'),
   ioctlPointer: declare<[number, number, 'void *', Buffer], number>('int ioctl(int, ulong, ...)'),
   isatty: declare<[number], number>('int isatty(int)'),

@@ -3,13 +3,21 @@
 // where that is forbidden, the kernel's tables of connections are searched for them.
 import { DescriptorLender } from '../connection/descriptor-lender.ts';
 import { E, libc } from '../libc/libc.ts';
-import { AF_UNIX } from '../libc/socket-numbers.ts';
+import { AF_UNIX, SOL_SOCKET } from '../libc/socket-numbers.ts';
 import type { ListenSocket } from '../socket/listen-socket.ts';
 import { inodesOf } from '../socket/socket-inodes.ts';
 import { isRunning } from './process-stat.ts';
 import type { ProcFs } from './proc-fs.ts';
-import { isHungUp, localAddress, socketOption, unreadBytes } from '../socket-state/socket-facts.ts';
-import { tcpFacts } from '../socket-state/tcp-facts.ts';
+import {
+  isHungUp,
+  localAddress,
+  rawOption,
+  socketOption,
+  unreadBytes,
+} from '../socket-state/socket-facts.ts';
+import { tcpFacts, type TcpFacts } from '../socket-state/tcp-facts.ts';
+
+const SO_RCVTIMEO = 20;
 
 /**
  * How far a connection has ended, once everything that came was read. `closed`: for good and for both sides (TCP:
@@ -24,6 +32,19 @@ export interface Connection {
   readonly end: ConnectionEnd;
   /** For at least so long its client has been waiting, as the kernel tells (TCP only). */
   readonly ageMs: number | undefined;
+  /** Where its kernel may be asked about what was sent and read on it. */
+  readonly traffic: SeenTraffic | undefined;
+}
+
+/** What is known of a connection's traffic by a copy of its descriptor. */
+export interface SeenTraffic {
+  /** Its number in the process. */
+  readonly descriptor: number;
+  readonly hasUnread: boolean;
+  /** A read ends by itself after a while (SO_RCVTIMEO). */
+  readonly isTimed: boolean;
+  /** TCP only. */
+  readonly tcp: Pick<TcpFacts, 'isAnswered' | 'quietMs' | 'received'> | undefined;
 }
 
 /** 'none' at all, or what is least ended of all that it holds; 'unknown': we may not look. */
@@ -37,6 +58,12 @@ export function accepted(proc: ProcFs, pid: number, listening: ListenSocket): He
     if (answer !== 'hung-up') answer = found.end;
   }
   return answer;
+}
+
+/** Whether it cannot be one that is kept open between two requests. */
+export function isPlainlyRequest({ end, traffic }: Connection): boolean {
+  if (end !== 'open') return false;
+  return !traffic || traffic.hasUnread || traffic.isTimed || traffic.tcp?.isAnswered === false;
 }
 
 /** Each of them; 'unknown' is the last one where not all could be seen. */
@@ -68,7 +95,7 @@ export function* connectionsOf(
       const borrowed = lender.borrow(Number(name));
       // Closed or ended meanwhile.
       if (borrowed === -E.BADF || borrowed === -E.SRCH) continue;
-      const connection = borrowed < 0 ? undefined : examine(borrowed, inode, own);
+      const connection = borrowed < 0 ? undefined : examine(borrowed, Number(name), inode, own);
       if (borrowed < 0) withheld.push({ inode, link: `${pid}/fd/${name}` });
       else if (connection) yield connection;
     }
@@ -86,13 +113,16 @@ function isUnseen(proc: ProcFs, pid: number, isOpen: boolean): boolean {
 }
 
 /** Looks at a borrowed socket and closes it; undefined when it has nothing to do with ours. */
-function examine(borrowed: number, inode: string, own: Buffer): Connection | undefined {
+function examine(borrowed: number, descriptor: number, inode: string, own: Buffer): Connection | undefined {
   try {
     if (!isSameService(own, localAddress(borrowed))) return undefined;
     if (socketOption(borrowed, 'isListening') === 1) return undefined;
     const tcp = own.readUInt16LE() === AF_UNIX ? undefined : tcpFacts(borrowed);
     const end = tcp ? (tcp.isClosed ? 'closed' : 'open') : isHungUp(borrowed) ? 'hung-up' : 'open';
-    return { inode, end: unreadBytes(borrowed) === 0 ? end : 'open', ageMs: tcp?.waitingMs };
+    const hasUnread = unreadBytes(borrowed) !== 0;
+    const isTimed = rawOption(borrowed, SOL_SOCKET, SO_RCVTIMEO, 16)?.some((byte) => byte !== 0) ?? true;
+    const traffic = { descriptor, hasUnread, isTimed, tcp };
+    return { inode, end: hasUnread ? 'open' : end, ageMs: tcp?.waitingMs, traffic };
   } finally {
     libc.close(borrowed);
   }
@@ -134,7 +164,7 @@ function* lookUp(
       ? !entry.isListening && entry.service === service
       : isUnix && isFromAfar(proc, socket);
     if (isOurs === 'unknown') yield isOurs;
-    else if (isOurs) yield { inode: socket.inode, end: 'open', ageMs: undefined };
+    else if (isOurs) yield { inode: socket.inode, end: 'open', ageMs: undefined, traffic: undefined };
   }
 }
 

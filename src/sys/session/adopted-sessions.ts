@@ -54,6 +54,7 @@ class SessionsOfOthers implements AdoptedSessions {
 
   isOver(pid: number): boolean {
     const { session, aliveTick, isBelow } = this.#leaders.forgetEnded(pid);
+    this.#freezer.forget(session);
     return this.#left?.strangerEnded(pid, session, aliveTick, isBelow) ?? true;
   }
 

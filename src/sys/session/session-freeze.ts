@@ -2,31 +2,50 @@
 // stopped, looked at, signalled if it holds no connection, and continued. A stopped
 // process cannot accept, and a signal sent while it is stopped comes first.
 import { constants } from 'node:os';
+import { defaults } from '../../core/config.ts';
 import type { EndOfIdle, IdleVerdict } from '../../core/machine.ts';
-import { accepted, connectionsOf, type Connection, type Held } from '../proc/accepted-connection.ts';
-import { attempt, E, libc } from '../libc/libc.ts';
+import {
+  connectionsOf,
+  isPlainlyRequest,
+  type Connection,
+  type ConnectionEnd,
+} from '../proc/accepted-connection.ts';
+import { libc } from '../libc/libc.ts';
 import type { ListenSocket } from '../socket/listen-socket.ts';
 import { inodesOf } from '../socket/socket-inodes.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
-import { SessionScan, sessionOf } from './session-scan.ts';
-import { actsOnTermAlone } from '../process/term-disposition.ts';
+import { FrozenSession, signalMember } from './frozen-session.ts';
+import { KeptConnections, type KeptConnection } from './kept-connections.ts';
+import { SessionScan } from './session-scan.ts';
 import { processRests, processWaits } from '../proc/waiting.ts';
 
-export type Activity = 'idle' | 'busy' | 'unknown';
+/** `kept`: it holds connections between two requests; `unknown`: it may not be looked at, or may be between two. */
+export type Activity = 'idle' | 'kept' | 'busy' | 'unknown';
 
-const { SIGSTOP, SIGCONT, SIGTERM, SIGKILL } = constants.signals;
-/** How long one attempt may take to stop a session. A thread in an uninterruptible call cannot be stopped. */
-const stopWithinMs = 20;
-const firstPauseUs = 10;
-const longestPauseUs = 500;
+const { SIGCONT } = constants.signals;
+
+interface Look {
+  /** `unclear`: it waits for its client, which may be in the middle of a request. */
+  readonly activity: Activity | 'unclear';
+  /** Processes that have moved on, and hold connections that have ended, of this kind at most. */
+  readonly forgetful: ReadonlyMap<number, ConnectionEnd>;
+  readonly kept: readonly KeptConnection[];
+}
 
 export class SessionFreezer {
   readonly #proc: ProcFs | undefined;
   readonly #listening: ListenSocket;
+  readonly #kept: KeptConnections | undefined;
 
-  constructor(proc: ProcFs | undefined, listening: ListenSocket) {
+  /** `keepaliveQuietMs`: `--keepalive-quiet`. */
+  constructor(
+    proc: ProcFs | undefined,
+    listening: ListenSocket,
+    keepaliveQuietMs: number = defaults.keepaliveQuietMs,
+  ) {
     this.#proc = proc;
     this.#listening = listening;
+    this.#kept = proc && new KeptConnections(proc, keepaliveQuietMs);
   }
 
   /** One walk through /proc that the calls of one pass over many workers can share; undefined without /proc. */
@@ -36,8 +55,9 @@ export class SessionFreezer {
 
   /**
    * Ends every process of the worker's session if none of them holds a connection that it
-   * has accepted: `ask` by TERM, `kill` by KILL, `kill-waiting` the same if one is seen to wait for the next
-   * connection, `replace` by TERM only where the program can
+   * has accepted, but for those that are kept open between two requests: `ask` by TERM, `kill` by KILL,
+   * `kill-waiting` the same if one is seen to wait for the next
+   * connection or request, `replace` by TERM only where the program can
    * act on it before one of its threads could accept again. Takes at most some 20 ms; afterwards nobody is
    * stopped. A worker that is not our child must just have been proven to be the one
    * that is meant, by its start time.
@@ -45,26 +65,43 @@ export class SessionFreezer {
   endIfIdle(leader: number, isOurChild: boolean, how: EndOfIdle, scan = this.scan([leader])): IdleVerdict {
     const proc = this.#proc;
     if (!proc || !scan || !isForeignSession(leader)) return 'unknown';
+    this.#kept?.begin(leader);
     // A busy worker is not disturbed: most need not be stopped to be seen busy.
     const members = scan.membersOf(leader);
-    const { activity, forgetful } = this.#look(members);
-    if (activity !== 'idle') return activity;
-    if (how === 'kill-waiting' && !members.some((pid) => this.#waits(pid))) return 'busy';
+    const look = this.#look(leader, members);
+    if (look.activity === 'unknown') return 'unknown';
+    if (look.activity !== 'idle' && look.activity !== 'kept') return 'busy';
+    if (how === 'kill-waiting' && look.kept.length === 0 && !members.some((pid) => this.#waits(pid)))
+      return 'busy';
     const frozen = new FrozenSession(proc, leader, isOurChild);
     try {
       const stop = frozen.stop(scan);
       if (stop !== 'stopped') return stop;
-      const held = this.#judge(frozen.members, (pid, end) => forgetful.get(pid) === end);
+      const held = this.#confirm(frozen.members, look);
       if (held !== 'idle') return held;
+      if (look.kept.length > 0 && this.#kept?.hangUp(look.kept) !== true) return 'busy';
+      this.#kept?.forget(leader);
       return frozen.end(how) ? 'signalled' : 'gone';
     } finally {
       frozen.signal(SIGCONT);
     }
   }
 
+  /** The worker has ended. */
+  forget(leader: number): void {
+    this.#kept?.forget(leader);
+  }
+
   /** Whether the worker serves somebody, looked at as it runs: for showing, not for deciding. */
   activity(leader: number, scan = this.scan([leader])): Activity {
-    return scan ? this.#look(scan.membersOf(leader)).activity : 'unknown';
+    const activity = scan ? this.#look(leader, scan.membersOf(leader)).activity : 'unknown';
+    return activity === 'unclear' ? 'unknown' : activity;
+  }
+
+  /** Whether the worker is seen to serve somebody, or may be in the middle of it. */
+  isAtWork(leader: number, scan = this.scan([leader])): boolean {
+    const activity = scan && this.#look(leader, scan.membersOf(leader)).activity;
+    return activity === 'busy' || activity === 'unclear';
   }
 
   /** The connections that the worker holds, as far as they can be seen. */
@@ -86,147 +123,89 @@ export class SessionFreezer {
     }
   }
 
-  /**
-   * What processes that run do, and which of them are forgetful: they have moved on, and still hold
-   * connections that have ended, of this kind at most.
-   */
-  #look(pids: readonly number[]): {
-    readonly activity: Activity;
-    readonly forgetful: ReadonlyMap<number, Held>;
-  } {
-    const forgetful = new Map<number, Held>();
-    const activity = this.#judge(pids, (pid, end) => {
-      const hasMovedOn = end === 'closed' ? this.#waits(pid) : this.#rests(pid);
-      if (hasMovedOn) forgetful.set(pid, end);
-      return hasMovedOn;
-    });
-    return { activity, forgetful };
+  /** What processes that run do. */
+  #look(leader: number, pids: readonly number[]): Look {
+    const forgetful = new Map<number, ConnectionEnd>();
+    const kept: KeptConnection[] = [];
+    let activity: Look['activity'] = 'idle';
+    for (const pid of pids) {
+      const held = this.#held(pid);
+      const verdict = this.#judge(leader, pid, held.open, kept);
+      const hasMovedOn = held.end === undefined || this.#hasMovedOn(pid, held.end);
+      if (verdict === 'busy' || !hasMovedOn) return { activity: 'busy', forgetful, kept };
+      if (held.end !== undefined) forgetful.set(pid, held.end);
+      activity = lessIdle(activity, held.isComplete ? verdict : 'unknown');
+    }
+    return { activity, forgetful, kept };
   }
 
-  /** `hasMovedOn` is asked of those that hold nothing but connections that have ended. */
-  #judge(pids: readonly number[], hasMovedOn: (pid: number, end: 'hung-up' | 'closed') => boolean): Activity {
-    let answer: Activity = 'idle';
+  /** What they do now that they are stopped: `idle` if nothing has changed since the look. */
+  #confirm(pids: readonly number[], { forgetful, kept }: Look): 'idle' | 'busy' | 'unknown' {
+    let answer: 'idle' | 'unknown' = 'idle';
     for (const pid of pids) {
-      const held = this.#proc ? accepted(this.#proc, pid, this.#listening) : 'unknown';
-      if (held === 'open') return 'busy';
-      if ((held === 'hung-up' || held === 'closed') && !hasMovedOn(pid, held)) return 'busy';
-      if (held === 'unknown') answer = 'unknown';
+      const { open, end, isComplete } = this.#held(pid);
+      if (end !== undefined && forgetful.get(pid) !== end) return 'busy';
+      for (const connection of open) {
+        const before = kept.find((one) => one.pid === pid && one.inode === connection.inode);
+        if (!before || this.#kept?.isUntouched(before, connection) !== true) return 'busy';
+      }
+      if (!isComplete) answer = 'unknown';
     }
     return answer;
   }
 
-  #rests(pid: number): boolean {
-    return this.#proc !== undefined && processRests(this.#proc, pid, inodesOf(this.#listening));
+  #judge(leader: number, pid: number, open: readonly Connection[], kept: KeptConnection[]): Look['activity'] {
+    if (open.length === 0) return 'idle';
+    return this.#kept?.judge(leader, pid, open, this.#inodes, kept) ?? 'busy';
+  }
+
+  /** Of a process that holds nothing else than what is kept, and connections that have ended. */
+  #hasMovedOn(pid: number, end: ConnectionEnd): boolean {
+    if (end === 'closed') return this.#waits(pid);
+    return this.#proc !== undefined && processRests(this.#proc, pid, this.#inodes);
+  }
+
+  #held(pid: number): HeldConnections {
+    return heldBy(this.#proc, pid, this.#listening);
+  }
+
+  get #inodes(): ReadonlySet<string> {
+    return inodesOf(this.#listening);
   }
 
   #waits(pid: number): boolean {
-    return this.#proc !== undefined && processWaits(this.#proc, pid, inodesOf(this.#listening)) === 'yes';
+    return this.#proc !== undefined && processWaits(this.#proc, pid, this.#inodes) === 'yes';
   }
+}
+
+interface HeldConnections {
+  /** The first that is plainly a request is the last one. */
+  readonly open: readonly Connection[];
+  /** The others, by what is least ended of them. */
+  readonly end: ConnectionEnd | undefined;
+  readonly isComplete: boolean;
+}
+
+function heldBy(proc: ProcFs | undefined, pid: number, listening: ListenSocket): HeldConnections {
+  const open: Connection[] = [];
+  let end: ConnectionEnd | undefined;
+  if (!proc) return { open, end, isComplete: false };
+  for (const found of connectionsOf(proc, pid, listening)) {
+    if (found === 'unknown') return { open, end, isComplete: false };
+    if (found.end === 'open') open.push(found);
+    else if (end !== 'hung-up') end = found.end;
+    if (isPlainlyRequest(found)) break;
+  }
+  return { open, end, isComplete: true };
+}
+
+const byIdleness: readonly Look['activity'][] = ['idle', 'kept', 'unclear', 'unknown', 'busy'];
+
+function lessIdle(one: Look['activity'], other: Look['activity']): Look['activity'] {
+  return byIdleness.indexOf(one) > byIdleness.indexOf(other) ? one : other;
 }
 
 /** kill(2) gives 0, 1 and negative numbers other meanings, and our own session would stop us. */
 function isForeignSession(leader: number): boolean {
   return Number.isInteger(leader) && leader > 1 && leader !== libc.getsid(0);
-}
-
-type Delivery = 'sent' | 'gone' | 'refused';
-
-/** A PID is signalled only right after its session was read: the number may be somebody else's by now. */
-function signalMember(proc: ProcFs, leader: number, pid: number, signal: number): Delivery {
-  if (pid <= 1 || pid === process.pid || sessionOf(proc, pid) !== leader) return 'gone';
-  const result = attempt(() => libc.kill(pid, signal));
-  if (result === 0) return 'sent';
-  return result === -E.SRCH ? 'gone' : 'refused';
-}
-
-/** The processes of one session that we have stopped. */
-class FrozenSession {
-  readonly #proc: ProcFs;
-  readonly #leader: number;
-  readonly #isOurChild: boolean;
-  readonly #deadlineMs = performance.now() + stopWithinMs;
-  /** Got our SIGSTOP; each of them gets SIGCONT whatever happens. */
-  readonly members: number[] = [];
-
-  constructor(proc: ProcFs, leader: number, isOurChild: boolean) {
-    this.#proc = proc;
-    this.#leader = leader;
-    this.#isOurChild = isOurChild;
-  }
-
-  /** Stops everybody, then looks for what was forked meanwhile, until nothing new is found. */
-  stop(scan: SessionScan): 'stopped' | 'busy' | 'unknown' | 'gone' {
-    let found = scan.membersOf(this.#leader);
-    for (;;) {
-      const deliveries = found.map((pid) => this.#stopMember(pid));
-      if (deliveries.includes('refused')) return 'unknown';
-      if (!found.every((pid) => this.#waitUntilStopped(pid))) return 'busy';
-      found = scan.newMembersOf(this.#leader);
-      if (found.length === 0 && scan.isComplete) return this.members.length > 0 ? 'stopped' : 'gone';
-      if (this.#isLate()) return 'busy';
-    }
-  }
-
-  /** Whether anybody got its signal. The leader comes last: its end would wake those in groups of their own. */
-  end(how: EndOfIdle): boolean {
-    const order = [...this.members].sort((a, b) => Number(a === this.#leader) - Number(b === this.#leader));
-    const deliveries = order.map((pid) => {
-      const isAsked = how === 'ask' || (how === 'replace' && actsOnTermAlone(this.#proc, pid));
-      return signalMember(this.#proc, this.#leader, pid, isAsked ? SIGTERM : SIGKILL);
-    });
-    return deliveries.includes('sent');
-  }
-
-  /** Whether anybody got it. */
-  signal(signal: number): boolean {
-    const deliveries = this.members.map((pid) => signalMember(this.#proc, this.#leader, pid, signal));
-    return deliveries.includes('sent');
-  }
-
-  #stopMember(pid: number): Delivery {
-    const delivery = signalMember(this.#proc, this.#leader, pid, SIGSTOP);
-    if (delivery === 'sent') this.members.push(pid);
-    return delivery;
-  }
-
-  #waitUntilStopped(pid: number): boolean {
-    for (let pauseUs = firstPauseUs; !this.#isStopped(pid); pauseUs = Math.min(pauseUs * 2, longestPauseUs)) {
-      if (this.#isLate()) return false;
-      // It needs a processor to stop on.
-      libc.usleep(pauseUs);
-    }
-    return true;
-  }
-
-  #isLate(): boolean {
-    return performance.now() > this.#deadlineMs;
-  }
-
-  #isStopped(pid: number): boolean {
-    const told = this.#isOurChild && pid === this.#leader ? childIsStopped(pid) : undefined;
-    return told ?? everyThreadIsStopped(this.#proc, pid);
-  }
-}
-
-const P_PID = 1;
-/** WNOHANG | WSTOPPED | WEXITED | WNOWAIT: takes nothing away from who waits for the child. */
-const stopOrEnd = 1 | 2 | 4 | 0x0100_0000;
-const siginfo = Buffer.alloc(128);
-const CLD_STOPPED = 5;
-
-/** By waitid(2), which says so only when the last thread has stopped; undefined when it is not our child. */
-function childIsStopped(pid: number): boolean | undefined {
-  siginfo.fill(0);
-  if (attempt(() => libc.waitid(P_PID, pid, siginfo, stopOrEnd)) < 0) return undefined;
-  const [signal, code] = [siginfo.readInt32LE(0), siginfo.readInt32LE(8)];
-  // An end (CLD_EXITED, CLD_KILLED, CLD_DUMPED) is as good as a stop.
-  return signal !== 0 && code >= 1 && code <= CLD_STOPPED;
-}
-
-/** Once SIGSTOP is pending no thread can be created: the list of threads is complete. */
-function everyThreadIsStopped(proc: ProcFs, pid: number): boolean {
-  return proc.list(`${pid}/task`).every((task) => {
-    const state = proc.readText(`${pid}/task/${task}/stat`)?.split(') ').at(-1)?.[0];
-    return state === undefined || 'TtZX'.includes(state);
-  });
 }

@@ -4,7 +4,7 @@ import type { SessionFreezer } from './session-freeze.ts';
 
 export function isAnyBusy(freezer: SessionFreezer, leaders: readonly number[]): boolean {
   const scan = freezer.scan(leaders);
-  return leaders.some((leader) => freezer.activity(leader, scan) === 'busy');
+  return leaders.some((leader) => freezer.isAtWork(leader, scan));
 }
 
 export function requestsOf(freezer: SessionFreezer, leaders: readonly number[]): Map<number, Request[]> {

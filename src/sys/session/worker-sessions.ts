@@ -71,6 +71,7 @@ class SessionsOfChildren implements Sessions {
   }
 
   isOver(leader: number): boolean {
+    this.#freezer.forget(leader);
     return this.#left?.childEnded(leader) ?? true;
   }
 

@@ -12,6 +12,8 @@ const at = {
   sacked: 28,
   lastDataSent: 44,
   lastDataReceived: 52,
+  lastAckReceived: 56,
+  bytesReceived: 128,
   dataSegmentsOut: 156,
 };
 
@@ -20,6 +22,12 @@ export interface TcpFacts {
   readonly isClosed: boolean;
   /** For at least so long a request has been in progress, if one is. */
   readonly waitingMs: number;
+  /** Whether something was sent since bytes came last; undefined where both were in one tick of the clock (1 to 10 ms). */
+  readonly isAnswered: boolean | undefined;
+  /** Since when nothing was sent, and nothing came. */
+  readonly quietMs: number;
+  /** Bytes that came and are acknowledged, since the connection was made. */
+  readonly received: bigint;
 }
 
 /** Of a connection; undefined where the kernel does not tell. */
@@ -29,8 +37,20 @@ export function tcpFacts(descriptor: number): TcpFacts | undefined {
   // The clock of what was sent last starts with the connection: before the first byte it is its age. Afterwards
   // an answer may have been to the request before: what is certain is that nothing of this one came later.
   const hasAnswered = info.readUInt32LE(at.dataSegmentsOut) > 0;
-  const waitingMs = info.readUInt32LE(hasAnswered ? at.lastDataReceived : at.lastDataSent);
-  return { isClosed: info[at.state] === TCP_CLOSE, waitingMs };
+  const [sentMs, receivedMs] = [info.readUInt32LE(at.lastDataSent), info.readUInt32LE(at.lastDataReceived)];
+  return {
+    isClosed: info[at.state] === TCP_CLOSE,
+    waitingMs: hasAnswered ? receivedMs : sentMs,
+    isAnswered: hasAnswered && isLater(sentMs, receivedMs, info.readUInt32LE(at.lastAckReceived)),
+    quietMs: Math.min(sentMs, receivedMs),
+    received: info.readBigUInt64LE(at.bytesReceived),
+  };
+}
+
+/** All of them are ages. The client confirms what was sent to it, within 40 ms, but not what it has sent itself. */
+function isLater(sentMs: number, receivedMs: number, confirmedMs: number): boolean | undefined {
+  if (sentMs !== receivedMs) return sentMs < receivedMs;
+  return confirmedMs < receivedMs ? true : undefined;
 }
 
 /** Of a listening socket. */

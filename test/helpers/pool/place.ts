@@ -56,7 +56,17 @@ export function commandLine(
   actions: readonly string[] = ['serve'],
   { address = ['-s', place.socket] }: StartOptions = {},
 ): string[] {
-  const own = ['--state-dir', place.stateDir, '--log', place.log, '--log-format', 'json'];
+  // A client that says nothing is at work, unless the test means it otherwise.
+  const own = [
+    '--state-dir',
+    place.stateDir,
+    '--log',
+    place.log,
+    '--log-format',
+    'json',
+    '--keepalive-quiet',
+    '1h',
+  ];
   return [...address, ...own, ...options, '--', place.app, `report=${place.report}`, ...actions];
 }
 

@@ -3,6 +3,7 @@
 export * from './fastcgi-client.ts';
 export * from './held-request.ts';
 export * from './http-client.ts';
+export * from './kept-client.ts';
 export * from './ledger-table.ts';
 export * from './ledger.ts';
 export * from './nginx-config.ts';

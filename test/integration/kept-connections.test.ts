@@ -1,0 +1,165 @@
+// A connection that its client keeps open between two requests does not hold a worker up; one that is in the middle of
+// a request does, however long the client pauses (docs/reload.md#kept-connections).
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { SessionFreezer } from '../../src/sys/session/session-freeze.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import * as machine from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import * as sys from '../helpers/sys/index.ts';
+import { KeptClient, transports, type FastcgiTarget } from '../helpers/web/index.ts';
+
+const echo = compileC(fixture('plain-echo.c'));
+const proc = sys.openProc();
+const SIGKILL = 9;
+const quick = ['--settle', '0', '--min-uptime', '1ms', '--keepalive-quiet', '200ms'];
+
+interface Place {
+  worker: number;
+  client: KeptClient;
+  freezer: SessionFreezer;
+}
+
+describe.for(['tcp', 'unix'] as const)('on a %s socket', (kind) => {
+  async function startEcho(quietMs: number): Promise<Place> {
+    const socket = await sys.listenSomewhere(kind);
+    const worker = sys.startWorker(socket, [echo]);
+    const { target } = socket;
+    const client = new KeptClient('path' in target ? { socketPath: target.path } : target);
+    return { worker, client, freezer: new SessionFreezer(proc, socket, quietMs) };
+  }
+
+  test('a worker that has answered is kept, not busy, and its client sees the connection close when it ends', async () => {
+    const { worker, client, freezer } = await startEcho(100);
+    expect(await client.ask('first')).toContain(`POST first ${worker}`);
+    await machine.waitFor('a connection that is kept', () => freezer.activity(worker) === 'kept');
+    await machine.waitFor('its end', () => freezer.endIfIdle(worker, true, 'kill') === 'signalled');
+    await machine.waitFor('the end of the connection', () => client.isClosed);
+    expect((await sys.waitForExit(worker)).signal).toBe(SIGKILL);
+  });
+
+  test('a second request on the connection makes it busy, and its answer kept again', async () => {
+    const { worker, client, freezer } = await startEcho(100);
+    await client.ask('first');
+    await machine.waitFor('a connection that is kept', () => freezer.activity(worker) === 'kept');
+    const answer = client.ask('sleep=300');
+    await machine.waitFor('the work', () => freezer.activity(worker) === 'busy');
+    expect(freezer.endIfIdle(worker, true, 'kill')).toBe('busy');
+    expect(await answer).toContain('POST sleep=300');
+    await machine.waitFor('a connection that is kept', () => freezer.activity(worker) === 'kept');
+  });
+
+  test('a client that pauses in the middle of a body is not cut off', async () => {
+    const { worker, client, freezer } = await startEcho(5000);
+    await client.ask('first');
+    client.begin('second', 'one ');
+    await machine.waitFor('the pause', () => freezer.isAtWork(worker));
+    for (let look = 0; look < 300; look += 1) {
+      expect(freezer.endIfIdle(worker, true, 'kill')).toBe('busy');
+      await machine.waitFor('the next look', () => true);
+    }
+    client.finish('two');
+    expect(await client.answer()).toContain('one two');
+  });
+
+  test('what has come and was not read yet is a request, also when the worker is stopped', async () => {
+    const { worker, client, freezer } = await startEcho(0);
+    await client.ask('first');
+    process.kill(worker, 'SIGSTOP');
+    const answer = client.ask('second');
+    await machine.waitFor('its arrival', () => freezer.activity(worker) === 'busy');
+    expect(freezer.endIfIdle(worker, true, 'kill')).toBe('busy');
+    // Whoever looks lets go on who was stopped.
+    process.kill(worker, 'SIGCONT');
+    expect(await answer).toContain('POST second');
+  });
+
+  test('a worker that has answered one client and works for nobody is ended with all that it keeps', async () => {
+    const { worker, client, freezer } = await startEcho(50);
+    await client.ask('first');
+    await machine.waitFor('its end', () => freezer.endIfIdle(worker, true, 'replace') === 'signalled');
+    expect((await sys.waitForExit(worker)).signal).toBe(SIGKILL);
+  });
+});
+
+test('a pause in a body on a TCP socket is told from a kept connection without any quiet time', async () => {
+  const socket = await sys.listenSomewhere('tcp');
+  const worker = sys.startWorker(socket, [echo]);
+  const { target } = socket;
+  const client = new KeptClient('path' in target ? { socketPath: target.path } : target);
+  const freezer = new SessionFreezer(proc, socket, 0);
+  await client.ask('first');
+  await machine.waitFor('a connection that is kept', () => freezer.activity(worker) === 'kept');
+  client.begin('second', 'one ');
+  await machine.waitFor('the pause', () => freezer.activity(worker) === 'busy');
+  expect(freezer.endIfIdle(worker, true, 'kill')).toBe('busy');
+  client.finish('two');
+  expect(await client.answer()).toContain('one two');
+});
+
+describe.for(transports)('a pool on %s', (transport) => {
+  test('with kept connections is shown as such, is reloaded and stopped at once', async () => {
+    const place = await pools.makeEchoPlace(transport);
+    await pools.start(place, [...quick, '-F', '2'], [], { address: place.address });
+    const clients = await keepBoth(place.target);
+    await machine.waitFor('both workers kept', async () => (await pools.statusOf(place)).kept === 2);
+    const { workers, idle, busy } = await pools.statusOf(place);
+    expect(workers.map(({ activity }) => activity)).toEqual(['kept', 'kept']);
+    expect({ idle, busy }).toEqual({ idle: 0, busy: 2 });
+
+    const third = new KeptClient(place.target);
+    const waiting = third.ask('third');
+    await machine.waitFor('a queue', async () => (await pools.statusOf(place)).queue?.length === 1);
+    const table = await pools.ctl(place.stateDir, ['status', place.name]);
+    expect(table.stdout).toContain('saturated: 2 of 2 held by kept connections, 1 waiting');
+    expect(table.stdout).toContain('0 idle 0 busy 2 kept');
+
+    const beganMs = performance.now();
+    expect(await pools.ctl(place.stateDir, ['reload', place.name])).toMatchObject({ status: 0 });
+    expect(await waiting).toContain('POST third');
+    await machine.waitFor('the end of the connections', () => clients.every((client) => client.isClosed));
+    await pools.ctl(place.stateDir, ['stop', place.name]);
+    expect(performance.now() - beganMs).toBeLessThan(8000);
+  });
+});
+
+test('a client that pauses in a body while the pool is reloaded is answered by its worker', async () => {
+  const place = await pools.makeEchoPlace('TCP');
+  await pools.start(place, [...quick, '-F', '1'], [], { address: place.address });
+  const client = new KeptClient(place.target);
+  await client.ask('first');
+  client.begin('second', 'one ');
+  const reload = pools.ctl(place.stateDir, ['reload', place.name]);
+  await machine.waitFor('the old worker ending', async () =>
+    (await pools.statusOf(place)).workers.some(({ state }) => state === 'stopping'),
+  );
+  const stoppingSinceMs = performance.now();
+  await machine.waitFor('more than the quiet time', () => performance.now() - stoppingSinceMs > 1000);
+  client.finish('two');
+  expect(await client.answer()).toContain('one two');
+  expect(await reload).toMatchObject({ status: 0 });
+});
+
+test('a worker that waits for something else than its client is not cut off', async () => {
+  const socket = await sys.listenSomewhere('unix');
+  const worker = sys.startWorker(socket, [echo]);
+  const freezer = new SessionFreezer(proc, socket, 0);
+  const fifo = join(machine.makeTempDir(), 'hold');
+  execFileSync('mkfifo', ['-m', '0666', fifo]);
+  const client = new KeptClient({ socketPath: sys.pathOf(socket) });
+  await client.ask('first');
+  void client.ask(`hold=${fifo}`).catch(() => undefined);
+  await machine.waitFor('the work', () => freezer.activity(worker) === 'busy');
+  expect(freezer.endIfIdle(worker, true, 'kill')).toBe('busy');
+  execFileSync('sh', ['-c', `: > ${fifo}`]);
+  expect(await client.answer()).toContain('POST hold');
+});
+
+/** One connection to each of the two workers: the second one finds the first one's worker held. */
+async function keepBoth(target: FastcgiTarget): Promise<KeptClient[]> {
+  const clients = [new KeptClient(target), new KeptClient(target)];
+  const pids = await Promise.all(clients.map((client) => client.ask('keep')));
+  expect(new Set(pids).size).toBe(2);
+  return clients;
+}
