@@ -1,8 +1,7 @@
 // A connection that its client keeps open between two requests does not hold a worker up; one that is in the middle of
 // a request does, however long the client pauses (docs/reload.md#kept-connections).
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { takeLastRequest, type Gap } from '../../src/sys/session/last-request.ts';
 import { SessionFreezer } from '../../src/sys/session/session-freeze.ts';
 import { compileC, fixture } from '../helpers/build/index.ts';
 import * as machine from '../helpers/machine/index.ts';
@@ -75,6 +74,35 @@ describe.for(['tcp', 'unix'] as const)('on a %s socket', (kind) => {
     expect(await answer).toContain('POST second');
   });
 
+  test('a request that comes while it is stopped can be made the last one: it is answered, then the connection ends', async () => {
+    const { worker, client, freezer } = await startEcho(0);
+    await client.ask('first');
+    process.kill(worker, 'SIGSTOP');
+    const gap = gapOf(worker, freezer);
+    expect(takeLastRequest(gap)).toBe(false);
+    const answer = client.ask('second', 'body');
+    await machine.waitFor('its arrival', () => takeLastRequest(gap));
+    process.kill(worker, 'SIGCONT');
+    expect(await answer).toContain('body');
+    await machine.waitFor('the end of the connection', () => client.isClosed);
+    expect(freezer.activity(worker)).toBe('idle');
+  });
+
+  test('the rest of a body that comes while it is stopped cannot', async () => {
+    const { worker, client, freezer } = await startEcho(0);
+    await client.ask('first');
+    await machine.waitFor('its sleep', () => sys.stateOf(worker) === 'S');
+    const before = sleepsOf(worker);
+    client.begin('second', 'one ');
+    await machine.waitFor('the pause', () => sleepsOf(worker) > before && sys.stateOf(worker) === 'S');
+    process.kill(worker, 'SIGSTOP');
+    client.finish('two');
+    await machine.waitFor('its arrival', () => freezer.connections(worker)[0]?.traffic?.hasUnread);
+    expect(takeLastRequest(gapOf(worker, freezer))).toBe(false);
+    process.kill(worker, 'SIGCONT');
+    expect(await client.answer()).toContain('one two');
+  });
+
   test('a worker that has answered one client and works for nobody is ended with all that it keeps', async () => {
     const { worker, client, freezer } = await startEcho(50);
     await client.ask('first');
@@ -141,20 +169,17 @@ test('a client that pauses in a body while the pool is reloaded is answered by i
   expect(await reload).toMatchObject({ status: 0 });
 });
 
-test('a worker that waits for something else than its client is not cut off', async () => {
-  const socket = await sys.listenSomewhere('unix');
-  const worker = sys.startWorker(socket, [echo]);
-  const freezer = new SessionFreezer(proc, socket, 0);
-  const fifo = join(machine.makeTempDir(), 'hold');
-  execFileSync('mkfifo', ['-m', '0666', fifo]);
-  const client = new KeptClient({ socketPath: sys.pathOf(socket) });
-  await client.ask('first');
-  void client.ask(`hold=${fifo}`).catch(() => undefined);
-  await machine.waitFor('the work', () => freezer.activity(worker) === 'busy');
-  expect(freezer.endIfIdle(worker, true, 'kill')).toBe('busy');
-  execFileSync('sh', ['-c', `: > ${fifo}`]);
-  expect(await client.answer()).toContain('POST hold');
-});
+/** Of a worker with one connection. */
+function gapOf(pid: number, freezer: SessionFreezer): Gap {
+  const [connection] = freezer.connections(pid);
+  if (!connection?.traffic) throw new Error('no connection that may be looked at');
+  return { pid, inode: connection.inode, descriptor: connection.traffic.descriptor };
+}
+
+/** How often it has gone to sleep. */
+function sleepsOf(pid: number): number {
+  return Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(proc.readText(`${pid}/status`) ?? '')?.[1]);
+}
 
 /** One connection to each of the two workers: the second one finds the first one's worker held. */
 async function keepBoth(target: FastcgiTarget): Promise<KeptClient[]> {

@@ -11,6 +11,8 @@ export interface Awaited {
   readonly how: 'alone' | 'among';
   /** The thread that they wake. */
   readonly task: string;
+  /** It is in read(2) or recv(2), and not asking whether it could. */
+  readonly isReading: boolean;
 }
 
 /** What the sockets of a process are to the pool, by inode. */
@@ -33,7 +35,7 @@ export function awaitedConnections(
     const waits = threadAwaits(call, files, sockets);
     if (!waits) return undefined;
     const how = tasks.length === 1 && call.kind !== 'epoll' ? 'alone' : 'among';
-    for (const inode of waits) found.set(inode, { how, task });
+    for (const inode of waits) found.set(inode, { how, task, isReading: call.kind === 'read' });
   }
   return found;
 }

@@ -6,6 +6,11 @@ import type { ProcFs } from './proc-fs.ts';
 /** libfcgi (C, C++) and Perl's FCGI install a handler that ends the loop of accept. */
 const library = /\/(libfcgi(\+\+)?\.so|auto\/FCGI\/FCGI\.so)/;
 
+/** php-cgi reads the end of the request's body when it has answered it. */
+export function readsBehindItsAnswer(proc: ProcFs, pid: number): boolean {
+  return basename(proc.readLink(`${pid}/exe`) ?? '').startsWith('php-cgi');
+}
+
 /**
  * Whether the worker's leader is php-cgi or has such a library mapped. fcgiwrap has libfcgi, and
  * dies of TERM in the middle of a request. False where we may not look: it is not known then.

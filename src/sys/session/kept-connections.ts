@@ -4,13 +4,17 @@ import { libc } from '../libc/libc.ts';
 import { DescriptorLender } from '../connection/descriptor-lender.ts';
 import { isPlainlyRequest, type Connection, type SeenTraffic } from '../proc/accepted-connection.ts';
 import { awaitedConnections, type Awaited } from '../proc/awaited.ts';
+import { readsBehindItsAnswer } from '../proc/known-programs.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
+import type { Gap } from './last-request.ts';
 import { inodeOf } from '../socket/socket-file.ts';
 import { unreadBytes } from '../socket-state/socket-facts.ts';
 import { TrafficWatch, type Traffic } from '../socket-state/traffic-watch.ts';
 
 /** Longer than a connection in use rests between two requests, and than TCP's confirmation of an answer takes (40 ms). */
 const breathMs = 50;
+/** A connection that was in use so recently may be used again at any moment. */
+const inUseMs = 200;
 /** Who was not looked at for so long is looked at anew. */
 const forgetAfterMs = 120_000;
 const SHUT_RD = 0;
@@ -29,6 +33,12 @@ export interface KeptConnection {
   readonly switches: number;
 }
 
+export interface KeptFinds {
+  readonly kept: KeptConnection[];
+  /** Those that are in use, and may be between two requests, now or in a moment. */
+  readonly gaps: Gap[];
+}
+
 interface Memory {
   readonly moment: string;
   readonly sinceMs: number;
@@ -45,6 +55,8 @@ export class KeptConnections {
   readonly #traffic = new TrafficWatch();
   /** By inode: what does not change while nothing comes, and since when it was seen so. */
   readonly #seen = new Map<string, Memory & { readonly seenMs: number }>();
+  /** How often each of their processes was stopped by ourselves. */
+  readonly #stops = new Map<number, number>();
   /** Workers that are to end. */
   readonly #ending = new Set<number>();
 
@@ -62,27 +74,40 @@ export class KeptConnections {
   /** It has ended, or is about to. */
   forget(leader: number): void {
     this.#ending.delete(leader);
-    if (this.#ending.size === 0) this.#traffic.close();
+    if (this.#ending.size > 0) return;
+    this.#traffic.close();
+    this.#stops.clear();
   }
 
-  /** What the process is at with its open connections, looked at as it runs; those that are kept go to `kept`. */
+  /** These were stopped for a look, and go on: a thread that sleeps was woken for the one and for the other. */
+  noteStop(pids: readonly number[]): void {
+    for (const pid of pids) this.#stops.set(pid, (this.#stops.get(pid) ?? 0) + 2);
+  }
+
+  /** What the process is at with its open connections, looked at as it runs; what may be ended on goes to `finds`. */
   judge(
     leader: number,
     pid: number,
     open: readonly Connection[],
     listening: ReadonlySet<string>,
-    kept: KeptConnection[],
+    finds: KeptFinds,
   ): KeptVerdict {
-    if (open.some(isPlainlyRequest)) return 'busy';
+    if (open.some(isPlainlyRequest)) {
+      noteWork(pid, open, finds);
+      return 'busy';
+    }
     const known = open as readonly OpenConnection[];
     const connections = new Set(known.map(({ inode }) => inode));
     const awaited = awaitedConnections(this.#proc, pid, { listening, connections });
-    if (!awaited) return 'busy';
+    if (!awaited) {
+      noteWork(pid, open, finds);
+      return 'busy';
+    }
     let verdict: KeptVerdict = 'kept';
     for (const connection of known) {
       const waits = awaited.get(connection.inode);
       if (!waits) return 'busy';
-      const found = this.#look(leader, pid, connection, waits, kept);
+      const found = this.#look(leader, pid, connection, waits, finds);
       if (found === 'busy') return found;
       if (found === 'unclear') verdict = found;
     }
@@ -94,8 +119,8 @@ export class KeptConnections {
     leader: number,
     pid: number,
     { inode, traffic }: OpenConnection,
-    { how, task }: Awaited,
-    kept: KeptConnection[],
+    { how, task, isReading }: Awaited,
+    finds: KeptFinds,
   ): KeptVerdict {
     const nowMs = this.#nowMs();
     if (this.#ending.has(leader)) {
@@ -103,14 +128,27 @@ export class KeptConnections {
     }
     const { last, events } = this.#traffic.of(inode);
     const switches = this.#switches(pid, task);
-    const quietMs = this.#quietFor(inode, `${task} ${switches} ${events}`, nowMs);
-    const answered = isAnswered(last, traffic);
-    if (answered === false) return 'busy';
-    const isQuietFor = Math.max(traffic.tcp?.quietMs ?? 0, traffic.tcp ? 0 : quietMs);
-    const isKept = answered ? isQuietFor >= breathMs : how === 'alone' && isQuietFor >= this.#quietMs;
-    if (!isKept) return 'unclear';
-    kept.push({ pid, inode, traffic, events, task, switches });
+    const woken = switches - (this.#stops.get(pid) ?? 0);
+    const quietMs = this.#quietFor(inode, `${task} ${woken} ${events}`, nowMs);
+    const answered = this.#isAnswered(pid, last, traffic);
+    const isQuietFor = traffic.tcp?.quietMs ?? quietMs;
+    const isKept = answered
+      ? isQuietFor >= breathMs
+      : answered === undefined && how === 'alone' && isQuietFor >= this.#quietMs;
+    if (!isKept) {
+      const isGap = how === 'alone' && isReading && isQuietFor < inUseMs;
+      if (isGap) finds.gaps.push({ pid, descriptor: traffic.descriptor, inode });
+      return answered === false ? 'busy' : 'unclear';
+    }
+    finds.kept.push({ pid, inode, traffic, events, task, switches });
     return 'kept';
+  }
+
+  /** Undefined: it cannot be told. */
+  #isAnswered(pid: number, last: Traffic['last'], { tcp }: SeenTraffic): boolean | undefined {
+    if (tcp?.isAnswered !== undefined) return tcp.isAnswered;
+    if (last === 'answered') return true;
+    return tcp || last === 'unknown' || readsBehindItsAnswer(this.#proc, pid) ? undefined : false;
   }
 
   /** Whether nothing came since, of a process that is stopped now. */
@@ -175,10 +213,11 @@ export class KeptConnections {
   }
 }
 
-/** Undefined: it cannot be told. */
-function isAnswered(last: Traffic['last'], { tcp }: SeenTraffic): boolean | undefined {
-  if (tcp?.isAnswered !== undefined) return tcp.isAnswered;
-  if (last === 'answered') return true;
-  // php-cgi reads the end of the body behind its answer; only TCP knows when that came.
-  return tcp || last === 'unknown' ? undefined : false;
+/** It may be done with it in a moment, unless it waits for the rest of it. */
+function noteWork(pid: number, open: readonly Connection[], { gaps }: KeptFinds): void {
+  const [connection, ...others] = open;
+  const { inode, traffic } = connection ?? {};
+  if (!inode || !traffic || others.length > 0) return;
+  const isInUse = traffic.tcp === undefined || traffic.tcp.quietMs < inUseMs;
+  if (isInUse && !traffic.hasUnread) gaps.push({ pid, descriptor: traffic.descriptor, inode });
 }

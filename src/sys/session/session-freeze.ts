@@ -15,7 +15,8 @@ import type { ListenSocket } from '../socket/listen-socket.ts';
 import { inodesOf } from '../socket/socket-inodes.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
 import { FrozenSession, signalMember } from './frozen-session.ts';
-import { KeptConnections, type KeptConnection } from './kept-connections.ts';
+import { KeptConnections, type KeptFinds } from './kept-connections.ts';
+import { isGapSeen, takeLastRequest } from './last-request.ts';
 import { SessionScan } from './session-scan.ts';
 import { processRests, processWaits } from '../proc/waiting.ts';
 
@@ -29,7 +30,7 @@ interface Look {
   readonly activity: Activity | 'unclear';
   /** Processes that have moved on, and hold connections that have ended, of this kind at most. */
   readonly forgetful: ReadonlyMap<number, ConnectionEnd>;
-  readonly kept: readonly KeptConnection[];
+  readonly finds: KeptFinds;
 }
 
 export class SessionFreezer {
@@ -70,19 +71,26 @@ export class SessionFreezer {
     const members = scan.membersOf(leader);
     const look = this.#look(leader, members);
     if (look.activity === 'unknown') return 'unknown';
-    if (look.activity !== 'idle' && look.activity !== 'kept') return 'busy';
-    if (how === 'kill-waiting' && look.kept.length === 0 && !members.some((pid) => this.#waits(pid)))
+    const isIdle = look.activity === 'idle' || look.activity === 'kept';
+    const { kept, gaps } = look.finds;
+    if (!isIdle && !gaps.some((gap) => isGapSeen(proc, gap))) return 'busy';
+    if (how === 'kill-waiting' && isIdle && kept.length === 0 && !members.some((pid) => this.#waits(pid)))
       return 'busy';
     const frozen = new FrozenSession(proc, leader, isOurChild);
     try {
       const stop = frozen.stop(scan);
       if (stop !== 'stopped') return stop;
+      if (!isIdle) {
+        gaps.some(takeLastRequest);
+        return 'busy';
+      }
       const held = this.#confirm(frozen.members, look);
       if (held !== 'idle') return held;
-      if (look.kept.length > 0 && this.#kept?.hangUp(look.kept) !== true) return 'busy';
+      if (kept.length > 0 && this.#kept?.hangUp(kept) !== true) return 'busy';
       this.#kept?.forget(leader);
       return frozen.end(how) ? 'signalled' : 'gone';
     } finally {
+      this.#kept?.noteStop(frozen.members);
       frozen.signal(SIGCONT);
     }
   }
@@ -126,27 +134,27 @@ export class SessionFreezer {
   /** What processes that run do. */
   #look(leader: number, pids: readonly number[]): Look {
     const forgetful = new Map<number, ConnectionEnd>();
-    const kept: KeptConnection[] = [];
+    const finds: KeptFinds = { kept: [], gaps: [] };
     let activity: Look['activity'] = 'idle';
     for (const pid of pids) {
       const held = this.#held(pid);
-      const verdict = this.#judge(leader, pid, held.open, kept);
+      const verdict = this.#judge(leader, pid, held.open, finds);
       const hasMovedOn = held.end === undefined || this.#hasMovedOn(pid, held.end);
-      if (verdict === 'busy' || !hasMovedOn) return { activity: 'busy', forgetful, kept };
+      if (verdict === 'busy' || !hasMovedOn) return { activity: 'busy', forgetful, finds };
       if (held.end !== undefined) forgetful.set(pid, held.end);
       activity = lessIdle(activity, held.isComplete ? verdict : 'unknown');
     }
-    return { activity, forgetful, kept };
+    return { activity, forgetful, finds };
   }
 
   /** What they do now that they are stopped: `idle` if nothing has changed since the look. */
-  #confirm(pids: readonly number[], { forgetful, kept }: Look): 'idle' | 'busy' | 'unknown' {
+  #confirm(pids: readonly number[], { forgetful, finds }: Look): 'idle' | 'busy' | 'unknown' {
     let answer: 'idle' | 'unknown' = 'idle';
     for (const pid of pids) {
       const { open, end, isComplete } = this.#held(pid);
       if (end !== undefined && forgetful.get(pid) !== end) return 'busy';
       for (const connection of open) {
-        const before = kept.find((one) => one.pid === pid && one.inode === connection.inode);
+        const before = finds.kept.find((one) => one.pid === pid && one.inode === connection.inode);
         if (!before || this.#kept?.isUntouched(before, connection) !== true) return 'busy';
       }
       if (!isComplete) answer = 'unknown';
@@ -154,9 +162,9 @@ export class SessionFreezer {
     return answer;
   }
 
-  #judge(leader: number, pid: number, open: readonly Connection[], kept: KeptConnection[]): Look['activity'] {
+  #judge(leader: number, pid: number, open: readonly Connection[], finds: KeptFinds): Look['activity'] {
     if (open.length === 0) return 'idle';
-    return this.#kept?.judge(leader, pid, open, this.#inodes, kept) ?? 'busy';
+    return this.#kept?.judge(leader, pid, open, this.#inodes, finds) ?? 'busy';
   }
 
   /** Of a process that holds nothing else than what is kept, and connections that have ended. */

@@ -15,6 +15,7 @@ export interface SiteOptions {
   options?: (dir: string) => readonly string[];
   /** Connections that nginx keeps open to the program (fastcgi_keep_conn). */
   keptConnections?: number;
+  keepsAsShipped?: boolean;
   env?: Record<string, string>;
   /** Who owns the directory of the socket and the PID file; 'nobody' may remove them at the end. */
   runDirOwner?: 'nobody' | 'root';
@@ -90,8 +91,13 @@ export async function startSite(
   machine.atEnd(() => machine.killMarkedProcesses(mark));
   const pool = await start();
   const address = poolPort === undefined ? `unix:${socketPath}` : `127.0.0.1:${poolPort}`;
-  const { keptConnections } = wanted;
-  const backend = { address, script, ...(keptConnections === undefined ? {} : { keptConnections }) };
+  const { keptConnections, keepsAsShipped = false } = wanted;
+  const backend = {
+    address,
+    script,
+    keepsAsShipped,
+    ...(keptConnections === undefined ? {} : { keptConnections }),
+  };
   const { port, errorLog: nginxLog } = await startNginx(dir, backend);
   const processes = (): number[] => {
     const alive = supervisors.map((one) => one.pid).filter((pid) => machine.isAlive(pid));

@@ -48,12 +48,16 @@ export class KeptClient {
 
   /** The output of the request under way; rejects when the connection ends before. */
   answer(): Promise<string> {
-    return waitFor('the end of the request', () => {
-      const output = outputOf(this.#received);
-      if (output === undefined && this.isClosed)
-        throw new Error('the connection was closed before the answer');
-      return output;
-    });
+    return waitFor(
+      'the end of the request',
+      () => {
+        const output = outputOf(this.#received);
+        if (output === undefined && this.isClosed)
+          throw new Error('the connection was closed before the answer');
+        return output;
+      },
+      { intervalMs: 1 },
+    );
   }
 
   close(): void {

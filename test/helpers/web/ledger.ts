@@ -38,6 +38,8 @@ export interface LoadOptions {
   mostMs?: number;
   /** After that a request counts as timed out. */
   timeoutMs?: number;
+  /** Without them nothing is sent that a web server would not try again. */
+  hasPosts?: boolean;
   /** About how long the program works on a request. */
   workMs?: number;
   /** nginx's: tells what is behind a 502. */
@@ -45,14 +47,21 @@ export interface LoadOptions {
 }
 
 export function startLoad(address: WebAddress, options: LoadOptions = {}): Load {
-  const { clients = 3, mostRequests = 20_000, mostMs = 60_000, timeoutMs = 10_000, workMs = 0 } = options;
+  const {
+    clients = 3,
+    mostRequests = 20_000,
+    mostMs = 60_000,
+    timeoutMs = 10_000,
+    workMs = 0,
+    hasPosts = true,
+  } = options;
   const ledger = emptyLedger();
   const agent = new Agent({ keepAlive: true, maxSockets: clients });
   const deadline = performance.now() + mostMs;
   let limit = mostRequests;
 
   async function sendOne(number: number): Promise<void> {
-    const message = messageNumber(number, workMs);
+    const message = messageNumber(number, workMs, hasPosts);
     const begin = performance.now();
     const reply = await send(address, message, { agent, timeoutMs });
     const tookMs = performance.now() - begin;
@@ -94,10 +103,10 @@ function endedIn({ counts }: Ledger): number {
 }
 
 /** Every third is a POST, every ninth a large one; the work differs from one to the next. */
-function messageNumber(n: number, workMs: number): Message {
+function messageNumber(n: number, workMs: number, hasPosts: boolean): Message {
   const sleepMs = Math.ceil((workMs * (1 + (n % 4))) / 2.5);
   const query = workMs > 0 ? `n=${n}&sleep=${sleepMs}` : `n=${n}`;
-  if (n % 3 !== 0) return { query };
+  if (n % 3 !== 0 || !hasPosts) return { query };
   return { method: 'POST', query, body: `body ${n} `.repeat(n % 9 === 0 ? 5_000 : 100) };
 }
 

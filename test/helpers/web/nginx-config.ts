@@ -10,6 +10,8 @@ export interface Backend {
   script: string;
   /** Keeps that many connections to the program open (fastcgi_keep_conn), each for a few requests. */
   keptConnections?: number;
+  /** They are kept for as long as nginx does by itself, and one that has closed is not what a request fails by. */
+  keepsAsShipped?: boolean;
 }
 
 /** One server for each port on 127.0.0.1, or Unix socket. */
@@ -50,12 +52,12 @@ http {
 }
 
 function server(listen: WebAddress, backend: Backend, name: string): string {
-  const { address, script, keptConnections } = backend;
+  const { address, script, keptConnections, keepsAsShipped = false } = backend;
   // A single server of an upstream block is never taken for down, whatever it does.
   return `
   upstream ${name} {
     server ${address};
-    ${keptConnections === undefined ? '' : keep(keptConnections)}
+    ${keptConnections === undefined ? '' : keep(keptConnections, keepsAsShipped)}
   }
   server {
     listen ${typeof listen === 'string' ? `unix:${listen}` : `127.0.0.1:${listen}`};
@@ -63,10 +65,12 @@ function server(listen: WebAddress, backend: Backend, name: string): string {
     set $script ${script};
     location / { fastcgi_pass ${name}; }
     fastcgi_keep_conn ${keptConnections === undefined ? 'off' : 'on'};
+    ${keepsAsShipped ? 'fastcgi_next_upstream error timeout;' : ''}
   }`;
 }
 
-/** nginx ends them: a worker is busy for as long as it has one, and the program's own end could cross a request. */
-function keep(connections: number): string {
+/** nginx ends them, unless as shipped: the program's own end could cross a request. */
+function keep(connections: number, isAsShipped: boolean): string {
+  if (isAsShipped) return `keepalive ${connections};`;
   return `keepalive ${connections}; keepalive_requests 20; keepalive_timeout 200ms;`;
 }
