@@ -1,5 +1,5 @@
 // What a service manager is told, when, and what becomes of it when the manager has no room.
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ManagerLine, type ManagerMessage } from '../../src/features/service-manager/manager-line.ts';
 import { describePool, type PoolFacts } from '../../src/features/service-manager/pool-text.ts';
 import { StatusLine } from '../../src/features/service-manager/status-line.ts';
@@ -7,6 +7,7 @@ import { reasonOf } from '../../src/start/report/manager-report.ts';
 import { findFault, type Sent } from '../../src/sys/connection/manager-socket.ts';
 import { parseControlGroups } from '../../src/sys/process/control-group.ts';
 import { ManualClock } from '../helpers/models/index.ts';
+import { beat } from '../../src/features/service-manager/watchdog.ts';
 
 const facts: PoolFacts = {
   wanted: 4,
@@ -217,4 +218,14 @@ describe('the status', () => {
     clock.advance(10_000);
     expect(told).toEqual([]);
   });
+});
+
+test('a watchdog of months gets no more beats than a timer can wait for', () => {
+  vi.useFakeTimers();
+  let beats = 0;
+  const end = beat(10 ** 13, () => (beats += 1));
+  vi.advanceTimersByTime(60_000);
+  end();
+  vi.useRealTimers();
+  expect(beats).toBe(1);
 });
