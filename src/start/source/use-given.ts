@@ -98,6 +98,6 @@ function sayUnused(descriptor: number, address: string): void {
 
 /** What was not taken: a socket that is open somewhere still listens. */
 export function closeKept({ kept, socket, former }: Pick<Given, 'kept'> & Listening): void {
-  const spared = [socket.descriptor, former?.descriptor];
-  for (const descriptor of kept) if (!spared.includes(descriptor)) libc.close(descriptor);
+  const spared = new Set([socket.descriptor, former?.descriptor]);
+  for (const descriptor of kept) if (!spared.has(descriptor)) libc.close(descriptor);
 }
