@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * In this order. The integration tests wait more than they compute (10 minutes of processor time in 50 of theirs), so
- * that four files at a time suit two cores; so do the end-to-end tests on machines of their own, in namespaces. The
+ * that three files at a time suit two cores; so do the end-to-end tests on machines of their own, in namespaces. The
  * other end-to-end tests use fixed system paths and real servers, so that their files run one by one, but for the
  * ledger, which takes the longest and runs beside parity, both a file with a core each.
  */
@@ -14,7 +14,7 @@ const machines = [
 ];
 const groups = [
   { name: 'unit', order: 0, maxWorkers: 2, include: ['test/unit/**/*.test.ts'] },
-  { name: 'integration', order: 1, maxWorkers: 4, include: ['test/integration/**/*.test.ts'] },
+  { name: 'integration', order: 1, maxWorkers: 3, include: ['test/integration/**/*.test.ts'] },
   { name: 'parity', order: 2, maxWorkers: 2, include: ['test/parity/**/*.test.ts'] },
   { name: 'ledger', order: 2, maxWorkers: 2, include: [ledger] },
   { name: 'machines', order: 3, maxWorkers: 3, include: machines },
