@@ -2,10 +2,11 @@
 // which. Values are judged in parse-config.
 import { generalOptions } from './general-options.ts';
 import type { OptionSyntax } from './getopt.ts';
-import { newOptions } from './new-options.ts';
 import type { OptionRow } from './option.ts';
+import { supervisionOptions } from './supervision-options.ts';
+import { workerOptions } from './worker-options.ts';
 
-const rows = [...generalOptions, ...newOptions] as const;
+const rows = [...generalOptions, ...workerOptions, ...supervisionOptions] as const;
 type Row = (typeof rows)[number];
 
 /** They act where they stand; every other option stands for a value. */
