@@ -59,6 +59,11 @@ describe('with -f', () => {
     await shows('scaled');
     process.kill(pool.pid, 'SIGUSR1');
     await shows('logs-reopened');
+    // A truncation shows by the size alone: what comes behind it must be shorter than what was read.
+    for (let count = 1; count <= 3; count++) {
+      process.kill(pool.pid, 'SIGUSR2');
+      await shows('signal-ignored', count);
+    }
     fs.copyFileSync(place.log, `${place.log}.2`);
     fs.truncateSync(place.log);
     process.kill(pool.pid, 'SIGTTOU');
