@@ -3,6 +3,7 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { waitFor } from '../helpers/machine/index.ts';
 import * as systemd from '../helpers/systemd/index.ts';
 import { answeringPid, send, type Reply } from '../helpers/web/index.ts';
 
@@ -117,7 +118,12 @@ test('at boot, in whatever order: with the .socket the first request waits for i
   await host.ok('systemctl enable nginx spawn-fcgi@early.socket spawn-fcgi@plain');
   // What a boot does once its file systems are there.
   await host.ok('systemctl start sockets.target multi-user.target');
-  expect((await ask('early', 'n=1')).status).toBe(200);
+  // Nobody says that nginx listens.
+  const first = await waitFor('nginx', async () => {
+    const reply = await ask('early', 'n=1');
+    return reply.status > 0 && reply;
+  });
+  expect(first.status).toBe(200);
   expect((await ask('plain', 'n=2')).status).toBe(200);
   await host.ok(
     'systemctl disable --now spawn-fcgi@early.socket spawn-fcgi@plain; systemctl stop spawn-fcgi@early',

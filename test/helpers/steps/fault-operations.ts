@@ -82,6 +82,7 @@ const supervisorsOptions = new Set([
   '--log',
   '--log-format',
   '--state-dir',
+  '--keepalive-quiet',
 ]);
 
 function bareArguments(place: PoolPlace, options: readonly string[]): string[] {
