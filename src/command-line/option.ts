@@ -30,7 +30,7 @@ export interface OptionRow {
 }
 
 /** Where -h lists it. */
-export type Section = 'general' | 'root' | 'model' | 'supervision';
+export type Section = 'general' | 'root' | 'model' | 'supervision' | 'guards';
 
 /** Its letters as they are typed. */
 export function shortForms({ short, alsoShort }: OptionRow): string[] {

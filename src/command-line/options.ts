@@ -2,11 +2,12 @@
 // which. Values are judged in parse-config.
 import { generalOptions } from './general-options.ts';
 import type { OptionSyntax } from './getopt.ts';
+import { guardOptions } from './guard-options.ts';
 import type { OptionRow } from './option.ts';
 import { supervisionOptions } from './supervision-options.ts';
 import { workerOptions } from './worker-options.ts';
 
-const rows = [...generalOptions, ...workerOptions, ...supervisionOptions] as const;
+const rows = [...generalOptions, ...workerOptions, ...supervisionOptions, ...guardOptions] as const;
 type Row = (typeof rows)[number];
 
 /** They act where they stand; every other option stands for a value. */

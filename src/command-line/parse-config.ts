@@ -8,7 +8,9 @@ import { baseName, programWord } from '../core/text/program-word.ts';
 import { parseTime, parseWhole } from '../core/quantity.ts';
 import { parseAttributes } from './parse-attributes.ts';
 import { parseBacklog, parseListen, parsePort, type Offered } from './parse-listen.ts';
+import { parseGuards } from './parse-guards.ts';
 import { parseNumber } from './parse-number.ts';
+import { parseDuration, parseDurationFrom } from './parse-time.ts';
 import { parseVariables } from './parse-variables.ts';
 import { flagOf, rootOptions, supervisorOptions, type RawOptions } from './options.ts';
 
@@ -49,6 +51,7 @@ export function parseConfig(
     attributes: parseAttributes(raw),
     oomScoreAdj: parseNumber('--oom-score-adj', raw.oomScoreAdj, -1000, 1000),
     ...parseSupervision(raw),
+    guards: parseGuards(raw),
     output: raw.output === undefined ? undefined : parseOutput(raw.output),
     logFile: raw.log,
     logFormat: parseLogFormat(raw.logFormat),
@@ -141,15 +144,6 @@ function parseMode(text: string | undefined): number | undefined {
   });
 }
 
-function parseDuration(flag: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const ms = parseTime(text);
-  if (ms !== undefined) return ms;
-  throw new SpawnFcgiError(`invalid time for ${flag}: '${text}'`, {
-    hints: [`${flag} takes a number with ms, s, m or h, for example 500ms or 30s; a bare number is seconds`],
-  });
-}
-
 /** Signals that the kernel or the idle stop keeps for itself, or that mean something else to every program. */
 const unfitSignals = new Set(['SIGKILL', 'SIGSTOP', 'SIGCONT', 'SIGCHLD', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU']);
 
@@ -188,9 +182,7 @@ function parseDelays(raw: RawOptions): Pick<Config['restart'], 'delayMs' | 'maxD
 
 /** A delay of 0 would make a crash loop a busy loop. */
 function parseDelay(flag: string, text: string | undefined): number | undefined {
-  const ms = parseDuration(flag, text);
-  if (ms === undefined || ms >= 10) return ms;
-  throw new SpawnFcgiError(`invalid time for ${flag}: '${text}'`, { hints: [`${flag} takes at least 10ms`] });
+  return parseDurationFrom(flag, text, 10, '10ms');
 }
 
 function parseStartLimit(text: string | undefined): Config['restart']['startLimit'] {

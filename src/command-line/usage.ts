@@ -18,6 +18,8 @@ Who supervises:
 ${describeOptions('model', 26)}
 Supervision (TIME is a number with ms, s, m or h; bare: seconds):
 ${describeOptions('supervision', 33)}
+What workers are watched for:
+${describeOptions('guards', 33)}
 
 ${signalsAndStatuses}`;
 }

@@ -92,6 +92,8 @@ const statusFields: Checks<Omit<PoolStatus, keyof PoolSummary>> = {
   socketHolders: (value) => isMissingOr(value, (holders) => isListOf(holders, isSocketHolder)),
   log: (value) => isMissingOr(value, isLogPlace),
   output: (value) => isMissingOr(value, isOutput),
+  replaced: (value) =>
+    isMissingOr(value, (counts) => isObject(counts) && Object.values(counts).every(isCount)),
   workers: (value) => isListOf(value, (worker) => hasAll(worker, workerFields)),
 };
 
@@ -106,6 +108,7 @@ const workerFields: Checks<WorkerStatus> = {
   lastExit: (value) => isNullOr(value, isText),
   nextTryMs: (value) => isNullOr(value, isTime),
   pids: (value) => isListOf(value, isCount),
+  replaced: (value) => isMissingOr(value, (last) => isNullOr(last, isReplaced)),
 };
 
 function isOperation(value: unknown): boolean {
@@ -119,6 +122,15 @@ function isLastReload(value: unknown): boolean {
     hasTimes(value, 'agoMs') &&
     isText(value['message']) &&
     isListOf(value['words'], isText)
+  );
+}
+
+function isReplaced(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    hasCounts(value, 'count') &&
+    hasText(value, 'guard', 'reason') &&
+    hasTimes(value, 'agoMs')
   );
 }
 

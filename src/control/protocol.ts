@@ -89,6 +89,13 @@ export interface WorkerStatus {
   readonly nextTryMs: number | null;
   /** Processes of the worker's session. */
   readonly pids: readonly number[];
+  /** The last worker of the slot that a guard had replaced; null: none yet. Missing without guards. */
+  readonly replaced?: {
+    readonly count: number;
+    readonly guard: string;
+    readonly reason: string;
+    readonly agoMs: number;
+  } | null;
 }
 
 /** A pool without its workers: the answer to `ping`. */
@@ -170,6 +177,8 @@ export interface PoolStatus extends PoolSummary {
   readonly log?: LogPlace;
   /** Missing without --output. */
   readonly output?: OutputStatus;
+  /** How many workers each guard has had replaced, by its option (`max-age`). Missing without guards. */
+  readonly replaced?: Readonly<Record<string, number>>;
   readonly workers: readonly WorkerStatus[];
 }
 

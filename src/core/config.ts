@@ -37,6 +37,11 @@ export interface RestartPolicy {
   readonly startLimit: { readonly count: number; readonly withinMs: number } | undefined;
 }
 
+/** What the workers of a pool that serves are watched for; undefined: not for that. */
+export interface GuardLimits {
+  readonly maxAgeMs: number | undefined;
+}
+
 export interface Config {
   readonly program: Program;
   readonly model: Model;
@@ -76,6 +81,7 @@ export interface Config {
   readonly readyTimeoutMs: number;
   readonly settleMs: number;
   readonly restart: RestartPolicy;
+  readonly guards: GuardLimits;
   /** Where what workers print goes; undefined: by the model. */
   readonly output: OutputTarget | undefined;
   readonly logFile: string | undefined;

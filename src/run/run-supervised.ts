@@ -23,6 +23,8 @@ import { ControlDesk } from '../features/control/control-desk.ts';
 import { reportFailure } from '../start/report/failure-report.ts';
 import { EventStream } from '../features/event-stream.ts';
 import { FeatureList } from '../features/feature-list.ts';
+import { Guards } from '../features/guards/guards.ts';
+import { guardsOf } from '../features/guards/guards-of.ts';
 import { HandoverCommand } from '../features/handover/handover-command.ts';
 import { reasonOf } from '../start/report/manager-report.ts';
 import { printedErrors } from '../start/report/print.ts';
@@ -113,6 +115,9 @@ class SupervisedRun {
     features.add(output, log, events, this.#start.takeOver, desk, handover, trying);
     if (this.#manager) features.add(this.#manager);
     if (toNotify !== undefined) features.add(notifyDescriptor(toNotify));
+    const guards = guardsOf(config, this.#machine.random);
+    if (guards.length > 0)
+      features.add(...guards, new Guards({ ...running, guards, socket, clock: systemClock }));
     features.add(records, tidying(proc));
   }
 

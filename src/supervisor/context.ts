@@ -10,6 +10,20 @@ import type { Moment } from '../core/pool/slot-state.ts';
 import type { Machine } from '../core/machine.ts';
 import type { PoolSettings } from './settings.ts';
 
+/** What others may know of the pool. */
+export type PoolView = Pick<
+  Pool,
+  | 'phase'
+  | 'isReloadDue'
+  | 'generation'
+  | 'wanted'
+  | 'slots'
+  | 'operation'
+  | 'reload'
+  | 'replacement'
+  | 'generationOf'
+>;
+
 /** What is known of a worker at its end; PID 0 could not be executed. */
 export interface EndedWorker {
   readonly pid: number;

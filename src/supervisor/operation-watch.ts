@@ -1,9 +1,16 @@
 // The operation under way as others see it: since when, its timer, what is written of it, and who is told how it ended.
 import { describeLeft, type LeftProcess } from '../core/text/left-process.ts';
+import type { ReplacementWish } from '../core/operations/replacement.ts';
 import type { OrderOf, PoolOrder } from '../core/pool/orders.ts';
 import type { Context } from './context.ts';
 import { describeReloadFailure } from './end-report.ts';
-import type { LastReload, OperationEnd, OperationListener, ReloadListener } from './outcome.ts';
+import type {
+  LastReload,
+  OperationEnd,
+  OperationListener,
+  ReloadListener,
+  ReplacementEnd,
+} from './outcome.ts';
 import type { WorkerEnds } from './ending/worker-ends.ts';
 
 export class OperationWatch {
@@ -11,6 +18,14 @@ export class OperationWatch {
   readonly #ends: WorkerEnds;
   #operation: { readonly sinceMs: number; readonly listeners: readonly ReloadListener[] } | undefined;
   #handingOverSinceMs: number | undefined;
+  /** Who waits for the replacement of one worker, the only one that is due or under way. */
+  #replacement:
+    | {
+        readonly wish: ReplacementWish;
+        readonly sinceMs: number;
+        readonly tell: (end: ReplacementEnd) => void;
+      }
+    | undefined;
   /** Who waits for the reload that comes next. */
   #nextListeners: ReloadListener[] = [];
   #lastReload: LastReload | undefined;
@@ -24,7 +39,7 @@ export class OperationWatch {
   }
 
   get sinceMs(): number | undefined {
-    return this.#operation?.sinceMs ?? this.#handingOverSinceMs;
+    return this.#operation?.sinceMs ?? this.#handingOverSinceMs ?? this.#replacement?.sinceMs;
   }
 
   get lastReload(): LastReload | undefined {
@@ -38,6 +53,29 @@ export class OperationWatch {
 
   expectRestart(listener: OperationListener | undefined): void {
     this.#begin(listener ? [{ tell: listener, isEarly: false }] : []);
+  }
+
+  /** False: it cannot be now. `tell` hears of it once, unless the pool stops. */
+  replace(wish: ReplacementWish, tell: (end: ReplacementEnd) => void): boolean {
+    const { machine, pool } = this.#context;
+    const isFree = pool.phase === 'serving' && !pool.operation && !pool.replacement && !pool.isReloadDue;
+    if (!isFree || !machine.maySignal(wish.pid)) return false;
+    this.#replacement = { wish, sinceMs: machine.clock.nowMs(), tell };
+    this.#context.carryOut(pool.ask({ kind: 'replace', ...wish }));
+    return true;
+  }
+
+  replacementEnded({ result, failure }: OrderOf<'replacement-ended'>): void {
+    const { machine, pool } = this.#context;
+    const { tell } = this.#replacement ?? {};
+    this.#replacement = undefined;
+    this.#stopTimer();
+    const path = machine.spawner.pathOf(pool.generation);
+    const message = failure ? describeReloadFailure(failure, path, machine) : '';
+    this.#context.takeSteps(
+      () => this.letGoOfReleases(),
+      () => tell?.({ result, message }),
+    );
   }
 
   setHandingOver(isHandingOver: boolean): void {
@@ -74,11 +112,23 @@ export class OperationWatch {
     const { machine, roster } = this.#context;
     machine.records.promoted(slot, pid);
     const generation = roster.get(pid)?.generation ?? 0;
-    machine.log.write({ event: 'worker-replaced', slot, workerPid: pid, generation });
+    const { wish } = this.#replacement ?? {};
+    const why =
+      wish?.slot === slot
+        ? { formerPid: wish.pid, guard: wish.reason.guard, reason: wish.reason.text }
+        : undefined;
+    machine.log.write({ event: 'worker-replaced', slot, workerPid: pid, generation, ...why });
+  }
+
+  settling({ step }: OrderOf<'settle'>): void {
+    const { pool, settings } = this.#context;
+    const watchedMs = settings.settleMs;
+    this.after(watchedMs, () => pool.tell({ kind: 'settled', step }));
+    if (pool.reload) this.#tellEarly(pool.reload.to, watchedMs);
   }
 
   /** Every worker is new and up. An old one that is left is no success, which the end tells. */
-  settling(generation: number, watchedMs: number): void {
+  #tellEarly(generation: number, watchedMs: number): void {
     const operation = this.#operation;
     const { roster } = this.#context;
     const left = this.#ends.left.all(roster.in('retiree').map(({ pid }) => pid));
@@ -147,9 +197,13 @@ export class OperationWatch {
     this.#operation = { sinceMs: this.#context.machine.clock.nowMs(), listeners };
   }
 
-  #end(end: OperationEnd): void {
+  #stopTimer(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+  }
+
+  #end(end: OperationEnd): void {
+    this.#stopTimer();
     const listeners = this.#operation?.listeners ?? [];
     this.#operation = undefined;
     for (const { tell } of listeners) tell(end);

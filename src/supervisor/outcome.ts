@@ -1,5 +1,6 @@
 // What a supervisor tells of its pool: its outcome to whoever runs it, the end of an operation to who asked for it.
 import type { LeftProcess } from '../core/text/left-process.ts';
+import type { ReplacementResult } from '../core/operations/replacement.ts';
 import type { ReloadResult } from '../core/operations/rollout.ts';
 import type { WorkerEnd } from '../core/worker-exit.ts';
 
@@ -36,6 +37,12 @@ export type OperationEnd =
   | { readonly kind: 'stopped' };
 
 export type OperationListener = (end: OperationEnd) => void;
+
+/** How the replacement of one worker ended, for the guard that asked for it; `message`: why it failed. */
+export interface ReplacementEnd {
+  readonly result: ReplacementResult;
+  readonly message: string;
+}
 
 /** Who asked for a reload; `isEarly`: is told when the watch after its last step begins, and not how that ends. */
 export interface ReloadListener {

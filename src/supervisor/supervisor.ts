@@ -1,17 +1,17 @@
 // The supervisor of one pool: what happened (exit, signal, command) becomes the pool's facts, and the pool's orders become
 // the work of its parts. No system call here.
 import type { LeftProcess } from '../core/text/left-process.ts';
+import type { ReplacementWish } from '../core/operations/replacement.ts';
 import type { Hands } from '../core/pool/order-queue.ts';
 import type { OrderOf } from '../core/pool/orders.ts';
 import type { Abandonment, PoolPhase } from '../core/life.ts';
-import type { Pool } from '../core/pool/pool.ts';
 import type { PoolBooks } from '../core/pool/pool-options.ts';
 import type { AdoptedWorker, PoolWorker, Roster } from '../core/pool/roster.ts';
 import type { WorkerEnd, WorkerExit } from '../core/worker-exit.ts';
-import { Context, type EndedWorker } from './context.ts';
+import { Context, type EndedWorker, type PoolView } from './context.ts';
 import type { Machine, SocketHolder } from '../core/machine.ts';
 import { OperationWatch } from './operation-watch.ts';
-import type { LastReload, OperationListener, Outcome } from './outcome.ts';
+import type { LastReload, OperationListener, Outcome, ReplacementEnd } from './outcome.ts';
 import { PoolEnd } from './pool-end.ts';
 import type { PoolSettings } from './settings.ts';
 import type { SlotFacts } from './slot-facts.ts';
@@ -44,10 +44,7 @@ export class Supervisor {
     return this.#context.pool.phase;
   }
 
-  get pool(): Pick<
-    Pool,
-    'phase' | 'isReloadDue' | 'generation' | 'wanted' | 'slots' | 'operation' | 'reload' | 'generationOf'
-  > {
+  get pool(): PoolView {
     return this.#context.pool;
   }
 
@@ -167,6 +164,14 @@ export class Supervisor {
     this.#context.carryOut(pool.ask({ kind: 'scale', workers: Math.max(1, workers) }));
   }
 
+  /**
+   * A new worker in the place of this one, which ends when its requests have; false when something else is under way.
+   * `tell` hears how it ended, unless the pool stops first.
+   */
+  replace(wish: ReplacementWish, tell: (end: ReplacementEnd) => void): boolean {
+    return this.#operations.replace(wish, tell);
+  }
+
   /** `taker`: the supervisor that takes the pool over. */
   setHandingOver(isHandingOver: boolean, taker = 0): void {
     const { machine, pool } = this.#context;
@@ -183,7 +188,7 @@ export class Supervisor {
 
   #hands(): Hands<EndedWorker> {
     return {
-      terminate: (orders) => this.#ends.end(orders.map(({ pid }) => pid)),
+      terminate: (orders) => this.#ends.end(orders),
       'reset-socket': () => this.#resetSocket(),
       spawn: ({ slot }) => this.#starts.spawn(slot),
       'retry-after': (order) => this.#slots.retryAfter(order),
@@ -196,9 +201,10 @@ export class Supervisor {
       try: (order) => this.#try(order),
       probe: (order) => this.#operations.probe(order, () => this.looksWork()),
       promoted: (order) => this.#operations.promoted(order),
-      settle: (order) => this.#settle(order),
+      settle: (order) => this.#operations.settling(order),
       'reload-begun': (order) => this.#operations.reloadBegun(order),
       'reload-ended': (order) => this.#operations.reloadEnded(order),
+      'replacement-ended': (order) => this.#operations.replacementEnded(order),
       'restart-begun': ({ generation }) => this.#log({ event: 'restart-started', generation }),
       'restart-ended': (order) => this.#operations.restartEnded(order),
       scaled: ({ workers }) => this.#log({ event: 'scaled', workers }),
@@ -219,16 +225,10 @@ export class Supervisor {
 
   #try(order: OrderOf<'try'>): void {
     const { pool, settings } = this.#context;
-    const { step } = order;
-    this.#context.takeSteps(() => this.#ends.beforeNewGeneration());
+    const { step, isReload = true } = order;
+    if (isReload) this.#context.takeSteps(() => this.#ends.beforeNewGeneration());
     if (this.#starts.try(order))
       this.#operations.after(settings.readyTimeoutMs, () => pool.tell({ kind: 'late', step }));
-  }
-
-  #settle({ step }: OrderOf<'settle'>): void {
-    const { pool, settings } = this.#context;
-    this.#operations.after(settings.settleMs, () => pool.tell({ kind: 'settled', step }));
-    if (pool.reload) this.#operations.settling(pool.reload.to, settings.settleMs);
   }
 
   #reportUp(firstEnds: readonly (WorkerEnd | undefined)[]): void {

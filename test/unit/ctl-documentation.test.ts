@@ -36,9 +36,10 @@ const everyField: Required<protocol.PoolStatus> = {
   socketHolders: [],
   log: { kind: 'syslog' },
   output: { target: 'null', files: [], program: null },
+  replaced: { 'max-age': 1 },
   workers: [],
 };
-const everyFieldOfWorkers: Required<protocol.WorkerStatus> = exampleWorker();
+const everyFieldOfWorkers: Required<protocol.WorkerStatus> = { ...exampleWorker(), replaced: null };
 
 test.each(Object.keys({ ...everyField, ...everyFieldOfWorkers }))(
   'the page of the control protocol shows the field %s',

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import * as statusTable from '../../src/ctl/status/status-table.ts';
 import { cutEnd, cutStart, printableJson, widthOf } from '../../src/ctl/print/printable.ts';
+import { describeBytes, describeDuration } from '../../src/core/text/amount-text.ts';
 import { printable } from '../../src/core/text/printable.ts';
 import { examplePool, exampleWorker } from '../helpers/models/index.ts';
 
@@ -136,7 +137,7 @@ test.each([
   [90_000_000, '1d1h'],
   [8_640_000_000, '100d'],
 ])('%i ms are %s', (ms, text) => {
-  expect(statusTable.formatDuration(ms)).toBe(text);
+  expect(describeDuration(ms)).toBe(text);
 });
 
 test.each([
@@ -145,7 +146,7 @@ test.each([
   [1_048_576, '1M'],
   [1_610_612_736, '1.5G'],
 ])('%i bytes are %s', (bytes, text) => {
-  expect(statusTable.formatBytes(bytes)).toBe(text);
+  expect(describeBytes(bytes)).toBe(text);
 });
 
 describe('text of others', () => {

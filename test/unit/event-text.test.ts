@@ -45,6 +45,32 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
   [{ event: 'planned-exits', count: 38, withinMs: 60_001 }, 'info', '38 planned exits in the last minute'],
   [{ event: 'planned-exits', count: 1, withinMs: 1500 }, 'info', '1 planned exit in the last 1.5 s'],
   [
+    {
+      event: 'worker-replaced',
+      slot: 2,
+      workerPid: 301,
+      generation: 4,
+      formerPid: 300,
+      guard: 'max-age',
+      reason: 'it was 6h old (--max-age)',
+    },
+    'info',
+    'worker 2 is PID 301 now, generation 4, in the place of PID 300: it was 6h old (--max-age)',
+  ],
+  [
+    {
+      event: 'replacement-failed',
+      slot: 2,
+      workerPid: 300,
+      guard: 'max-age',
+      reason: 'it was 6h old (--max-age)',
+      error: "exec of '/srv/app' failed: No such file or directory",
+      delayMs: 10_000,
+    },
+    'warning',
+    "worker 2 (PID 300) is not replaced (it was 6h old (--max-age)): exec of '/srv/app' failed: No such file or directory; it serves on, next attempt in 10.0 s",
+  ],
+  [
     { event: 'reload-finished', result: 'reloaded', generation: 2, serving: 2 },
     'notice',
     'reload finished (generation 2)',

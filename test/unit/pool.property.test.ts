@@ -165,6 +165,7 @@ class TinyMachine {
       settle: ({ step }) => void (this.#step = step),
       'reload-begun': ({ generation }) => this.#beginReload(generation),
       'reload-ended': (order) => this.#endReload(order),
+      'replacement-ended': nothing,
       'restart-begun': ({ generation }) => this.#beginRestart(generation),
       'restart-ended': () => this.#endRestart(),
       'start-limit-reached': ({ kind }) => {

@@ -4,6 +4,7 @@ import { Handover } from './handover.ts';
 import type { Operation, OperationFact } from './operation.ts';
 import type { PoolOrder } from '../pool/orders.ts';
 import { Reload } from './reload.ts';
+import { Replacement, type ReplacementWish } from './replacement.ts';
 import { Restart } from './restart.ts';
 import { Scaling } from './scaling.ts';
 import type { Slots } from '../pool/slots.ts';
@@ -14,6 +15,8 @@ export type Wish =
   /** Not while something else is under way. */
   | { readonly kind: 'restart' }
   | { readonly kind: 'scale'; readonly workers: number }
+  /** One worker, by a guard; not while something else waits or is under way. */
+  | ({ readonly kind: 'replace' } & ReplacementWish)
   /** The pool is being given to another supervisor, or is not any more. */
   | { readonly kind: 'handover'; readonly isHeld: boolean };
 
@@ -25,6 +28,7 @@ export class Agenda {
   #isReloadDue = false;
   #isRestartDue = false;
   #isHandingOver = false;
+  #replacementDue: ReplacementWish | undefined;
 
   /** `probes`: a reload tries one worker beside the pool first. */
   constructor(slots: Slots, probes: boolean) {
@@ -45,10 +49,17 @@ export class Agenda {
     return this.#underWay instanceof Reload && !this.#underWay.isOver ? this.#underWay : undefined;
   }
 
-  /** What others have to wait for; scaling is over at once. */
-  get operation(): Exclude<Operation['kind'], 'scale'> | undefined {
+  /** What others have to wait for; scaling is over at once, and a replacement gives way. */
+  get operation(): 'reload' | 'restart' | 'handover' | undefined {
     const operation = this.#underWay;
-    return operation && !operation.isOver && operation.kind !== 'scale' ? operation.kind : undefined;
+    if (!operation || operation.isOver) return undefined;
+    return operation.kind === 'scale' || operation.kind === 'replacement' ? undefined : operation.kind;
+  }
+
+  /** Under way, or waiting for a worker that ends. */
+  get replacement(): { readonly wish: ReplacementWish; readonly stage: string } | undefined {
+    if (this.#replacementDue) return { wish: this.#replacementDue, stage: 'waiting' };
+    return this.#replacing;
   }
 
   note(wish: Wish, isServing: boolean): void {
@@ -57,10 +68,13 @@ export class Agenda {
         this.#isReloadDue = true;
         return;
       case 'restart':
-        this.#isRestartDue = isServing && !this.#underWay;
+        this.#isRestartDue = isServing && (!this.#underWay || this.#replacing !== undefined);
         return;
       case 'scale':
         this.#wanted = wish.workers;
+        return;
+      case 'replace':
+        if (isServing) this.#replacementDue ??= wish;
         return;
       case 'handover':
         this.#isHandingOver = wish.isHeld;
@@ -85,7 +99,7 @@ export class Agenda {
 
   /** Begins what waits, one after the other, as soon as nothing is under way. */
   goOn(): PoolOrder[] {
-    const orders: PoolOrder[] = [];
+    const orders = this.#replacing ? this.#goOnBeside(this.#replacing) : [];
     while (!this.#underWay || this.#underWay.isOver) {
       this.#underWay = this.#next();
       if (!this.#underWay) break;
@@ -97,9 +111,22 @@ export class Agenda {
   /** The pool stops. */
   abandon(): PoolOrder[] {
     this.#isReloadDue = this.#isRestartDue = false;
+    this.#replacementDue = undefined;
     const orders = this.#underWay?.abandon() ?? [];
     if (this.#underWay?.isOver) this.#underWay = undefined;
     return orders;
+  }
+
+  get #replacing(): Replacement | undefined {
+    const operation = this.#underWay;
+    return operation instanceof Replacement && !operation.isOver ? operation : undefined;
+  }
+
+  /** Another number of slots needs no turn; everything else has the pool to itself. */
+  #goOnBeside(replacement: Replacement): PoolOrder[] {
+    if (this.#isHandingOver || this.#isRestartDue || this.#isReloadDue) return replacement.giveWay();
+    const isScaled = this.#wanted !== this.#slots.count;
+    return isScaled ? new Scaling(this.#slots, this.#wanted).begin() : [];
   }
 
   #next(): Operation | undefined {
@@ -112,8 +139,16 @@ export class Agenda {
     const { count } = this.#slots;
     if (this.#wanted < count || (this.#wanted > count && !this.#isReloadDue))
       return new Scaling(this.#slots, this.#wanted);
-    if (!this.#isReloadDue) return undefined;
+    if (!this.#isReloadDue) return this.#nextReplacement();
     this.#isReloadDue = false;
     return new Reload(this.#slots, this.#probes);
+  }
+
+  /** One at a time: not before every worker that was told to end is gone. */
+  #nextReplacement(): Operation | undefined {
+    const wish = this.#replacementDue;
+    if (!wish || this.#slots.hasRetirees) return undefined;
+    this.#replacementDue = undefined;
+    return new Replacement(this.#slots, wish);
   }
 }

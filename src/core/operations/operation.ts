@@ -32,7 +32,7 @@ export type OperationFact =
   | { readonly kind: 'fell'; readonly slot: number; readonly pid: number; readonly end: WorkerEnd };
 
 export interface Operation {
-  readonly kind: 'reload' | 'restart' | 'scale' | 'handover';
+  readonly kind: 'reload' | 'restart' | 'scale' | 'handover' | 'replacement';
   readonly isOver: boolean;
   begin(): PoolOrder[];
   /** Heeds what it waits for, and nothing else. */

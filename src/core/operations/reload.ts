@@ -68,7 +68,7 @@ export class Reload implements Operation {
   begin(): PoolOrder[] {
     const begun: PoolOrder = { kind: 'reload-begun', generation: this.to };
     if (this.#stage !== 'probing') return [begun, ...this.#next()];
-    this.#step++;
+    this.#step = this.#slots.newStep();
     return [begun, { kind: 'probe', generation: this.to, step: this.#step }];
   }
 
@@ -176,7 +176,7 @@ export class Reload implements Operation {
 
   /** The next slot that has not the wanted generation, empty ones first; none left: settle, or the end of the way back. */
   #next(): PoolOrder[] {
-    this.#step++;
+    this.#step = this.#slots.newStep();
     this.#old = undefined;
     const returning = isReturning(this.#stage);
     const target = this.#target;

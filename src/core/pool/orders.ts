@@ -1,5 +1,6 @@
 // What a pool wants done: the orders that it answers facts with, and how urgent each kind is.
 import type { EndClass } from './restart-policy.ts';
+import type { ReplacementResult, ReplacementWish } from '../operations/replacement.ts';
 import type { ReloadResult } from '../operations/rollout.ts';
 import type { WorkerEnd } from '../worker-exit.ts';
 
@@ -7,7 +8,13 @@ export type PoolOrder =
   | { readonly kind: 'spawn'; readonly slot: number }
   | { readonly kind: 'retry-after'; readonly slot: number; readonly delayMs: number }
   | { readonly kind: 'cancel-retry'; readonly slot: number }
-  | { readonly kind: 'terminate'; readonly slot: number; readonly pid: number }
+  /** `isUnhurried`: it may take for its requests what they take. */
+  | {
+      readonly kind: 'terminate';
+      readonly slot: number;
+      readonly pid: number;
+      readonly isUnhurried?: boolean;
+    }
   | {
       readonly kind: 'report-end';
       readonly slot: number;
@@ -21,7 +28,14 @@ export type PoolOrder =
   | { readonly kind: 'start-limit-reached' }
   | { readonly kind: 'stopped' }
   /** Start a candidate for the slot; `late` after `--ready-timeout`. */
-  | { readonly kind: 'try'; readonly slot: number; readonly generation: number; readonly step: number }
+  | {
+      readonly kind: 'try';
+      readonly slot: number;
+      readonly generation: number;
+      readonly step: number;
+      /** False: of the generation in service. */
+      readonly isReload?: false;
+    }
   /** Try one worker on a private socket. */
   | { readonly kind: 'probe'; readonly generation: number; readonly step: number }
   /** The candidate has the slot now. */
@@ -32,6 +46,12 @@ export type PoolOrder =
       readonly kind: 'reload-ended';
       readonly result: ReloadResult;
       readonly generation: number;
+      readonly failure: ReloadFailure | undefined;
+    }
+  | {
+      readonly kind: 'replacement-ended';
+      readonly wish: ReplacementWish;
+      readonly result: ReplacementResult;
       readonly failure: ReloadFailure | undefined;
     }
   | { readonly kind: 'restart-begun'; readonly generation: number }
@@ -79,6 +99,7 @@ export const orderTraits: { readonly [K in OrderKind]: OrderTraits } = {
   settle: beginning,
   'reload-begun': beginning,
   'reload-ended': report,
+  'replacement-ended': report,
   'restart-begun': report,
   'restart-ended': report,
   scaled: report,

@@ -8,7 +8,7 @@ import type { OperationFact, StepFact } from '../operations/operation.ts';
 import { orderTraits, type OrderOf, type PoolOrder } from './orders.ts';
 import type { PoolOptions } from './pool-options.ts';
 import { Roster } from './roster.ts';
-import type { Moment, Slot, SlotEvent, Step } from './slot-state.ts';
+import type { Loss, Moment, Slot, SlotEvent } from './slot-state.ts';
 import { Slots } from './slots.ts';
 import { StartLimit } from './start-limit.ts';
 import type { Verdict } from './verdicts.ts';
@@ -16,15 +16,6 @@ import type { WorkerEnd, WorkerExit } from '../worker-exit.ts';
 
 /** What is told of a slot, not of its worker. */
 type SlotFact = Exclude<SlotEvent, { kind: 'up' | 'ended' }>;
-
-/** The unasked end of a slot's worker, or a start that failed: `pid` is 0. */
-interface Loss extends NonNullable<Step['end']> {
-  readonly slot: number;
-  readonly pid: number;
-  readonly end: WorkerEnd;
-  readonly atMs: number;
-  readonly isRecycling: boolean;
-}
 
 export class Pool {
   readonly life: Life;
@@ -75,6 +66,10 @@ export class Pool {
 
   get operation(): Agenda['operation'] {
     return this.#agenda.operation;
+  }
+
+  get replacement(): Agenda['replacement'] {
+    return this.#agenda.replacement;
   }
 
   generationOf(slot: number): number {

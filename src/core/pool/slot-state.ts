@@ -8,7 +8,7 @@ import {
   type EndClass,
   type RestartMemory,
 } from './restart-policy.ts';
-import type { WorkerExit } from '../worker-exit.ts';
+import type { WorkerEnd, WorkerExit } from '../worker-exit.ts';
 
 /** A slot's state with that state's data only; times are monotonic milliseconds. */
 export type SlotState =
@@ -61,6 +61,15 @@ export interface Step {
     readonly wasUp: boolean;
     readonly wasSeen: boolean;
   };
+}
+
+/** The unasked end of a slot's worker, or a start that failed: `pid` is 0. */
+export interface Loss extends NonNullable<Step['end']> {
+  readonly slot: number;
+  readonly pid: number;
+  readonly end: WorkerEnd;
+  readonly atMs: number;
+  readonly isRecycling: boolean;
 }
 
 export const emptySlot: Slot = { state: { kind: 'exited' }, memory: freshMemory };

@@ -23,6 +23,7 @@ export class Slots {
   readonly #grown = new Set<number>();
   #serving = 1;
   #latest = 1;
+  #steps = 0;
   /** Whether workers of the generation in service have recycled themselves. */
   #recycles = false;
 
@@ -82,6 +83,11 @@ export class Slots {
   /** A number that no generation has had. */
   newGeneration(): number {
     return ++this.#latest;
+  }
+
+  /** A number that no step of an operation has had: what comes late belongs to no other one. */
+  newStep(): number {
+    return ++this.#steps;
   }
 
   /** What workers of another generation used to do says nothing of this one. */

@@ -19,6 +19,7 @@ export function severityOf(event: PoolEvent): Severity {
     case 'killed':
     case 'request-cut':
     case 'handover-failed':
+    case 'replacement-failed':
     case 'warning':
       return 'warning';
     case 'reload-finished':

@@ -33,7 +33,9 @@ const texts: { readonly [K in PoolEvent['event']]: (event: EventOf<K>) => string
   stopped: () => 'stopped',
   'reload-started': (event) => `reload started: generation ${event.generation}`,
   'worker-replaced': (event) =>
-    `worker ${event.slot} is PID ${event.workerPid} now, generation ${event.generation}`,
+    `worker ${event.slot} is PID ${event.workerPid} now, generation ${event.generation}${describeReason(event)}`,
+  'replacement-failed': (event) =>
+    `worker ${event.slot} (PID ${event.workerPid}) is not replaced (${event.reason}): ${event.error}; it serves on, next attempt in ${describeSpan(event.delayMs)}`,
   'reload-finished': describeReload,
   'restart-started': (event) => `restart started: generation ${event.generation}`,
   'restart-finished': (event) =>
@@ -60,6 +62,10 @@ function describe(event: PoolEvent): string {
   // Each row takes the event that it is named after.
   const text = texts[event.event] as (event: PoolEvent) => string;
   return text(event);
+}
+
+function describeReason({ formerPid, reason }: EventOf<'worker-replaced'>): string {
+  return reason === undefined ? '' : `, in the place of PID ${formerPid}: ${reason}`;
 }
 
 function describeHolder({ holder, name, slot }: EventOf<'socket-held'>): string {

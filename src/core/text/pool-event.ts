@@ -76,6 +76,22 @@ export type PoolEvent =
       readonly slot: number;
       readonly workerPid: number;
       readonly generation: number;
+      /** By a guard, which is called as its option: who had the slot, and why it has it no more. */
+      readonly formerPid?: number;
+      readonly guard?: string;
+      readonly reason?: string;
+    }
+  /** A worker that a guard wants replaced serves on, since its successor did not come up. */
+  | {
+      readonly event: 'replacement-failed';
+      readonly slot: number;
+      readonly workerPid: number;
+      readonly guard: string;
+      /** Why it was to be replaced. */
+      readonly reason: string;
+      /** Why it could not be. */
+      readonly error: string;
+      readonly delayMs: number;
     }
   | {
       readonly event: 'reload-finished';

@@ -3,7 +3,7 @@ import { isatty } from 'node:tty';
 import { writeFully } from './write-fully.ts';
 import { printable } from '../../core/text/printable.ts';
 import { cutEnd } from './printable.ts';
-import { formatDuration } from '../status/status-table.ts';
+import { describeDuration } from '../../core/text/amount-text.ts';
 
 const tickMs = 1000;
 const clearLine = '\r\x1b[K';
@@ -36,7 +36,7 @@ export class ProgressLine {
   #draw(): void {
     if (!this.#timer) return;
     this.#isShown = true;
-    const elapsed = ` (${formatDuration(performance.now() - this.#startedMs)})`;
+    const elapsed = ` (${describeDuration(performance.now() - this.#startedMs)})`;
     const columns = (process.stderr.columns || 80) - 1 - elapsed.length;
     writeFully(2, clearLine + cutEnd(this.#heading + this.#step, columns) + elapsed);
   }

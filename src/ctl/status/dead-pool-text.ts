@@ -6,7 +6,8 @@ import { describeEntry, type DeadPool, type Orphan } from '../target/pools.ts';
 import { printable } from '../../core/text/printable.ts';
 import { lineOf, renderLines, type Line } from '../print/line.ts';
 import { left, right, tableLines, usualColumns } from '../print/table.ts';
-import { formatBytes, formatDuration, type WorkerUsage } from './status-table.ts';
+import { describeBytes, describeDuration } from '../../core/text/amount-text.ts';
+import type { WorkerUsage } from './status-table.ts';
 import { ctlStatus } from '../statuses.ts';
 
 export type MeasuredOrphan = Orphan & WorkerUsage & { readonly uptimeMs: number | null };
@@ -33,8 +34,8 @@ export function refuseDead(pool: DeadPool, command: string): SpawnFcgiError {
 const columns = [
   right<MeasuredOrphan>('SLOT', ({ slot }) => String(slot)),
   right<MeasuredOrphan>('PID', ({ pid }) => String(pid)),
-  right<MeasuredOrphan>('UP', ({ uptimeMs }) => (uptimeMs === null ? '-' : formatDuration(uptimeMs))),
-  right<MeasuredOrphan>('RSS', ({ rssBytes }) => (rssBytes === null ? '-' : formatBytes(rssBytes))),
+  right<MeasuredOrphan>('UP', ({ uptimeMs }) => (uptimeMs === null ? '-' : describeDuration(uptimeMs))),
+  right<MeasuredOrphan>('RSS', ({ rssBytes }) => (rssBytes === null ? '-' : describeBytes(rssBytes))),
   right<MeasuredOrphan>('CPU%', ({ cpuPercent }) => (cpuPercent === null ? '-' : cpuPercent.toFixed(1))),
   left<MeasuredOrphan>(
     'STATE',
@@ -99,6 +100,7 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): DeadPoolSta
     socketHolders: [],
     log: placeOfEvents(state) ?? null,
     output: null,
+    replaced: null,
     workers: measured.map(deadWorkerJson),
   };
 }
@@ -116,6 +118,7 @@ function deadWorkerJson(orphan: MeasuredOrphan): DeadWorker {
     lastExit: null,
     nextTryMs: null,
     pids,
+    replaced: null,
     rssBytes,
     cpuPercent,
   };

@@ -1,6 +1,7 @@
 // The table of `spawn-fcgictl status`: a heading line a pool, a row a worker. Pure.
 import type { OutputStatus, PoolStatus, SocketHolderStatus, WorkerStatus } from '../../control/protocol.ts';
 import { describeLoss, judgeHealth, type Health } from './health.ts';
+import { describeBytes, describeDuration } from '../../core/text/amount-text.ts';
 import { printable } from '../../core/text/printable.ts';
 import { lineOf, renderLines, type Colour, type Line } from '../print/line.ts';
 import { cutStart, widthOf } from '../print/printable.ts';
@@ -31,6 +32,7 @@ export function poolLines(pool: MeasuredPool, columns: number): Line[] {
     ...describeReload(pool).map((line) => lineOf(line)),
     ...tableLines(workerColumns, pool.workers, columns),
     ...(pool.socketHolders ?? []).map((holder) => lineOf(describeHolder(holder))),
+    ...describeReplaced(pool).map((line) => lineOf(line)),
     ...describeOutput(pool.output).map((line) => lineOf(line)),
   ];
 }
@@ -45,7 +47,7 @@ function headingOf(pool: PoolStatus | MeasuredPool, columns: number): Line {
   const facts = [
     '',
     `gen ${pool.generation}`,
-    `up ${formatDuration(pool.uptimeMs)}`,
+    `up ${describeDuration(pool.uptimeMs)}`,
     `${pool.idle} idle ${pool.busy - kept} busy${kept === 0 ? '' : ` ${kept} kept`}`,
     `queue ${pool.queue ? `${pool.queue.length}/${pool.queue.backlog}` : 'unknown'}`,
   ].join(', ');
@@ -94,12 +96,12 @@ function adviseOnLoss(pool: MeasuredPool): string[] {
 function describeReload({ operation, lastReload }: MeasuredPool): string[] {
   if (operation) {
     const step = operation.step === '' ? '' : `: ${printable(operation.step)}`;
-    return [`  ${printable(operation.kind)} since ${formatDuration(operation.sinceMs)}${step}`];
+    return [`  ${printable(operation.kind)} since ${describeDuration(operation.sinceMs)}${step}`];
   }
   if (!lastReload || lastReload.result === 'reloaded') return [];
   const reason = lastReload.message === '' ? '' : `: ${printable(lastReload.message)}`;
   return [
-    `  last reload ${lastReload.result} ${formatDuration(lastReload.agoMs)} ago${reason}`,
+    `  last reload ${lastReload.result} ${describeDuration(lastReload.agoMs)} ago${reason}`,
     ...lastReload.words.map((word) => `    ${printable(word)}`),
   ];
 }
@@ -109,6 +111,18 @@ function describeHolder({ pid, name, slot }: SocketHolderStatus): string {
   return `  PID ${pid} (${printable(name)}) has left the session of ${whose} and holds the socket`;
 }
 
+/** What guards have done: how often each, and the last one. */
+function describeReplaced({ replaced = {}, workers }: MeasuredPool): string[] {
+  const counts = Object.entries(replaced).map(([guard, count]) => `${count} by --${printable(guard)}`);
+  if (counts.length === 0) return [];
+  const known = workers.filter(({ replaced: last }) => last);
+  const [latest] = known.toSorted((one, other) => (one.replaced?.agoMs ?? 0) - (other.replaced?.agoMs ?? 0));
+  const last = latest?.replaced
+    ? `; the last one ${describeDuration(latest.replaced.agoMs)} ago, slot ${latest.slot}: ${printable(latest.replaced.reason)}`
+    : '';
+  return [`  replaced: ${counts.join(', ')}${last}`];
+}
+
 /** A log program that does its work is not worth a line. */
 function describeOutput(output: OutputStatus | undefined): string[] {
   if (!output?.program) return [];
@@ -116,7 +130,7 @@ function describeOutput(output: OutputStatus | undefined): string[] {
   const who = `log program ${printable(output.target)}`;
   const effect = isFull
     ? ': its pipe is full, workers that print wait for it'
-    : `: ${formatBytes(waiting)} wait for it`;
+    : `: ${describeBytes(waiting)} wait for it`;
   if (pid === null)
     return [`  ${who} ${printable(lastExit ?? 'is not running')}, and is started again${effect}`];
   return isFull ? [`  ${who} (PID ${pid}) does not read${effect}`] : [];
@@ -134,8 +148,8 @@ const workerColumns: readonly Column<MeasuredWorker>[] = [
     ({ state }) => colourOfState[state],
   ),
   left('DOES', ({ pid, activity }) => (pid === null ? none : activity)),
-  right('UP', ({ uptimeMs }) => (uptimeMs === null ? none : formatDuration(uptimeMs))),
-  right('RSS', ({ rssBytes }) => (rssBytes === null ? none : formatBytes(rssBytes))),
+  right('UP', ({ uptimeMs }) => (uptimeMs === null ? none : describeDuration(uptimeMs))),
+  right('RSS', ({ rssBytes }) => (rssBytes === null ? none : describeBytes(rssBytes))),
   right('CPU%', ({ cpuPercent }) => (cpuPercent === null ? none : cpuPercent.toFixed(1))),
   right('RESTARTS', ({ restarts }) => String(restarts)),
   right('NEXT', ({ nextTryMs }) => (nextTryMs === null ? none : formatDelay(nextTryMs))),
@@ -147,40 +161,12 @@ function describeExit(lastExit: string): string {
   return printable(lastExit.replace(/^was /, '').replace(/^exec failed: /, 'exec: '));
 }
 
-const units = [
-  ['d', 86_400],
-  ['h', 3600],
-  ['m', 60],
-  ['s', 1],
-] as const;
-
-/** The two largest units: `5s`, `2m10s`, `3h5m`, `40d2h`. */
-export function formatDuration(ms: number): string {
-  let seconds = Math.floor(ms / 1000);
-  const first = units.findIndex(([, size]) => seconds >= size);
-  if (first < 0) return '0s';
-  const parts = units.slice(first, first + 2).map(([letter, size]) => {
-    const count = Math.floor(seconds / size);
-    seconds -= count * size;
-    return count === 0 ? '' : `${count}${letter}`;
-  });
-  return parts.join('');
-}
-
 /** A limit as somebody may have given it. */
 export function formatTime(ms: number): string {
-  return ms < 1000 || ms % 1000 !== 0 ? `${Math.round(ms)} ms` : formatDuration(ms);
+  return ms < 1000 || ms % 1000 !== 0 ? `${Math.round(ms)} ms` : describeDuration(ms);
 }
 
 /** A wait, where parts of a second matter. */
 function formatDelay(ms: number): string {
-  return ms < 10_000 ? `${(ms / 1000).toFixed(1)}s` : formatDuration(ms);
-}
-
-/** `412K`, `12M`, `1.5G`. */
-export function formatBytes(bytes: number): string {
-  const kilo = bytes / 1024;
-  if (kilo < 1024) return `${Math.round(kilo)}K`;
-  const mega = kilo / 1024;
-  return mega < 1024 ? `${Math.round(mega)}M` : `${(mega / 1024).toFixed(1)}G`;
+  return ms < 10_000 ? `${(ms / 1000).toFixed(1)}s` : describeDuration(ms);
 }

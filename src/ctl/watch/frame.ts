@@ -3,7 +3,8 @@ import { printable } from '../../core/text/printable.ts';
 import { cutLine, lineOf, widthOfLine, type Line } from '../print/line.ts';
 import { widthOf } from '../print/printable.ts';
 import { deadPoolLines } from '../status/dead-pool-text.ts';
-import { formatDuration, formatTime, poolLines } from '../status/status-table.ts';
+import { describeDuration } from '../../core/text/amount-text.ts';
+import { formatTime, poolLines } from '../status/status-table.ts';
 import type { SilentPool } from './pool-questions.ts';
 import type { Frame } from './status-watch.ts';
 
@@ -59,7 +60,7 @@ function breakHeading([heading = [], ...rows]: Line[], columns: number): Line[] 
 function silentLine({ pool: { state }, forMs }: SilentPool): Line {
   return [
     { text: `${printable(state.name)} on ${printable(state.address)}: PID ${state.pid}, ` },
-    { text: `no answer for ${formatDuration(forMs)}`, colour: 'red' },
+    { text: `no answer for ${describeDuration(forMs)}`, colour: 'red' },
   ];
 }
 

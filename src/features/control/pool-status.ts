@@ -102,11 +102,21 @@ function runningWorkers({ supervisor, freezer }: StatusSource): Active[] {
 function describeOperation({ supervisor, nowMs }: StatusSource): PoolStatus['operation'] {
   const { pool, operationSinceMs } = supervisor;
   const kind = pool.operation;
-  if (kind === undefined) return null;
   const sinceMs = Math.round(nowMs() - (operationSinceMs ?? nowMs()));
+  if (kind === undefined) return describeReplacement(pool.replacement, sinceMs);
   const { reload } = pool;
   const step = reload === undefined ? '' : `${reload.stage}${reload.slot < 0 ? '' : ` slot ${reload.slot}`}`;
   return { kind, sinceMs, step };
+}
+
+/** Gives way to everything else. */
+function describeReplacement(
+  replacement: Supervisor['pool']['replacement'],
+  sinceMs: number,
+): PoolStatus['operation'] {
+  if (!replacement) return null;
+  const { stage, wish } = replacement;
+  return { kind: 'replacement', sinceMs, step: `${stage} slot ${wish.slot}: ${wish.reason.text}` };
 }
 
 function describeLastReload({ supervisor, nowMs }: StatusSource): PoolStatus['lastReload'] {

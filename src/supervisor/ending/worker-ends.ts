@@ -2,6 +2,7 @@
 // sessions; and what it could not end.
 import { describeRefused } from '../../core/text/end-text.ts';
 import { describeUnendable, type WhyLeft } from '../../core/text/left-process.ts';
+import type { OrderOf } from '../../core/pool/orders.ts';
 import type { AdoptedWorker } from '../../core/pool/roster.ts';
 import type { WorkerExit } from '../../core/worker-exit.ts';
 import { AdoptedWorkers } from './adopted-workers.ts';
@@ -16,6 +17,13 @@ import { Strays } from './strays.ts';
 
 /** From the last TERM to KILL for a worker that never was idle. */
 const lastTermMs = 1000;
+
+/** Nobody waits for the end of it, and its request may take what it takes. */
+const noDeadline: Deadline = {
+  termAtMs: Number.POSITIVE_INFINITY,
+  killAtMs: Number.POSITIVE_INFINITY,
+  isReplaced: true,
+};
 
 /** What a look at the end of a stop has shown; `isCertain`: nobody is there besides. */
 interface Rest {
@@ -73,8 +81,12 @@ export class WorkerEnds {
     return { own: roster.pids, adopted: roster.adopted, ended: this.#ended.leaders };
   }
 
-  end(pids: readonly number[]): void {
-    if (this.#context.life.state.kind !== 'killing') this.#gracefulEnd.end(pids, this.#deadline());
+  end(orders: readonly OrderOf<'terminate'>[]): void {
+    if (this.#context.life.state.kind === 'killing') return;
+    const hurried = orders.filter(({ isUnhurried }) => !isUnhurried).map(({ pid }) => pid);
+    const unhurried = orders.filter(({ isUnhurried }) => isUnhurried).map(({ pid }) => pid);
+    if (hurried.length > 0) this.#gracefulEnd.end(hurried, this.#deadline());
+    if (unhurried.length > 0) this.#gracefulEnd.end(unhurried, noDeadline);
   }
 
   endAdopted(workers: readonly AdoptedWorker[]): void {

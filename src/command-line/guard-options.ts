@@ -1,0 +1,18 @@
+// The rows of the options that watch over workers while the pool serves, in the order of -h: each is off unless it is
+// given.
+import type { OptionRow } from './option.ts';
+
+export const guardOptions = [
+  {
+    key: 'maxAge',
+    long: 'max-age',
+    argument: '<time>',
+    help: 'a worker this old is replaced by a new one, a tenth earlier at most; new before old, never within a request (default: {default})',
+    details:
+      'a worker this old is replaced, up to a tenth earlier by chance so that they do not all come at once; new before old, one at a time, never within a request ([guards](guards.md)); default: {default}',
+    section: 'guards',
+    needsSupervisor: true,
+    since: '2.0',
+    default: 'never',
+  },
+] as const satisfies readonly OptionRow[];
