@@ -4,10 +4,17 @@ import { generalOptions } from './general-options.ts';
 import type { OptionSyntax } from './getopt.ts';
 import { guardOptions } from './guard-options.ts';
 import type { OptionRow } from './option.ts';
+import { spareOption } from './spare-option.ts';
 import { supervisionOptions } from './supervision-options.ts';
 import { workerOptions } from './worker-options.ts';
 
-const rows = [...generalOptions, ...workerOptions, ...supervisionOptions, ...guardOptions] as const;
+const rows = [
+  ...generalOptions,
+  ...workerOptions,
+  ...supervisionOptions,
+  spareOption,
+  ...guardOptions,
+] as const;
 type Row = (typeof rows)[number];
 
 /** They act where they stand; every other option stands for a value. */

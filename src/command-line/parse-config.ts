@@ -11,6 +11,7 @@ import { parseBacklog, parseListen, parsePort, type Offered } from './parse-list
 import { parseGuards } from './parse-guards.ts';
 import { parseNumber } from './parse-number.ts';
 import { parseDuration, parseDurationFrom } from './parse-time.ts';
+import { parseSpares } from './parse-spares.ts';
 import { parseVariables } from './parse-variables.ts';
 import { flagOf, rootOptions, supervisorOptions, type RawOptions } from './options.ts';
 
@@ -43,6 +44,7 @@ export function parseConfig(
     socketBeforeChroot: allowed.socketBeforeChroot ?? false,
     directory: raw.chdir,
     workers,
+    spares: parseSpares(raw),
     variables: parseVariables(raw),
     phpChildren: parseNumber('-C', raw.phpChildren, 0, 65_535),
     pidFile: raw.pidFile,

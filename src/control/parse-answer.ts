@@ -16,6 +16,7 @@ import {
   type SocketHolderStatus,
   type WorkerStatus,
 } from './protocol.ts';
+import { spareStates, type SpareStatus } from './spare-status.ts';
 import {
   hasCounts,
   hasText,
@@ -91,6 +92,7 @@ const summaryFields: Checks<PoolSummary> = {
 const statusFields: Checks<Omit<PoolStatus, keyof PoolSummary>> = {
   socketHolders: (value) => isMissingOr(value, (holders) => isListOf(holders, isSocketHolder)),
   log: (value) => isMissingOr(value, isLogPlace),
+  spares: (value) => isMissingOr(value, isSpares),
   output: (value) => isMissingOr(value, isOutput),
   replaced: (value) =>
     isMissingOr(value, (counts) => isObject(counts) && Object.values(counts).every(isCount)),
@@ -110,6 +112,23 @@ const workerFields: Checks<WorkerStatus> = {
   pids: (value) => isListOf(value, isCount),
   replaced: (value) => isMissingOr(value, (last) => isNullOr(last, isReplaced)),
 };
+
+const spareFields: Checks<SpareStatus> = {
+  pid: isCount,
+  generation: isCount,
+  state: (value) => isOneOf(spareStates, value),
+  uptimeMs: isTime,
+  pids: (value) => isListOf(value, isCount),
+};
+
+function isSpares(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    hasCounts(value, 'wanted') &&
+    typeof value['isPossible'] === 'boolean' &&
+    isListOf(value['workers'], (worker) => hasAll(worker, spareFields))
+  );
+}
 
 function isOperation(value: unknown): boolean {
   return isObject(value) && hasText(value, 'kind', 'step') && hasTimes(value, 'sinceMs');

@@ -3,6 +3,7 @@
 
 import type { LogPlace } from '../core/log-target.ts';
 import type { ReloadResult } from '../core/operations/rollout.ts';
+import type { SparesStatus } from './spare-status.ts';
 
 export const protocolVersion = 1;
 
@@ -175,6 +176,8 @@ export interface PoolStatus extends PoolSummary {
   readonly socketHolders?: readonly SocketHolderStatus[];
   /** Where its events go. Missing from an older supervisor. */
   readonly log?: LogPlace;
+  /** Missing without --spare. */
+  readonly spares?: SparesStatus;
   /** Missing without --output. */
   readonly output?: OutputStatus;
   /** How many workers each guard has had replaced, by its option (`max-age`). Missing without guards. */

@@ -60,6 +60,8 @@ export interface Config {
   readonly socketBeforeChroot: boolean;
   readonly directory: string | undefined;
   readonly workers: number;
+  /** Started workers that wait beside them. */
+  readonly spares: number;
   /** `--env`; %i in a value is the slot. */
   readonly variables: Readonly<Record<string, string>>;
   readonly phpChildren: number | undefined;

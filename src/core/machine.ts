@@ -16,6 +16,8 @@ export interface Spawner {
    * generation.
    */
   spawn(generation: number, slot: number): { readonly pid: number } | { readonly errno: number };
+  /** The same of one that has no slot yet. */
+  spawnSpare(generation: number): { readonly pid: number } | { readonly errno: number };
   /** The file that the generation executes, for messages. */
   pathOf(generation: number): string;
   /** Lets go of what belongs to other generations. */
@@ -90,6 +92,16 @@ export interface AdoptedSessions extends Sessions {
   isAlive(leader: number): boolean;
 }
 
+/** Live workers that stay stopped while they serve nobody: a stopped process accepts nothing. */
+export interface HeldSessions {
+  /** Stops the whole session if nobody in it holds an accepted connection: `signalled`; else it goes on. */
+  hold(leader: number): IdleVerdict;
+  /** Lets it go on. False: it has ended, or a signal that will end it has waited for that. */
+  wake(leader: number): boolean;
+  /** Whether somebody else has let it go on. */
+  isReleased(leader: number): boolean;
+}
+
 /** Has left the session of its worker, and holds the listening socket: it answers requests, too. */
 export interface SocketHolder extends AdoptedWorker {
   readonly session: number;
@@ -159,7 +171,10 @@ export interface WorkerRecords {
   /** A worker of the slot; a candidate gets the slot's PID file only when it is promoted. */
   started(slot: number, pid: number, role: 'member' | 'candidate'): void;
   promoted(slot: number, pid: number): void;
-  ended(slot: number, pid: number): void;
+  /** `slot` undefined: a spare that never had one. */
+  ended(slot: number | undefined, pid: number): void;
+  /** It has no slot yet; when it has one it is `started` there. */
+  spareStarted(pid: number): void;
   /** A worker of another supervisor is gone. */
   adoptedEnded(pid: number): void;
 }
@@ -205,6 +220,7 @@ export interface Machine {
   readonly spawner: Spawner;
   readonly sessions: Sessions;
   readonly adoptedSessions: AdoptedSessions;
+  readonly heldSessions: HeldSessions;
   readonly socketHolders: SocketHolders;
   readonly readiness: Readiness;
   readonly trials: Trials;

@@ -37,7 +37,8 @@ export interface PoolState {
 }
 
 export interface WorkerRecord {
-  readonly slot: number;
+  /** Undefined: it waits beside the slots, as a spare. */
+  readonly slot?: number | undefined;
   readonly pid: number;
   readonly startTime: string;
   /** Where that is not its own: it has left that of its worker, and keeps the listening socket. */
@@ -130,7 +131,7 @@ function isWorkerRecord(value: unknown): value is WorkerRecord {
   return (
     typeof record === 'object' &&
     record !== null &&
-    Number.isInteger(record.slot) &&
+    (record.slot === undefined || Number.isInteger(record.slot)) &&
     isPid(record.pid) &&
     record.pid > 1 &&
     typeof record.startTime === 'string' &&

@@ -114,7 +114,8 @@ function removeFiles(state: PoolState, { socket, door }: Entrance, files: PoolFi
   if (state.pidFile !== undefined) removePidFile(state.pidFile, state.pid);
   const { workerPidFile } = state;
   if (workerPidFile !== undefined)
-    for (const { slot, pid } of state.workers) removePidFile(forSlot(workerPidFile, slot), pid);
+    for (const { slot, pid } of state.workers)
+      if (slot !== undefined) removePidFile(forSlot(workerPidFile, slot), pid);
   if (state.control !== undefined) removeSocket(join(base, state.control));
   files.release();
 }

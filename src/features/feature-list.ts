@@ -80,8 +80,14 @@ export class FeatureList implements WorkerRecords {
     for (const feature of this.#features) feature.promoted?.(slot, pid);
   }
 
-  ended(slot: number, pid: number): void {
-    for (const feature of this.#features) feature.ended?.(slot, pid);
+  ended(slot: number | undefined, pid: number): void {
+    for (const feature of this.#features)
+      if (slot === undefined) feature.spareEnded?.(pid);
+      else feature.ended?.(slot, pid);
+  }
+
+  spareStarted(pid: number): void {
+    for (const feature of this.#features) feature.spareStarted?.(pid);
   }
 
   adoptedEnded(pid: number): void {

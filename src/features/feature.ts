@@ -10,10 +10,10 @@ export type Variables = Readonly<Record<string, string>>;
 
 /** Where a process of the pool's program starts. */
 export interface ProcessPlace {
-  /** Of a trial: the slot whose worker it stands in for. */
+  /** Of a trial: the slot whose worker it stands in for. Of a spare it means nothing: what is by slot it cannot have. */
   readonly slot: number;
-  /** `trial`: beside the pool, on a socket that nobody else can reach. */
-  readonly role: 'worker' | 'trial';
+  /** `trial`: beside the pool, on a socket that nobody else can reach; `spare`: it is to have a slot later. */
+  readonly role: 'worker' | 'trial' | 'spare';
 }
 
 /** Descriptors that become 1 and 2 of a worker; what is left out is what workers have anyway. */
@@ -50,6 +50,10 @@ interface WorkerFeature {
   started?(slot: number, pid: number, role: 'member' | 'candidate'): void;
   promoted?(slot: number, pid: number): void;
   ended?(slot: number, pid: number): void;
+  /** Beside the slots; one that gets a slot is `started` there. */
+  spareStarted?(pid: number): void;
+  /** It never had a slot. */
+  spareEnded?(pid: number): void;
   /** A worker of another supervisor is gone. */
   adoptedEnded?(pid: number): void;
 }

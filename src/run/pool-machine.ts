@@ -25,6 +25,7 @@ import { StrayHolders } from '../sys/session/stray-holders.ts';
 import { StopGuardProcess } from '../sys/session/stop-guard.ts';
 import { readinessOf } from '../sys/proc/waiting.ts';
 import { adoptedSessions } from '../sys/session/adopted-sessions.ts';
+import { heldSessions } from '../sys/session/held-sessions.ts';
 import { workerSessions } from '../sys/session/worker-sessions.ts';
 import type { ProcessPlace } from '../features/feature.ts';
 import type { FeatureList } from '../features/feature-list.ts';
@@ -51,6 +52,7 @@ export class PoolMachine implements Machine {
   readonly spawner: Spawner;
   readonly sessions: ReturnType<typeof workerSessions>;
   readonly adoptedSessions: ReturnType<typeof adoptedSessions>;
+  readonly heldSessions: ReturnType<typeof heldSessions>;
   readonly socketHolders: SocketHolders;
   readonly readiness: Readiness;
   readonly trials: Trials;
@@ -76,6 +78,7 @@ export class PoolMachine implements Machine {
     const left = proc && new SessionLeftovers(proc, this.#descendants, socket);
     this.sessions = workerSessions(proc, freezer, left);
     this.adoptedSessions = adoptedSessions(proc, freezer, left);
+    this.heldSessions = heldSessions(proc, freezer);
     this.socketHolders =
       proc && this.#descendants
         ? new StrayHolders(proc, this.#descendants, socket, (session) => left?.has(session) === true)
@@ -92,6 +95,7 @@ export class PoolMachine implements Machine {
     this.spawner = {
       spawn: (generation, slot) =>
         features.start({ slot, role: 'worker' }, (own) => releases.spawn(generation, own)),
+      spawnSpare: (generation) => features.start(unplaced, (own) => releases.spawn(generation, own)),
       pathOf: (generation) => releases.pathOf(generation),
       keepOnly: (generations) => releases.keepOnly(generations),
     };
@@ -195,6 +199,9 @@ export class PoolMachine implements Machine {
 /** A process beside the pool is as the first worker that a reload replaces. */
 const standIn: ProcessPlace = { slot: 0, role: 'trial' };
 
+/** Nothing that it gets is by slot. */
+const unplaced: ProcessPlace = { slot: 0, role: 'spare' };
+
 /** Where nobody can look. */
 function nobody(): HolderLook {
   return { holders: [], isCertain: true };
@@ -204,6 +211,7 @@ function nobody(): HolderLook {
 function settingsOf({ config, isTakingOver }: PreparedPool): PoolSettings {
   return {
     workers: config.workers,
+    spares: config.spares,
     restart: config.restart,
     stopTimeoutMs: config.stopTimeoutMs,
     stopMethod: config.stopMethod,

@@ -129,10 +129,13 @@ class SupervisedRun {
     journal.inherited(socket.inode);
     this.#start.takeOver.begin();
     this.#features.live('beginning');
-    watchChildren((pid, exit) => {
-      this.#machine.reaped(pid, exit);
-      this.#supervisor.childEnded(pid, exit);
-    });
+    watchChildren(
+      (pid, exit) => {
+        this.#machine.reaped(pid, exit);
+        this.#supervisor.childEnded(pid, exit);
+      },
+      this.#supervisor.spares && (() => this.#supervisor.spares?.lookAgain()),
+    );
     watchSignals({
       stop: (signal) => this.#stop(signal),
       reload: () => this.#reload(),

@@ -38,6 +38,7 @@ export class Context {
   readonly settings: PoolSettings;
   readonly pool: Pool;
   readonly #orders: OrderQueue<EndedWorker>;
+  #settled: (() => void) | undefined;
 
   constructor(machine: Machine, settings: PoolSettings, books: PoolBooks, hands: Hands<EndedWorker>) {
     this.machine = machine;
@@ -63,7 +64,16 @@ export class Context {
 
   /** `ended` is the worker whose end led to them. */
   carryOut(orders: readonly PoolOrder[], ended?: EndedWorker): void {
-    this.#orders.carryOut(orders, ended);
+    try {
+      this.#orders.carryOut(orders, ended);
+    } finally {
+      if (this.#settled && !this.#orders.isAtWork) this.#settled();
+    }
+  }
+
+  /** Runs whenever orders were carried out, with all that they led to: what the pool wants may be another thing now. */
+  whenSettled(run: () => void): void {
+    this.#settled = run;
   }
 
   /** To be told after everything that led to it. */

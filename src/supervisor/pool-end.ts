@@ -2,6 +2,7 @@
 import { exitStatus } from '../core/errors.ts';
 import { describeLeft } from '../core/text/left-process.ts';
 import type { AdoptedWorker } from '../core/pool/roster.ts';
+import type { WorkerEnd } from '../core/worker-exit.ts';
 import type { Context } from './context.ts';
 import type { OperationWatch } from './operation-watch.ts';
 import type { Outcome } from './outcome.ts';
@@ -51,6 +52,19 @@ export class PoolEnd {
     this.#cancelDeadline ??= machine.clock.after(settings.stopTimeoutMs, () => life.change('overdue'));
     ends.hurry();
     operations.stop();
+  }
+
+  /** No first worker was up. */
+  failStart(firstEnds: readonly WorkerEnd[]): void {
+    this.begin();
+    this.awaitEmptySessions(() => this.#parts.outcome.startFailed(firstEnds));
+  }
+
+  reachStartLimit(): void {
+    const { machine, settings } = this.#context;
+    const limit = settings.restart.startLimit;
+    if (limit) machine.log.write({ event: 'start-limit-reached', ...limit });
+    this.begin();
   }
 
   /** Workers are gone; their children may take until the deadline. */

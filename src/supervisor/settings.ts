@@ -3,6 +3,8 @@ import type { RestartPolicy, StopMethod } from '../core/config.ts';
 
 export interface PoolSettings {
   readonly workers: number;
+  /** Workers beside them that have started, and are stopped until a slot needs one. */
+  readonly spares: number;
   readonly restart: RestartPolicy;
   readonly stopTimeoutMs: number;
   readonly stopMethod: StopMethod;

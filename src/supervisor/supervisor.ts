@@ -16,6 +16,7 @@ import { PoolEnd } from './pool-end.ts';
 import type { PoolSettings } from './settings.ts';
 import type { SlotFacts } from './slot-facts.ts';
 import { SlotWatch } from './slot-watch.ts';
+import type { SpareWorkers } from './spare-workers.ts';
 import { WorkerEnds } from './ending/worker-ends.ts';
 import { WorkerStarts } from './worker-starts.ts';
 
@@ -32,8 +33,8 @@ export class Supervisor {
     const context = new Context(machine, settings, books, this.#hands());
     this.#context = context;
     this.#outcome = outcome;
-    this.#starts = new WorkerStarts(context);
     this.#ends = new WorkerEnds(context);
+    this.#starts = new WorkerStarts(context, this.#ends);
     this.#slots = new SlotWatch(context);
     this.#operations = new OperationWatch(context, this.#ends);
     const parts = { outcome, ends: this.#ends, slots: this.#slots, operations: this.#operations };
@@ -51,6 +52,11 @@ export class Supervisor {
   /** Every process of the pool that is there. */
   get roster(): Roster {
     return this.#context.roster;
+  }
+
+  /** Undefined: the pool has none. */
+  get spares(): SpareWorkers | undefined {
+    return this.#starts.spares;
   }
 
   get facts(): SlotFacts {
@@ -110,6 +116,7 @@ export class Supervisor {
       () => machine.sharedSocket.restore(),
       () => machine.records.ended(worker.slot, pid),
       () => this.#ends.ended(pid, exit),
+      () => this.spares?.ended(pid, exit),
     );
     // Replace first, clean up behind it afterwards: the respawn is what users wait for.
     this.#context.carryOut(pool.ended(pid, exit, now), ended);
@@ -195,8 +202,8 @@ export class Supervisor {
       'cancel-retry': ({ slot }) => this.#slots.cancelRetry(slot),
       'report-end': (order, ended) => this.#slots.reportEnd(order, ended),
       'report-up': ({ firstEnds }) => this.#reportUp(firstEnds),
-      'start-failed': ({ firstEnds }) => this.#failStart(firstEnds),
-      'start-limit-reached': () => this.#reachStartLimit(),
+      'start-failed': ({ firstEnds }) => this.#end.failStart(firstEnds),
+      'start-limit-reached': () => this.#end.reachStartLimit(),
       stopped: () => this.#end.awaitEmptySessions((status) => this.#outcome.stopped(status)),
       try: (order) => this.#try(order),
       probe: (order) => this.#operations.probe(order, () => this.looksWork()),
@@ -234,16 +241,5 @@ export class Supervisor {
   #reportUp(firstEnds: readonly (WorkerEnd | undefined)[]): void {
     this.#context.machine.sharedSocket.settle();
     this.#outcome.up(firstEnds);
-  }
-
-  #failStart(firstEnds: readonly WorkerEnd[]): void {
-    this.#end.begin();
-    this.#end.awaitEmptySessions(() => this.#outcome.startFailed(firstEnds));
-  }
-
-  #reachStartLimit(): void {
-    const limit = this.#context.settings.restart.startLimit;
-    if (limit) this.#log({ event: 'start-limit-reached', ...limit });
-    this.#end.begin();
   }
 }

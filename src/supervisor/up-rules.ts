@@ -4,7 +4,7 @@ import type { Pool } from '../core/pool/pool.ts';
 import type { RestartMemory } from '../core/pool/restart-policy.ts';
 import type { SlotState } from '../core/pool/slot-state.ts';
 import type { PoolSettings } from './settings.ts';
-import { memberRule, seenRule, type StartingWorker } from './up-watch.ts';
+import { memberRule, seenRule, type StartingWorker, type UpRule } from './up-watch.ts';
 
 export function workersToWatch(
   pool: Pick<Pool, 'life' | 'slots' | 'roster' | 'isGrown'>,
@@ -12,9 +12,7 @@ export function workersToWatch(
   nowMs: number,
 ): StartingWorker[] {
   const { settleMs, isNotified, isTakingOver } = settings;
-  // A worker that tells itself when it is ready is not ready by living.
-  const upByAgeMs = isNotified ? Number.POSITIVE_INFINITY : settleMs;
-  const careful = { upByAgeMs, needsEvidence: true, notBeforeMs: 0, trustsHidden: false };
+  const careful = carefulRule(settings);
   // No trial goes before a takeover: the first workers are on trial themselves.
   const trial = { ...careful, notBeforeMs: Math.min(settings.restart.minUptimeMs, settleMs) };
   const firstRule = isTakingOver ? trial : isNotified ? careful : memberRule;
@@ -34,6 +32,13 @@ export function workersToWatch(
   });
   const candidates = pool.roster.in('candidate');
   return [...members, ...candidates.map((worker) => ({ ...worker, ...careful }))];
+}
+
+/** Of those whom nobody waits for: they are up when they are seen to be, or may not be looked into and live for long enough. */
+export function carefulRule({ settleMs, isNotified }: PoolSettings): UpRule {
+  // A worker that tells itself when it is ready is not ready by living.
+  const upByAgeMs = isNotified ? Number.POSITIVE_INFINITY : settleMs;
+  return { upByAgeMs, needsEvidence: true, notBeforeMs: 0, trustsHidden: false };
 }
 
 /**

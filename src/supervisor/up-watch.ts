@@ -3,10 +3,15 @@
 import { defaults } from '../core/config.ts';
 import type { Clock, Readiness } from '../core/machine.ts';
 
-export interface StartingWorker {
-  readonly slot: number;
+export interface StartingWorker extends UpRule {
+  /** Undefined: it is to have one later. */
+  readonly slot?: number;
   readonly pid: number;
   readonly startedAtMs: number;
+}
+
+/** What a worker has to show. */
+export interface UpRule {
   /** After this age it is up although nobody saw it waiting. */
   readonly upByAgeMs: number;
   /** Age counts only where nobody may look; a worker that plainly does not wait is not up. */

@@ -113,7 +113,7 @@ function workerIn(place: pools.Place, slot: number): number {
 function variablesBySlot(place: pools.Place): Promise<string[][]> {
   return waitFor('two workers', () => {
     const workers = pools.readPoolState(place)?.workers ?? [];
-    const pids = workers.toSorted((one, other) => one.slot - other.slot).map(({ pid }) => pid);
+    const pids = workers.toSorted((one, other) => (one.slot ?? 0) - (other.slot ?? 0)).map(({ pid }) => pid);
     if (pids.length !== 2) return undefined;
     try {
       const all = pids.map(variablesOf);

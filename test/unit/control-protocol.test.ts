@@ -8,6 +8,8 @@ import { examplePool, exampleWorker } from '../helpers/models/index.ts';
 
 const isOfFeature = (command: string): boolean => command === 'handover';
 
+const spare = { pid: 655, generation: 2, state: 'ready', uptimeMs: 5000, pids: [655] };
+
 const requests: protocol.ControlRequest[] = [
   { command: 'ping' },
   { command: 'status' },
@@ -145,6 +147,9 @@ describe('an answer', () => {
     { pidFile: null },
     { workers: [] },
     { given: "'php.socket' (descriptor 3)" },
+    { spares: undefined },
+    { spares: { wanted: 2, isPossible: false, workers: [] } },
+    { spares: { wanted: 1, isPossible: true, workers: [spare] } },
     { log: undefined },
     { log: { kind: 'syslog' } },
     { log: { kind: 'file', path: '/var/log/a.log' } },
@@ -162,6 +167,10 @@ describe('an answer', () => {
     { given: null },
     { workers: {} },
     { workers: [null] },
+    { spares: null },
+    { spares: { wanted: 1, workers: [] } },
+    { spares: { wanted: 1, isPossible: true, workers: [{ ...spare, state: 'asleep' }] } },
+    { spares: { wanted: 1, isPossible: true, workers: [{ ...spare, pids: undefined }] } },
     { log: null },
     { log: { kind: 'elsewhere' } },
     { log: { kind: 'file', path: 'a.log' } },

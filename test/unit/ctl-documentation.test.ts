@@ -37,6 +37,7 @@ const everyField: Required<protocol.PoolStatus> = {
   log: { kind: 'syslog' },
   output: { target: 'null', files: [], program: null },
   replaced: { 'max-age': 1 },
+  spares: { wanted: 0, isPossible: true, workers: [] },
   workers: [],
 };
 const everyFieldOfWorkers: Required<protocol.WorkerStatus> = { ...exampleWorker(), replaced: null };

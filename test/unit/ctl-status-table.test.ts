@@ -42,6 +42,28 @@ describe('the table of a pool', () => {
     );
   });
 
+  test('has a row a spare, below the workers', () => {
+    const spare = { generation: 2, pids: [], rssBytes: 12_582_912, cpuPercent: 0 };
+    const workers = [
+      { ...spare, pid: 641, state: 'ready', uptimeMs: 7_200_000 },
+      { ...spare, pid: 642, state: 'starting', uptimeMs: 900 },
+    ] as const;
+    const spares = { wanted: 2, isPossible: true, workers };
+    expect(statusTable.formatPool(makePool({ spares })).split('\n').slice(1, -1)).toStrictEqual([
+      '   SLOT PID GEN STATE    DOES UP RSS CPU% RESTARTS NEXT LAST EXIT',
+      '      0 640   2 running  idle 5s 12M  1.5        3    - killed by SIGKILL',
+      '  spare 641   2 ready    -    2h 12M  0.0        -    - -',
+      '  spare 642   2 starting -    0s 12M  0.0        -    - -',
+    ]);
+  });
+
+  test('says why there are no spares', () => {
+    const spares = { wanted: 2, isPossible: false, workers: [] };
+    expect(statusTable.formatPool(makePool({ spares }))).toContain(
+      '  no spares: it cannot be seen whether a worker waits for connections\n',
+    );
+  });
+
   test.each([
     [{ pid: 7 }, []],
     [

@@ -42,6 +42,31 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
     'warning',
     'worker 2 (PID 300) exited with 1 after 12.3 s; restarted as PID 301',
   ],
+  [{ event: 'spare-ready', workerPid: 300, generation: 2 }, 'info', 'spare PID 300 is ready, generation 2'],
+  [{ event: 'spare-taken', slot: 1, workerPid: 300 }, 'info', 'spare PID 300 taken for worker 1'],
+  [
+    {
+      event: 'spare-ended',
+      workerPid: 300,
+      end: { kind: 'signaled', signal: 9 },
+      signalName: 'SIGKILL',
+      uptimeMs: 7000,
+      delayMs: 100,
+    },
+    'warning',
+    'spare PID 300 was killed by SIGKILL after 7.0 s; restarting in 100 ms',
+  ],
+  [
+    {
+      event: 'spare-ended',
+      end: { kind: 'not-executed', errno: 2 },
+      error: 'exec failed: No such file or directory',
+      uptimeMs: 0,
+      delayMs: 100,
+    },
+    'warning',
+    'a spare could not be started: exec failed: No such file or directory; restarting in 100 ms',
+  ],
   [{ event: 'planned-exits', count: 38, withinMs: 60_001 }, 'info', '38 planned exits in the last minute'],
   [{ event: 'planned-exits', count: 1, withinMs: 1500 }, 'info', '1 planned exit in the last 1.5 s'],
   [

@@ -42,6 +42,7 @@ test('the shortest command line means all the defaults', () => {
     socketBeforeChroot: false,
     directory: undefined,
     workers: 1,
+    spares: 0,
     variables: {},
     phpChildren: undefined,
     pidFile: undefined,
@@ -70,7 +71,7 @@ test('the longest command line means what it says', () => {
   const line =
     '-f ignored -d /srv -s /run/a.sock -M 0600 -U su -G sg -C 4 -F 3 -b 7 -P /run/a.pid -n -c /jail -S -u u -g g ' +
     '--supervise --name boss --state-dir /state --stop-timeout 5s --min-uptime 2s --restart-delay 20ms ' +
-    '--restart-max-delay 1m --start-limit 3/10s --max-age 6h --worker-pid-file /run/w-%i --oom-score-adj -5 --rlimit nofile=9 --rlimit as=1G:unlimited --rlimit nofile=7 --nice -3 --umask 27 --no-new-privileges --env A=1 --env B=%i= --env A=2 --output /var/log/out --log /var/log/a --log-format json -- app -x';
+    '--restart-max-delay 1m --start-limit 3/10s --max-age 6h --worker-pid-file /run/w-%i --oom-score-adj -5 --spare 0 --rlimit nofile=9 --rlimit as=1G:unlimited --rlimit nofile=7 --nice -3 --umask 27 --no-new-privileges --env A=1 --env B=%i= --env A=2 --output /var/log/out --log /var/log/a --log-format json -- app -x';
   expect(configOf(line)).toStrictEqual({
     program: { kind: 'argv', argv: ['app', '-x'] },
     model: 'foreground',
@@ -87,6 +88,7 @@ test('the longest command line means what it says', () => {
     socketBeforeChroot: true,
     directory: '/srv',
     workers: 3,
+    spares: 0,
     variables: { A: '2', B: '%i=' },
     phpChildren: 4,
     pidFile: '/run/a.pid',
@@ -122,6 +124,38 @@ test('the longest command line means what it says', () => {
     logFormat: 'json',
     hints: [],
   } satisfies Config);
+});
+
+describe('--spare', () => {
+  test.each([
+    ['--spare 0', 0],
+    ['--spare 3', 3],
+    ['--spare 0 --env A=%i', 0],
+    ['--spare 1 --output |logger%i', 1],
+    ['--spare 1 --worker-pid-file /run/w-%i', 1],
+  ] as const)('%s', (line, count) => {
+    expect(configOf(`-p 1 ${line} app`).spares).toBe(count);
+  });
+
+  test.each([
+    ['--spare -1', "invalid number for --spare: '-1'"],
+    ['--spare many', "invalid number for --spare: 'many'"],
+    [
+      '--spare 1 --env A=1 --env B=x%i',
+      '--spare and %i in --env B exclude each other: a spare has no slot yet',
+    ],
+    ['--spare 1 --output /log/%i', '--spare and %i in --output exclude each other: a spare has no slot yet'],
+    [
+      '--spare 1 --no-supervise',
+      '--no-supervise and --spare exclude each other: only a supervisor can do that',
+    ],
+  ])('%s is refused', (line, message) => {
+    expect(() => configOf(`-p 1 ${line} app`)).toThrow(message);
+  });
+
+  test('needs a supervisor with -n, too', () => {
+    expect(configOf('-p 1 -n --spare 1 app').model).toBe('foreground');
+  });
 });
 
 describe('--env', () => {

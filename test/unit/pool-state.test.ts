@@ -121,7 +121,7 @@ describe('nothing comes from', () => {
     { workers: [{ slot: 0, pid: 1, startTime: '1' }] },
     { workers: [{ slot: 0, pid: 4712, startTime: 1 }] },
     { workers: [{ slot: '0', pid: 4712, startTime: '1' }] },
-    { workers: [{ pid: 4712, startTime: '1' }] },
+    { workers: [{ slot: null, pid: 4712, startTime: '1' }] },
   ])('a state with %j', (changes) => {
     expect(parseWith(changes)).toBeUndefined();
   });

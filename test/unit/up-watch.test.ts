@@ -176,7 +176,7 @@ describe('the looks', () => {
       machine.clock,
       machine.readiness,
       () => starting,
-      ({ slot }) => {
+      ({ slot = 0 }) => {
         ups.push(`${slot}`);
         starting =
           slot === 2 ? [] : [{ slot: slot + 1, pid: 0, startedAtMs: machine.clock.nowMs(), ...memberRule }];

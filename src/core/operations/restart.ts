@@ -41,7 +41,7 @@ export class Restart implements Operation {
   }
 
   #fillWhenEmpty(): PoolOrder[] {
-    if (this.#verdicts || this.#slots.hasRetirees) return [];
+    if (this.#verdicts || this.#slots.hasOthers) return [];
     this.#verdicts = new Verdicts(this.#slots.count);
     this.#slots.serve(this.#generation);
     const filled = this.#slots.numbers.flatMap((slot) => this.#slots.fill(slot, this.#generation));

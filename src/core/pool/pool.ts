@@ -112,9 +112,9 @@ export class Pool {
       case 'candidate':
         return this.#tell({ kind: 'candidate-ended', exit });
       case 'retiree':
+      case 'spare':
         return this.#tell({ kind: 'gone', pid });
-      case 'left':
-      case undefined:
+      default:
         return [];
     }
   }
@@ -123,7 +123,7 @@ export class Pool {
   leave(pid: number, moment: Moment): PoolOrder[] {
     const worker = this.roster.get(pid);
     const orders = this.ended(pid, { kind: 'signaled', signal: 9 }, moment);
-    if (worker) this.roster.add({ ...worker, role: 'left' });
+    if (worker) this.roster.leave(worker);
     return orders;
   }
 

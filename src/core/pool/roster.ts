@@ -16,11 +16,19 @@ interface ProgramProcess {
   readonly startedAtMs: number;
 }
 
-export interface PoolWorker extends ProgramProcess {
+export interface SlotWorker extends ProgramProcess {
   readonly role: WorkerRole;
   /** The one that it has, is to have, or had. */
   readonly slot: number;
 }
+
+/** Beside the slots, until one takes it (spares.ts has how far it is); `lost-spare`: as `left`. */
+export interface SpareWorker extends ProgramProcess {
+  readonly role: 'spare' | 'lost-spare';
+  readonly slot?: undefined;
+}
+
+export type PoolWorker = SlotWorker | SpareWorker;
 
 /** Runs the program beside the pool, on a socket of its own, and never is one of the pool's. */
 export interface TrialWorker extends ProgramProcess {
@@ -34,7 +42,7 @@ export interface TrialWorker extends ProgramProcess {
 /** A worker that another supervisor started; the start time (clock ticks since boot) proves that it still is that one. */
 export interface AdoptedWorker {
   /** The slot that it had there. */
-  readonly slot?: number;
+  readonly slot?: number | undefined;
   /** Whose processes end with it, where that is not its own: it has left its worker's, and need not be the leader. */
   readonly session?: number | undefined;
   readonly pid: number;
@@ -75,8 +83,13 @@ export class Roster {
     return one?.role === 'trial' ? undefined : one;
   }
 
-  in(...roles: readonly WorkerRole[]): readonly PoolWorker[] {
-    return this.#workers().filter(({ role }) => roles.includes(role));
+  in(...roles: readonly WorkerRole[]): readonly SlotWorker[] {
+    return this.#workers().filter((one): one is SlotWorker => isOfSlot(one) && roles.includes(one.role));
+  }
+
+  /** Beside the slots, those that were told to end included. */
+  get spares(): readonly SpareWorker[] {
+    return this.#workers().filter((one): one is SpareWorker => one.role === 'spare');
   }
 
   add(worker: PoolWorker | TrialWorker): void {
@@ -86,7 +99,15 @@ export class Roster {
   /** What it is to the pool from now on. */
   change(pid: number, role: WorkerRole): void {
     const worker = this.get(pid);
-    if (worker) this.#own.set(pid, { ...worker, role });
+    if (worker && isOfSlot(worker)) this.#own.set(pid, { ...worker, role });
+  }
+
+  /** Nothing ends it, and nobody waits for it any more. */
+  leave(worker: PoolWorker): void {
+    this.#own.set(
+      worker.pid,
+      isOfSlot(worker) ? { ...worker, role: 'left' } : { ...worker, role: 'lost-spare' },
+    );
   }
 
   /** A trial that is there still when whoever started it waits no longer. */
@@ -114,4 +135,8 @@ export class Roster {
   #workers(): PoolWorker[] {
     return [...this.#own.values()].filter((one) => one.role !== 'trial');
   }
+}
+
+function isOfSlot(worker: PoolWorker): worker is SlotWorker {
+  return worker.slot !== undefined;
 }

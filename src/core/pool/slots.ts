@@ -67,17 +67,23 @@ export class Slots {
 
   /** Whether every slot is empty, and nobody is waited for. */
   get isEmpty(): boolean {
-    return this.#slots.every(({ state }) => state.kind === 'exited') && !this.hasRetirees;
+    return this.#slots.every(({ state }) => state.kind === 'exited') && !this.hasOthers;
   }
 
   get hasRetirees(): boolean {
     return this.roster.in('retiree').length > 0;
   }
 
+  /** Workers without a slot. */
+  get hasOthers(): boolean {
+    return this.hasRetirees || this.roster.spares.length > 0;
+  }
+
   /** PIDs of all that the pool has or waits for. */
   livePids(): number[] {
     const members = this.#slots.map(livePid).filter((pid) => pid !== undefined);
-    return [...members, ...this.roster.in('retiree', 'candidate').map(({ pid }) => pid)];
+    const others = [...this.roster.in('retiree', 'candidate'), ...this.roster.spares];
+    return [...members, ...others.map(({ pid }) => pid)];
   }
 
   /** A number that no generation has had. */

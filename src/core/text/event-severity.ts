@@ -13,6 +13,7 @@ export function severityOf(event: PoolEvent): Severity {
     case 'worker-ended':
       return event.class === 'planned' ? 'info' : 'warning';
     case 'log-program-ended':
+    case 'spare-ended':
     case 'session-left':
     case 'socket-held':
     case 'socket-renewed':
@@ -29,6 +30,8 @@ export function severityOf(event: PoolEvent): Severity {
     case 'planned-exits':
     case 'worker-started':
     case 'worker-replaced':
+    case 'spare-ready':
+    case 'spare-taken':
       return 'info';
     default:
       return 'notice';

@@ -15,6 +15,9 @@ const texts: { readonly [K in PoolEvent['event']]: (event: EventOf<K>) => string
   'worker-started': (event) => `worker ${event.slot} started: PID ${event.workerPid}`,
   'worker-ended': (event) =>
     `worker ${event.slot} (PID ${event.workerPid}) ${describeEnd(event.end, event.signalName)} after ${describeMs(event.uptimeMs)}; ${describeNext(event.delayMs, event.successorPid)}`,
+  'spare-ready': (event) => `spare PID ${event.workerPid} is ready, generation ${event.generation}`,
+  'spare-taken': (event) => `spare PID ${event.workerPid} taken for worker ${event.slot}`,
+  'spare-ended': describeSpare,
   'planned-exits': (event) =>
     `${plural(event.count, 'planned exit')} in the last ${describeSpan(event.withinMs)}`,
   'exec-failed': (event) =>
@@ -89,6 +92,13 @@ function describeLogProgram(event: EventOf<'log-program-ended'>): string {
   const next = describeNext(delayMs);
   if (end.kind === 'not-executed') return `the log program could not be started: ${error}; ${next}`;
   return `the log program (PID ${logPid}) ${describeEnd(end, signalName)} after ${describeMs(uptimeMs)}; ${next}`;
+}
+
+function describeSpare(event: EventOf<'spare-ended'>): string {
+  const { workerPid, end, error, signalName, uptimeMs, delayMs } = event;
+  const next = describeNext(delayMs);
+  if (end.kind === 'not-executed') return `a spare could not be started: ${error}; ${next}`;
+  return `spare PID ${workerPid} ${describeEnd(end, signalName)} after ${describeMs(uptimeMs)}; ${next}`;
 }
 
 function describeTakeOver(from: number, workerPids: readonly number[]): string {

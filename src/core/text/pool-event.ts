@@ -19,6 +19,19 @@ export type PoolEvent =
       /** Who has the slot already. */
       readonly successorPid?: number | undefined;
     }
+  /** A worker beside the slots is stopped, and waits there for one that needs it. */
+  | { readonly event: 'spare-ready'; readonly workerPid: number; readonly generation: number }
+  | { readonly event: 'spare-taken'; readonly slot: number; readonly workerPid: number }
+  /** Unasked; without a PID it could not be started. */
+  | {
+      readonly event: 'spare-ended';
+      readonly workerPid?: number;
+      readonly end: WorkerEnd;
+      readonly signalName?: string | undefined;
+      readonly error?: string;
+      readonly uptimeMs: number;
+      readonly delayMs: number;
+    }
   /** Planned exits that were not written one by one. */
   | { readonly event: 'planned-exits'; readonly count: number; readonly withinMs: number }
   | {

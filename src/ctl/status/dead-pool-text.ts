@@ -32,7 +32,7 @@ export function refuseDead(pool: DeadPool, command: string): SpawnFcgiError {
 }
 
 const columns = [
-  right<MeasuredOrphan>('SLOT', ({ slot }) => String(slot)),
+  right<MeasuredOrphan>('SLOT', ({ slot }) => (slot === undefined ? 'spare' : String(slot))),
   right<MeasuredOrphan>('PID', ({ pid }) => String(pid)),
   right<MeasuredOrphan>('UP', ({ uptimeMs }) => (uptimeMs === null ? '-' : describeDuration(uptimeMs))),
   right<MeasuredOrphan>('RSS', ({ rssBytes }) => (rssBytes === null ? '-' : describeBytes(rssBytes))),
@@ -99,6 +99,7 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): DeadPoolSta
     // Among the orphans.
     socketHolders: [],
     log: placeOfEvents(state) ?? null,
+    spares: null,
     output: null,
     replaced: null,
     workers: measured.map(deadWorkerJson),
@@ -106,7 +107,7 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): DeadPoolSta
 }
 
 function deadWorkerJson(orphan: MeasuredOrphan): DeadWorker {
-  const { slot, pid, pids, uptimeMs, rssBytes, cpuPercent } = orphan;
+  const { slot = null, pid, pids, uptimeMs, rssBytes, cpuPercent } = orphan;
   return {
     slot,
     pid,

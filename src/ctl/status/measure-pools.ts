@@ -16,13 +16,19 @@ export class PoolMeter {
   #last: ReadonlyMap<number, Usage> = new Map();
 
   async measure(pools: readonly PoolStatus[], dead: readonly DeadPool[]): Promise<Measured> {
-    const sessions = [...pools.flatMap(({ workers }) => workers), ...dead.flatMap(({ orphans }) => orphans)];
+    const sessions = [
+      ...pools.flatMap(({ workers, spares }) => [...workers, ...(spares?.workers ?? [])]),
+      ...dead.flatMap(({ orphans }) => orphans),
+    ];
     const usages = await measureProcesses(sessions.flatMap(({ pids }) => pids));
     const measureSession = (pids: readonly number[]): WorkerUsage => this.#measure(pids, usages);
+    const measureAll = <Worker extends { pids: readonly number[] }>(workers: readonly Worker[]) =>
+      workers.map((worker) => ({ ...worker, ...measureSession(worker.pids) }));
     const measured = {
-      pools: pools.map((pool) => ({
+      pools: pools.map(({ spares, ...pool }) => ({
         ...pool,
-        workers: pool.workers.map((worker) => ({ ...worker, ...measureSession(worker.pids) })),
+        ...(spares ? { spares: { ...spares, workers: measureAll(spares.workers) } } : {}),
+        workers: measureAll(pool.workers),
       })),
       dead: dead.map((pool) => ({
         ...pool,

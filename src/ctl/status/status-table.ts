@@ -1,5 +1,6 @@
 // The table of `spawn-fcgictl status`: a heading line a pool, a row a worker. Pure.
 import type { OutputStatus, PoolStatus, SocketHolderStatus, WorkerStatus } from '../../control/protocol.ts';
+import type { SpareStatus, SparesStatus } from '../../control/spare-status.ts';
 import { describeLoss, judgeHealth, type Health } from './health.ts';
 import { describeBytes, describeDuration } from '../../core/text/amount-text.ts';
 import { printable } from '../../core/text/printable.ts';
@@ -14,7 +15,11 @@ export interface WorkerUsage {
 }
 
 export type MeasuredWorker = WorkerStatus & WorkerUsage;
-export type MeasuredPool = Omit<PoolStatus, 'workers'> & { readonly workers: readonly MeasuredWorker[] };
+export type MeasuredSpare = SpareStatus & WorkerUsage;
+export interface MeasuredPool extends Omit<PoolStatus, 'workers' | 'spares'> {
+  readonly workers: readonly MeasuredWorker[];
+  readonly spares?: Omit<SparesStatus, 'workers'> & { readonly workers: readonly MeasuredSpare[] };
+}
 
 const minAddressColumns = 24;
 
@@ -30,7 +35,8 @@ export function poolLines(pool: MeasuredPool, columns: number): Line[] {
     ...describeGiven(pool).map((line) => lineOf(line)),
     ...adviseOnLoss(pool).map((line) => lineOf(line)),
     ...describeReload(pool).map((line) => lineOf(line)),
-    ...tableLines(workerColumns, pool.workers, columns),
+    ...tableLines(rowColumns, rowsOf(pool), columns),
+    ...describeSpares(pool.spares).map((line) => lineOf(line)),
     ...(pool.socketHolders ?? []).map((holder) => lineOf(describeHolder(holder))),
     ...describeReplaced(pool).map((line) => lineOf(line)),
     ...describeOutput(pool.output).map((line) => lineOf(line)),
@@ -66,8 +72,11 @@ function colourOfHealth({ phase, backoff }: PoolStatus | MeasuredPool, { kind }:
   return kind === 'serving' && backoff === 0 ? 'green' : 'yellow';
 }
 
-const colourOfState: Readonly<Record<WorkerStatus['state'], Colour>> = {
+const colourOfState: Readonly<Record<Row['state'], Colour>> = {
   running: 'green',
+  ready: 'green',
+  up: 'yellow',
+  ending: 'yellow',
   starting: 'yellow',
   stopping: 'yellow',
   backoff: 'red',
@@ -136,24 +145,52 @@ function describeOutput(output: OutputStatus | undefined): string[] {
   return isFull ? [`  ${who} (PID ${pid}) does not read${effect}`] : [];
 }
 
-const none = '-';
+const noValue = '-';
 
-const workerColumns: readonly Column<MeasuredWorker>[] = [
-  right('SLOT', ({ slot }) => String(slot)),
-  right('PID', ({ pid }) => (pid === null ? none : String(pid))),
+/** A worker in a slot or beside them, of which there is less to tell. */
+type Row = WorkerUsage &
+  Pick<WorkerStatus, 'pid' | 'generation' | 'uptimeMs' | 'lastExit' | 'nextTryMs'> & {
+    readonly slot: string;
+    readonly state: WorkerStatus['state'] | SpareStatus['state'];
+    readonly does: string;
+    readonly restarts: string;
+  };
+
+function rowsOf({ workers, spares }: MeasuredPool): Row[] {
+  const none = { does: noValue, restarts: noValue, lastExit: null, nextTryMs: null };
+  return [
+    ...workers.map((worker) => ({
+      ...worker,
+      slot: String(worker.slot),
+      does: worker.pid === null ? noValue : worker.activity,
+      restarts: String(worker.restarts),
+    })),
+    ...(spares?.workers ?? []).map((spare) => ({ ...spare, ...none, slot: 'spare' })),
+  ];
+}
+
+function describeSpares(spares: MeasuredPool['spares']): string[] {
+  return spares?.isPossible === false
+    ? ['  no spares: it cannot be seen whether a worker waits for connections']
+    : [];
+}
+
+const rowColumns: readonly Column<Row>[] = [
+  right('SLOT', ({ slot }) => slot),
+  right('PID', ({ pid }) => (pid === null ? noValue : String(pid))),
   right('GEN', ({ generation }) => String(generation)),
   left(
     'STATE',
     ({ state }) => state,
     ({ state }) => colourOfState[state],
   ),
-  left('DOES', ({ pid, activity }) => (pid === null ? none : activity)),
-  right('UP', ({ uptimeMs }) => (uptimeMs === null ? none : describeDuration(uptimeMs))),
-  right('RSS', ({ rssBytes }) => (rssBytes === null ? none : describeBytes(rssBytes))),
-  right('CPU%', ({ cpuPercent }) => (cpuPercent === null ? none : cpuPercent.toFixed(1))),
-  right('RESTARTS', ({ restarts }) => String(restarts)),
-  right('NEXT', ({ nextTryMs }) => (nextTryMs === null ? none : formatDelay(nextTryMs))),
-  left('LAST EXIT', ({ lastExit }) => (lastExit === null ? none : describeExit(lastExit))),
+  left('DOES', ({ does }) => does),
+  right('UP', ({ uptimeMs }) => (uptimeMs === null ? noValue : describeDuration(uptimeMs))),
+  right('RSS', ({ rssBytes }) => (rssBytes === null ? noValue : describeBytes(rssBytes))),
+  right('CPU%', ({ cpuPercent }) => (cpuPercent === null ? noValue : cpuPercent.toFixed(1))),
+  right('RESTARTS', ({ restarts }) => restarts),
+  right('NEXT', ({ nextTryMs }) => (nextTryMs === null ? noValue : formatDelay(nextTryMs))),
+  left('LAST EXIT', ({ lastExit }) => (lastExit === null ? noValue : describeExit(lastExit))),
 ];
 
 /** The column is narrow: `killed by SIGKILL`, `exec: No such file or directory`. */

@@ -30,7 +30,8 @@ export interface StatusSource {
 /** The whole status; `busy` and `idle` count running workers, and who may not be looked into counts as busy. */
 export function describePool(source: StatusSource): PoolStatus {
   const workers = describeWorkers(source);
-  const further = { socketHolders: describeHolders(source), ...source.features.describe() };
+  const holders = { socketHolders: describeHolders(source), ...describeSpares(source) };
+  const further = { ...holders, ...source.features.describe() };
   return { ...summarize(source, workers), ...further, workers };
 }
 
@@ -149,6 +150,20 @@ function describeHolders({ supervisor }: StatusSource): SocketHolderStatus[] {
     name,
     slot: worker === undefined ? null : (supervisor.roster.get(worker)?.slot ?? null),
   }));
+}
+
+function describeSpares({ supervisor, freezer, config, nowMs }: StatusSource): Pick<PoolStatus, 'spares'> {
+  const { spares } = supervisor;
+  if (!spares) return {};
+  const scan = freezer.scan(spares.all.map(({ pid }) => pid));
+  const workers = spares.all.map(({ pid, generation, stage, startedAtMs }) => ({
+    pid,
+    generation,
+    state: stage,
+    uptimeMs: Math.round(nowMs() - startedAtMs),
+    pids: scan?.membersOf(pid) ?? [pid],
+  }));
+  return { spares: { wanted: config.spares, isPossible: spares.isPossible, workers } };
 }
 
 interface Place {

@@ -90,6 +90,17 @@ export class PoolRecords implements Feature {
     this.#writeSoon();
   }
 
+  /** The next start must know of it, too. */
+  spareStarted(pid: number): void {
+    this.#workers.set(pid, { pid, startTime: '' });
+    this.#writeSoon();
+  }
+
+  spareEnded(pid: number): void {
+    this.#workers.delete(pid);
+    this.#writeSoon();
+  }
+
   /** Workers of another supervisor that are still there: the next start must know of them, too. */
   adopted(workers: readonly WorkerRecord[]): void {
     for (const worker of workers) this.#workers.set(worker.pid, worker);

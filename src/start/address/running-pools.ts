@@ -60,6 +60,6 @@ function isWorkersFile(
   proc: ProcFs | undefined,
 ): boolean {
   const worker = workers.find((candidate) => candidate.pid === pid);
-  if (!worker || workerPidFile === undefined || !proc?.isAlive(worker)) return false;
+  if (worker?.slot === undefined || workerPidFile === undefined || !proc?.isAlive(worker)) return false;
   return statAt(AT_FDCWD, forSlot(workerPidFile, worker.slot))?.identity === file;
 }

@@ -89,6 +89,11 @@ export class WorkerEnds {
     if (unhurried.length > 0) this.#gracefulEnd.end(unhurried, noDeadline);
   }
 
+  /** It has no slot yet; stopped, it ends where it is. */
+  endSpare(pid: number): void {
+    if (this.#context.life.state.kind !== 'killing') this.#gracefulEnd.end([pid], this.#deadline());
+  }
+
   endAdopted(workers: readonly AdoptedWorker[]): void {
     if (workers.length === 0) return;
     if (this.#context.life.ending) this.#context.machine.stopGuard.add(workers);
@@ -232,7 +237,8 @@ export class WorkerEnds {
   /** What waits for the end of a worker that is replaced goes on without; the end of the pool waits for its KILL. */
   #leaveReplaced(pid: number, why: WhyLeft): void {
     this.left.noteWorker(pid, why);
-    if (this.#context.roster.get(pid)?.role === 'retiree') this.#leave(pid);
+    const role = this.#context.roster.get(pid)?.role;
+    if (role === 'retiree' || role === 'spare') this.#leave(pid);
   }
 
   #leave(pid: number): void {

@@ -6,15 +6,22 @@ import { attempt, libc } from '../libc/libc.ts';
 
 const WNOHANG = 1;
 
-/** Calls `onExit` for every child that ended, on each SIGCHLD from now on; the result does so at once. */
-export function watchChildren(onExit: (pid: number, exit: WorkerExit) => void): () => void {
+/**
+ * Calls `onExit` for every child that ended, on each SIGCHLD from now on, and `onChange` behind that: one may have been
+ * stopped, or have gone on. The result does so at once.
+ */
+export function watchChildren(
+  onExit: (pid: number, exit: WorkerExit) => void,
+  onChange?: () => void,
+): () => void {
   const status = Buffer.alloc(4);
   const reap = (): void => {
     for (;;) {
       const pid = attempt(() => libc.waitpid(-1, status, WNOHANG));
-      if (pid <= 0) return;
+      if (pid <= 0) break;
       onExit(pid, decodeWaitStatus(status.readInt32LE()));
     }
+    onChange?.();
   };
   process.on('SIGCHLD', reap);
   return reap;

@@ -64,6 +64,23 @@ export class SessionFreezer {
    * that is meant, by its start time.
    */
   endIfIdle(leader: number, isOurChild: boolean, how: EndOfIdle, scan = this.scan([leader])): IdleVerdict {
+    return this.#ifIdle(leader, isOurChild, how, scan);
+  }
+
+  /**
+   * The same, but the session of this child of ours is not ended: it stays stopped, and `stopped` hears of its processes.
+   * Connections that are kept open are closed first, and another attempt is needed.
+   */
+  holdIfIdle(leader: number, stopped: (members: readonly number[]) => void): IdleVerdict {
+    return this.#ifIdle(leader, true, stopped, this.scan([leader]));
+  }
+
+  #ifIdle(
+    leader: number,
+    isOurChild: boolean,
+    how: EndOfIdle | ((members: readonly number[]) => void),
+    scan: SessionScan | undefined,
+  ): IdleVerdict {
     const proc = this.#proc;
     if (!proc || !scan || !isForeignSession(leader)) return 'unknown';
     this.#kept?.begin(leader);
@@ -77,6 +94,7 @@ export class SessionFreezer {
     if (how === 'kill-waiting' && isIdle && kept.length === 0 && !members.some((pid) => this.#waits(pid)))
       return 'busy';
     const frozen = new FrozenSession(proc, leader, isOurChild);
+    let isHeld = false;
     try {
       const stop = frozen.stop(scan);
       if (stop !== 'stopped') return stop;
@@ -87,11 +105,16 @@ export class SessionFreezer {
       const held = this.#confirm(frozen.members, look);
       if (held !== 'idle') return held;
       if (kept.length > 0 && this.#kept?.hangUp(kept) !== true) return 'busy';
+      const isToStay = typeof how === 'function';
+      if (isToStay && kept.length > 0) return 'busy';
       this.#kept?.forget(leader);
-      return frozen.end(how) ? 'signalled' : 'gone';
+      if (!isToStay) return frozen.end(how) ? 'signalled' : 'gone';
+      how(frozen.members);
+      isHeld = true;
+      return 'signalled';
     } finally {
       this.#kept?.noteStop(frozen.members);
-      frozen.signal(SIGCONT);
+      if (!isHeld) frozen.signal(SIGCONT);
     }
   }
 

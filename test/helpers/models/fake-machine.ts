@@ -48,6 +48,7 @@ export class FakeMachine implements interfaces.Machine {
   readonly generations = new Map<number, number>();
   readonly spawner = {
     spawn: (generation: number) => this.#spawn(generation),
+    spawnSpare: (generation: number) => this.#spawn(generation),
     pathOf: (generation: number): string => (generation === 1 ? '/srv/app' : `/srv/${generation}/app`),
     keepOnly: (generations: readonly number[]): void => {
       this.kept = generations;
@@ -107,7 +108,9 @@ export class FakeMachine implements interfaces.Machine {
     started: (slot: number, pid: number, role: 'member' | 'candidate'): void =>
       void this.journal.push(`record ${slot} ${role === 'member' ? 'started' : 'tries'} ${pid}`),
     promoted: (slot: number, pid: number): void => void this.journal.push(`record ${slot} is ${pid}`),
-    ended: (slot: number): void => void this.journal.push(`record ${slot} ended`),
+    ended: (slot: number | undefined, pid: number): void =>
+      void this.journal.push(`record ${slot ?? `spare ${pid}`} ended`),
+    spareStarted: (pid: number): void => void this.journal.push(`record spare ${pid}`),
     adoptedEnded: (pid: number): void => void this.journal.push(`record adopted ${pid} ended`),
   };
   /** Workers of programs that are not known to finish on TERM: idle stop is for them. */
@@ -173,6 +176,24 @@ export class FakeMachine implements interfaces.Machine {
     ...this.sessions,
     adopt: () => undefined,
     isAlive: (leader) => this.#processes.get(leader)?.isZombie === false,
+  };
+
+  /** Workers that are stopped. */
+  readonly held = new Set<number>();
+  /** Held ones for which a signal waits that will end them. */
+  readonly doomed = new Set<number>();
+  readonly heldSessions: interfaces.HeldSessions = {
+    hold: (leader) => {
+      const verdict = this.#judgeIdle(leader, 'hold');
+      if (verdict === 'signalled') this.held.add(leader);
+      this.journal.push(`hold ${leader}: ${verdict}`);
+      return verdict;
+    },
+    wake: (leader) => {
+      if (this.held.delete(leader)) this.journal.push(`wake ${leader}`);
+      return !this.doomed.has(leader) && this.#processes.get(leader)?.isZombie === false;
+    },
+    isReleased: (leader) => !this.held.has(leader),
   };
 
   readonly maySignal = (pid: number): boolean => !this.#processes.get(pid)?.isForeign;

@@ -1,6 +1,8 @@
 // A supervisor on a fake machine.
 import type { RestartPolicy, StopMethod } from '../../../src/core/config.ts';
+import { Life } from '../../../src/core/life.ts';
 import type { WorkerEnd } from '../../../src/core/worker-exit.ts';
+import type { Outcome } from '../../../src/supervisor/outcome.ts';
 import { Supervisor } from '../../../src/supervisor/supervisor.ts';
 import { FakeMachine } from './fake-machine.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -14,6 +16,7 @@ export const testPolicy: RestartPolicy = {
 
 interface FakePoolOptions {
   readonly workers?: number;
+  readonly spares?: number;
   readonly restart?: Partial<RestartPolicy>;
   readonly stopTimeoutMs?: number;
   readonly stopMethod?: StopMethod;
@@ -28,6 +31,8 @@ export interface FakePool {
   readonly machine: FakeMachine;
   readonly clock: ManualClock;
   readonly supervisor: Supervisor;
+  /** Up to its word that its workers are up: the rest of a start is others'. */
+  readonly life: Life;
   readonly outcomes: string[];
   /** How often it said that the pool began to stop. */
   stoppings: number;
@@ -43,6 +48,7 @@ export function createFakePool(options: FakePoolOptions = {}): FakePool {
   const firstEnds: (WorkerEnd | undefined)[] = [];
   const settings = {
     workers: options.workers ?? 1,
+    spares: options.spares ?? 0,
     restart: { ...testPolicy, ...options.restart },
     stopTimeoutMs: options.stopTimeoutMs ?? 9000,
     stopMethod: options.stopMethod ?? 'auto',
@@ -52,7 +58,8 @@ export function createFakePool(options: FakePoolOptions = {}): FakePool {
     isTriedFirst: options.isTriedFirst ?? false,
     isTakingOver: options.isTakingOver ?? false,
   };
-  const supervisor = new Supervisor(machine, settings, {
+  const life = new Life();
+  const outcome: Outcome = {
     up(ends) {
       pool.onUp();
       outcomes.push('up');
@@ -66,11 +73,13 @@ export function createFakePool(options: FakePoolOptions = {}): FakePool {
       pool.stoppings++;
     },
     stopped: (status) => outcomes.push(`stopped ${status}`),
-  });
+  };
+  const supervisor = new Supervisor(machine, settings, outcome, { life });
   const pool: FakePool = {
     machine,
     clock: machine.clock,
     supervisor,
+    life,
     outcomes,
     stoppings: 0,
     firstEnds,
