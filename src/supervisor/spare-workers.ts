@@ -38,6 +38,8 @@ export class SpareWorkers {
   readonly #timer: DueTimer;
   #retryAtMs = Number.POSITIVE_INFINITY;
   #isAligning = false;
+  /** The generation of which workers are seen to wait. */
+  #seen: number | undefined;
 
   constructor(context: Context, parts: SpareParts) {
     const { machine, settings, life } = context;
@@ -105,7 +107,8 @@ export class SpareWorkers {
 
   /** It was seen to wait for connections, or may not be looked into. */
   noteUp(pid: number, atMs: number): void {
-    if (this.#context.machine.readiness.evidenceOf(pid) === 'unknown') return this.#giveUp();
+    const { generation = 0 } = this.#spares.get(pid) ?? {};
+    if (this.#context.machine.readiness.evidenceOf(pid) === 'unknown') return this.#giveUp(generation);
     this.#spares.up(pid, atMs);
     this.#attempts.set(pid, { sinceMs: atMs, nextAtMs: atMs });
     this.#tick();
@@ -158,6 +161,10 @@ export class SpareWorkers {
 
   #start(generation: number): boolean {
     const { machine, roster } = this.#context;
+    if (this.#isKnownUnseen(generation)) {
+      this.#giveUp(generation);
+      return false;
+    }
     const result = this.#parts.start(generation);
     const now = this.#context.now();
     if ('errno' in result) {
@@ -198,16 +205,16 @@ export class SpareWorkers {
   }
 
   #tryToHold(pid: number, attempt: Attempt, nowMs: number): void {
-    const { machine, settings, roster } = this.#context;
+    const { machine, settings } = this.#context;
+    const { generation = 0 } = this.#spares.get(pid) ?? {};
     const triedMs = nowMs - attempt.sinceMs;
     attempt.nextAtMs = nowMs + Math.min(longestPauseMs, Math.max(shortestPauseMs, triedMs / pausePart));
     const verdict = machine.heldSessions.hold(pid);
     if (verdict === 'signalled') {
       this.#attempts.delete(pid);
       this.#spares.held(pid);
-      const generation = roster.get(pid)?.generation ?? 0;
       machine.log.write({ event: 'spare-ready', workerPid: pid, generation });
-    } else if (verdict === 'unknown' && triedMs >= settings.settleMs) this.#giveUp();
+    } else if (verdict === 'unknown' && triedMs >= settings.settleMs) this.#giveUp(generation);
   }
 
   /** Those that are not up in time: nothing says that they ever will be. */
@@ -221,10 +228,22 @@ export class SpareWorkers {
     }
   }
 
+  /** By workers that serve: to find it out by a spare would cost the requests that it takes. */
+  #isKnownUnseen(generation: number): boolean {
+    const { machine, pool } = this.#context;
+    if (this.#seen === generation) return false;
+    const pids = pool.slots.flatMap(({ state }, slot) =>
+      state.kind === 'running' && pool.generationOf(slot) === generation ? [state.pid] : [],
+    );
+    if (pids.length > 0 && pids.every((pid) => machine.readiness.evidenceOf(pid) === 'unknown')) return true;
+    if (pids.length > 0) this.#seen = generation;
+    return false;
+  }
+
   /** Where waiting cannot be seen, nobody can tell when one may be stopped. */
-  #giveUp(): void {
+  #giveUp(generation: number): void {
     if (!this.#spares.isPossible) return;
-    this.#spares.giveUp();
+    this.#spares.giveUp(generation);
     this.#context.warn('no spares: it cannot be seen whether a worker waits for connections');
     this.align();
   }

@@ -85,11 +85,14 @@ describe('as many as are wanted', () => {
 
   test('are none where it cannot be seen whether one waits', () => {
     align();
-    spares.giveUp();
+    spares.giveUp(1);
     expect(align()).toStrictEqual(['end 101', 'end 102']);
     spares.ended(101, at(0));
     spares.ended(102, at(0));
     expect(align()).toStrictEqual([]);
+    expect(spares.isPossible).toBe(false);
+    expect(align({ generation: 2, mayStart: true }), 'another program, maybe').toHaveLength(2);
+    expect(spares.isPossible).toBe(true);
   });
 });
 

@@ -88,6 +88,17 @@ describe('a pool that has spares', () => {
     expect(pool.clock.pending).toBe(0);
   });
 
+  test('starts none where workers that serve may not be looked into, and says so once', () => {
+    const pool = startFakePool({ workers: 2, spares: 2 });
+    for (const pid of pool.machine.live) pool.machine.hidden.add(pid);
+    pool.life.change('answered');
+    pool.life.change('announced');
+    pool.clock.advance(600_000);
+    expect(pool.machine.spawned).toHaveLength(2);
+    expect(told(pool, 'warning')).toHaveLength(1);
+    expect(pool.clock.pending).toBe(0);
+  });
+
   test('has none where it cannot be seen whether one waits, says so once, and runs on', () => {
     const pool = serve({ spares: 2 });
     for (const pid of [103, 104]) pool.machine.hidden.add(pid);

@@ -45,7 +45,9 @@ export class Spares {
   #retryAtMs = Number.NEGATIVE_INFINITY;
   /** The last one has failed: the next one has to show first that the program starts. */
   #isDoubtful = false;
-  #isPossible = true;
+  /** Of these nobody can tell whether one waits. */
+  #unseen: number | undefined;
+  #generation = -1;
 
   constructor(wanted: number, policy: RestartPolicy) {
     this.#wanted = wanted;
@@ -69,13 +71,14 @@ export class Spares {
   /** What is to be done now. Those that are to end count as ending from here on. */
   plan(goal: SpareGoal | undefined, nowMs: number): SpareOrder[] {
     const { generation = -1, mayStart = false } = goal ?? {};
+    this.#generation = generation;
     const live = this.all.filter(({ stage }) => stage !== 'ending');
-    const fit = live.filter((spare) => this.#isPossible && spare.generation === generation);
+    const fit = live.filter((spare) => this.isPossible && spare.generation === generation);
     const unfit = live.filter((spare) => !fit.includes(spare));
     for (const { pid } of unfit) this.#become(pid, 'ending');
     const ends: SpareOrder[] = unfit.map(({ pid }) => ({ kind: 'end', pid }));
     const missing = this.#wanted - fit.length;
-    if (missing <= 0 || !mayStart || !this.#isPossible) return ends;
+    if (missing <= 0 || !mayStart || !this.isPossible) return ends;
     if (nowMs < this.#retryAtMs) return [...ends, { kind: 'wait', untilMs: this.#retryAtMs }];
     const isOnTrial = fit.some(({ stage }) => stage === 'starting');
     const count = this.#isDoubtful ? Number(!isOnTrial) : missing;
@@ -127,13 +130,13 @@ export class Spares {
     return this.failed(moment);
   }
 
-  /** Nobody can tell whether one waits: there are none from now on. */
-  giveUp(): void {
-    this.#isPossible = false;
+  /** Nobody can tell whether one waits: there are none of this generation. */
+  giveUp(generation: number): void {
+    this.#unseen = generation;
   }
 
   get isPossible(): boolean {
-    return this.#isPossible;
+    return this.#unseen === undefined || this.#unseen !== this.#generation;
   }
 
   /** It is gone. The result: how long nothing is started, where it has ended unasked. */

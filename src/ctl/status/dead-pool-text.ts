@@ -15,11 +15,12 @@ export type MeasuredDeadPool = DeadPool & { readonly measured: readonly Measured
 
 /** The sentence for all who ask it something. */
 export function describeDeath({ state, orphans }: DeadPool): string {
-  const pids = orphans.map(({ pid }) => pid).join(' ');
+  const serving = orphans.filter(isServing);
+  const pids = serving.map(({ pid }) => pid).join(' ');
   const who =
-    orphans.length === 1
+    serving.length === 1
       ? `its worker serves on (PID ${pids})`
-      : `${orphans.length} workers serve on (PID ${pids})`;
+      : `${serving.length} workers serve on (PID ${pids})`;
   return `dead: ${printable(state.name)} on ${printable(state.address)}: its supervisor (PID ${state.pid}) was killed; ${who}`;
 }
 
@@ -29,6 +30,11 @@ export function refuseDead(pool: DeadPool, command: string): SpawnFcgiError {
     `${describeEntry(pool)}: no supervisor to ${command} it; start it again with its command (the next plain start takes its workers over), or end it: spawn-fcgictl stop ${printable(pool.state.address)}`,
     { exitCode: ctlStatus.noSuchPool },
   );
+}
+
+/** A spare is stopped, and serves nobody. */
+function isServing({ slot }: Orphan): boolean {
+  return slot !== undefined;
 }
 
 const columns = [
@@ -49,12 +55,13 @@ export function formatDeadPool(pool: MeasuredDeadPool, isColoured = false): stri
 }
 
 export function deadPoolLines({ state, measured }: MeasuredDeadPool, lineColumns: number): Line[] {
-  const who = measured.length === 1 ? 'worker serves' : 'workers serve';
+  const serving = measured.filter(isServing).length;
+  const who = serving === 1 ? 'worker serves' : 'workers serve';
   return [
     [
       { text: `${printable(state.name)} on ${printable(state.address)}: ` },
       { text: 'dead', colour: 'red' },
-      { text: `, supervisor PID ${state.pid} was killed, ${measured.length} ${who} on` },
+      { text: `, supervisor PID ${state.pid} was killed, ${serving} ${who} on` },
     ],
     lineOf('  the next start on the address takes it over; spawn-fcgictl stop ends it'),
     ...tableLines(columns, measured, lineColumns),
