@@ -23,7 +23,7 @@ interface Attempt {
 }
 
 export interface SpareParts {
-  readonly ends: Pick<WorkerEnds, 'endSpare'>;
+  readonly ends: Pick<WorkerEnds, 'end'>;
   /** Starts a process of the generation; its errno where that has failed. */
   readonly start: Spawner['spawnSpare'];
   /** One is starting: it is to be looked at. */
@@ -192,7 +192,7 @@ export class SpareWorkers {
   #end(pid: number): void {
     const { machine } = this.#context;
     this.#attempts.delete(pid);
-    this.#parts.ends.endSpare(pid);
+    this.#parts.ends.end([{ pid }]);
     machine.heldSessions.wake(pid);
   }
 

@@ -257,6 +257,18 @@ describe('more workers', () => {
   });
 });
 
+describe('a worker that a guard replaces', () => {
+  test('has the spare as its successor', () => {
+    const pool = serveWithReady();
+    const reason = { guard: 'max-age', text: 'it was old' };
+    pool.supervisor.replace({ slot: 1, pid: 102, reason }, () => undefined);
+    expect(slots(pool)).toStrictEqual([101, 103]);
+    pool.machine.reap();
+    expect(stages(pool)).toStrictEqual(['104 starting']);
+    expect(pool.machine.live).toStrictEqual([101, 103, 104]);
+  });
+});
+
 describe('a reload', () => {
   test('keeps the old ones while the new release is on trial, and uses them for old workers', () => {
     const pool = serveWithReady({ isTriedFirst: true });

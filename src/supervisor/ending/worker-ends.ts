@@ -81,17 +81,12 @@ export class WorkerEnds {
     return { own: roster.pids, adopted: roster.adopted, ended: this.#ended.leaders };
   }
 
-  end(orders: readonly OrderOf<'terminate'>[]): void {
+  end(orders: readonly Pick<OrderOf<'terminate'>, 'pid' | 'isUnhurried'>[]): void {
     if (this.#context.life.state.kind === 'killing') return;
     const hurried = orders.filter(({ isUnhurried }) => !isUnhurried).map(({ pid }) => pid);
     const unhurried = orders.filter(({ isUnhurried }) => isUnhurried).map(({ pid }) => pid);
     if (hurried.length > 0) this.#gracefulEnd.end(hurried, this.#deadline());
     if (unhurried.length > 0) this.#gracefulEnd.end(unhurried, noDeadline);
-  }
-
-  /** It has no slot yet; stopped, it ends where it is. */
-  endSpare(pid: number): void {
-    if (this.#context.life.state.kind !== 'killing') this.#gracefulEnd.end([pid], this.#deadline());
   }
 
   endAdopted(workers: readonly AdoptedWorker[]): void {
