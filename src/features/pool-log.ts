@@ -11,6 +11,9 @@ import type { PreparedPool } from '../start/prepared-pool.ts';
 /** Nothing is planned any more behind these. */
 const endings: ReadonlySet<PoolEvent['event']> = new Set(['stopping', 'handed-over', 'start-limit-reached']);
 
+/** Where workers recycle themselves often, these come as often. */
+const companions: ReadonlySet<PoolEvent['event']> = new Set(['spare-ready', 'spare-taken']);
+
 export interface PoolLogOptions {
   readonly prepared: Pick<PreparedPool, 'log' | 'logPlace' | 'address' | 'config'>;
   readonly features: Pick<FeatureList, 'happened' | 'said'>;
@@ -48,6 +51,7 @@ export class PoolLog implements EventLog, Feature {
   write(event: PoolEvent): void {
     this.#options.features.happened();
     if (event.event === 'worker-ended' && event.class === 'planned') return this.#planned.note(event);
+    if (companions.has(event.event) && this.#planned.isSumming) return;
     if (endings.has(event.event)) this.#planned.flush();
     this.#say(event);
   }

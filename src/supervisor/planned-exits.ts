@@ -24,10 +24,16 @@ export class PlannedExits {
     this.#write = write;
   }
 
+  /** Whether they are so many that they are counted only. */
+  get isSumming(): boolean {
+    const isOver = this.#count === 0 && this.#clock.nowMs() - this.#lastSumMs >= minuteMs;
+    if (isOver) this.#isSumming = false;
+    return this.#isSumming;
+  }
+
   note(event: PoolEvent): void {
     const nowMs = this.#clock.nowMs();
-    if (this.#isSumming && this.#count === 0 && nowMs - this.#lastSumMs >= minuteMs) this.#isSumming = false;
-    if (!this.#isSumming) {
+    if (!this.isSumming) {
       if (nowMs - this.#minuteBeganMs >= minuteMs) this.#beginMinute(nowMs);
       this.#written += 1;
       if (this.#written <= singly) return this.#write(event);

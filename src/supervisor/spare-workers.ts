@@ -8,19 +8,9 @@ import type { Spawner } from '../core/machine.ts';
 import type { Context } from './context.ts';
 import { DueTimer } from './ending/due-timer.ts';
 import type { WorkerEnds } from './ending/worker-ends.ts';
+import { HoldAttempts } from './hold-attempts.ts';
 import { carefulRule } from './up-rules.ts';
 import type { StartingWorker } from './up-watch.ts';
-
-/** Between two attempts to find one idle: this part of the time that it has been tried for. */
-const pausePart = 40;
-const shortestPauseMs = 2;
-const longestPauseMs = 1000;
-
-/** One that is up, and serves until it is seen idle. */
-interface Attempt {
-  readonly sinceMs: number;
-  nextAtMs: number;
-}
 
 export interface SpareParts {
   readonly ends: Pick<WorkerEnds, 'end'>;
@@ -34,7 +24,7 @@ export class SpareWorkers {
   readonly #context: Context;
   readonly #parts: SpareParts;
   readonly #spares: Spares;
-  readonly #attempts = new Map<number, Attempt>();
+  readonly #attempts: HoldAttempts;
   readonly #timer: DueTimer;
   #retryAtMs = Number.POSITIVE_INFINITY;
   #isAligning = false;
@@ -45,6 +35,7 @@ export class SpareWorkers {
     const { machine, settings, life } = context;
     this.#context = context;
     this.#parts = parts;
+    this.#attempts = new HoldAttempts(machine.heldSessions);
     this.#spares = new Spares(settings.spares, settings.restart);
     this.#timer = new DueTimer(
       machine.clock,
@@ -95,7 +86,7 @@ export class SpareWorkers {
     for (;;) {
       const spare = this.#spares.next(generation);
       if (!spare) return undefined;
-      this.#attempts.delete(spare.pid);
+      this.#attempts.forget(spare.pid);
       if (this.#isFit(spare)) {
         this.#spares.take(spare.pid);
         return spare;
@@ -110,7 +101,7 @@ export class SpareWorkers {
     const { generation = 0 } = this.#spares.get(pid) ?? {};
     if (this.#context.machine.readiness.evidenceOf(pid) === 'unknown') return this.#giveUp(generation);
     this.#spares.up(pid, atMs);
-    this.#attempts.set(pid, { sinceMs: atMs, nextAtMs: atMs });
+    this.#attempts.begin(pid, atMs);
     this.#tick();
   }
 
@@ -119,7 +110,7 @@ export class SpareWorkers {
     const { machine } = this.#context;
     const spare = this.#spares.get(pid);
     const now = this.#context.now();
-    this.#attempts.delete(pid);
+    this.#attempts.forget(pid);
     const delayMs = this.#spares.ended(pid, now);
     if (!spare || delayMs === undefined) return;
     const signalName = exit.kind === 'signaled' ? machine.signalName(exit.signal) : undefined;
@@ -134,7 +125,7 @@ export class SpareWorkers {
     for (const { pid, stage } of this.all) {
       if (stage !== 'ready' || !machine.heldSessions.isReleased(pid)) continue;
       this.#spares.released(pid);
-      this.#attempts.set(pid, { sinceMs: nowMs, nextAtMs: nowMs + shortestPauseMs });
+      this.#attempts.beginSoon(pid, nowMs);
     }
     this.#timer.renew();
   }
@@ -191,30 +182,27 @@ export class SpareWorkers {
   /** While it is stopped, if it is; of one that has something to finish the end waits for that. */
   #end(pid: number): void {
     const { machine } = this.#context;
-    this.#attempts.delete(pid);
+    this.#attempts.forget(pid);
     this.#parts.ends.end([{ pid }]);
     machine.heldSessions.wake(pid);
   }
 
   #tick(): void {
     const nowMs = this.#context.machine.clock.nowMs();
-    for (const [pid, attempt] of this.#attempts)
-      if (attempt.nextAtMs <= nowMs) this.#tryToHold(pid, attempt, nowMs);
+    this.#tryToHold(nowMs);
     this.#endLate(nowMs);
     this.align();
   }
 
-  #tryToHold(pid: number, attempt: Attempt, nowMs: number): void {
+  #tryToHold(nowMs: number): void {
     const { machine, settings } = this.#context;
-    const { generation = 0 } = this.#spares.get(pid) ?? {};
-    const triedMs = nowMs - attempt.sinceMs;
-    attempt.nextAtMs = nowMs + Math.min(longestPauseMs, Math.max(shortestPauseMs, triedMs / pausePart));
-    const verdict = machine.heldSessions.hold(pid);
-    if (verdict === 'signalled') {
-      this.#attempts.delete(pid);
-      this.#spares.held(pid);
-      machine.log.write({ event: 'spare-ready', workerPid: pid, generation });
-    } else if (verdict === 'unknown' && triedMs >= settings.settleMs) this.#giveUp(generation);
+    for (const { pid, verdict, triedMs } of this.#attempts.tryDue(nowMs)) {
+      const { generation = 0 } = this.#spares.get(pid) ?? {};
+      if (verdict === 'held') {
+        this.#spares.held(pid);
+        machine.log.write({ event: 'spare-ready', workerPid: pid, generation });
+      } else if (triedMs >= settings.settleMs) this.#giveUp(generation);
+    }
   }
 
   /** Those that are not up in time: nothing says that they ever will be. */
@@ -253,7 +241,7 @@ export class SpareWorkers {
     const starting = this.all.filter(({ stage }) => stage === 'starting');
     return Math.min(
       this.#retryAtMs,
-      ...[...this.#attempts.values()].map(({ nextAtMs }) => nextAtMs),
+      this.#attempts.dueMs,
       ...starting.map(({ startedAtMs }) => startedAtMs + readyTimeoutMs),
     );
   }

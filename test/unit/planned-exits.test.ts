@@ -87,4 +87,19 @@ describe('planned exits', () => {
     planned.flush();
     expect(take()).toStrictEqual([]);
   });
+
+  test('say whether they are only counted, until a minute without any', () => {
+    const { clock, planned } = createLog();
+    for (let count = 0; count < 5; count++) planned.note(exit(0));
+    expect(planned.isSumming).toBe(false);
+    planned.note(exit(0));
+    expect(planned.isSumming).toBe(true);
+    clock.advance(60_000);
+    expect(planned.isSumming, 'one in the last minute').toBe(false);
+    for (let count = 0; count < 12; count++) planned.note(exit(0));
+    clock.advance(60_000);
+    expect(planned.isSumming).toBe(true);
+    clock.advance(60_000);
+    expect(planned.isSumming).toBe(false);
+  });
 });

@@ -142,7 +142,8 @@ export class ServiceManager implements Feature {
     if (this.#isSilent || isOthers) return;
     const { stopTimeoutMs } = this.#options.prepared.config;
     if (!wasUp) return this.#say({}, extension(stopTimeoutMs));
-    const { pids } = this.#options.supervisor.roster;
+    const { pids: all, spares } = this.#options.supervisor.roster;
+    const pids = all.filter((pid) => !spares.some((spare) => spare.pid === pid));
     const left = `${plural(pids.length, 'worker')} left, ${this.#countBusy(pids)} busy`;
     this.#say({}, 'STOPPING=1', extension(stopTimeoutMs), `STATUS=stopping: ${left}`);
   }
