@@ -10,6 +10,7 @@ import { Front, leaveSession, tellFront } from './sys/process/front.ts';
 import { attempt as attemptCall, libc } from './sys/libc/libc.ts';
 import { findNativeProblem } from './sys/libc/native.ts';
 import { ProcFs } from './sys/proc/proc-fs.ts';
+import { countProcessors } from './sys/process/processors.ts';
 import { setProcessName } from './sys/process/process-self.ts';
 import { adjustArgument, undoArgument } from './sys/process/undo-guard.ts';
 import { adjustSocket, undoStart } from './sys/process/undo-start.ts';
@@ -116,7 +117,7 @@ async function prepare(
   requireUtf8(request.options, caller.encodeValue);
   const offer = readOffer(caller.front);
   const isRoot = process.getuid?.() === 0;
-  const config = parseConfig(request.options, request.program, isRoot, offeredBy(offer));
+  const config = parseConfig(request.options, request.program, isRoot, offeredBy(offer), countProcessors);
   attempt.name = config.name;
   if (process.getuid?.() !== 0 && process.getuid?.() !== process.geteuid?.()) {
     throw new SpawnFcgiError("Are you nuts? Don't apply a SUID bit to this binary");

@@ -83,8 +83,9 @@ export const generalOptions = [
     short: 'F',
     long: 'workers',
     argument: '<n>',
-    help: 'number of workers (default: {default})',
-    details: 'number of workers, default {default}',
+    help: 'number of workers (default: {default}); auto: the processors; <min>-<max>: as many as the load needs',
+    details:
+      'number of workers, default {default}; `auto`: the processors that this process may use; `MIN-MAX` or `MIN-auto`: between these [as many as the load needs](scaling.md)',
     section: 'general',
     since: '1.6',
     default: `${defaults.workers}`,

@@ -4,6 +4,18 @@ import type { OptionRow } from './option.ts';
 
 export const guardOptions = [
   {
+    key: 'idleTimeout',
+    long: 'idle-timeout',
+    argument: '<time>',
+    help: 'with --workers <min>-<max>: one worker less when one was idle for so long (default: {default})',
+    details:
+      'with `--workers MIN-MAX`: one worker less each time that somebody was idle for so long ([scaling](scaling.md)); default {default}',
+    section: 'guards',
+    needsSupervisor: true,
+    since: '2.0',
+    default: '60s',
+  },
+  {
     key: 'maxAge',
     long: 'max-age',
     argument: '<time>',

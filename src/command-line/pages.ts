@@ -44,7 +44,10 @@ const everyday: readonly EverydayRow[] = [
     ways: [['user', 'group', 'chroot', 'chdir']],
     meaning: 'privileges, chroot, working directory of the workers',
   },
-  { ways: [['workers']], meaning: 'number of workers' },
+  {
+    ways: [['workers']],
+    meaning: 'number of workers; `2-8`: [as many as the load needs](docs/scaling.md); `auto`: the processors',
+  },
   { ways: [['pid-file']], meaning: "the supervisor's PID" },
   {
     ways: [['foreground'], ['foreground', 'supervise']],

@@ -10,6 +10,7 @@ import { parseAttributes } from './parse-attributes.ts';
 import { parseBacklog, parseListen, parsePort, type Offered } from './parse-listen.ts';
 import { parseGuards } from './parse-guards.ts';
 import { parseNumber } from './parse-number.ts';
+import { parseWorkers, type CountProcessors, type ParsedWorkers } from './parse-workers.ts';
 import { parseDuration, parseDurationFrom } from './parse-time.ts';
 import { parseSpares } from './parse-spares.ts';
 import { parseVariables } from './parse-variables.ts';
@@ -21,16 +22,17 @@ export function parseConfig(
   operands: readonly string[],
   isRoot: boolean,
   offered: Offered = 'nothing',
+  countProcessors: CountProcessors = () => 1,
 ): Config {
   const port = parsePort(raw.port);
   const program = parseProgram(raw, operands);
   const listen = parseListen(raw, port, offered);
-  const workers = parseNumber('-F', raw.workers, 1, 65_535) ?? defaults.workers;
+  const { isRange, ...numbers } = parseWorkers(raw.workers, countProcessors);
   const allowed = isRoot ? raw : withoutRootOptions(raw);
   const argv0 = parseName(raw.name) ?? nameOf(program);
   return {
     program,
-    model: chooseModel(raw, workers),
+    model: chooseModel(raw, { isRange, ...numbers }),
     argv0,
     name: baseName(argv0),
     listen,
@@ -43,12 +45,13 @@ export function parseConfig(
     chroot: allowed.chroot,
     socketBeforeChroot: allowed.socketBeforeChroot ?? false,
     directory: raw.chdir,
-    workers,
     spares: parseSpares(raw),
+    ...numbers,
+    idleTimeoutMs: parseDurationFrom('--idle-timeout', raw.idleTimeout, 1000, '1s') ?? defaults.idleTimeoutMs,
     variables: parseVariables(raw),
     phpChildren: parseNumber('-C', raw.phpChildren, 0, 65_535),
     pidFile: raw.pidFile,
-    workerPidFile: parsePattern(raw.workerPidFile, workers),
+    workerPidFile: parsePattern(raw.workerPidFile, numbers.range.max),
     stateDir: raw.stateDir,
     attributes: parseAttributes(raw),
     oomScoreAdj: parseNumber('--oom-score-adj', raw.oomScoreAdj, -1000, 1000),
@@ -113,8 +116,9 @@ function parseProgram(raw: RawOptions, operands: readonly string[]): Program {
   return { kind: 'shell', command: raw.command };
 }
 
-function chooseModel(raw: RawOptions, workers: number): Model {
-  const needed = supervisorOptions.filter(({ key }) => raw[key] !== undefined).map(flagOf);
+function chooseModel(raw: RawOptions, { workers, isRange, processors }: ParsedWorkers): Model {
+  const ofOptions = supervisorOptions.filter(({ key }) => raw[key] !== undefined).map(flagOf);
+  const needed = isRange ? [`-F ${raw.workers}`, ...ofOptions] : ofOptions;
   if (raw.supervise === false) {
     if (needed.length > 0) {
       throw new SpawnFcgiError(
@@ -124,7 +128,9 @@ function chooseModel(raw: RawOptions, workers: number): Model {
     return raw.foreground ? 'exec' : 'unsupervised';
   }
   if (!raw.foreground) return 'background';
-  return raw.supervise || workers > 1 || needed.length > 0 ? 'foreground' : 'exec';
+  // What the process becomes must not depend on the machine.
+  const isMany = workers > 1 || processors !== undefined;
+  return raw.supervise || isMany || needed.length > 0 ? 'foreground' : 'exec';
 }
 
 /** As written: scripts compare it with the path that they have. */

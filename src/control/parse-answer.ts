@@ -94,6 +94,7 @@ const statusFields: Checks<Omit<PoolStatus, keyof PoolSummary>> = {
   log: (value) => isMissingOr(value, isLogPlace),
   spares: (value) => isMissingOr(value, isSpares),
   output: (value) => isMissingOr(value, isOutput),
+  scaling: (value) => isMissingOr(value, isScaling),
   replaced: (value) =>
     isMissingOr(value, (counts) => isObject(counts) && Object.values(counts).every(isCount)),
   workers: (value) => isListOf(value, (worker) => hasAll(worker, workerFields)),
@@ -141,6 +142,20 @@ function isLastReload(value: unknown): boolean {
     hasTimes(value, 'agoMs') &&
     isText(value['message']) &&
     isListOf(value['words'], isText)
+  );
+}
+
+function isScaling(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    hasCounts(value, 'min', 'max') &&
+    isNullOr(value['processors'], isCount) &&
+    isNullOr(value['note'], isText) &&
+    isNullOr(
+      value['last'],
+      (last) =>
+        isObject(last) && hasCounts(last, 'from', 'to') && hasText(last, 'reason') && hasTimes(last, 'agoMs'),
+    )
   );
 }
 

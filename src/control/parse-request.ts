@@ -1,12 +1,7 @@
 // Reads the lines of a control socket's client: any bytes, of which each becomes a request or a refusal.
 import { isCount, parseObject } from './json-fields.ts';
-import {
-  limits,
-  protocolVersion,
-  type ControlRequest,
-  type RequestMistake,
-  type WorkerDifference,
-} from './protocol.ts';
+import { limits, protocolVersion, type ControlRequest, type RequestMistake } from './protocol.ts';
+import { parseWorkersWord, toWorkersWord } from './workers-word.ts';
 
 /**
  * Reads a request line; anything that is none gives the refusal to answer with. Fields that we do not know are ignored.
@@ -32,12 +27,7 @@ export function parseRequest(
     case 'reload':
       return further['early'] === true ? { command, early: true } : { command };
     case 'scale':
-      return isWorkers(further['workers'])
-        ? { command, workers: further['workers'] }
-        : {
-            error: 'invalid',
-            message: `workers is a number from 1 to ${limits.maxWorkers}, or a difference such as "+1"`,
-          };
+      return parseScale(further['workers']);
     default:
       if (typeof command === 'string' && isOfFeature(command)) return { command, fields: further };
       return typeof command === 'string'
@@ -46,7 +36,11 @@ export function parseRequest(
   }
 }
 
-function isWorkers(value: unknown): value is number | WorkerDifference {
-  if (typeof value === 'string') return /^[+-]\d{1,5}$/.test(value);
-  return isCount(value) && value >= 1 && value <= limits.maxWorkers;
+function parseScale(workers: unknown): ControlRequest | RequestMistake {
+  const asked = parseWorkersWord(workers);
+  if (asked) return { command: 'scale', workers: toWorkersWord(asked) };
+  return {
+    error: 'invalid',
+    message: `workers is a number from 1 to ${limits.maxWorkers}, a difference such as "+1", or a range such as "2-8"`,
+  };
 }

@@ -4,6 +4,8 @@
 import type { LogPlace } from '../core/log-target.ts';
 import type { ReloadResult } from '../core/operations/rollout.ts';
 import type { SparesStatus } from './spare-status.ts';
+import { maxWorkers } from '../core/scaling/worker-range.ts';
+import type { WorkersWord } from './workers-word.ts';
 
 export const protocolVersion = 1;
 
@@ -11,11 +13,8 @@ export const limits = {
   requestBytes: 4096,
   /** A status of 65535 workers has about 20 MB; a line beyond this is not one of ours. */
   answerBytes: 64 * 1024 * 1024,
-  maxWorkers: 65_535,
+  maxWorkers,
 } as const;
-
-/** `+1`, `-2`: a difference to the number of workers. */
-export type WorkerDifference = `${'+' | '-'}${number}`;
 
 export type ControlRequest = PoolRequest | FeatureRequest;
 
@@ -24,7 +23,7 @@ export type PoolRequest =
   | { readonly command: 'ping' | 'status' | 'stop' | 'restart' }
   /** `early`: the answer comes when all workers are new and up. An older supervisor knows no such field. */
   | { readonly command: 'reload'; readonly early?: true }
-  | { readonly command: 'scale'; readonly workers: number | WorkerDifference };
+  | { readonly command: 'scale'; readonly workers: WorkersWord };
 
 /** What a feature of a pool can do; its fields are judged by who serves it (src/control/server.ts, Command). */
 export interface FeatureRequest {
@@ -170,6 +169,23 @@ export interface LogProgramStatus {
   readonly isFull: boolean;
 }
 
+/** Between which numbers of workers the load decides; both are the same where it does not. */
+export interface ScalingStatus {
+  readonly min: number;
+  readonly max: number;
+  /** How many `auto` was taken for; null: nobody has asked for that. */
+  readonly processors: number | null;
+  /** What the load did last; null: nothing since somebody has asked for a number, or for other bounds. */
+  readonly last: {
+    readonly from: number;
+    readonly to: number;
+    readonly reason: string;
+    readonly agoMs: number;
+  } | null;
+  /** What it cannot go by, for people. */
+  readonly note: string | null;
+}
+
 /** Optional fields are what features add: missing where a pool has no such feature, and from an older supervisor. */
 export interface PoolStatus extends PoolSummary {
   /** Missing from an older supervisor. */
@@ -180,6 +196,8 @@ export interface PoolStatus extends PoolSummary {
   readonly spares?: SparesStatus;
   /** Missing without --output. */
   readonly output?: OutputStatus;
+  /** Missing where the number of workers is plainly what the command says, and from an older supervisor. */
+  readonly scaling?: ScalingStatus;
   /** How many workers each guard has had replaced, by its option (`max-age`). Missing without guards. */
   readonly replaced?: Readonly<Record<string, number>>;
   readonly workers: readonly WorkerStatus[];
@@ -230,12 +248,6 @@ export function formatLine(fields: object): string {
 /** The result line of a refusal, with the exit status that belongs to it. */
 export function refusal(error: ControlError, message: string): ControlResult {
   return { ok: false, status: statusOfError[error], message, error };
-}
-
-/** The number of workers that a `scale` asks for, never below 1 nor above the limit. */
-export function scaledTo(workers: number | WorkerDifference, current: number): number {
-  const wanted = typeof workers === 'number' ? workers : current + Number(workers);
-  return Math.min(Math.max(wanted, 1), limits.maxWorkers);
 }
 
 /** Whether the answer has the workers, as that to `status` must. */

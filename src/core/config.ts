@@ -2,6 +2,7 @@
 // Nothing here reads the command line or the machine.
 
 import type { OutputTarget } from './output-target.ts';
+import type { WorkerRange } from './scaling/worker-range.ts';
 import type { WorkerAttributes } from './worker-attributes.ts';
 
 /** How the program is run: by execv, or by `/bin/sh -c "exec COMMAND"` (-f). */
@@ -59,9 +60,16 @@ export interface Config {
   readonly chroot: string | undefined;
   readonly socketBeforeChroot: boolean;
   readonly directory: string | undefined;
+  /** Of the first start. */
   readonly workers: number;
   /** Started workers that wait beside them. */
   readonly spares: number;
+  /** Between which the load decides; twice the same number where it does not. */
+  readonly range: WorkerRange;
+  /** How many `auto` was taken for; undefined: nobody has asked for that. */
+  readonly processors: number | undefined;
+  /** So long somebody must be idle before one worker less is needed. */
+  readonly idleTimeoutMs: number;
   /** `--env`; %i in a value is the slot. */
   readonly variables: Readonly<Record<string, string>>;
   readonly phpChildren: number | undefined;
@@ -95,6 +103,7 @@ export interface Config {
 export const defaults = {
   backlog: 1024,
   workers: 1,
+  idleTimeoutMs: 60_000,
   stopTimeoutMs: 9000,
   keepaliveQuietMs: 2000,
   readyTimeoutMs: 60_000,

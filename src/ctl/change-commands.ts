@@ -1,7 +1,7 @@
 // stop, reload, restart, scale: the commands of spawn-fcgictl that change a pool and wait for the end of it.
 import type { Command } from 'commander';
-import { limits, type WorkerDifference } from '../control/protocol.ts';
-import { parseWhole } from '../core/quantity.ts';
+import { limits } from '../control/protocol.ts';
+import { parseWorkersWord, toWorkersWord, type WorkersWord } from '../control/workers-word.ts';
 import { refuseArguments } from './refuse-arguments.ts';
 
 export type ChangeRequest =
@@ -12,7 +12,7 @@ export type ChangeRequest =
       /** Return when all workers are new and up. */
       readonly isEarly: boolean;
     }
-  | { readonly command: 'scale'; readonly target: string; readonly workers: number | WorkerDifference };
+  | { readonly command: 'scale'; readonly target: string; readonly workers: WorkersWord };
 
 export function addChanges(program: Command, ask: (request: ChangeRequest) => void): void {
   program
@@ -32,15 +32,16 @@ export function addChanges(program: Command, ask: (request: ChangeRequest) => vo
     .action((target: string) => ask({ command: 'restart', target }));
   program
     .command('scale <target> <workers>')
-    .description('set the number of workers: 8, or +1, -1')
+    .description('set the number of workers: 8, or +1, -1; 2-8: between\nthese, as the load needs them')
     .action((target: string, workers: string) =>
       ask({ command: 'scale', target, workers: parseWorkers(workers) }),
     );
 }
 
-function parseWorkers(text: string): number | WorkerDifference {
-  if (/^[+-]\d{1,5}$/.test(text)) return text as WorkerDifference;
-  const workers = parseWhole(text, 1, limits.maxWorkers);
-  if (workers !== undefined) return workers;
-  throw refuseArguments(`invalid number of workers: '${text}' (1 to ${limits.maxWorkers}, or +1, -1)`);
+function parseWorkers(text: string): WorkersWord {
+  const asked = parseWorkersWord(/^\d+$/.test(text) ? Number(text) : text);
+  if (asked) return toWorkersWord(asked);
+  throw refuseArguments(
+    `invalid number of workers: '${text}' (1 to ${limits.maxWorkers}, +1, -1, or a range such as 2-8)`,
+  );
 }

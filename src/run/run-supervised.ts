@@ -5,6 +5,7 @@ import { exitStatus } from '../core/errors.ts';
 import { everyStep } from '../core/every-step.ts';
 import { Life } from '../core/life.ts';
 import { Roster } from '../core/pool/roster.ts';
+import { firstWorkers } from '../core/scaling/first-workers.ts';
 import type { Outcome } from '../supervisor/outcome.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/process/clock.ts';
@@ -25,6 +26,7 @@ import { EventStream } from '../features/event-stream.ts';
 import { FeatureList } from '../features/feature-list.ts';
 import { Guards } from '../features/guards/guards.ts';
 import { guardsOf } from '../features/guards/guards-of.ts';
+import { scalingName, WorkerScaling } from '../features/guards/worker-scaling.ts';
 import { HandoverCommand } from '../features/handover/handover-command.ts';
 import { reasonOf } from '../start/report/manager-report.ts';
 import { printedErrors } from '../start/report/print.ts';
@@ -55,7 +57,15 @@ export function runSupervised(
   front: Front | undefined,
   interruption: string | undefined,
 ): void {
-  new SupervisedRun(prepared, front).begin(interruption);
+  new SupervisedRun(goOnWith(prepared), front).begin(interruption);
+}
+
+/** A pool that goes on where another one was begins with as many workers, as far as its own bounds allow. */
+function goOnWith(prepared: PreparedPool): PreparedPool {
+  const { config, giver, orphans, memories } = prepared;
+  const gift = giver?.connection.gifts.find(({ feature }) => feature === scalingName)?.data;
+  const memory = orphans.length > 0 ? memories?.[scalingName] : undefined;
+  return { ...prepared, config: { ...config, workers: firstWorkers(config.range, gift ?? memory) } };
 }
 
 class SupervisedRun {
@@ -67,6 +77,7 @@ class SupervisedRun {
   readonly #supervisor: Supervisor;
   readonly #start: PoolStart;
   readonly #renewal: SocketRenewal;
+  readonly #scaling: WorkerScaling;
   /** Undefined: there is none. */
   readonly #manager: ServiceManager | undefined;
   /** Of the first worker, if it could not be started. */
@@ -105,7 +116,15 @@ class SupervisedRun {
     const { manager, notifyDescriptor: toNotify } = prepared;
     this.#manager = manager && new ServiceManager({ ...running, manager, clock: systemClock });
     const { signalName, describeErrno } = this.#machine;
-    const desk = new ControlDesk({ ...running, renewal: this.#renewal, signalName, describeErrno });
+    const scaling = new WorkerScaling({
+      config,
+      supervisor: this.#supervisor,
+      log,
+      nowMs: () => systemClock.nowMs(),
+      wake: () => guards.wake(),
+    });
+    this.#scaling = scaling;
+    const desk = new ControlDesk({ ...running, scaling, renewal: this.#renewal, signalName, describeErrno });
     const handover = new HandoverCommand({ ...running, desk });
     const events = new EventStream({ name: config.name, address: prepared.address, pid: process.pid });
     const refuse = (reason: string, hints: readonly string[]): void =>
@@ -115,9 +134,9 @@ class SupervisedRun {
     features.add(output, log, events, this.#start.takeOver, desk, handover, trying);
     if (this.#manager) features.add(this.#manager);
     if (toNotify !== undefined) features.add(notifyDescriptor(toNotify));
-    const guards = guardsOf(config, this.#machine.random);
-    if (guards.length > 0)
-      features.add(...guards, new Guards({ ...running, guards, socket, clock: systemClock }));
+    const watching = [...guardsOf(config, this.#machine.random), scaling];
+    const guards = new Guards({ ...running, guards: watching, socket, clock: systemClock });
+    features.add(...watching, guards);
     features.add(records, tidying(proc));
   }
 
@@ -186,9 +205,12 @@ class SupervisedRun {
   }
 
   #scale(difference: number): void {
-    const unendable = difference < 0 ? this.#supervisor.unendable : undefined;
-    if (unendable === undefined) this.#supervisor.scale(this.#supervisor.pool.wanted + difference);
-    else this.#log.write({ event: 'warning', message: `not scaled: ${unendable}` });
+    const { pool, unendable } = this.#supervisor;
+    const next = this.#scaling.after({ kind: 'difference', by: difference });
+    const problem =
+      next.workers === pool.wanted ? `${next.workers} it is already` : difference < 0 ? unendable : undefined;
+    if (problem === undefined) this.#scaling.apply(next);
+    else this.#log.write({ event: 'warning', message: `not scaled: ${problem}` });
   }
 
   #end(status: number): void {

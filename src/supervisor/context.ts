@@ -22,6 +22,7 @@ export type PoolView = Pick<
   | 'reload'
   | 'replacement'
   | 'generationOf'
+  | 'isGrown'
 >;
 
 /** What is known of a worker at its end; PID 0 could not be executed. */

@@ -165,10 +165,10 @@ export class Supervisor {
     return true;
   }
 
-  /** Asks for that many workers, at least one. */
-  scale(workers: number): void {
+  /** Asks for that many workers, at least one; `reason`: the load's, which is in no hurry with those that go. */
+  scale(workers: number, reason?: string): void {
     const { pool } = this.#context;
-    this.#context.carryOut(pool.ask({ kind: 'scale', workers: Math.max(1, workers) }));
+    this.#context.carryOut(pool.ask({ kind: 'scale', workers: Math.max(1, workers), reason }));
   }
 
   /**
@@ -214,7 +214,8 @@ export class Supervisor {
       'replacement-ended': (order) => this.#operations.replacementEnded(order),
       'restart-begun': ({ generation }) => this.#log({ event: 'restart-started', generation }),
       'restart-ended': (order) => this.#operations.restartEnded(order),
-      scaled: ({ workers }) => this.#log({ event: 'scaled', workers }),
+      scaled: ({ workers, from, reason }) =>
+        this.#log({ event: 'scaled', workers, from, ...(reason === undefined ? {} : { reason }) }),
     };
   }
 

@@ -20,6 +20,7 @@ const requests: protocol.ControlRequest[] = [
   { command: 'scale', workers: 8 },
   { command: 'scale', workers: '+1' },
   { command: 'scale', workers: '-12' },
+  { command: 'scale', workers: '2-8' },
   { command: 'handover', fields: { version: '2.0.0', pids: [1, 2] } },
 ];
 
@@ -62,6 +63,7 @@ describe('a request', () => {
     ['{"v":1,"command":"scale","workers":"+"}', 'invalid'],
     ['{"v":1,"command":"scale","workers":"+1e9"}', 'invalid'],
     ['{"v":1,"command":"scale","workers":null}', 'invalid'],
+    ['{"v":1,"command":"scale","workers":"8-2"}', 'invalid'],
   ])('%s is refused as %s', (line, error) => {
     expect(parseRequest(line, isOfFeature)).toMatchObject({ error, message: expect.any(String) as string });
   });
@@ -152,6 +154,16 @@ describe('an answer', () => {
     { spares: { wanted: 1, isPossible: true, workers: [spare] } },
     { log: undefined },
     { log: { kind: 'syslog' } },
+    { scaling: { min: 2, max: 8, processors: null, last: null, note: null } },
+    {
+      scaling: {
+        min: 2,
+        max: 8,
+        processors: 4,
+        note: 'it cannot be told',
+        last: { from: 2, to: 3, reason: 'nobody idle', agoMs: 5 },
+      },
+    },
     { log: { kind: 'file', path: '/var/log/a.log' } },
     { log: { kind: 'descriptor', number: 2, leadsTo: 'pipe:[7]' } },
   ])('with a pool of %j is one', (changes) => {
@@ -165,6 +177,9 @@ describe('an answer', () => {
     { socketFile: 'lost' },
     { given: 3 },
     { given: null },
+    { scaling: null },
+    { scaling: { min: 2, max: 8, processors: 'all', last: null, note: null } },
+    { scaling: { min: 2, max: 8, processors: null, last: {}, note: null } },
     { workers: {} },
     { workers: [null] },
     { spares: null },
@@ -187,14 +202,4 @@ describe('an answer', () => {
 test('every error and every end of a reload has an exit status that spawn-fcgictl documents', () => {
   expect(Object.values(protocol.statusOfReload)).toEqual([0, 1, 2, 3]);
   for (const error of protocol.controlErrors) expect([1, 6, 7, 255]).toContain(protocol.statusOfError[error]);
-});
-
-test.each([
-  [8, 4, 8],
-  ['+1', 4, 5],
-  ['-1', 4, 3],
-  ['-9', 4, 1],
-  ['+65535', 4, 65_535],
-] as const)('scale %s of %i workers gives %i', (workers, current, wanted) => {
-  expect(protocol.scaledTo(workers, current)).toBe(wanted);
 });

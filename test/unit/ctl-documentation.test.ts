@@ -36,6 +36,7 @@ const everyField: Required<protocol.PoolStatus> = {
   socketHolders: [],
   log: { kind: 'syslog' },
   output: { target: 'null', files: [], program: null },
+  scaling: { min: 2, max: 8, processors: null, last: null, note: null },
   replaced: { 'max-age': 1 },
   spares: { wanted: 0, isPossible: true, workers: [] },
   workers: [],

@@ -114,6 +114,28 @@ describe('the table of a pool', () => {
     expect(statusTable.formatPool(makePool({ lastReload: good }))).not.toContain('last reload');
   });
 
+  test.each([
+    [{ min: 2, max: 8, processors: null, last: null, note: null }, ['  workers 4 of 2-8']],
+    [{ min: 4, max: 4, processors: 4, last: null, note: null }, ['  workers 4 (auto: 4 processors)']],
+    [
+      {
+        min: 2,
+        max: 8,
+        processors: null,
+        note: 'the kernel does not tell',
+        last: { from: 3, to: 4, reason: '5 connections wait, nobody idle', agoMs: 4000 },
+      },
+      [
+        '  workers 4 of 2-8; from 3 to 4 4s ago: 5 connections wait, nobody idle',
+        '  the kernel does not tell',
+      ],
+    ],
+  ])('says how many workers there may be, and why there are so many: %j', (scaling, lines) => {
+    const text = statusTable.formatPool(makePool({ scaling })).split('\n');
+    expect(text.slice(1, 1 + lines.length)).toStrictEqual(lines);
+    expect(text[1 + lines.length]).toMatch(/^ {2}SLOT/);
+  });
+
   test('keeps the end of an address that is too long', () => {
     const address = `/srv/${'sites/'.repeat(20)}app.sock`;
     const [heading] = statusTable.formatPool(makePool({ address })).split('\n');

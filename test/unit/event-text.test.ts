@@ -254,6 +254,22 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
     'err',
     '--start-limit reached: 1 crash or failed start within 60.0 s',
   ],
+  [{ event: 'scaled', workers: 1, from: 3 }, 'notice', 'scaled to 1 worker'],
+  [
+    { event: 'scaled', workers: 5, from: 3, reason: '7 connections wait, nobody idle' },
+    'notice',
+    'scaled from 3 to 5 workers: 7 connections wait, nobody idle',
+  ],
+  [
+    { event: 'workers-exhausted', workers: 8, queued: 12 },
+    'warning',
+    'all 8 workers are at work, 12 connections wait, and --workers allows no more',
+  ],
+  [
+    { event: 'workers-exhausted', workers: 8 },
+    'warning',
+    'all 8 workers are at work, and --workers allows no more',
+  ],
   [{ event: 'signal-ignored', signal: 'SIGUSR2' }, 'notice', 'SIGUSR2 ignored'],
   [{ event: 'logs-reopened' }, 'notice', 'logs reopened'],
   [

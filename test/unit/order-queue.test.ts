@@ -24,7 +24,7 @@ function create(then: Partial<Record<OrderKind, () => void>> = {}, heeds = (_ord
   return { lines, causes, queue: new OrderQueue<string>({ heeds }, hands) };
 }
 
-const scaled: PoolOrder = { kind: 'scaled', workers: 1 };
+const scaled: PoolOrder = { kind: 'scaled', from: 1, reason: undefined, workers: 1 };
 const stopped: PoolOrder = { kind: 'stopped' };
 const spawn = (slot: number): PoolOrder => ({ kind: 'spawn', slot });
 const terminate = (slot: number): PoolOrder => ({ kind: 'terminate', slot, pid: 100 + slot });

@@ -43,6 +43,9 @@ test('the shortest command line means all the defaults', () => {
     directory: undefined,
     workers: 1,
     spares: 0,
+    range: { min: 1, max: 1 },
+    processors: undefined,
+    idleTimeoutMs: 60_000,
     variables: {},
     phpChildren: undefined,
     pidFile: undefined,
@@ -89,6 +92,9 @@ test('the longest command line means what it says', () => {
     directory: '/srv',
     workers: 3,
     spares: 0,
+    range: { min: 3, max: 3 },
+    processors: undefined,
+    idleTimeoutMs: 60_000,
     variables: { A: '2', B: '%i=' },
     phpChildren: 4,
     pidFile: '/run/a.pid',
@@ -254,6 +260,13 @@ describe('who supervises', () => {
     ['-n -F 1', 'exec'],
     ['-n -C 4 -b 5 -d /', 'exec'],
     ['-n -F 2', 'foreground'],
+    ['-F 2-4', 'background'],
+    ['-F auto', 'background'],
+    ['-n -F 1-1', 'foreground'],
+    ['-n -F auto', 'foreground'],
+    ['-n --idle-timeout 5', 'foreground'],
+    ['--no-supervise -F auto', 'unsupervised'],
+    ['--no-supervise -n -F auto', 'exec'],
     ['-n --supervise', 'foreground'],
     ['-n --name x', 'foreground'],
     ['-n --state-dir x', 'foreground'],
@@ -278,6 +291,8 @@ describe('who supervises', () => {
   test.each([
     ['--no-supervise --log x', '--log'],
     ['--no-supervise -n --name x', '--name'],
+    ['--no-supervise -F 2-4 --log x', '-F 2-4, --log'],
+    ['--no-supervise -n -F 2-auto', '-F 2-auto'],
     ['--start-limit 1/1 --no-supervise --state-dir x', '--start-limit, --state-dir'],
   ])('nobody and an option that needs one exclude each other: %s', (options, named) => {
     expect(refusalOf(`-p 1 ${options} app`).message).toBe(
@@ -368,8 +383,8 @@ describe('numbers', () => {
     [
       '-F',
       'number',
-      wholeNumber('-F', 1, 65_535),
-      ['0', '-1', '65536', 'abc', '', '1.5', '2x', '2-4', '0x2'],
+      '-F takes a whole number from 1 to 65535, a range such as 2-8 or 2-auto, or auto for the processors',
+      ['0', '-1', '65536', 'abc', '', '1.5', '2x', '2-4-8', '0x2'],
     ],
     ['-b', 'number', wholeNumber('-b', -1, 2_147_483_647), ['-2', '2147483648', 'abc', '']],
     ['-C', 'number', wholeNumber('-C', 0, 65_535), ['-1', '65536', 'abc', '']],
@@ -430,6 +445,7 @@ describe('--worker-pid-file', () => {
     const error = refusalOf('-p 1 -F 3 --worker-pid-file /run/w app');
     expect(error.message).toBe("--worker-pid-file '/run/w' has no %i, but there are 3 workers");
     expect(error.hints).toStrictEqual(['%i stands for the slot: --worker-pid-file /run/app/worker-%i.pid']);
+    expect(() => configOf('-p 1 -F 1-3 --worker-pid-file /run/w app')).toThrow('but there are 3 workers');
   });
 });
 

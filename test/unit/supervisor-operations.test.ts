@@ -754,8 +754,8 @@ describe('scaling', () => {
     pool.machine.reap();
     expect(pool.machine.live).toStrictEqual([101]);
     expect(pool.machine.events).toStrictEqual([
-      { event: 'scaled', workers: 3 },
-      { event: 'scaled', workers: 1 },
+      { event: 'scaled', workers: 3, from: 1 },
+      { event: 'scaled', workers: 1, from: 3 },
     ]);
   });
 

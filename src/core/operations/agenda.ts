@@ -14,7 +14,8 @@ export type Wish =
   | { readonly kind: 'reload' }
   /** Not while something else is under way. */
   | { readonly kind: 'restart' }
-  | { readonly kind: 'scale'; readonly workers: number }
+  /** `reason`: the load's. */
+  | { readonly kind: 'scale'; readonly workers: number; readonly reason?: string | undefined }
   /** One worker, by a guard; not while something else waits or is under way. */
   | ({ readonly kind: 'replace' } & ReplacementWish)
   /** The pool is being given to another supervisor, or is not any more. */
@@ -25,6 +26,8 @@ export class Agenda {
   readonly #probes: boolean;
   #underWay: Operation | undefined;
   #wanted: number;
+  /** Why the load wants it. */
+  #reason: string | undefined;
   #isReloadDue = false;
   #isRestartDue = false;
   #isHandingOver = false;
@@ -72,6 +75,7 @@ export class Agenda {
         return;
       case 'scale':
         this.#wanted = wish.workers;
+        this.#reason = wish.reason;
         return;
       case 'replace':
         if (isServing) this.#replacementDue ??= wish;
@@ -126,7 +130,7 @@ export class Agenda {
   #goOnBeside(replacement: Replacement): PoolOrder[] {
     if (this.#isHandingOver || this.#isRestartDue || this.#isReloadDue) return replacement.giveWay();
     const isScaled = this.#wanted !== this.#slots.count;
-    return isScaled ? new Scaling(this.#slots, this.#wanted).begin() : [];
+    return isScaled ? new Scaling(this.#slots, this.#wanted, this.#reason).begin() : [];
   }
 
   #next(): Operation | undefined {
@@ -138,7 +142,7 @@ export class Agenda {
     // A slot that is added before a reload would get a worker of the old generation only to replace it.
     const { count } = this.#slots;
     if (this.#wanted < count || (this.#wanted > count && !this.#isReloadDue))
-      return new Scaling(this.#slots, this.#wanted);
+      return new Scaling(this.#slots, this.#wanted, this.#reason);
     if (!this.#isReloadDue) return this.#nextReplacement();
     this.#isReloadDue = false;
     return new Reload(this.#slots, this.#probes);

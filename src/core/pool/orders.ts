@@ -58,7 +58,13 @@ export type PoolOrder =
   /** No worker is left, and another program may follow. */
   | { readonly kind: 'reset-socket' }
   | { readonly kind: 'restart-ended'; readonly isUp: boolean; readonly generation: number }
-  | { readonly kind: 'scaled'; readonly workers: number };
+  | {
+      readonly kind: 'scaled';
+      readonly workers: number;
+      readonly from: number;
+      /** The load's; undefined: somebody has asked. */
+      readonly reason: string | undefined;
+    };
 
 /** Why a reload turned round. */
 export type ReloadFailure =

@@ -21,6 +21,7 @@ export function severityOf(event: PoolEvent): Severity {
     case 'request-cut':
     case 'handover-failed':
     case 'replacement-failed':
+    case 'workers-exhausted':
     case 'warning':
       return 'warning';
     case 'reload-finished':

@@ -49,7 +49,12 @@ const texts: { readonly [K in PoolEvent['event']]: (event: EventOf<K>) => string
   'handover-failed': (event) => `handover failed, this supervisor goes on: ${event.reason}`,
   'handed-over': (event) => `handed over to PID ${event.to}, ending the workers of this supervisor`,
   'taken-over': (event) => describeTakeOver(event.from, event.workerPids),
-  scaled: (event) => `scaled to ${plural(event.workers, 'worker')}`,
+  scaled: ({ workers, from, reason }) =>
+    reason === undefined
+      ? `scaled to ${plural(workers, 'worker')}`
+      : `scaled from ${from} to ${plural(workers, 'worker')}: ${reason}`,
+  'workers-exhausted': ({ workers, queued }) =>
+    `all ${plural(workers, 'worker')} are at work${queued === undefined ? '' : `, ${plural(queued, 'connection')} wait`}, and --workers allows no more`,
   'start-limit-reached': (event) =>
     `--start-limit reached: ${plural(event.count, 'crash or failed start', 'crashes or failed starts')} within ${describeMs(event.withinMs)}`,
   'signal-ignored': (event) => `${event.signal} ignored`,

@@ -126,7 +126,15 @@ export type PoolEvent =
       readonly isUp: boolean;
       readonly left?: readonly LeftProcess[];
     }
-  | { readonly event: 'scaled'; readonly workers: number }
+  | {
+      readonly event: 'scaled';
+      readonly workers: number;
+      readonly from: number;
+      /** The load's; missing: somebody has asked. */
+      readonly reason?: string;
+    }
+  /** The pool has as many workers as it may, and connections have waited for a while. */
+  | { readonly event: 'workers-exhausted'; readonly workers: number; readonly queued?: number | undefined }
   | { readonly event: 'handover-started'; readonly to: number }
   | { readonly event: 'handover-failed'; readonly reason: string }
   | { readonly event: 'handed-over'; readonly to: number }

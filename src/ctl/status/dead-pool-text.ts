@@ -108,6 +108,7 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): DeadPoolSta
     log: placeOfEvents(state) ?? null,
     spares: null,
     output: null,
+    scaling: null,
     replaced: null,
     workers: measured.map(deadWorkerJson),
   };

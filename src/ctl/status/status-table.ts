@@ -2,6 +2,7 @@
 import type { OutputStatus, PoolStatus, SocketHolderStatus, WorkerStatus } from '../../control/protocol.ts';
 import type { SpareStatus, SparesStatus } from '../../control/spare-status.ts';
 import { describeLoss, judgeHealth, type Health } from './health.ts';
+import { describeScaling } from './scaling-line.ts';
 import { describeBytes, describeDuration } from '../../core/text/amount-text.ts';
 import { printable } from '../../core/text/printable.ts';
 import { lineOf, renderLines, type Colour, type Line } from '../print/line.ts';
@@ -33,6 +34,7 @@ export function poolLines(pool: MeasuredPool, columns: number): Line[] {
   return [
     headingOf(pool, columns),
     ...describeGiven(pool).map((line) => lineOf(line)),
+    ...describeScaling(pool).map((line) => lineOf(line)),
     ...adviseOnLoss(pool).map((line) => lineOf(line)),
     ...describeReload(pool).map((line) => lineOf(line)),
     ...tableLines(rowColumns, rowsOf(pool), columns),

@@ -1,8 +1,6 @@
 // What each command of the control socket does to the pool.
 import {
   refusal,
-  scaledTo,
-  type ControlResult,
   type FeatureRequest,
   type PoolRequest,
   type PoolStatus,
@@ -15,11 +13,13 @@ import type { Command, ControlActions, ControlClient } from '../../control/serve
 import type { Machine } from '../../core/machine.ts';
 import type { OperationEnd } from '../../supervisor/outcome.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';
-import { countWorkers, done, resultOf, spoiled } from './command-results.ts';
-import { describeShortfall, ScaleWatch } from './scale-watch.ts';
+import type { WorkerScaling } from '../guards/worker-scaling.ts';
+import { done, resultOf, spoiled } from './command-results.ts';
+import { ScaleCommand } from './scale-command.ts';
 
 export interface ControlledPool extends Pick<Machine, 'describeErrno' | 'signalName'> {
   readonly supervisor: Supervisor;
+  readonly scaling: Pick<WorkerScaling, 'after' | 'apply'>;
   readonly readyTimeoutMs: number;
   readonly status: () => PoolStatus;
   readonly summary: () => PoolSummary;
@@ -40,13 +40,13 @@ const servingLooks = 5;
 export class PoolActions implements ControlActions {
   readonly #pool: ControlledPool;
   readonly #waiting = new Set<ControlClient>();
-  /** Looks of those who wait for workers that they have added. */
-  readonly #scaling = new Set<() => void>();
+  readonly #scale: ScaleCommand;
 
   readonly commands: ReadonlyMap<string, Command>;
 
   constructor(pool: ControlledPool) {
     this.#pool = pool;
+    this.#scale = new ScaleCommand(pool);
     this.commands = pool.commands;
   }
 
@@ -73,7 +73,7 @@ export class PoolActions implements ControlActions {
           this.#whenReplaceable(client, () => this.#restart(client)),
         );
       case 'scale':
-        return this.#scale(request.workers, client);
+        return this.#scale.carryOut(request.workers, client);
     }
   }
 
@@ -86,8 +86,8 @@ export class PoolActions implements ControlActions {
 
   /** Every process of the pool is gone; whether somebody waited for that. */
   stopped(): boolean {
-    const isWaitedFor = this.#waiting.size + this.#scaling.size > 0;
-    for (const look of this.#scaling) look();
+    const isScalingAwaited = this.#scale.stopped();
+    const isWaitedFor = this.#waiting.size > 0 || isScalingAwaited;
     const { left } = this.#pool.supervisor;
     const status = left.length > 0 ? 1 : 0;
     const message = left.length > 0 ? `stopped, but ${describeLeft(left)}` : 'stopped';
@@ -156,58 +156,6 @@ export class PoolActions implements ControlActions {
     this.#pool.askReach((problem) =>
       client.answer(problem === undefined ? result : spoiled(result, problem)),
     );
-  }
-
-  #scale(workers: number | `${'+' | '-'}${number}`, client: ControlClient): void {
-    const { supervisor } = this.#pool;
-    if (supervisor.phase !== 'serving')
-      return client.answer(refusal('stopping', `the pool is ${supervisor.phase}`));
-    const wanted = scaledTo(workers, supervisor.pool.wanted);
-    const { operation } = supervisor.pool;
-    const unendable = wanted < supervisor.pool.slots.length ? supervisor.unendable : undefined;
-    if (unendable !== undefined) return client.answer(refusal('failed', unendable));
-    const watch = new ScaleWatch(supervisor, wanted);
-    supervisor.scale(wanted);
-    if (operation === undefined) return this.#awaitScaled(client, wanted, watch);
-    client.answer(done(`${countWorkers(wanted)}, when the ${operation} is over`, this.#pool.status()));
-  }
-
-  /**
-   * Those that were added must be up, or have failed, before the answer. Those that are not wanted any more end as
-   * their requests do, which may take until --stop-timeout: nobody waits for that, they take no new ones.
-   */
-  #awaitScaled(client: ControlClient, wanted: number, watch: ScaleWatch): void {
-    const deadlineMs = this.#pool.nowMs() + this.#pool.readyTimeoutMs;
-    let timer: NodeJS.Timeout | undefined;
-    const look = (): void => {
-      clearTimeout(timer);
-      const { supervisor, nowMs } = this.#pool;
-      const isOver =
-        client.socket.destroyed ||
-        supervisor.phase !== 'serving' ||
-        supervisor.pool.wanted !== wanted ||
-        watch.isDecided ||
-        nowMs() >= deadlineMs;
-      if (isOver) {
-        this.#scaling.delete(look);
-        client.answer(this.#resultOfScale(wanted, watch));
-      } else {
-        this.#scaling.add(look);
-        timer = setTimeout(look, waitLookMs);
-      }
-    };
-    look();
-  }
-
-  #resultOfScale(wanted: number, watch: ScaleWatch): ControlResult {
-    const { supervisor, status } = this.#pool;
-    if (supervisor.phase !== 'serving') return refusal('stopping', `the pool is ${supervisor.phase}`);
-    const { wanted: latest } = supervisor.pool;
-    if (latest !== wanted) return done(`${countWorkers(latest)}, as somebody else wants it now`, status());
-    const { shortfall } = watch;
-    if (!shortfall) return done(countWorkers(wanted), status());
-    const message = `${countWorkers(wanted)} wanted, ${describeShortfall(shortfall, this.#pool)}`;
-    return { ok: true, status: 1, message, pool: status() };
   }
 
   /** One operation at a time: waits up to --ready-timeout for the one under way. */

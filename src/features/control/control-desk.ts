@@ -9,6 +9,7 @@ import type { SessionFreezer } from '../../sys/session/session-freeze.ts';
 import { PoolActions } from './control-actions.ts';
 import { describePool, summarizePool, type StatusSource } from './pool-status.ts';
 import type { FeatureList } from '../feature-list.ts';
+import type { WorkerScaling } from '../guards/worker-scaling.ts';
 import type { PreparedPool } from '../../start/prepared-pool.ts';
 import type { ReachCheck } from '../shared-socket/reach-check.ts';
 import type { SocketRenewal } from '../shared-socket/socket-renewal.ts';
@@ -17,6 +18,7 @@ import { ControlServer } from '../../control/server.ts';
 export interface DeskOptions {
   readonly prepared: PreparedPool;
   readonly supervisor: Supervisor;
+  readonly scaling: WorkerScaling;
   readonly freezer: SessionFreezer;
   readonly renewal: SocketRenewal;
   readonly reach: ReachCheck;
@@ -38,7 +40,7 @@ export class ControlDesk implements Feature {
   }
 
   serving(): void {
-    const { prepared, supervisor, features, freezer, renewal, reach, signalName, describeErrno } =
+    const { prepared, supervisor, scaling, features, freezer, renewal, reach, signalName, describeErrno } =
       this.#options;
     const { config } = prepared;
     if (prepared.files?.control === undefined) return;
@@ -58,6 +60,7 @@ export class ControlDesk implements Feature {
     };
     this.#actions = new PoolActions({
       supervisor,
+      scaling,
       readyTimeoutMs: config.readyTimeoutMs,
       status: () => describePool(source),
       summary: () => summarizePool(source),

@@ -53,4 +53,8 @@ export interface Guard extends Feature {
   look(look: PoolLook): void;
   /** How long nothing can come to be that it would act on, if not for a second. */
   restMs?(look: PoolLook): number;
+  /** It has nothing to look at, until Guards.wake() is called for it. */
+  isOff?(): boolean;
+  /** It has no worker replaced, so there is nothing to tell of that. */
+  readonly neverReplaces?: true;
 }

@@ -40,6 +40,12 @@ export class Guards implements Feature {
 
   serving(): void {
     this.#isServing = true;
+    this.wake();
+  }
+
+  /** A guard has something to look at that had not: the next look comes when it would come of one that is never at rest. */
+  wake(): void {
+    this.#cancelTimer?.();
     this.#lookAfter(lookEveryMs);
   }
 
@@ -49,20 +55,25 @@ export class Guards implements Feature {
   }
 
   describe(): Partial<PoolStatus> {
-    return this.#replacements.describe();
+    return this.#mayReplace ? this.#replacements.describe() : {};
   }
 
   describeWorker(slot: number): Partial<WorkerStatus> {
-    return this.#replacements.describeWorker(slot);
+    return this.#mayReplace ? this.#replacements.describeWorker(slot) : {};
+  }
+
+  get #mayReplace(): boolean {
+    return this.#options.guards.some(({ neverReplaces }) => !neverReplaces);
   }
 
   #lookAfter(delayMs: number): void {
-    const { clock } = this.#options;
+    const { clock, guards } = this.#options;
+    if (!this.#isServing || guards.every((guard) => guard.isOff?.())) return;
     this.#cancelTimer = clock.after(Math.min(delayMs, longestMs), () => {
       const { pool } = this.#options.supervisor;
       const isPaused = pool.phase !== 'serving' || pool.operation !== undefined || pool.isReloadDue;
       const restMs = isPaused ? lookEveryMs : this.#look();
-      if (this.#isServing) this.#lookAfter(restMs);
+      this.#lookAfter(restMs);
     });
   }
 
@@ -74,7 +85,7 @@ export class Guards implements Feature {
       soon: (ms) => void (restMs = Math.min(restMs, Math.max(ms, soonestMs))),
       replace: (worker, reason) => this.#replacements.replace(worker, reason),
     });
-    for (const guard of guards) {
+    for (const guard of guards.filter((one) => !one.isOff?.())) {
       const own = this.#lookBy(guard, look);
       restMs = Math.min(restMs, own);
     }

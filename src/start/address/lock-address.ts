@@ -17,7 +17,7 @@ import { PoolGiver } from '../source/pool-giver.ts';
 import { refuseBeside } from './refuse-beside.ts';
 
 export interface LockOptions {
-  readonly config: Pick<Config, 'replace' | 'readyTimeoutMs' | 'stopTimeoutMs' | 'workers'>;
+  readonly config: Pick<Config, 'replace' | 'readyTimeoutMs' | 'stopTimeoutMs' | 'range'>;
   /** A pool that nobody can connect to any more is taken over, as by --replace. */
   readonly takesOver: boolean;
   readonly base: string;
@@ -46,7 +46,7 @@ export async function lockAddress(options: LockOptions): Promise<Lock | string> 
   const startedMs = performance.now();
   let isLastTry = false;
   for (;;) {
-    const files = openLock(base, address, config.workers);
+    const files = openLock(base, address, config.range.max);
     if (typeof files === 'string') return files;
     if (files) return { files, giver: undefined };
     const holder = readStateOf(base, address);
@@ -94,7 +94,7 @@ async function takeFrom(
   try {
     const lock = await askHolder(options, holder);
     // Without room a state stays as it was.
-    lock?.files.state.reserve(config.workers);
+    lock?.files.state.reserve(config.range.max);
     return lock && { ...lock, wasCutOff: isCutOff };
   } catch (error) {
     if (!isCutOff || !(error instanceof SpawnFcgiError)) throw error;

@@ -3,9 +3,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SpawnFcgiError } from '../../core/errors.ts';
+import { plural } from '../../core/text/amount-text.ts';
 import { shellQuote } from '../../core/text/shell-quote.ts';
 import type { Config } from '../../core/config.ts';
 import { findAccounts, findGroupNames, webServerUsers } from '../../sys/process/accounts.ts';
+import { libc } from '../../sys/libc/libc.ts';
 import { readVariable, type Caller } from '../../sys/process/caller.ts';
 import { explainAddress, suspectSocket } from '../../command-line/hints/address-hints.ts';
 import { explainMisplaced, suspectMisplaced } from '../../command-line/hints/misplaced-options.ts';
@@ -110,8 +112,10 @@ function isDirectory(path: string): boolean {
 }
 
 /** What the surroundings have against a start that goes on all the same. */
-export function suspectSurroundings({ model, program }: Config, caller: Caller): string[] {
+export function suspectSurroundings(config: Config, caller: Caller): string[] {
+  const { model, program } = config;
   return [
+    ...describeAuto(config),
     ...(model === 'exec' && readVariable(caller.environment, 'NOTIFY_SOCKET')
       ? [
           'NOTIFY_SOCKET is set, and with -n alone only the program itself can answer it: with --supervise the supervisor does',
@@ -122,6 +126,15 @@ export function suspectSurroundings({ model, program }: Config, caller: Caller):
           'with -n alone the program becomes PID 1, and the kernel keeps TERM from a PID 1 that has no handler for it: where a stop takes until the KILL, add --supervise',
         ]
       : []),
+  ];
+}
+
+/** For people alone: to a script it is what it has asked for. */
+function describeAuto({ processors, range: { min, max } }: Config): string[] {
+  if (processors === undefined || libc.isatty(2) !== 1) return [];
+  const count = plural(processors, 'processor');
+  return [
+    `auto: this process may use ${count}, so ${min === max ? plural(max, 'worker') : `at most ${max} workers`}`,
   ];
 }
 

@@ -25,7 +25,7 @@ export function requireDistinctFiles({ config, bound }: { readonly config: Confi
   if (config.logFile !== undefined && descriptorOfLog(config.logFile) === undefined)
     add('--log', config.logFile);
   const addEach = (flag: string, pattern: string): void => {
-    const slots = namesSlot(pattern) ? config.workers : 1;
+    const slots = namesSlot(pattern) ? config.range.max : 1;
     for (let slot = 0; slot < slots; slot++) add(flag, forSlot(pattern, slot));
   };
   if (config.workerPidFile !== undefined) addEach('--worker-pid-file', config.workerPidFile);

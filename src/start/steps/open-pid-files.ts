@@ -59,7 +59,7 @@ export function openWorkerPidFiles({
 }: Pick<Given, 'config' | 'journal'> & Claimed): WithWorkerPidFiles {
   const pattern = config.workerPidFile;
   if (pattern === undefined) return { workerPidFiles: [], workerPidPattern: undefined };
-  const workerPidFiles = Array.from({ length: config.workers }, (_unused, slot) => {
+  const workerPidFiles = Array.from({ length: config.range.max }, (_unused, slot) => {
     const file = PidFile.open(forSlot(pattern, slot));
     note(file, journal);
     file.claim((pid, identity) => claim.others.own(pid, identity));
