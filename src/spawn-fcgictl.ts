@@ -49,6 +49,10 @@ async function carryOut(request: CtlRequest): Promise<number> {
     return requestServer(request, open);
   }
   const finder = await open();
+  if (request.command === 'doctor') {
+    const { diagnose } = await import('./ctl/doctor/doctor.ts');
+    return diagnose(request, finder, answerMs);
+  }
   switch (request.command) {
     case 'status':
       return showStatus(request, finder, request.timeoutMs ?? answerMs);

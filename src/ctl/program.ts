@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { parseTime, parseWhole } from '../core/quantity.ts';
 import { addChanges, type ChangeRequest } from './change-commands.ts';
+import { addDoctor, type DoctorOptions } from './doctor/doctor-command.ts';
 import { refuseArguments } from './refuse-arguments.ts';
 import { addRequest, type RequestOptions } from './request/request-command.ts';
 import { addTry, type TryOptions } from './request/try-options.ts';
@@ -46,6 +47,7 @@ export type CtlRequest = GlobalOptions &
       }
     | ChangeRequest
     | RequestOptions
+    | DoctorOptions
     | TryOptions
   );
 
@@ -66,7 +68,7 @@ supervisor's PID; a port alone will do where it names one pool.
 TIME is a number with ms, s, m or h; bare: seconds.
 
 Exit status: 0 done; reload: 1 rolled back, 2 partly, 3 timeout; ping: 1 not
-serving; 4 no such pool; 5 not permitted; 6 no answer in time, or busy;
+serving; doctor: 1 something is wrong; 4 no such pool; 5 not permitted; 6 no answer in time, or busy;
 7 other version of spawn-fcgi; 255 usage; request: see request -h.`;
 
 /** Reads the arguments; throws a SpawnFcgiError with one line for a mistake. */
@@ -122,6 +124,7 @@ function createProgram(write: (text: string) => void, ask: (request: PoolRequest
   addChanges(program, ask);
   addTry(program, ask);
   addRequest(program, ask);
+  addDoctor(program, ask);
   return program;
 }
 

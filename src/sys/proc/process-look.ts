@@ -29,6 +29,17 @@ function isOwnProc(): boolean {
   return ownProc;
 }
 
+/** Undefined: it is gone. */
+export function parentOf(pid: number): number | undefined {
+  const parent = Number(statFields(pid)?.[1]);
+  return Number.isInteger(parent) ? parent : undefined;
+}
+
+/** The name that the kernel has for it, 15 bytes at most; a program may choose its own. */
+export function programNameOf(pid: number): string | undefined {
+  return read(`/proc/${pid}/comm`)?.trimEnd();
+}
+
 /** USER_HZ, in which /proc tells times: 100 on every architecture that Node runs on. */
 const msPerTick = 10;
 

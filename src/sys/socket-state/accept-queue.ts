@@ -17,8 +17,8 @@ export function acceptQueue({ descriptor, inode }: ListenSocket): AcceptQueue | 
   return socketOption(descriptor, 'domain') === AF_UNIX ? unixQueue(inode) : tcpQueue(descriptor);
 }
 
-/** struct unix_diag_rqlen. */
-function unixQueue(inode: string): AcceptQueue | undefined {
+/** The same of a Unix socket by its inode alone (struct unix_diag_rqlen). */
+export function unixQueue(inode: string): AcceptQueue | undefined {
   const queue = askUnixDiag(inode, unixDiag.queue);
   return queue && { length: queue.readUInt32LE(0), backlog: queue.readUInt32LE(4) };
 }

@@ -6,8 +6,10 @@ import { AF_INET6, IPPROTO_TCP } from '../libc/socket-numbers.ts';
 const requestBytes = 56;
 /** In struct inet_diag_req_v2: the socket's ID, and in it both ports, both addresses, interface and cookie. */
 const idAt = 8;
-/** In struct inet_diag_msg. */
+/** In struct inet_diag_msg; of a listening socket the queues are who waits to be accepted, and how many may. */
 const inodeAt = 68;
+const lengthAt = 56;
+const backlogAt = 60;
 /** A port that nobody has: the one who asks is not there yet. */
 const noPort = 0;
 
@@ -19,6 +21,21 @@ export function listenerFor(address: Buffer, client: Buffer): string | undefined
   try {
     const answer = askSockDiag(encodeRequest(address, client));
     return typeof answer === 'number' ? undefined : String(answer.readUInt32LE(inodeAt));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The queue of the socket that such a client would reach; undefined as above. */
+export function listenerQueueFor(
+  address: Buffer,
+  client: Buffer,
+): { readonly inode: string; readonly length: number; readonly backlog: number } | undefined {
+  try {
+    const answer = askSockDiag(encodeRequest(address, client));
+    if (typeof answer === 'number') return undefined;
+    const inode = String(answer.readUInt32LE(inodeAt));
+    return { inode, length: answer.readUInt32LE(lengthAt), backlog: answer.readUInt32LE(backlogAt) };
   } catch {
     return undefined;
   }
