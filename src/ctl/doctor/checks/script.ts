@@ -79,8 +79,10 @@ function lookAtRoot(patient: Patient): Finding | undefined {
 /** The directory, or the script where there is but one; undefined where variables decide. */
 function whereScriptsAre({ root = '', params }: NginxLocation): string | undefined {
   const script = (params.get('SCRIPT_FILENAME') ?? '').replace(/\$(?:document|realpath)_root\b/, root);
-  const [fixed = '', ...variables] = script.split('$');
-  const path = variables.length === 0 ? fixed : fixed.replace(/\/[^/]*$/, '') || fixed;
+  const [fixed = '', variable] = script.split('$');
+  // These begin with a slash: what is before them is a whole directory.
+  const isWhole = variable === undefined || /^(?:fastcgi_script_name|uri|document_uri)\b/.test(variable);
+  const path = isWhole ? fixed : fixed.replace(/[^/]*$/, '');
   return path.startsWith('/') ? path : undefined;
 }
 
