@@ -16,6 +16,8 @@ type Happening =
   | { readonly kind: 'stray'; readonly slot: number }
   | { readonly kind: 'reload' }
   | { readonly kind: 'restart' }
+  /** A guard wants that one's worker replaced. */
+  | { readonly kind: 'replace'; readonly which: number }
   | { readonly kind: 'scale'; readonly workers: number }
   | { readonly kind: 'hands-over'; readonly isHandingOver: boolean }
   /** What the operation under way waits for: its candidate, the end of old workers, an answer, a timer. */
@@ -30,6 +32,8 @@ interface Worker {
   readonly slot: number;
   readonly generation: number;
   isTold: boolean;
+  /** It was told that its request may take what it takes. */
+  isUnhurried?: boolean;
   isCandidate: boolean;
 }
 
@@ -55,6 +59,8 @@ class TinyMachine {
   #step = 0;
   #openReload: { readonly generation: number; readonly lingering: ReadonlySet<number> } | undefined;
   #openRestart = false;
+  /** That were begun, or are due. */
+  #replacements = 0;
   #lastGeneration = 1;
 
   constructor({ workers, startLimit, probes }: Beginning) {
@@ -88,6 +94,8 @@ class TinyMachine {
         return this.carryOut(this.pool.ask({ kind: 'reload' }));
       case 'restart':
         return this.carryOut(this.pool.ask({ kind: 'restart' }));
+      case 'replace':
+        return this.#replace(happening.which);
       case 'scale':
         return this.carryOut(this.pool.ask({ kind: 'scale', workers: happening.workers }));
       case 'hands-over':
@@ -126,6 +134,8 @@ class TinyMachine {
     if (told) return this.#end(told[0], { kind: 'exited', status: 0 });
     const { reload } = this.pool;
     if (reload?.candidate) return this.#up(reload.candidate.pid);
+    const candidate = [...this.live].find(([, { isCandidate, isTold }]) => isCandidate && !isTold);
+    if (candidate) return this.#up(candidate[0]);
     if (reload?.stage === 'probing')
       return this.carryOut(this.pool.tell({ kind: 'probed', step: this.#step }));
     if (reload?.stage === 'settling')
@@ -137,6 +147,7 @@ class TinyMachine {
   get isAtRest(): boolean {
     return (
       this.pool.operation === undefined &&
+      this.pool.replacement === undefined &&
       this.retries.size === 0 &&
       [...this.live].every(([pid, { isTold }]) => !isTold && this.#isRunning(pid))
     );
@@ -150,7 +161,7 @@ class TinyMachine {
   #hands(): Hands<undefined> {
     const nothing = (): void => undefined;
     return {
-      terminate: (orders) => orders.forEach(({ pid, slot }) => this.#terminate(pid, slot)),
+      terminate: (orders) => orders.forEach((order) => this.#terminate(order)),
       spawn: ({ slot }) => this.#spawn(slot),
       'report-end': nothing,
       'reset-socket': nothing,
@@ -165,7 +176,7 @@ class TinyMachine {
       settle: ({ step }) => void (this.#step = step),
       'reload-begun': ({ generation }) => this.#beginReload(generation),
       'reload-ended': (order) => this.#endReload(order),
-      'replacement-ended': nothing,
+      'replacement-ended': () => void this.#replacements--,
       'restart-begun': ({ generation }) => this.#beginRestart(generation),
       'restart-ended': () => this.#endRestart(),
       'start-limit-reached': ({ kind }) => {
@@ -221,8 +232,24 @@ class TinyMachine {
     if (this.stopOrdered) this.broken.push(`${what} after the stop`);
   }
 
-  #terminate(pid: number, slot: number): void {
+  /** Asked for while something else is under way it waits. */
+  #replace(which: number): void {
+    const running = this.pool.slots.flatMap(({ state }, slot) =>
+      state.kind === 'running' ? [{ slot, pid: state.pid }] : [],
+    );
+    const worker = pick(running, which);
+    if (!worker || this.pool.replacement || this.pool.phase !== 'serving') return;
+    this.#replacements++;
+    const reason = { guard: 'test', text: 'why not' };
+    this.carryOut(this.pool.ask({ kind: 'replace', ...worker, reason }));
+  }
+
+  #terminate({ pid, slot, isUnhurried = false }: OrderOf<'terminate'>): void {
     const worker = this.live.get(pid);
+    if (worker?.isUnhurried && !isUnhurried && worker.slot === slot) {
+      worker.isUnhurried = false;
+      return;
+    }
     if (worker?.slot !== slot || worker.isTold) {
       this.broken.push(`terminates ${pid} of slot ${slot}`);
       return;
@@ -232,6 +259,7 @@ class TinyMachine {
     const isSucceeded = !successor || ('pid' in successor && successor.pid !== pid);
     if (reload && !worker.isCandidate && !isSucceeded) this.broken.push(`ends ${pid} too early`);
     worker.isTold = true;
+    worker.isUnhurried = isUnhurried;
     this.terminated.push(pid);
   }
 
@@ -254,8 +282,16 @@ class TinyMachine {
   }
 
   #describe(): string {
-    const { slots, reload, generation, phase } = this.pool;
-    return JSON.stringify([slots, reload?.stage, reload?.slot, reload?.candidate, generation, phase]);
+    const { slots, reload, generation, phase, replacement } = this.pool;
+    return JSON.stringify([
+      replacement?.stage,
+      slots,
+      reload?.stage,
+      reload?.slot,
+      reload?.candidate,
+      generation,
+      phase,
+    ]);
   }
 
   #exec(worker: Worker): number | undefined {
@@ -334,6 +370,8 @@ class TinyMachine {
       this.broken.push(`operation ${pool.operation}`);
     if (pool.phase === 'serving' && pool.operation === undefined && pool.slots.length !== pool.wanted)
       this.broken.push(`${pool.slots.length} slots, ${pool.wanted} wanted`);
+    if (this.#replacements !== (pool.replacement ? 1 : 0) && !this.stopOrdered)
+      this.broken.push(`${this.#replacements} replacements`);
     this.#checkNumbers();
   }
 
@@ -346,7 +384,8 @@ class TinyMachine {
     if (new Set(slots).size < slots.length || slots.some((slot) => slot >= pool.slots.length))
       this.broken.push(`members of slots ${slots.join(' ')}`);
     const candidates = workers.filter(([, { isTold, isCandidate }]) => isCandidate && !isTold);
-    if (candidates.length > (pool.reload ? 1 : 0)) this.broken.push(`${candidates.length} candidates`);
+    if (candidates.length > (pool.reload || pool.replacement ? 1 : 0))
+      this.broken.push(`${candidates.length} candidates`);
     const stage = pool.reload?.stage;
     if (stage === undefined || stage === 'reverting' || stage === 'restoring') return;
     const reloading = workers.filter(([pid]) => !this.#openReload?.lingering.has(pid));
@@ -395,6 +434,7 @@ const happenings: fc.Arbitrary<Happening> = fc.oneof(
   weighted(1, 'stray', { slot: fc.nat(5) }),
   weighted(4, 'reload', {}),
   weighted(1, 'restart', {}),
+  weighted(3, 'replace', { which }),
   weighted(2, 'scale', { workers: fc.integer({ min: 1, max: 6 }) }),
   weighted(1, 'hands-over', { isHandingOver: fc.boolean() }),
   weighted(16, 'goes-on', {}),

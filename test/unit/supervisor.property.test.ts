@@ -21,6 +21,7 @@ type Happening =
   | { readonly kind: 'reaps' }
   | { readonly kind: 'reload' }
   | { readonly kind: 'restart' }
+  | { readonly kind: 'replace'; readonly which: number }
   | { readonly kind: 'scale'; readonly workers: number }
   | { readonly kind: 'hands-over'; readonly isHandingOver: boolean }
   | { readonly kind: 'trial'; readonly refusal: string | undefined }
@@ -70,6 +71,12 @@ function happen({ machine, clock, supervisor }: FakePool, happening: Happening, 
     case 'restart':
       if (!supervisor.restart(listener())) told.pop();
       return;
+    case 'replace': {
+      const slot = supervisor.pool.slots.findIndex(({ state }) => 'pid' in state && state.pid === worker);
+      const wish = { slot, pid: worker ?? 0, reason: { guard: 'test', text: 'why not' } };
+      if (slot >= 0) supervisor.replace(wish, () => undefined);
+      return;
+    }
     case 'scale':
       supervisor.scale(happening.workers);
       return;
@@ -91,7 +98,13 @@ function checkNumbers({ machine, supervisor }: FakePool): void {
   const { slots, reload } = supervisor.pool;
   const retirees = supervisor.roster.in('retiree').map(({ pid }) => pid);
   const members = slots.flatMap(({ state }) => ('pid' in state ? [state.pid] : []));
-  const candidate = reload?.candidate ? [reload.candidate.pid] : [];
+  const candidate = reload
+    ? reload.candidate
+      ? [reload.candidate.pid]
+      : []
+    : supervisor.roster.in('candidate').map(({ pid }) => pid);
+  if (!reload && candidate.length > 0) expect(supervisor.pool.replacement?.stage).toBe('trying');
+  expect(candidate.length).toBeLessThanOrEqual(1);
   const known = new Set([...members, ...candidate, ...retirees]);
   const isOnce = known.size === members.length + candidate.length + retirees.length;
   // What not even KILL has ended is no part of the pool any more, but one of its processes.
@@ -138,6 +151,7 @@ const happenings: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 4, arbitrary: fc.constant<Happening>({ kind: 'reaps' }) },
   { weight: 3, arbitrary: fc.constant<Happening>({ kind: 'reload' }) },
   { weight: 1, arbitrary: fc.constant<Happening>({ kind: 'restart' }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('replace' as const), which }) },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('scale' as const), workers: fc.integer({ min: -1, max: 5 }) }),
