@@ -16,12 +16,24 @@ export const guardOptions = [
     default: '60s',
   },
   {
+    key: 'maxMemory',
+    long: 'max-memory',
+    argument: '<size>',
+    help: 'a worker whose processes have more than this in RAM is replaced, new before old, never within a request: 256M, 1G (default: {default})',
+    details:
+      'a worker whose session has more than this in RAM (`256M`, `1G`, bytes) is replaced; new before old, one at a time, never within a request ([guards](guards.md#memory)); default: {default}',
+    section: 'guards',
+    needsSupervisor: true,
+    since: '2.0',
+    default: 'no limit',
+  },
+  {
     key: 'maxAge',
     long: 'max-age',
     argument: '<time>',
     help: 'a worker this old is replaced by a new one, a tenth earlier at most; new before old, never within a request (default: {default})',
     details:
-      'a worker this old is replaced, up to a tenth earlier by chance so that they do not all come at once; new before old, one at a time, never within a request ([guards](guards.md)); default: {default}',
+      'a worker this old is replaced, up to a tenth earlier by chance so that they do not all come at once; new before old, one at a time, never within a request ([guards](guards.md#age)); default: {default}',
     section: 'guards',
     needsSupervisor: true,
     since: '2.0',

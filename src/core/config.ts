@@ -40,6 +40,7 @@ export interface RestartPolicy {
 
 /** What the workers of a pool that serves are watched for; undefined: not for that. */
 export interface GuardLimits {
+  readonly maxMemoryBytes: number | undefined;
   readonly maxAgeMs: number | undefined;
 }
 

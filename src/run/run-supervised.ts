@@ -24,8 +24,7 @@ import { ControlDesk } from '../features/control/control-desk.ts';
 import { reportFailure } from '../start/report/failure-report.ts';
 import { EventStream } from '../features/event-stream.ts';
 import { FeatureList } from '../features/feature-list.ts';
-import { Guards } from '../features/guards/guards.ts';
-import { guardsOf } from '../features/guards/guards-of.ts';
+import { guardFeatures } from '../features/guards/guard-features.ts';
 import { scalingName, WorkerScaling } from '../features/guards/worker-scaling.ts';
 import { HandoverCommand } from '../features/handover/handover-command.ts';
 import { reasonOf } from '../start/report/manager-report.ts';
@@ -134,9 +133,8 @@ class SupervisedRun {
     features.add(output, log, events, this.#start.takeOver, desk, handover, trying);
     if (this.#manager) features.add(this.#manager);
     if (toNotify !== undefined) features.add(notifyDescriptor(toNotify));
-    const watching = [...guardsOf(config, this.#machine.random), scaling];
-    const guards = new Guards({ ...running, guards: watching, socket, clock: systemClock });
-    features.add(...watching, guards);
+    const { guards, all } = guardFeatures({ ...running, machine: this.#machine }, scaling);
+    features.add(...all);
     features.add(records, tidying(proc));
   }
 

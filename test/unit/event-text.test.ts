@@ -96,6 +96,19 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
     "worker 2 (PID 300) is not replaced (it was 6h old (--max-age)): exec of '/srv/app' failed: No such file or directory; it serves on, next attempt in 10.0 s",
   ],
   [
+    {
+      event: 'over-from-start',
+      slot: 2,
+      workerPid: 300,
+      generation: 4,
+      guard: 'max-memory',
+      bytes: 314_572_800,
+      limitBytes: 268_435_456,
+    },
+    'warning',
+    'worker 2 (PID 300) has 300M of memory from its start, --max-memory is 256M: workers of generation 4 are left alone',
+  ],
+  [
     { event: 'reload-finished', result: 'reloaded', generation: 2, serving: 2 },
     'notice',
     'reload finished (generation 2)',

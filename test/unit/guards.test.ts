@@ -8,15 +8,19 @@ import { Turns } from '../../src/features/guards/turns.ts';
 import type { ListenSocket } from '../../src/sys/socket/listen-socket.ts';
 import { startFakePool, type FakePool } from '../helpers/models/index.ts';
 
+/** What the process has spent, as far as guards are told. */
+const spent = { ms: 0 };
+
 interface GuardedPool extends FakePool {
   readonly guards: Guards;
 }
 
 function guard(pool: FakePool, ...all: readonly Guard[]): GuardedPool {
   const { machine, clock, supervisor } = pool;
-  const freezer = { scan: () => undefined, activity: () => 'idle' as const, connections: () => [] };
-  const socket = {} as ListenSocket;
-  const guards = new Guards({ guards: all, supervisor, freezer, socket, clock, log: machine.log });
+  const freezer = { activity: () => 'idle' as const, connections: () => [] };
+  const asked = { supervisor, freezer, sessions: undefined, socket: {} as ListenSocket };
+  const spentMs = (): number => spent.ms;
+  const guards = new Guards({ ...asked, guards: all, clock, log: machine.log, spentMs });
   guards.serving();
   return Object.assign(pool, { guards });
 }
@@ -45,12 +49,12 @@ function comesUp({ machine, clock }: FakePool): void {
 }
 
 describe('guards look', () => {
-  test('once a second, all of them at the same time', () => {
+  test('when nobody has been served yet, then once a second, all of them at the same time', () => {
     const [one, other] = [watcher(), watcher()];
     const pool = guard(startFakePool(), one, other);
     const beganMs = pool.clock.nowMs();
     pool.clock.advance(3500);
-    expect(one.looks).toStrictEqual([1000, 2000, 3000].map((ms) => beganMs + ms));
+    expect(one.looks).toStrictEqual([10, 1010, 2010, 3010].map((ms) => beganMs + ms));
     expect(other.looks).toStrictEqual(one.looks);
     expect(pool.clock.pending).toBe(1);
   });
@@ -60,7 +64,7 @@ describe('guards look', () => {
     const eager = watcher((look) => isBusy && look.soon(100));
     const lazy = Object.assign(watcher(), { restMs: () => 60_000 });
     const pool = guard(startFakePool(), Object.assign(eager, { restMs: () => 30_000 }), lazy);
-    pool.clock.advance(1450);
+    pool.clock.advance(450);
     expect(eager.looks).toHaveLength(5);
     isBusy = false;
     pool.clock.advance(100);
@@ -69,6 +73,13 @@ describe('guards look', () => {
     expect(eager.looks).toHaveLength(6);
     pool.clock.advance(1000);
     expect(eager.looks).toHaveLength(7);
+  });
+
+  test('as seldom as keeps what they cost below a hundredth of the processor', () => {
+    const costly = watcher(() => void (spent.ms += 50));
+    const pool = guard(startFakePool(), costly);
+    pool.clock.advance(60_000);
+    expect(costly.looks).toHaveLength(8);
   });
 
   test('not while another operation is under way, nor once the pool stops', () => {

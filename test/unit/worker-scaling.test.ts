@@ -27,15 +27,16 @@ function scale(range: { min: number; max: number }, idleTimeoutMs = 60_000): Sca
   });
   const socket = {} as never;
   const freezer = {
-    scan: () => undefined,
     activity: (): Activity => scaled.activity,
     connections: () => [],
   };
   const guards = new Guards({
     supervisor,
     freezer,
+    sessions: undefined,
     socket,
     clock,
+    spentMs: () => 0,
     log: machine.log,
     guards: [
       {

@@ -22,6 +22,7 @@ export function severityOf(event: PoolEvent): Severity {
     case 'handover-failed':
     case 'replacement-failed':
     case 'workers-exhausted':
+    case 'over-from-start':
     case 'warning':
       return 'warning';
     case 'reload-finished':

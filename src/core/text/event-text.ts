@@ -1,5 +1,5 @@
 // The one line that each event of a pool becomes for people.
-import { describeMs, describeSpan, plural } from './amount-text.ts';
+import { describeBytes, describeMs, describeSpan, plural } from './amount-text.ts';
 import { describeEnd, describeNext, describeSpawnFailure } from './end-text.ts';
 import type { EventOf, PoolEvent } from './pool-event.ts';
 import { printable } from './printable.ts';
@@ -28,6 +28,8 @@ const texts: { readonly [K in PoolEvent['event']]: (event: EventOf<K>) => string
   'output-discarded': ({ slot, workerPid }) =>
     `what worker ${slot} (PID ${workerPid}) printed is discarded: --output FILE keeps what workers print`,
   'log-program-ended': describeLogProgram,
+  'over-from-start': (event) =>
+    `worker ${event.slot} (PID ${event.workerPid}) has ${describeBytes(event.bytes)} of memory from its start, --${event.guard} is ${describeBytes(event.limitBytes)}: workers of generation ${event.generation} are left alone`,
   'session-left': (event) =>
     `ending ${plural(event.pids.length, 'process', 'processes')} left of worker PID ${event.session}: ${event.pids.join(' ')}`,
   stopping: (event) => `stopping: ${event.reason}`,

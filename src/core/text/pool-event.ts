@@ -70,6 +70,16 @@ export type PoolEvent =
       readonly uptimeMs: number;
       readonly delayMs: number;
     }
+  /** A program that is over a guard's limit as soon as it is up; once a generation. Its workers are left alone. */
+  | {
+      readonly event: 'over-from-start';
+      readonly slot: number;
+      readonly workerPid: number;
+      readonly generation: number;
+      readonly guard: string;
+      readonly bytes: number;
+      readonly limitBytes: number;
+    }
   | { readonly event: 'session-left'; readonly session: number; readonly pids: readonly number[] }
   | { readonly event: 'stopping'; readonly reason: string }
   | { readonly event: 'killed'; readonly reason: string; readonly pids: readonly number[] }

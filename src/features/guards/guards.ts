@@ -12,7 +12,11 @@ import { Turns } from './turns.ts';
 
 /** Between two looks, if nothing is going on. */
 const lookEveryMs = 1000;
-/** What is asked for by `soon` waits at least so long: nobody may turn the supervisor into a loop. */
+/** Who has served nobody yet is worth a look. */
+const firstLookMs = 10;
+/** What looks cost stays below a 150th of a processor; while something is going on, below a tenth. */
+const restPerCost = 150;
+const soonPerCost = 10;
 const soonestMs = 10;
 /** Node's timers fire at once beyond. */
 const longestMs = 2 ** 31 - 1;
@@ -22,6 +26,8 @@ export interface GuardsOptions extends LookedPool {
   readonly supervisor: Pick<Supervisor, 'pool' | 'roster' | 'replace'>;
   readonly clock: Clock;
   readonly log: Pick<EventLog, 'write'>;
+  /** Milliseconds of the processor that this process has had. */
+  readonly spentMs: () => number;
 }
 
 export class Guards implements Feature {
@@ -40,12 +46,11 @@ export class Guards implements Feature {
 
   serving(): void {
     this.#isServing = true;
-    this.wake();
+    this.#lookAfter(firstLookMs);
   }
 
   /** A guard has something to look at that had not: the next look comes when it would come of one that is never at rest. */
   wake(): void {
-    this.#cancelTimer?.();
     this.#lookAfter(lookEveryMs);
   }
 
@@ -68,6 +73,7 @@ export class Guards implements Feature {
 
   #lookAfter(delayMs: number): void {
     const { clock, guards } = this.#options;
+    this.#cancelTimer?.();
     if (!this.#isServing || guards.every((guard) => guard.isOff?.())) return;
     this.#cancelTimer = clock.after(Math.min(delayMs, longestMs), () => {
       const { pool } = this.#options.supervisor;
@@ -79,17 +85,23 @@ export class Guards implements Feature {
 
   /** The result: until the next look. */
   #look(): number {
-    const { guards, clock } = this.#options;
+    const { guards, clock, spentMs } = this.#options;
+    const beganMs = spentMs();
     let restMs = longestMs;
+    let soonMs = longestMs;
     const look = new LiveLook(this.#options, clock.nowMs(), this.#turns, {
-      soon: (ms) => void (restMs = Math.min(restMs, Math.max(ms, soonestMs))),
+      soon: (ms) => void (soonMs = Math.min(soonMs, ms)),
       replace: (worker, reason) => this.#replacements.replace(worker, reason),
     });
     for (const guard of guards.filter((one) => !one.isOff?.())) {
       const own = this.#lookBy(guard, look);
       restMs = Math.min(restMs, own);
     }
-    return restMs;
+    const costMs = spentMs() - beganMs;
+    return Math.min(
+      Math.max(restMs, costMs * restPerCost),
+      Math.max(soonMs, soonestMs, costMs * soonPerCost),
+    );
   }
 
   #lookBy(guard: Guard, look: PoolLook): number {

@@ -4,14 +4,16 @@ import type { Request } from '../../core/machine.ts';
 import { acceptQueue } from '../../sys/socket-state/accept-queue.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';
 import type { Activity, SessionFreezer } from '../../sys/session/session-freeze.ts';
-import type { SessionScan } from '../../sys/session/session-scan.ts';
+import type { SessionBook } from '../../sys/session/session-book.ts';
 import type { ListenSocket } from '../../sys/socket/listen-socket.ts';
 import type { LeavingWorker, LookedWorker, PoolLook } from './guard.ts';
 import type { Turns } from './turns.ts';
 
 export interface LookedPool {
   readonly supervisor: Pick<Supervisor, 'pool' | 'roster'>;
-  readonly freezer: Pick<SessionFreezer, 'scan' | 'activity' | 'connections'>;
+  readonly freezer: Pick<SessionFreezer, 'activity' | 'connections'>;
+  /** Kept between looks; undefined without /proc. */
+  readonly sessions: Pick<SessionBook, 'renew' | 'membersOf'> | undefined;
   readonly socket: ListenSocket;
 }
 
@@ -28,7 +30,7 @@ export class LiveLook implements PoolLook {
   readonly wanted: number;
   readonly #pool: LookedPool;
   readonly #activities = new Map<number, Activity>();
-  #scan: { readonly of: SessionScan | undefined } | undefined;
+  #isRenewed = false;
   #queue: { readonly length: number | undefined } | undefined;
 
   constructor(pool: LookedPool, nowMs: number, turns: Turns, { soon, replace }: GuardActs) {
@@ -73,9 +75,11 @@ export class LiveLook implements PoolLook {
     return this.#queue.length;
   }
 
-  #sessions(): SessionScan | undefined {
-    const pids = [...this.workers, ...this.leaving].map(({ pid }) => pid);
-    this.#scan ??= { of: this.#pool.freezer.scan(pids) };
-    return this.#scan.of;
+  /** Only if somebody asks. */
+  #sessions(): Pick<SessionBook, 'membersOf'> | undefined {
+    const { sessions } = this.#pool;
+    if (!this.#isRenewed) sessions?.renew(this.nowMs);
+    this.#isRenewed = true;
+    return sessions;
   }
 }

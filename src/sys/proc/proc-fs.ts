@@ -4,6 +4,7 @@ import { constants, openSync, readFileSync, readlinkSync } from 'node:fs';
 import { attempt, E, libc } from '../libc/libc.ts';
 import { F_SETOWN } from '../libc/fcntl-numbers.ts';
 import { O_CLOEXEC, O_PATH } from '../path/file-at.ts';
+import { collectNames, collectNumbers } from './directory-entries.ts';
 import { isRunning, parseStat, type ProcessStat } from './process-stat.ts';
 
 const SYS_getdents64 = process.arch === 'arm64' ? 61 : 217;
@@ -118,9 +119,14 @@ export class ProcFs {
 
   /** The same, but undefined when it cannot be read. */
   names(path: string): string[] | undefined {
-    const descriptor = this.#open(path, constants.O_DIRECTORY);
-    if (descriptor < 0) return undefined;
     const names: string[] = [];
+    return this.#readDirectory(path, (entries) => collectNames(entries, names)) ? names : undefined;
+  }
+
+  /** Hands over its entries as getdents(2) gives them, some at a time; false when it cannot be read. */
+  #readDirectory(path: string, take: (entries: Buffer) => void): boolean {
+    const descriptor = this.#open(path, constants.O_DIRECTORY);
+    if (descriptor < 0) return false;
     for (;;) {
       const count = attempt(() =>
         libc.syscall3(
@@ -134,10 +140,10 @@ export class ProcFs {
         ),
       );
       if (count <= 0) break;
-      collectNames(this.#buffer.subarray(0, count), names);
+      take(this.#buffer.subarray(0, count));
     }
     this.#close(descriptor);
-    return names;
+    return true;
   }
 
   /** Below /proc; minus errno when it cannot be opened. */
@@ -191,10 +197,11 @@ export class ProcFs {
     return stat !== undefined && stat.startTime === record.startTime && isRunning(stat);
   }
 
+  /** Of every process; a thousand of them are listed without a thousand strings. */
   pids(): number[] {
-    return this.list('.')
-      .map(Number)
-      .filter((pid) => pid > 0);
+    const pids: number[] = [];
+    this.#readDirectory('.', (entries) => collectNumbers(entries, pids));
+    return pids;
   }
 
   /** Every process, zombies excepted, whose session is one of `sessions`. */
@@ -225,16 +232,5 @@ export class ProcFs {
     const text = this.readText(path);
     const whole = text && text.length >= this.#buffer.length ? this.readWhole(path) : text;
     return whole?.split(' ').filter(Boolean).map(Number);
-  }
-}
-
-/** struct linux_dirent64: d_reclen at 16, d_name at 19 (getdents(2)). */
-function collectNames(entries: Buffer, names: string[]): void {
-  for (let offset = 0; offset < entries.length;) {
-    const size = entries.readUInt16LE(offset + 16);
-    const end = entries.indexOf(0, offset + 19);
-    const name = entries.toString('latin1', offset + 19, end);
-    if (name !== '.' && name !== '..') names.push(name);
-    offset += size;
   }
 }

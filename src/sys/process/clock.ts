@@ -6,6 +6,12 @@ export function pause(delayMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, delayMs));
 }
 
+/** Of all threads of this process, on whatever processor. */
+export function processorMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   after(delayMs, run) {

@@ -124,7 +124,7 @@ export class SessionFreezer {
   }
 
   /** Whether the worker serves somebody, looked at as it runs: for showing, not for deciding. */
-  activity(leader: number, scan = this.scan([leader])): Activity {
+  activity(leader: number, scan: Pick<SessionScan, 'membersOf'> | undefined = this.scan([leader])): Activity {
     const activity = scan ? this.#look(leader, scan.membersOf(leader)).activity : 'unknown';
     return activity === 'unclear' ? 'unknown' : activity;
   }
@@ -136,7 +136,10 @@ export class SessionFreezer {
   }
 
   /** The connections that the worker holds, as far as they can be seen. */
-  connections(leader: number, scan = this.scan([leader])): Connection[] {
+  connections(
+    leader: number,
+    scan: Pick<SessionScan, 'membersOf'> | undefined = this.scan([leader]),
+  ): Connection[] {
     const proc = this.#proc;
     if (!proc || !scan) return [];
     const all = scan.membersOf(leader).flatMap((pid) => [...connectionsOf(proc, pid, this.#listening)]);

@@ -6,6 +6,7 @@ export * from './free-port.ts';
 export * from './inject-fault.ts';
 export * from './marked-processes.ts';
 export * from './memory-group.ts';
+export * from './memory-watch.ts';
 export * from './process-group.ts';
 export * from './processes.ts';
 export * from './requirements.ts';

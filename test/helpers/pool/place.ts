@@ -168,7 +168,7 @@ export function waitForPids(file: string, count = 1): Promise<number[]> {
 
 export type LoggedEvent = Record<string, unknown> & { event: string };
 
-export function events({ log }: Place, name?: string): LoggedEvent[] {
+export function events({ log }: Pick<Place, 'log'>, name?: string): LoggedEvent[] {
   const lines = fs.existsSync(log) ? fs.readFileSync(log, 'utf8').split('\n').slice(0, -1) : [];
   const all = lines.map((line) => JSON.parse(line) as LoggedEvent);
   return name === undefined ? all : all.filter(({ event }) => event === name);

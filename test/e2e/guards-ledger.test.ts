@@ -1,0 +1,83 @@
+// The proof of `--max-memory`: real programs that leak, behind nginx and under load, stay under the limit, one of them is
+// replaced at a time, and no request is lost (docs/guards.md).
+import { chmodSync, copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import * as build from '../helpers/build/index.ts';
+import { atEnd, waitFor, watchMemory } from '../helpers/machine/index.ts';
+import { events } from '../helpers/pool/index.ts';
+import * as sites from '../helpers/site/index.ts';
+import * as web from '../helpers/web/index.ts';
+
+const MB = 1024 ** 2;
+const WORKERS = 3;
+const LIMIT_MB = 64;
+const REPLACEMENTS = 4;
+const rows: web.LedgerRow[] = [];
+
+afterAll(() => {
+  if (rows.length > 0) console.log(web.drawLedgers(rows));
+});
+
+const programs = [sites.plainProgram, sites.libfcgiProgram, sites.phpCgi];
+
+describe.for(programs)('$name that leaks', { timeout: 90_000 }, (application) => {
+  beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
+
+  test.for(web.transports)(
+    'over %s is replaced before it has much more than --max-memory, and no request is lost',
+    async (transport) => {
+      const site = await startLeaking(application, transport);
+      const memory = watchMemory(() => sites.siteWorkers(site.pool));
+      atEnd(async () => void (await memory.stop()));
+      const limits = {
+        mostMs: 80_000,
+        mostRequests: 200_000,
+        errorLog: site.nginxLog,
+        clients: 4,
+        workMs: 5,
+      };
+      const load = web.startLoad(site.port, limits);
+      atEnd(async () => void (await load.stop()));
+      const row = { what: `${application.name} over ${transport}, leaking`, reloads: 0, ledger: load.ledger };
+      rows.push(row);
+      const replaced = await waitFor(
+        `${REPLACEMENTS} replacements`,
+        () => {
+          const found = events({ log: site.eventLog }, 'worker-replaced');
+          return found.length >= REPLACEMENTS && found;
+        },
+        { timeoutMs: 60_000 },
+      );
+      row.reloads = replaced.length;
+      const { sent, counts, lost } = await load.stop();
+      const record = await memory.stop();
+      expect(lost).toEqual([]);
+      expect(counts).toEqual({ ...web.emptyLedger().counts, answered: sent });
+      for (const event of replaced)
+        expect(event).toMatchObject({ guard: 'max-memory', generation: 1, formerPid: expect.any(Number) });
+      // One look, the start of the new worker, and the end of the old one's request.
+      expect(record.mostBytes).toBeLessThan(LIMIT_MB * MB + 3 * record.mostGrowthBytes);
+      expect(record.mostBytes).toBeGreaterThan(LIMIT_MB * MB);
+      expect(record.mostSessions).toBeLessThanOrEqual(WORKERS + 1);
+    },
+  );
+});
+
+/** Some 2 MB a second for each worker. */
+function startLeaking(application: sites.Application, transport: web.Transport): Promise<sites.Site> {
+  return sites.startSite(application, transport, {
+    workers: WORKERS,
+    options: (dir) => {
+      const library = join(dir, 'leak.so');
+      copyFileSync(
+        build.compileC(build.fixture('leak.c'), { flags: ['-shared', '-fPIC'], libs: ['dl'] }),
+        library,
+      );
+      chmodSync(library, 0o755);
+      // php-cgi would recycle itself before it has leaked enough.
+      const variables = [`LD_PRELOAD=${library}`, 'LEAK_PER_REQUEST=64', 'PHP_FCGI_MAX_REQUESTS=1000000'];
+      return ['--max-memory', `${LIMIT_MB}M`, ...variables.flatMap((one) => ['--env', one])];
+    },
+  });
+}
