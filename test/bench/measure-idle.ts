@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { waitFor } from '../helpers/machine/wait-for.ts';
 import type { Options } from './options.ts';
-import { startInForeground, startPools, stopPools, type MeasuredPool } from './pool.ts';
+import { startGuarded, startInForeground, startPools, stopPools, type MeasuredPool } from './pool.ts';
 import { endAll } from './processes-started.ts';
 import type { ContenderName, Row } from './row.ts';
 import { summarize, type Sample } from './statistics.ts';
@@ -23,11 +23,11 @@ function sumOf(pattern: RegExp, text: string): number {
   return [...text.matchAll(pattern)].reduce((sum, match) => sum + Number(match[1]), 0);
 }
 
-/** Voluntary and involuntary context switches of all threads since their start. */
-function contextSwitches(pid: number): number {
+/** Of all threads since their start: who wakes up has waited before, and a busy machine adds nothing to that. */
+function wakeUpsOf(pid: number): number {
   const tasks = readdirSync(`/proc/${pid}/task`);
   const texts = tasks.map((task) => readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8'));
-  return texts.reduce((sum, text) => sum + sumOf(/ctxt_switches:\s*(\d+)/g, text), 0);
+  return texts.reduce((sum, text) => sum + sumOf(/^voluntary_ctxt_switches:\s*(\d+)/gm, text), 0);
 }
 
 function privateDirtyMiB(pid: number): number {
@@ -48,17 +48,24 @@ async function startIdleNode(place: Workplace): Promise<Watched> {
   return { name: 'node', pid };
 }
 
-async function watch(watched: readonly Watched[], seconds: number): Promise<Row[]> {
+/** `guarded`: ours with every guard, none of which has anything to do. */
+async function watch(watched: readonly Watched[], guarded: Watched, seconds: number): Promise<Row[]> {
   await delay(settleMs);
-  const before = new Map(watched.map(({ pid }) => [pid, contextSwitches(pid)]));
+  const before = new Map([...watched, guarded].map(({ pid }) => [pid, wakeUpsOf(pid)]));
   await delay(seconds * 1_000);
-  const wakeUps = ({ pid }: Watched): number => (contextSwitches(pid) - (before.get(pid) ?? NaN)) / seconds;
+  const wakeUps = ({ pid }: Watched): number => (wakeUpsOf(pid) - (before.get(pid) ?? NaN)) / seconds;
   return [
     {
       what: 'idle wake-ups of the supervisor',
       unit: '1/s',
       cells: cellsOf(watched, wakeUps),
       budgets: [{ against: 'absolute', limit: 0 }],
+    },
+    {
+      what: 'idle wake-ups of the supervisor with all guards',
+      unit: '1/s',
+      cells: cellsOf([guarded], wakeUps),
+      budgets: [{ against: 'absolute', limit: 1 }],
     },
     {
       what: 'private dirty memory of the supervisor',
@@ -72,9 +79,14 @@ async function watch(watched: readonly Watched[], seconds: number): Promise<Row[
 export async function measureIdle(place: Workplace, options: Options): Promise<Row[]> {
   const pools: MeasuredPool[] = await startPools(place, workers);
   const node = await startIdleNode(place);
+  const guarded = await startGuarded(place, workers);
   const supervisors = pools.map(({ name, supervisor }) => ({ name, pid: supervisor }));
-  const rows = await watch([...supervisors, node], options.idleSeconds);
+  const rows = await watch(
+    [...supervisors, node],
+    { name: 'ours', pid: guarded.supervisor },
+    options.idleSeconds,
+  );
   await endAll([node.pid]);
-  await stopPools(pools);
+  await stopPools([...pools, guarded]);
   return rows;
 }

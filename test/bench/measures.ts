@@ -3,6 +3,7 @@ export * from './measure-return.ts';
 export * from './measure-exec.ts';
 export * from './measure-respawn.ts';
 export * from './measure-idle.ts';
+export * from './measure-guards.ts';
 export * from './measure-many.ts';
 export * from './measure-status.ts';
 export * from './measure-reload.ts';

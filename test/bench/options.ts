@@ -6,6 +6,7 @@ export const partNames = [
   'exec',
   'respawn',
   'idle',
+  'guards',
   'many',
   'status',
   'reload',
@@ -25,6 +26,7 @@ export interface Options {
   manyWorkers: number;
   statusWorkers: number;
   idleSeconds: number;
+  guardedWorkers: number;
   reloads: number;
   throughputRounds: number;
   throughputSeconds: number;
@@ -83,6 +85,7 @@ export function readOptions(args: string[], ownCommand: string): Options | undef
     manyWorkers: count(values.workers, 200, 'workers'),
     statusWorkers: quick ? 100 : 1000,
     idleSeconds: quick ? 1 : 5,
+    guardedWorkers: quick ? 100 : 1000,
     reloads: quick ? 3 : 50,
     throughputRounds: quick ? 2 : 40,
     throughputSeconds: 1,

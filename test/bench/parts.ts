@@ -11,6 +11,7 @@ const measureOf: Record<PartName, Measure> = {
   exec: measures.measureExec,
   respawn: measures.measureRespawn,
   idle: measures.measureIdle,
+  guards: measures.measureGuards,
   many: measures.measureMany,
   status: measures.measureStatus,
   reload: measures.measureReload,

@@ -60,6 +60,17 @@ export function startSupervisor(name: ContenderName, place: Workplace, wish: Poo
   return pid;
 }
 
+/** Ours alone, with every guard and none of them with anything to do, all workers in accept. */
+export async function startGuarded(place: Workplace, workers: number): Promise<MeasuredPool> {
+  const range = `${workers}-${workers + 1}`;
+  const options = ['--max-memory', '1G', '--max-age', '24h', '--workers', range];
+  const wish = { address: await freshAddress(place, 'Unix'), workers, reports: freshReports(place) };
+  const [pid] = runToReturn(place, oursInBackground(place, wish, options)).pids;
+  if (pid === undefined) throw new Error(`${place.ours} printed no PID`);
+  await wish.reports.waitForCount(workers);
+  return { name: 'ours', supervisor: pid, reports: wish.reports };
+}
+
 /** Ours and every peer that supervises and is installed, each with that many workers, all in accept. */
 export async function startPools(place: Workplace, workers: number): Promise<MeasuredPool[]> {
   const absent = missingPeers(place.peers);
