@@ -173,7 +173,7 @@ export interface LogProgramStatus {
 export interface ScalingStatus {
   readonly min: number;
   readonly max: number;
-  /** How many `auto` was taken for; null: nobody has asked for that. */
+  /** How many `auto` was taken for; null: nobody has asked for that, or for something else since. */
   readonly processors: number | null;
   /** What the load did last; null: nothing since somebody has asked for a number, or for other bounds. */
   readonly last: {

@@ -5,7 +5,6 @@ import { exitStatus } from '../core/errors.ts';
 import { everyStep } from '../core/every-step.ts';
 import { Life } from '../core/life.ts';
 import { Roster } from '../core/pool/roster.ts';
-import { firstWorkers } from '../core/scaling/first-workers.ts';
 import type { Outcome } from '../supervisor/outcome.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/process/clock.ts';
@@ -25,7 +24,7 @@ import { reportFailure } from '../start/report/failure-report.ts';
 import { EventStream } from '../features/event-stream.ts';
 import { FeatureList } from '../features/feature-list.ts';
 import { guardFeatures } from '../features/guards/guard-features.ts';
-import { scalingName, WorkerScaling } from '../features/guards/worker-scaling.ts';
+import { WorkerScaling } from '../features/guards/worker-scaling.ts';
 import { HandoverCommand } from '../features/handover/handover-command.ts';
 import { reasonOf } from '../start/report/manager-report.ts';
 import { printedErrors } from '../start/report/print.ts';
@@ -33,6 +32,7 @@ import { PoolLog } from '../features/pool-log.ts';
 import { PoolMachine } from './pool-machine.ts';
 import { poolOutput } from '../features/output/pool-output.ts';
 import { PoolRecords } from '../features/records/pool-records.ts';
+import { goOnWith } from './go-on-with.ts';
 import { PoolStart } from './pool-start.ts';
 import type { PreparedPool } from '../start/prepared-pool.ts';
 import { ReachCheck } from '../features/shared-socket/reach-check.ts';
@@ -57,14 +57,6 @@ export function runSupervised(
   interruption: string | undefined,
 ): void {
   new SupervisedRun(goOnWith(prepared), front).begin(interruption);
-}
-
-/** A pool that goes on where another one was begins with as many workers, as far as its own bounds allow. */
-function goOnWith(prepared: PreparedPool): PreparedPool {
-  const { config, giver, orphans, memories } = prepared;
-  const gift = giver?.connection.gifts.find(({ feature }) => feature === scalingName)?.data;
-  const memory = orphans.length > 0 ? memories?.[scalingName] : undefined;
-  return { ...prepared, config: { ...config, workers: firstWorkers(config.range, gift ?? memory) } };
 }
 
 class SupervisedRun {
@@ -203,12 +195,8 @@ class SupervisedRun {
   }
 
   #scale(difference: number): void {
-    const { pool, unendable } = this.#supervisor;
-    const next = this.#scaling.after({ kind: 'difference', by: difference });
-    const problem =
-      next.workers === pool.wanted ? `${next.workers} it is already` : difference < 0 ? unendable : undefined;
-    if (problem === undefined) this.#scaling.apply(next);
-    else this.#log.write({ event: 'warning', message: `not scaled: ${problem}` });
+    const problem = this.#scaling.move(difference);
+    if (problem !== undefined) this.#log.write({ event: 'warning', message: `not scaled: ${problem}` });
   }
 
   #end(status: number): void {

@@ -5,6 +5,8 @@ import type { EventLog } from '../../core/machine.ts';
 import { livePid, type Slot } from '../../core/pool/slot-state.ts';
 import type { WorkerMemory } from '../../core/scaling/first-workers.ts';
 import { LoadScaling, type Blindness, type LoadLook } from '../../core/scaling/load-scaling.ts';
+import { describeRange } from '../../core/scaling/worker-range.ts';
+import { plural } from '../../core/text/amount-text.ts';
 import { WorkerBounds, type AskedWorkers, type NewWorkers } from '../../core/scaling/worker-bounds.ts';
 import type { PoolStatus } from '../../control/protocol.ts';
 import type { Gift } from '../../start/source/handover-lines.ts';
@@ -16,7 +18,7 @@ export const scalingName = 'scaling';
 
 export interface WorkerScalingOptions {
   readonly config: Pick<Config, 'range' | 'processors' | 'idleTimeoutMs' | 'readyTimeoutMs'>;
-  readonly supervisor: Pick<Supervisor, 'pool' | 'scale'>;
+  readonly supervisor: Pick<Supervisor, 'pool' | 'scale' | 'unendable'>;
   readonly log: Pick<EventLog, 'write'>;
   readonly nowMs: () => number;
   /** It has something to look at now. */
@@ -68,6 +70,17 @@ export class WorkerScaling implements Guard {
     if (!this.isOff()) this.#options.wake();
   }
 
+  /** So many more or fewer, by a signal; why not. */
+  move(by: number): string | undefined {
+    const { pool, unendable } = this.#options.supervisor;
+    const next = this.after({ kind: 'difference', by });
+    if (next.workers === pool.wanted)
+      return `there ${next.workers === 1 ? 'is' : 'are'} ${plural(next.workers, 'worker')} already, of ${describeRange(next.range)}`;
+    if (by < 0 && unendable !== undefined) return unendable;
+    this.apply(next);
+    return undefined;
+  }
+
   look(look: PoolLook): void {
     const { range } = this.#bounds;
     const { decision, soonMs } = this.#load.look(this.#factsOf(look), range);
@@ -108,7 +121,7 @@ export class WorkerScaling implements Guard {
     return {
       scaling: {
         ...this.#bounds.range,
-        processors: config.processors ?? null,
+        processors: this.#isMoved ? null : (config.processors ?? null),
         last: last ?? null,
         note: this.#note ?? null,
       },

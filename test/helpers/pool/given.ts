@@ -35,9 +35,7 @@ export async function startGiven(
   options: readonly string[] = [],
 ): Promise<commandUnderTest.ForegroundPool> {
   const pool = startStayingGiven(place, settings, ['--supervise', ...options]);
-  const hasEnded = (): boolean => [undefined, 'Z'].includes(readStat(pool.pid)?.state);
-  await waitFor('the pool, or its end', () => pool.stdout().includes('spawned successfully') || hasEnded());
-  if (hasEnded()) throw new Error(`the pool did not start: ${pool.stderr()}`);
+  await waitForPool(pool);
   return pool;
 }
 
@@ -56,4 +54,21 @@ export async function keepSockets(settings: Settings): Promise<number> {
   const { pid } = commandUnderTest.startForeground(args, { command: giver() });
   await waitFor('sockets that are kept', () => readStat(pid)?.comm === 'sleep');
   return pid;
+}
+
+/** A supervisor in the foreground that this command line becomes, once its pool is up. */
+export async function startBehindGiver(
+  { dir }: Place,
+  settings: Settings,
+  line: readonly string[],
+): Promise<commandUnderTest.ForegroundPool> {
+  const pool = commandUnderTest.startForeground([...settings, '--', ...line], { command: giver(), cwd: dir });
+  await waitForPool(pool);
+  return pool;
+}
+
+async function waitForPool(pool: commandUnderTest.ForegroundPool): Promise<void> {
+  const hasEnded = (): boolean => [undefined, 'Z'].includes(readStat(pool.pid)?.state);
+  await waitFor('the pool, or its end', () => pool.stdout().includes('spawned successfully') || hasEnded());
+  if (hasEnded()) throw new Error(`the pool did not start: ${pool.stderr()}`);
 }

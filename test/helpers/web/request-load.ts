@@ -21,8 +21,8 @@ export interface RequestLoad {
 const MOST_REQUESTS = 20_000;
 const MOST_MS = 30_000;
 
-/** About `clients` requests at a time, each of them 1 ms of work. */
-export function startRequests(target: FastcgiTarget, clients = 3): RequestLoad {
+/** About `clients` requests at a time, each of them 1 ms of work if the query says nothing else. */
+export function startRequests(target: FastcgiTarget, clients = 3, query = 'sleep=1'): RequestLoad {
   const tally: Tally = { sent: 0, answered: 0, lost: [], releases: new Map() };
   const deadline = performance.now() + MOST_MS;
   let isStopped = false;
@@ -31,7 +31,7 @@ export function startRequests(target: FastcgiTarget, clients = 3): RequestLoad {
     while (!isStopped && tally.sent < MOST_REQUESTS && performance.now() < deadline) {
       tally.sent += 1;
       try {
-        const { pid, release } = await askEcho(target, 'sleep=1');
+        const { pid, release } = await askEcho(target, query);
         tally.answered += 1;
         const pids = tally.releases.get(release) ?? new Set();
         tally.releases.set(release, pids.add(pid));
