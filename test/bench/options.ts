@@ -10,6 +10,7 @@ export const partNames = [
   'many',
   'status',
   'reload',
+  'spare',
   'throughput',
   'output',
 ] as const;
@@ -28,6 +29,8 @@ export interface Options {
   idleSeconds: number;
   guardedWorkers: number;
   reloads: number;
+  /** Kills of a worker for each contender, of which some take 3 s and more. */
+  spareRounds: number;
   throughputRounds: number;
   throughputSeconds: number;
   outputRounds: number;
@@ -87,6 +90,7 @@ export function readOptions(args: string[], ownCommand: string): Options | undef
     idleSeconds: quick ? 1 : 5,
     guardedWorkers: quick ? 100 : 1000,
     reloads: quick ? 3 : 50,
+    spareRounds: quick ? 2 : 10,
     throughputRounds: quick ? 2 : 40,
     throughputSeconds: 1,
     outputRounds: quick ? 2 : 9,

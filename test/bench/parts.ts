@@ -15,6 +15,7 @@ const measureOf: Record<PartName, Measure> = {
   many: measures.measureMany,
   status: measures.measureStatus,
   reload: measures.measureReload,
+  spare: measures.measureSpare,
   throughput: measures.measureThroughput,
   output: measures.measureOutput,
 };

@@ -12,19 +12,26 @@ export function findPhpCgi(): string | undefined {
   return findCommand('php-cgi');
 }
 
+/** A static pool, once it is installed. */
+export function startFpm(place: Workplace, workers: number): { pid: number; socketPath: string } {
+  const path = place.peers['php-fpm']?.path;
+  if (path === undefined) throw new Error('php-fpm is not installed');
+  const [config, socketPath] = [freshPath(place, 'conf'), freshPath(place, 'sock')];
+  const user = process.getuid?.() === 0 ? 'user = nobody\ngroup = nogroup\n' : '';
+  const pool = `[bench]\nlisten = ${socketPath}\n${user}pm = static\npm.max_children = ${workers}\n`;
+  writeFileSync(config, `[global]\nerror_log = ${freshPath(place, 'log')}\ndaemonize = no\n${pool}`);
+  const { pid } = startInForeground({ file: path, args: ['-n', '-F', '-y', config] });
+  return { pid, socketPath };
+}
+
 /** From USR2 until all workers are others; undefined where it is not installed. */
 export async function timeFpm(
   place: Workplace,
   workers: number,
   rounds: number,
 ): Promise<Sample | undefined> {
-  const path = place.peers['php-fpm']?.path;
-  if (path === undefined) return undefined;
-  const config = freshPath(place, 'conf');
-  const user = process.getuid?.() === 0 ? 'user = nobody\ngroup = nogroup\n' : '';
-  const pool = `[bench]\nlisten = ${freshPath(place, 'sock')}\n${user}pm = static\npm.max_children = ${workers}\n`;
-  writeFileSync(config, `[global]\nerror_log = ${freshPath(place, 'log')}\ndaemonize = no\n${pool}`);
-  const { pid } = startInForeground({ file: path, args: ['-n', '-F', '-y', config] });
+  if (place.peers['php-fpm'] === undefined) return undefined;
+  const { pid } = startFpm(place, workers);
   let before = await newChildren(pid, workers, []);
   const times: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
