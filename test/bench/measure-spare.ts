@@ -18,8 +18,8 @@ import { summarize, type Sample } from './statistics.ts';
 import { freshPath, freshReports, type Workplace } from './workplace.ts';
 
 const workers = 4;
-/** A worker must have lived for longer than everybody's idea of "died at once". */
-const settledMs = 2000;
+/** Longer than everybody's idea of "died at once", and than we wait with giving memory back. */
+const settledMs = 3000;
 
 interface SlowPool {
   readonly name: ContenderName;
