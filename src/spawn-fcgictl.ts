@@ -8,6 +8,7 @@ import { printFailure, printText } from './ctl/print/print-ctl.ts';
 import { followEvents } from './ctl/events/follow-events.ts';
 import { showLogs } from './ctl/logs/show-logs.ts';
 import { parseArguments, type CtlRequest } from './ctl/program.ts';
+import { showMetrics } from './ctl/metrics/show-metrics.ts';
 import { showStatus } from './ctl/status/show-status.ts';
 import { isDrawable } from './ctl/print/line.ts';
 import { watchAsJson, watchOnTerminal } from './ctl/watch/watch-status.ts';
@@ -56,6 +57,8 @@ async function carryOut(request: CtlRequest): Promise<number> {
   switch (request.command) {
     case 'status':
       return showStatus(request, finder, request.timeoutMs ?? answerMs);
+    case 'metrics':
+      return showMetrics(request, finder, request.timeoutMs ?? answerMs);
     case 'logs':
       return showLogs(await finder.find(request.target), request);
     case 'ping':

@@ -3,6 +3,7 @@
 import { generalOptions } from './general-options.ts';
 import type { OptionSyntax } from './getopt.ts';
 import { guardOptions } from './guard-options.ts';
+import { monitoringOptions } from './monitoring-options.ts';
 import type { OptionRow } from './option.ts';
 import { spareOption } from './spare-option.ts';
 import { supervisionOptions } from './supervision-options.ts';
@@ -14,6 +15,7 @@ const rows = [
   ...supervisionOptions,
   spareOption,
   ...guardOptions,
+  ...monitoringOptions,
 ] as const;
 type Row = (typeof rows)[number];
 

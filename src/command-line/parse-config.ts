@@ -13,6 +13,7 @@ import { parseNumber } from './parse-number.ts';
 import { parseWorkers, type CountProcessors, type ParsedWorkers } from './parse-workers.ts';
 import { parseDuration, parseDurationFrom } from './parse-time.ts';
 import { parseSpares } from './parse-spares.ts';
+import { parseStatusSocket } from './parse-status-socket.ts';
 import { parseVariables } from './parse-variables.ts';
 import { flagOf, rootOptions, supervisorOptions, type RawOptions } from './options.ts';
 
@@ -58,6 +59,7 @@ export function parseConfig(
     ...parseSupervision(raw),
     guards: parseGuards(raw),
     output: raw.output === undefined ? undefined : parseOutput(raw.output),
+    statusSocket: parseStatusSocket(raw.statusSocket),
     logFile: raw.log,
     logFormat: parseLogFormat(raw.logFormat),
     hints: isRoot ? [] : describeIgnored(raw),

@@ -97,6 +97,9 @@ const statusFields: Checks<Omit<PoolStatus, keyof PoolSummary>> = {
   scaling: (value) => isMissingOr(value, isScaling),
   replaced: (value) =>
     isMissingOr(value, (counts) => isObject(counts) && Object.values(counts).every(isCount)),
+  counts: (value) => isMissingOr(value, isCounts),
+  statusSocket: (value) => isMissingOr(value, isStatusSocket),
+  peaks: (value) => isMissingOr(value, (peaks) => isObject(peaks) && hasCounts(peaks, 'queue', 'active')),
   workers: (value) => isListOf(value, (worker) => hasAll(worker, workerFields)),
 };
 
@@ -165,6 +168,23 @@ function isReplaced(value: unknown): boolean {
     hasCounts(value, 'count') &&
     hasText(value, 'guard', 'reason') &&
     hasTimes(value, 'agoMs')
+  );
+}
+
+function isCounts(value: unknown): boolean {
+  return isObject(value) && [value['restarts'], value['reloads']].every(isTally);
+}
+
+/** Names are the supervisor's, which may be newer. */
+function isTally(value: unknown): boolean {
+  return isObject(value) && Object.values(value).every(isCount);
+}
+
+function isStatusSocket(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    isText(value['address']) &&
+    isNullOr(value['file'], (file) => isOneOf(socketFiles, file))
   );
 }
 

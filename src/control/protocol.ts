@@ -6,6 +6,7 @@ import type { ReloadResult } from '../core/operations/rollout.ts';
 import type { SparesStatus } from './spare-status.ts';
 import { maxWorkers } from '../core/scaling/worker-range.ts';
 import type { WorkersWord } from './workers-word.ts';
+import type { WatchedStatus } from './watched-status.ts';
 
 export const protocolVersion = 1;
 
@@ -187,7 +188,7 @@ export interface ScalingStatus {
 }
 
 /** Optional fields are what features add: missing where a pool has no such feature, and from an older supervisor. */
-export interface PoolStatus extends PoolSummary {
+export interface PoolStatus extends PoolSummary, WatchedStatus {
   /** Missing from an older supervisor. */
   readonly socketHolders?: readonly SocketHolderStatus[];
   /** Where its events go. Missing from an older supervisor. */

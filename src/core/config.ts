@@ -17,6 +17,9 @@ export type ListenAddress =
   /** A socket that the caller has opened; `name` is `--listen-fd`'s. `backlog`: undefined leaves its own. */
   | { readonly kind: 'given'; readonly name: string | undefined; readonly backlog: number | undefined };
 
+/** `--status-socket`: where the supervisor answers requests for the pool's status. */
+export type StatusAddress = Exclude<ListenAddress, { kind: 'given' }>;
+
 /**
  * Who is in charge afterwards: `exec` the process becomes the program (-n);
  * `foreground` and `background` a supervisor; `unsupervised` nobody, as with 1.6.
@@ -95,6 +98,8 @@ export interface Config {
   readonly guards: GuardLimits;
   /** Where what workers print goes; undefined: by the model. */
   readonly output: OutputTarget | undefined;
+  /** Where the supervisor itself answers; undefined: nowhere. */
+  readonly statusSocket: StatusAddress | undefined;
   readonly logFile: string | undefined;
   readonly logFormat: 'human' | 'json';
   /** Lines to print as hints before anything is done. */

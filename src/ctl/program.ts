@@ -6,6 +6,7 @@ import { parseTime, parseWhole } from '../core/quantity.ts';
 import { addChanges, type ChangeRequest } from './change-commands.ts';
 import { addDoctor, type DoctorOptions } from './doctor/doctor-command.ts';
 import { refuseArguments } from './refuse-arguments.ts';
+import { addMetrics, type MetricsRequest } from './metrics/metrics-command.ts';
 import { addRequest, type RequestOptions } from './request/request-command.ts';
 import { addTry, type TryOptions } from './request/try-options.ts';
 import { ctlStatus } from './statuses.ts';
@@ -46,6 +47,7 @@ export type CtlRequest = GlobalOptions &
         readonly exec: string | undefined;
       }
     | ChangeRequest
+    | MetricsRequest
     | RequestOptions
     | DoctorOptions
     | TryOptions
@@ -122,6 +124,7 @@ function createProgram(write: (text: string) => void, ask: (request: PoolRequest
   addStatusAndPing(program, ask);
   addEvents(program, ask);
   addLogs(program, ask);
+  addMetrics(program, ask);
   addChanges(program, ask);
   addTry(program, ask);
   addRequest(program, ask);

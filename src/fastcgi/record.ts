@@ -8,6 +8,10 @@ export const maxContent = 65_528;
 
 /** Without padding: no content that is sent here needs it. */
 export function encodeRecord(type: number, requestId: number, content: Uint8Array): Buffer {
-  const header = Buffer.of(version, type, 0, requestId, content.length >> 8, content.length & 0xff, 0, 0);
-  return Buffer.concat([header, content]);
+  return Buffer.concat([encodeHeader(type, requestId, content.length), content]);
+}
+
+/** Of a record whose content follows. */
+export function encodeHeader(type: number, requestId: number, length: number): Buffer {
+  return Buffer.of(version, type, requestId >> 8, requestId & 0xff, length >> 8, length & 0xff, 0, 0);
 }

@@ -1,4 +1,5 @@
 // One request as a web server sends it (FastCGI specification, sections 3.4 and 5). Bytes only.
+import { encodePair } from './pairs.ts';
 import { encodeRecord, maxContent, recordType } from './record.ts';
 
 /** There is one on a connection. */
@@ -49,23 +50,4 @@ function splitContent(content: Buffer): Buffer[] {
   return Array.from({ length: count }, (_unused, index) =>
     content.subarray(index * maxContent, (index + 1) * maxContent),
   );
-}
-
-function encodePair([name, value]: [string, string | Uint8Array]): Buffer {
-  const nameBytes = Buffer.from(name);
-  const valueBytes = typeof value === 'string' ? Buffer.from(value) : value;
-  return Buffer.concat([
-    encodeLength(nameBytes.length),
-    encodeLength(valueBytes.length),
-    nameBytes,
-    valueBytes,
-  ]);
-}
-
-/** One byte up to 127, else four with the top bit set. */
-function encodeLength(length: number): Buffer {
-  if (length < 128) return Buffer.of(length);
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(length + 0x8000_0000);
-  return bytes;
 }

@@ -11,7 +11,7 @@ import type { Gift } from '../start/source/handover-lines.ts';
 import { withVariables, type OwnParts, type SpawnResult } from '../sys/process/spawn-worker.ts';
 
 /** Hooks of the pool's life, which cannot keep one another from their turn. */
-type LifeHook = 'beginning' | 'up' | 'serving' | 'stopping' | 'handedOver' | 'undo' | 'release';
+type LifeHook = 'beginning' | 'up' | 'serving' | 'stopping' | 'undo' | 'release';
 
 export class FeatureList implements WorkerRecords {
   readonly #features: Feature[] = [];
@@ -94,8 +94,8 @@ export class FeatureList implements WorkerRecords {
     for (const feature of this.#features) feature.adoptedEnded?.(pid);
   }
 
-  happened(): void {
-    for (const feature of this.#features) feature.happened?.();
+  happened(event?: PoolEvent): void {
+    for (const feature of this.#features) feature.happened?.(event);
   }
 
   said(event: PoolEvent): void {
@@ -119,6 +119,15 @@ export class FeatureList implements WorkerRecords {
   /** Tells all of a step in the pool's life. */
   live(hook: LifeHook, wasUp = false): void {
     everyStep(this.#report, ...this.#features.map((feature) => () => feature[hook]?.(wasUp)));
+  }
+
+  handedOver(taken: readonly string[]): void {
+    everyStep(this.#report, ...this.#features.map((feature) => () => feature.handedOver?.(taken)));
+  }
+
+  /** Files that they have from the supervisor before. */
+  holds(): string[] {
+    return this.#features.flatMap((feature) => this.#answerOf(() => feature.holds?.()) ?? []);
   }
 
   /** What features answer at the control socket, by name. */

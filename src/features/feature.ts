@@ -84,8 +84,10 @@ interface HeirFeature {
   gives?(): Pick<Gift, 'descriptors' | 'data'> | undefined;
   /** Before our first worker: from the one that gives us its pool. The descriptors are ours, to close as well. */
   takes?(gift: Gift): void;
-  /** The pool is another supervisor's now; our workers end still. */
-  handedOver?(): void;
+  /** The pool is another supervisor's now, with these files (device and inode); our workers end still. */
+  handedOver?(taken: readonly string[]): void;
+  /** Files that we have from the supervisor before, by device and inode: it leaves them. */
+  holds?(): readonly string[];
   /** For the state file, should we be killed: what JSON can say. Start times of processes as `writeStartTime` puts them. */
   remembers?(): unknown;
   /** Before our first worker: what one that was killed remembered, or anybody has written there. */
@@ -104,8 +106,8 @@ interface ControlFeature {
 
 /** What is told to people and programs. */
 interface EventFeature {
-  /** Something happened, also what the log only counts; or somebody asked for something. */
-  happened?(): void;
+  /** Something happened, also what the log only counts; without an event: somebody asked for something. */
+  happened?(event?: PoolEvent): void;
   /** USR1: files are to be opened anew by their names. Must not throw. */
   reopen?(): void;
   /** The log has it, too. */

@@ -49,7 +49,7 @@ export class PoolLog implements EventLog, Feature {
   }
 
   write(event: PoolEvent): void {
-    this.#options.features.happened();
+    this.#options.features.happened(event);
     if (event.event === 'worker-ended' && event.class === 'planned') return this.#planned.note(event);
     if (companions.has(event.event) && this.#planned.isSumming) return;
     if (endings.has(event.event)) this.#planned.flush();

@@ -20,6 +20,7 @@ import {
 import { reapRest, watchChildren } from '../sys/process/reaper.ts';
 import { SessionFreezer } from '../sys/session/session-freeze.ts';
 import { ControlDesk } from '../features/control/control-desk.ts';
+import { PoolView } from '../features/control/pool-view.ts';
 import { reportFailure } from '../start/report/failure-report.ts';
 import { EventStream } from '../features/event-stream.ts';
 import { FeatureList } from '../features/feature-list.ts';
@@ -28,6 +29,7 @@ import { WorkerScaling } from '../features/guards/worker-scaling.ts';
 import { HandoverCommand } from '../features/handover/handover-command.ts';
 import { reasonOf } from '../start/report/manager-report.ts';
 import { printedErrors } from '../start/report/print.ts';
+import { PoolCounts } from '../features/pool-counts.ts';
 import { PoolLog } from '../features/pool-log.ts';
 import { PoolMachine } from './pool-machine.ts';
 import { poolOutput } from '../features/output/pool-output.ts';
@@ -41,6 +43,7 @@ import { ServiceManager } from '../features/service-manager/service-manager.ts';
 import { ReadyNotices } from '../features/ready-notices.ts';
 import { SocketRenewal } from '../features/shared-socket/socket-renewal.ts';
 import { TryCommand } from '../features/trial/try-command.ts';
+import { statusSocketOf } from '../features/status-socket/status-socket.ts';
 import { TidyUp } from './tidy-up.ts';
 import { workerFeatures } from './worker-features.ts';
 import { watchSignals } from '../start/watch-signals.ts';
@@ -115,15 +118,24 @@ class SupervisedRun {
       wake: () => guards.wake(),
     });
     this.#scaling = scaling;
-    const desk = new ControlDesk({ ...running, scaling, renewal: this.#renewal, signalName, describeErrno });
+    const view = new PoolView({ ...running, signalName, describeErrno });
+    const desk = new ControlDesk({
+      ...running,
+      scaling,
+      view,
+      renewal: this.#renewal,
+      signalName,
+      describeErrno,
+    });
     const handover = new HandoverCommand({ ...running, desk });
     const events = new EventStream({ name: config.name, address: prepared.address, pid: process.pid });
     const refuse = (reason: string, hints: readonly string[]): void =>
       this.#start.abandon(reason, exitStatus.refused, hints);
     const output = poolOutput({ prepared, log, clock: systemClock, signalName, describeErrno, refuse });
     const trying = new TryCommand(running);
-    features.add(output, log, events, this.#start.takeOver, desk, handover, trying);
+    features.add(output, log, events, this.#start.takeOver, new PoolCounts(), view, desk, handover, trying);
     if (this.#manager) features.add(this.#manager);
+    features.add(...statusSocketOf(prepared, () => view.status(), log));
     if (toNotify !== undefined) features.add(notifyDescriptor(toNotify));
     const { guards, all } = guardFeatures({ ...running, machine: this.#machine }, scaling);
     features.add(...all);

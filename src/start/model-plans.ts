@@ -22,6 +22,7 @@ import { openEventLog, stderrLog, syslog, type DefaultLog } from './steps/open-e
 import { openNowhere } from './steps/open-nowhere.ts';
 import { openManager } from './steps/open-manager.ts';
 import { openOutput } from './steps/open-output.ts';
+import { openStatusSocket } from './steps/open-status-socket.ts';
 import { claimPidFile, findPidFile, openWorkerPidFiles } from './steps/open-pid-files.ts';
 import type { InPlaceStart, PreparedPool, UnsupervisedStart } from './prepared-pool.ts';
 import { openOomScore, resolveUsers } from './steps/resolve-users.ts';
@@ -96,6 +97,7 @@ function supervisedPlan(config: Config, log: DefaultLog): Plan<Given, PreparedPo
     .step(openOutput)
     .step(startGuard)
     .step(chooseOwner)
+    .step(openStatusSocket)
     .step(foresee);
   return enter(guarded, config, [fromGiver, fromOrphans])
     .step(dropUser)

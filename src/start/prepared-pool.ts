@@ -9,6 +9,7 @@ import type { Managed } from './steps/open-manager.ts';
 import type { Logged } from './steps/open-event-log.ts';
 import type { Nowhere } from './steps/open-nowhere.ts';
 import type { WithOutput } from './steps/open-output.ts';
+import type { WithStatusSocket } from './steps/open-status-socket.ts';
 import type { WithPidFile, WithWorkerPidFiles } from './steps/open-pid-files.ts';
 import type { OomScored, Users } from './steps/resolve-users.ts';
 import type { Foreseen, Owned } from './steps/socket-owner.ts';
@@ -31,6 +32,7 @@ export type PreparedPool = UnsupervisedStart &
   WithWorkerPidFiles &
   Logged &
   WithOutput &
+  WithStatusSocket &
   Owned &
   Asked &
   Entered &

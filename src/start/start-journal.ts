@@ -19,7 +19,7 @@ export class StartJournal {
   #guard: UndoGuard | undefined;
   /** It has had its last word, and is about to end. */
   #dismissed: UndoGuard | undefined;
-  #adjustment: (() => boolean) | undefined;
+  readonly #adjustments: (() => boolean)[] = [];
   /** Where a socket file was being made, and nobody could say what became of it. */
   #binding: string | undefined;
 
@@ -73,7 +73,7 @@ export class StartJournal {
 
   /** Records what a file must become once the start has succeeded; changed by us where we may, else by the guard. */
   adjust(path: string, file: SocketFile, wanted: Adjustment): void {
-    this.#adjustment = () => adjustSocketFile(file, wanted);
+    this.#adjustments.push(() => adjustSocketFile(file, wanted));
     this.#guard?.noteAdjustment({ path: resolve(path), identity: file.identity, ...wanted });
   }
 
@@ -109,7 +109,8 @@ export class StartJournal {
   /** The start succeeded: everything stays. */
   keep(): void {
     this.#steps.length = 0;
-    const isAdjusted = succeeds(this.#adjustment ?? (() => true));
+    // Each of them, whatever becomes of another.
+    const isAdjusted = this.#adjustments.map(succeeds).every(Boolean);
     this.#guard?.keep(!isAdjusted);
     this.#dismissGuard();
   }

@@ -166,6 +166,9 @@ describe('an answer', () => {
     },
     { log: { kind: 'file', path: '/var/log/a.log' } },
     { log: { kind: 'descriptor', number: 2, leadsTo: 'pipe:[7]' } },
+    { counts: { restarts: { crash: 1, 'some newer reason': 2 }, reloads: {} } },
+    { statusSocket: { address: '127.0.0.1:9001', file: null } },
+    { peaks: { queue: 0, active: 3 } },
   ])('with a pool of %j is one', (changes) => {
     expect(kindWithPool({ ...pool, ...changes })).toBe('result');
   });
@@ -190,6 +193,10 @@ describe('an answer', () => {
     { log: { kind: 'elsewhere' } },
     { log: { kind: 'file', path: 'a.log' } },
     { log: { kind: 'descriptor', number: '2', leadsTo: 'pipe:[7]' } },
+    { counts: { restarts: { crash: -1 }, reloads: {} } },
+    { counts: { restarts: {} } },
+    { statusSocket: { address: '/run/a', file: 'lost' } },
+    { peaks: { queue: 1 } },
   ])('with a pool of %j is malformed', (changes) => {
     expect(kindWithPool({ ...pool, ...changes })).toBe('malformed');
   });

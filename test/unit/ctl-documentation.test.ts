@@ -39,6 +39,9 @@ const everyField: Required<protocol.PoolStatus> = {
   scaling: { min: 2, max: 8, processors: null, last: null, note: null },
   replaced: { 'max-age': 1 },
   spares: { wanted: 0, isPossible: true, workers: [] },
+  counts: { restarts: {}, reloads: {} },
+  statusSocket: { address: '/run/php.status', file: 'ours' },
+  peaks: { queue: 0, active: 0 },
   workers: [],
 };
 const everyFieldOfWorkers: Required<protocol.WorkerStatus> = { ...exampleWorker(), replaced: null };

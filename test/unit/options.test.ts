@@ -74,6 +74,7 @@ describe('every option', () => {
     ['--worker-pid-file x', { workerPidFile: 'x' }],
     ['--output x', { output: 'x' }],
     ['--log x', { log: 'x' }],
+    ['--status-socket x', { statusSocket: 'x' }],
     ['--oom-score-adj -5', { oomScoreAdj: '-5' }],
     ['--log-format x', { logFormat: 'x' }],
     ['', {}],

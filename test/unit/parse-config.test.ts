@@ -64,6 +64,7 @@ test('the shortest command line means all the defaults', () => {
     restart: { minUptimeMs: 1000, delayMs: 100, maxDelayMs: 30_000, startLimit: undefined },
     guards: { maxMemoryBytes: undefined, maxAgeMs: undefined },
     output: undefined,
+    statusSocket: undefined,
     logFile: undefined,
     logFormat: 'human',
     hints: [],
@@ -74,7 +75,7 @@ test('the longest command line means what it says', () => {
   const line =
     '-f ignored -d /srv -s /run/a.sock -M 0600 -U su -G sg -C 4 -F 3 -b 7 -P /run/a.pid -n -c /jail -S -u u -g g ' +
     '--supervise --name boss --state-dir /state --stop-timeout 5s --min-uptime 2s --restart-delay 20ms ' +
-    '--restart-max-delay 1m --start-limit 3/10s --max-memory 256M --max-age 6h --worker-pid-file /run/w-%i --oom-score-adj -5 --spare 0 --rlimit nofile=9 --rlimit as=1G:unlimited --rlimit nofile=7 --nice -3 --umask 27 --no-new-privileges --env A=1 --env B=%i= --env A=2 --output /var/log/out --log /var/log/a --log-format json -- app -x';
+    '--restart-max-delay 1m --start-limit 3/10s --max-memory 256M --max-age 6h --worker-pid-file /run/w-%i --oom-score-adj -5 --spare 0 --rlimit nofile=9 --rlimit as=1G:unlimited --rlimit nofile=7 --nice -3 --umask 27 --no-new-privileges --env A=1 --env B=%i= --env A=2 --output /var/log/out --status-socket /run/a.status --log /var/log/a --log-format json -- app -x';
   expect(configOf(line)).toStrictEqual({
     program: { kind: 'argv', argv: ['app', '-x'] },
     model: 'foreground',
@@ -126,6 +127,7 @@ test('the longest command line means what it says', () => {
     },
     guards: { maxMemoryBytes: 268_435_456, maxAgeMs: 21_600_000 },
     output: { kind: 'file', pattern: '/var/log/out' },
+    statusSocket: { kind: 'unix', path: '/run/a.status' },
     logFile: '/var/log/a',
     logFormat: 'json',
     hints: [],

@@ -110,6 +110,9 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): DeadPoolSta
     output: null,
     scaling: null,
     replaced: null,
+    counts: null,
+    statusSocket: null,
+    peaks: null,
     workers: measured.map(deadWorkerJson),
   };
 }

@@ -1,15 +1,13 @@
 // `spawn-fcgictl status`: asks one pool or all at once, measures their workers, prints.
-import { ask } from '../../control/client.ts';
 import { deadPoolJson, formatDeadPool } from './dead-pool-text.ts';
 import { type PoolFinder } from '../target/find-pool.ts';
-import { isDeadPool, ownerOf } from '../target/pools.ts';
 import { takesColours } from '../print/line.ts';
 import { printError, printText } from '../print/print-ctl.ts';
 import { printable } from '../../core/text/printable.ts';
 import { printableJson } from '../print/printable.ts';
 import type { CtlRequest } from '../program.ts';
 import { PoolMeter, type Measured } from './measure-pools.ts';
-import { hasEnded, separate } from './pool-answers.ts';
+import { askPools } from './ask-pools.ts';
 import { formatPool } from './status-table.ts';
 import { ctlStatus } from '../statuses.ts';
 
@@ -21,21 +19,7 @@ export async function showStatus(
 ): Promise<number> {
   const { target, asJson } = request;
   const pools = target === undefined ? finder.all() : [await finder.find(target)];
-  const dead = pools.filter(isDeadPool);
-  const answers = await Promise.all(
-    pools
-      .filter((pool) => !isDeadPool(pool))
-      .map(async (pool) => ({
-        pool,
-        outcome: await ask(
-          pool.controlPath,
-          { command: 'status' },
-          { timeoutMs: answerMs, owner: ownerOf(pool) },
-        ),
-      })),
-  );
-  const current = answers.filter(({ pool, outcome }) => target !== undefined || !hasEnded(pool, outcome));
-  const [statuses, failures] = separate(current);
+  const { statuses, failures, dead } = await askPools(pools, target !== undefined, answerMs);
   const measured = await new PoolMeter().measure(statuses, dead);
   printText(asJson ? formatJson(measured) : formatPools(measured, failures.length, target === undefined));
   for (const failure of failures) printError(failure.message);

@@ -36,6 +36,7 @@ export function poolLines(pool: MeasuredPool, columns: number): Line[] {
     ...describeGiven(pool).map((line) => lineOf(line)),
     ...describeScaling(pool).map((line) => lineOf(line)),
     ...adviseOnLoss(pool).map((line) => lineOf(line)),
+    ...describeStatusSocket(pool).map((line) => lineOf(line)),
     ...describeReload(pool).map((line) => lineOf(line)),
     ...tableLines(rowColumns, rowsOf(pool), columns),
     ...describeSpares(pool.spares).map((line) => lineOf(line)),
@@ -101,6 +102,13 @@ function adviseOnLoss(pool: MeasuredPool): string[] {
   return unreachable === null
     ? []
     : ['  nobody can connect: spawn-fcgictl restart sets it right, or says why it cannot'];
+}
+
+/** One that is there is not worth a line. */
+function describeStatusSocket({ statusSocket }: MeasuredPool): string[] {
+  if (!statusSocket || statusSocket.file === 'ours' || statusSocket.file === null) return [];
+  const loss = statusSocket.file === 'gone' ? 'is gone' : 'was replaced';
+  return [`  its status socket ${printable(statusSocket.address)} ${loss}: start it again with --replace`];
 }
 
 /** The operation under way, else the last reload if it failed. */

@@ -5,9 +5,8 @@ import type { Feature } from '../feature.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';
 import { systemClock } from '../../sys/process/clock.ts';
 import { duplicate } from '../../sys/connection/descriptor-passing.ts';
-import type { SessionFreezer } from '../../sys/session/session-freeze.ts';
 import { PoolActions } from './control-actions.ts';
-import { describePool, summarizePool, type StatusSource } from './pool-status.ts';
+import type { PoolView } from './pool-view.ts';
 import type { FeatureList } from '../feature-list.ts';
 import type { WorkerScaling } from '../guards/worker-scaling.ts';
 import type { PreparedPool } from '../../start/prepared-pool.ts';
@@ -19,7 +18,7 @@ export interface DeskOptions {
   readonly prepared: PreparedPool;
   readonly supervisor: Supervisor;
   readonly scaling: WorkerScaling;
-  readonly freezer: SessionFreezer;
+  readonly view: PoolView;
   readonly renewal: SocketRenewal;
   readonly reach: ReachCheck;
   readonly signalName: (signal: number) => string | undefined;
@@ -40,30 +39,16 @@ export class ControlDesk implements Feature {
   }
 
   serving(): void {
-    const { prepared, supervisor, scaling, features, freezer, renewal, reach, signalName, describeErrno } =
+    const { prepared, supervisor, scaling, features, view, renewal, reach, signalName, describeErrno } =
       this.#options;
     const { config } = prepared;
     if (prepared.files?.control === undefined) return;
-    const source: StatusSource = {
-      config,
-      prepared,
-      supervisor,
-      features,
-      freezer,
-      reach,
-      signalName,
-      describeErrno,
-      // As the caller typed it, for people.
-      command: ['spawn-fcgi', ...process.argv.slice(2)],
-      upAtMs: systemClock.nowMs(),
-      nowMs: () => systemClock.nowMs(),
-    };
     this.#actions = new PoolActions({
       supervisor,
       scaling,
       readyTimeoutMs: config.readyTimeoutMs,
-      status: () => describePool(source),
-      summary: () => summarizePool(source),
+      status: () => view.status(),
+      summary: () => view.summary(),
       renewSocket: () => renewal.renew(),
       askReach: (done) => reach.ask(done),
       stop: (reason) => supervisor.stop(reason),

@@ -16,7 +16,7 @@ export interface HandoverOptions {
   readonly prepared: PreparedPool;
   readonly supervisor: Supervisor;
   readonly records: PoolRecords;
-  readonly features: Pick<FeatureList, 'gifts' | 'live'>;
+  readonly features: Pick<FeatureList, 'gifts' | 'handedOver'>;
   readonly log: EventLog;
   readonly clock: Clock;
   /** Until the new supervisor must be ready. */
@@ -154,7 +154,7 @@ export class Handover {
     this.#end();
     log.write({ event: 'handed-over', to: this.#takerPid });
     records.handOver(this.#takenFiles);
-    features.live('handedOver');
+    features.handedOver(this.#takenFiles);
     const startTime = this.#takerStart;
     supervisor.drain(startTime === undefined ? undefined : { pid: this.#takerPid, startTime });
   }

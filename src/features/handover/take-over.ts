@@ -18,7 +18,7 @@ import type { StartVerdict } from '../../start/start-verdict.ts';
 export interface TakeOverOptions {
   readonly prepared: PreparedPool;
   readonly records: PoolRecords;
-  readonly features: Pick<FeatureList, 'take' | 'recall'>;
+  readonly features: Pick<FeatureList, 'take' | 'recall' | 'holds'>;
   readonly supervisor: Supervisor;
   readonly freezer: SessionFreezer;
   readonly log: EventLog;
@@ -60,7 +60,8 @@ export class TakeOver implements Feature {
     const { giver } = this.#options.prepared;
     if (!giver) return true;
     try {
-      const taken = giver.connection.takeFiles(this.#options.records.fileIdentities);
+      const { records, features } = this.#options;
+      const taken = giver.connection.takeFiles([...records.fileIdentities, ...features.holds()]);
       if (taken.answer === 'stopping') this.#abandon('the pool was told to stop');
       else if (taken.answer === 'back') this.#abandonTakenBack();
       else if (taken.answer === 'yours') this.#isReloadPending = taken.pending.reload;

@@ -45,7 +45,8 @@ export async function bindSocket({
   }
 }
 
-function witnessOf(bound: BoundAddress, journal: StartJournal): BindWitness | undefined {
+/** Tells the journal of a socket's file; undefined: it has none. */
+export function witnessOf(bound: BoundAddress, journal: StartJournal): BindWitness | undefined {
   if (bound.kind !== 'unix') return undefined;
   const { path } = bound;
   return {

@@ -42,7 +42,7 @@ function holdFileOf(descriptor: number, path: string, isGiven: boolean): SocketF
 }
 
 /** Asked again of what is held: in a directory of others it may have been exchanged since it was checked. */
-function holdFile(descriptor: number, path: string): SocketFile | undefined {
+export function holdFile(descriptor: number, path: string): SocketFile | undefined {
   const at = openSocketDirectory(path);
   const facts = statAt(at.directory, at.name);
   const isSocket = facts !== undefined && (facts.mode & fileType.mask) === fileType.socket;

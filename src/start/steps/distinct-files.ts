@@ -24,6 +24,7 @@ export function requireDistinctFiles({ config, bound }: { readonly config: Confi
   if (config.pidFile !== undefined) add('-P', config.pidFile);
   if (config.logFile !== undefined && descriptorOfLog(config.logFile) === undefined)
     add('--log', config.logFile);
+  if (config.statusSocket?.kind === 'unix') add('--status-socket', config.statusSocket.path);
   const addEach = (flag: string, pattern: string): void => {
     const slots = namesSlot(pattern) ? config.range.max : 1;
     for (let slot = 0; slot < slots; slot++) add(flag, forSlot(pattern, slot));

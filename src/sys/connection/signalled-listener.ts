@@ -22,6 +22,7 @@ export class SignalledListener {
   #restMs = shortestRestMs;
   #rest: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #isPaused = false;
 
   /** The descriptor is its own from now on; `take` gets connections, close-on-exec and non-blocking, to close. */
   constructor(descriptor: number, take: (connection: number) => void) {
@@ -38,17 +39,33 @@ export class SignalledListener {
     setImmediate(this.#acceptAll);
   }
 
+  /** Whoever connects from now on waits in the queue. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#acceptAll();
+  }
+
   /** A descriptor was given back: if an accept has failed, another one may do. */
   retry(): void {
     if (this.#rest) this.#acceptAll();
   }
 
   close(): void {
+    // The open file description may be somebody else's, too, who has made it his.
+    if (!this.#isClosed && this.#fcntl(F_GETOWN, 0) === process.pid) this.#fcntl(F_SETOWN, 0);
+    this.leave();
+  }
+
+  /** The same for one that another process listens on from now on, which makes it his at this very moment, perhaps. */
+  leave(): void {
+    if (this.#isClosed) return;
     process.off(signal, this.#acceptAll);
     clearTimeout(this.#rest);
     this.#rest = undefined;
-    // The open file description may be somebody else's, too, who has made it his.
-    if (this.#fcntl(F_GETOWN, 0) === process.pid) this.#fcntl(F_SETOWN, 0);
     this.#isClosed = true;
     libc.close(this.#descriptor);
   }
@@ -56,7 +73,7 @@ export class SignalledListener {
   readonly #acceptAll = (): void => {
     clearTimeout(this.#rest);
     this.#rest = undefined;
-    while (!this.#isClosed) {
+    while (!this.#isClosed && !this.#isPaused) {
       const connection = attempt(() =>
         libc.accept4(this.#descriptor, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK),
       );

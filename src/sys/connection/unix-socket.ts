@@ -3,6 +3,8 @@ import { check, libc } from '../libc/libc.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from '../libc/socket-numbers.ts';
 
 export const controlBacklog = 64;
+/** Of --status-socket: who is not answered soon may come again. */
+export const statusBacklog = 64;
 
 /** sockaddr_un as SUN_LEN measures it: without the final NUL, so that 107 bytes fit. */
 export function unixAddress(path: string): Buffer {

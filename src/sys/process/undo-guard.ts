@@ -61,8 +61,9 @@ while IFS= read -r line; do
     ${kept}) exit 0 ;;
     ${leaves}) left=yes ;;
     ${undone}) left=; break ;;
-    ${keptAdjusted}) printf '%s\n' "$adjust" | SPAWN_FCGI_GUARD=1 "$@" ${adjustArgument}; exit 0 ;;
-    +*) adjust=\${line#+} ;;
+    ${keptAdjusted}) printf '%s' "$adjust" | SPAWN_FCGI_GUARD=1 "$@" ${adjustArgument}; exit 0 ;;
+    +*) adjust="$adjust\${line#+}
+" ;;
     *) made="$made$line
 " ;;
   esac

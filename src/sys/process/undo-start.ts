@@ -14,18 +14,26 @@ import type { Binding, Inherited, Made, StartedWorker } from './undo-guard.ts';
 
 const SIGKILL = 9;
 
-/** The guard's work after a success: mode and owner of the socket file. */
+/** The guard's work after a success: mode and owner of socket files. */
 export function adjustSocket(): void {
-  const { path, identity, ...wanted } = JSON.parse(readFileSync(0, 'utf8')) as Made & Adjustment;
-  adjustSocketFile({ at: openParent(path), identity }, wanted);
+  const list = readLines().map((line) => JSON.parse(line) as Made & Adjustment);
+  everyStep(
+    () => undefined,
+    ...list.map(
+      ({ path, identity, ...wanted }) =>
+        () =>
+          adjustSocketFile({ at: openParent(path), identity }, wanted),
+    ),
+  );
+}
+
+function readLines(): string[] {
+  return readFileSync(0, 'utf8').split('\n').filter(Boolean);
 }
 
 /** The guard's work, in the process that it started: ends the workers, removes what is still what was made. */
 export function undoStart(): void {
-  const list = readFileSync(0, 'utf8')
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Made | Binding | StartedWorker | Inherited);
+  const list = readLines().map((line) => JSON.parse(line) as Made | Binding | StartedWorker | Inherited);
   const proc = ProcFs.open();
   if (proc) {
     const others = list.flatMap((one) => ('socket' in one ? findUntold(one.socket, proc) : []));

@@ -1,5 +1,6 @@
 /** A pool as a supervisor describes it, for tests that need one. */
-import type { PoolSummary, WorkerStatus } from '../../../src/control/protocol.ts';
+import type { PoolFigures } from '../../../src/control/metrics/pool-figures.ts';
+import type { PoolStatus, PoolSummary, WorkerStatus } from '../../../src/control/protocol.ts';
 
 export function examplePool(changes: Partial<PoolSummary> = {}): PoolSummary {
   return {
@@ -42,3 +43,46 @@ export function exampleWorker(changes: Partial<WorkerStatus> = {}): WorkerStatus
     ...changes,
   };
 }
+
+/** A pool with a worker in each state, as it was measured. */
+export function exampleFigures(changes: Partial<PoolStatus> = {}): PoolFigures {
+  const workers = [
+    exampleWorker({ slot: 0, pid: 640 }),
+    exampleWorker({ slot: 1, pid: 641, activity: 'busy', uptimeMs: 90_000 }),
+    exampleWorker({ slot: 2, pid: 642, activity: 'kept' }),
+    exampleWorker({ slot: 3, pid: null, state: 'backoff', activity: 'unknown', uptimeMs: null }),
+    exampleWorker({ slot: 0, pid: 600, state: 'stopping', activity: 'busy', generation: 1 }),
+  ];
+  const status = {
+    ...examplePool({ queue: { length: 3, backlog: 128 }, operation: null }),
+    counts: { restarts: { crash: 2 }, reloads: { 'rolled-back': 1 } },
+    peaks: { queue: 9, active: 1 },
+    replaced: { 'max-age': 4 },
+    spares: {
+      wanted: 2,
+      isPossible: true,
+      workers: [{ pid: 650, generation: 2, state: 'ready' as const, uptimeMs: 5000, pids: [650] }],
+    },
+    workers,
+    ...changes,
+  };
+  const usage = {
+    supervisor: { rssBytes: 50_000_000, cpuMs: 1500 },
+    cpuMs: 60_000,
+    workers: new Map([[640, { rssBytes: 1000, cpuMs: 20 }]]),
+  };
+  return { status, usage, nowSeconds: 1_800_000_000 };
+}
+
+/** What a program may be called. */
+export const nastyNames = [
+  '<script>alert(1)</script>',
+  '"&\'>',
+  'a\nb\r\tc',
+  '\\',
+  ']]>',
+  '\u0000\u001b[31m',
+  '\ud800',
+  '\uffff',
+  'ä€😀',
+];

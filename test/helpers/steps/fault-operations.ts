@@ -83,6 +83,7 @@ const supervisorsOptions = new Set([
   '--log-format',
   '--state-dir',
   '--keepalive-quiet',
+  '--status-socket',
 ]);
 
 function bareArguments(place: PoolPlace, options: readonly string[]): string[] {

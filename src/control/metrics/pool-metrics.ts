@@ -1,0 +1,238 @@
+// The metrics of pools, php-fpm's names first, then our own (docs/monitoring.md has the list). What cannot be known is left
+// out. Pure.
+import { statusOfReload, type PoolStatus } from '../protocol.ts';
+import { spareStates } from '../spare-status.ts';
+import type { Family, Sample } from './exposition.ts';
+import { beganAt, stateOf, type DeadFigures, type PoolFigures, type Usage } from './pool-figures.ts';
+import { phpFpmFamilies } from './php-fpm-metrics.ts';
+
+/** `isFull`: each worker besides, by its slot. */
+export function poolFamilies(
+  pools: readonly PoolFigures[],
+  dead: readonly DeadFigures[],
+  isFull: boolean,
+): Family[] {
+  const own = [...poolOnes, ...countOnes, ...supervisorOnes, ...(isFull ? workerOnes : [])];
+  return [
+    ...phpFpmFamilies(pools),
+    upFamily(pools, dead),
+    orphanFamily(dead),
+    ...own.map(({ read, ...family }) => ({
+      ...family,
+      samples: pools.flatMap((pool) => label(pool, read(pool))),
+    })),
+  ];
+}
+
+type Measured = {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly value: number | null | undefined;
+};
+
+interface Metric extends Omit<Family, 'samples'> {
+  readonly read: (pool: PoolFigures) => Measured | readonly Measured[];
+}
+
+/** Two pools may have one name. */
+function label({ status }: PoolFigures, measured: Measured | readonly Measured[]): Sample[] {
+  const { name: pool, address } = status;
+  return [measured]
+    .flat()
+    .flatMap(({ labels, value }) =>
+      value === null || value === undefined ? [] : [{ labels: { pool, address, ...labels }, value }],
+    );
+}
+
+function upFamily(pools: readonly PoolFigures[], dead: readonly DeadFigures[]): Family {
+  return {
+    name: 'spawn_fcgi_up',
+    type: 'gauge',
+    help: 'Whether the pool has a supervisor; 0: it was killed, and workers serve on.',
+    samples: [
+      ...pools.flatMap((pool) => label(pool, { value: 1 })),
+      ...dead.map(({ name: pool, address }) => ({ labels: { pool, address }, value: 0 })),
+    ],
+  };
+}
+
+function orphanFamily(dead: readonly DeadFigures[]): Family {
+  return {
+    name: 'spawn_fcgi_orphans',
+    type: 'gauge',
+    help: 'Workers that serve on without a supervisor.',
+    samples: dead.map(({ name: pool, address, orphans }) => ({ labels: { pool, address }, value: orphans })),
+  };
+}
+
+const gauge = (name: string, help: string, read: Metric['read']): Metric => ({
+  name: `spawn_fcgi_${name}`,
+  type: 'gauge',
+  help,
+  read,
+});
+const counter = (name: string, help: string, read: Metric['read']): Metric => ({
+  ...gauge(name, help, read),
+  type: 'counter',
+});
+
+const states = ['idle', 'busy', 'kept', 'unknown', 'starting', 'stopping', 'backoff', 'exited'];
+
+const poolOnes: readonly Metric[] = [
+  gauge('info', 'Version of the supervisor; always 1.', ({ status: { version } }) => ({
+    labels: { version },
+    value: 1,
+  })),
+  gauge('start_time_seconds', 'When the pool came up under this supervisor, since 1970.', (pool) => ({
+    value: beganAt(pool, pool.status.uptimeMs),
+  })),
+  gauge('serving', 'Whether a worker is seen to wait for connections or to work on one.', ({ status }) => ({
+    value: status.serving === 'unknown' ? undefined : Number(status.serving === 'yes'),
+  })),
+  gauge('reachable', 'Whether clients can reach the socket, as far as one can see.', ({ status }) => ({
+    value: Number(status.unreachable === null && ['ours', null].includes(status.socketFile)),
+  })),
+  gauge(
+    'workers',
+    'Workers by what they are at; kept: they hold connections between two requests.',
+    ({ status }) =>
+      states.map((state) => ({
+        labels: { state },
+        value: status.workers.filter((worker) => stateOf(worker) === state).length,
+      })),
+  ),
+  gauge('spares', 'Workers beside the pool, by what they are at.', ({ status: { spares } }) =>
+    (spares ? spareStates : []).map((state) => ({
+      labels: { state },
+      value: spares?.workers.filter((spare) => spare.state === state).length,
+    })),
+  ),
+  gauge('spares_wanted', 'How many there should be beside the pool.', ({ status }) => ({
+    value: status.spares?.wanted,
+  })),
+  gauge('workers_wanted', 'How many workers there should be.', ({ status }) => ({ value: status.wanted })),
+  gauge('workers_outdated', 'Workers of a release before the one that new workers are of.', ({ status }) => ({
+    value: status.workers.filter(({ pid, generation }) => pid !== null && generation < status.generation)
+      .length,
+  })),
+  gauge('queue_length', 'Connections that wait to be accepted.', ({ status }) => ({
+    value: status.queue?.length,
+  })),
+  gauge('queue_limit', 'How many may wait.', ({ status }) => ({ value: status.queue?.backlog })),
+  gauge('generation', 'Counts the releases that were tried.', ({ status }) => ({ value: status.generation })),
+  gauge('operation', 'Operations under way.', ({ status }) =>
+    ['reload', 'restart', 'scale', 'handover', 'replacement'].map((kind) => ({
+      labels: { kind },
+      value: Number(status.operation?.kind === kind),
+    })),
+  ),
+  gauge('last_reload_age_seconds', 'How long ago the last reload ended.', ({ status: { lastReload } }) => ({
+    value: lastReload && Math.round(lastReload.agoMs / 1000),
+  })),
+  gauge(
+    'last_reload_success',
+    'Whether the last reload left all workers new.',
+    ({ status: { lastReload } }) => ({
+      value: lastReload && Number(lastReload.result === 'reloaded'),
+    }),
+  ),
+  gauge(
+    'workers_resident_bytes',
+    'Memory of all workers, spare ones too; what they share counts for each.',
+    ({ usage }) => ({
+      value: usage.workers.size === 0 ? undefined : sumOf(usage.workers.values(), 'rssBytes'),
+    }),
+  ),
+];
+
+const countOnes: readonly Metric[] = [
+  counter('restarts', 'Workers that ended unasked or could not be started, by the reason.', ({ status }) =>
+    byLabel('reason', status.counts?.restarts),
+  ),
+  counter('replacements', 'Workers that a guard had replaced, by its option.', ({ status }) =>
+    byLabel('guard', status.replaced),
+  ),
+  counter('reloads', 'Reloads by how they ended.', ({ status }) =>
+    byLabel('result', status.counts && { ...noReloads, ...status.counts.reloads }),
+  ),
+  counter('cpu_seconds', 'Processor time of all workers, ended ones included.', ({ usage }) => ({
+    value: inSeconds(usage.cpuMs),
+  })),
+];
+
+const noReloads = Object.fromEntries(Object.keys(statusOfReload).map((result) => [result, 0]));
+
+const supervisorOnes: readonly Metric[] = [
+  gauge('supervisor_resident_bytes', 'Memory of the supervisor itself.', ({ usage }) => ({
+    value: usage.supervisor?.rssBytes,
+  })),
+  counter('supervisor_cpu_seconds', 'Processor time of the supervisor itself.', ({ usage }) => ({
+    value: inSeconds(usage.supervisor?.cpuMs),
+  })),
+];
+
+const workerOnes: readonly Metric[] = [
+  ofWorkers(
+    gauge,
+    'worker_start_time_seconds',
+    'When the worker of the slot was started, since 1970.',
+    (pool, worker) => (worker.uptimeMs === null ? undefined : beganAt(pool, worker.uptimeMs)),
+  ),
+  ofWorkers(
+    gauge,
+    'worker_resident_bytes',
+    'Memory of the worker, which is its session.',
+    ({ usage }, { pid }) => (pid === null ? undefined : usage.workers.get(pid)?.rssBytes),
+  ),
+  ofWorkers(
+    counter,
+    'worker_cpu_seconds',
+    'Processor time of the worker of the slot.',
+    ({ usage }, { pid }) => (pid === null ? undefined : inSeconds(usage.workers.get(pid)?.cpuMs)),
+  ),
+  ofWorkers(
+    gauge,
+    'worker_generation',
+    'The release that the worker of the slot is of.',
+    (_pool, worker) => worker.generation,
+  ),
+  ofWorkers(
+    counter,
+    'worker_restarts',
+    'Workers of the slot that ended unasked.',
+    (_pool, worker) => worker.restarts,
+  ),
+];
+
+function ofWorkers(
+  kind: typeof gauge,
+  name: string,
+  help: string,
+  read: (pool: PoolFigures, worker: PoolStatus['workers'][number]) => number | undefined,
+): Metric {
+  return kind(name, help, (pool) =>
+    membersOf(pool.status).map((worker) => ({
+      labels: { slot: String(worker.slot) },
+      value: read(pool, worker),
+    })),
+  );
+}
+
+/** One of each slot: in a reload there is a second one for a while. */
+function membersOf({ workers }: PoolStatus): PoolStatus['workers'] {
+  const seen = new Set<number>();
+  return workers.filter(({ slot }) => !seen.has(slot) && seen.add(slot));
+}
+
+function byLabel(name: string, counts: Readonly<Record<string, number>> | undefined): Measured[] {
+  return Object.entries(counts ?? {}).map(([value, count]) => ({ labels: { [name]: value }, value: count }));
+}
+
+function sumOf(usages: Iterable<Usage>, key: keyof Usage): number {
+  let sum = 0;
+  for (const usage of usages) sum += usage[key];
+  return sum;
+}
+
+function inSeconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : ms / 1000;
+}

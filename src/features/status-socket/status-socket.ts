@@ -1,0 +1,124 @@
+// --status-socket: the supervisor answers there while it has the pool (docs/monitoring.md). Nothing happens while nobody asks.
+import { countActive, type PoolFigures } from '../../control/metrics/pool-figures.ts';
+import { measureUsage } from '../../control/metrics/measure-usage.ts';
+import type { PoolStatus } from '../../control/protocol.ts';
+import type { EventLog } from '../../core/machine.ts';
+import { duplicate } from '../../sys/connection/descriptor-passing.ts';
+import { libc } from '../../sys/libc/libc.ts';
+import { removeIfSame } from '../../sys/path/file-at.ts';
+import { systemClock } from '../../sys/process/clock.ts';
+import type { ProcFs } from '../../sys/proc/proc-fs.ts';
+import { standingOf } from '../../sys/socket/socket-file.ts';
+import type { PreparedPool } from '../../start/prepared-pool.ts';
+import type { Gift } from '../../start/source/handover-lines.ts';
+import { statusSocketFeature, type StatusSocket } from '../../start/steps/open-status-socket.ts';
+import type { Feature } from '../feature.ts';
+import { StatusAnswers } from './status-answers.ts';
+import { StatusServer } from './status-server.ts';
+
+interface StatusSocketOptions {
+  readonly statusSocket: StatusSocket;
+  readonly proc: ProcFs | undefined;
+  readonly look: () => PoolStatus;
+  readonly log: EventLog;
+}
+
+/** None without --status-socket. */
+export function statusSocketOf(
+  { statusSocket, proc }: Pick<PreparedPool, 'statusSocket' | 'proc'>,
+  look: () => PoolStatus,
+  log: EventLog,
+): Feature[] {
+  return statusSocket ? [new StatusSocketFeature({ statusSocket, proc, look, log })] : [];
+}
+
+class StatusSocketFeature implements Feature {
+  readonly name = statusSocketFeature;
+  readonly #options: StatusSocketOptions;
+  #server: StatusServer | undefined;
+  #peaks: NonNullable<PoolStatus['peaks']> | undefined;
+  /** Socket and file are another supervisor's, or given back. */
+  #isOver = false;
+  #hasFailed = false;
+
+  constructor(options: StatusSocketOptions) {
+    this.#options = options;
+  }
+
+  gives(): Pick<Gift, 'descriptors'> {
+    return { descriptors: [this.#options.statusSocket.socket.descriptor] };
+  }
+
+  /** It was looked at in time, while this process still had its rights. */
+  takes({ descriptors }: Gift): void {
+    const { socket } = this.#options.statusSocket;
+    for (const descriptor of descriptors) if (descriptor !== socket.descriptor) libc.close(descriptor);
+  }
+
+  holds(): string[] {
+    const { file } = this.#options.statusSocket.socket;
+    return file ? [file.identity] : [];
+  }
+
+  serving(): void {
+    const { statusSocket } = this.#options;
+    const answers = new StatusAnswers({
+      look: () => this.#look(),
+      clock: systemClock,
+      report: (error) => this.#noteFailure(error),
+    });
+    // On a copy: a handover gives the socket away, and it may come back.
+    this.#server = new StatusServer(duplicate(statusSocket.socket.descriptor), systemClock, ({ params }) =>
+      answers.answer(params),
+    );
+  }
+
+  /** The new supervisor has the file, or it is of no use to anybody. */
+  handedOver(taken: readonly string[]): void {
+    const { file } = this.#options.statusSocket.socket;
+    const isTaken = file === undefined || taken.includes(file.identity);
+    this.#server?.leave();
+    this.#giveBack(!isTaken);
+  }
+
+  release(): void {
+    this.#server?.close();
+    this.#giveBack(true);
+  }
+
+  describe(): Partial<PoolStatus> {
+    const { address, socket } = this.#options.statusSocket;
+    const file = socket.file ? standingOf(socket.file) : null;
+    return { statusSocket: { address, file }, ...(this.#peaks ? { peaks: this.#peaks } : {}) };
+  }
+
+  #giveBack(removes: boolean): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { file, descriptor } = this.#options.statusSocket.socket;
+    if (file && removes) removeIfSame(file.at, file.identity);
+    libc.close(descriptor);
+  }
+
+  #look(): PoolFigures {
+    const { look, proc } = this.#options;
+    const status = look();
+    const { queue = 0, active = 0 } = this.#peaks ?? {};
+    this.#peaks = {
+      queue: Math.max(queue, status.queue?.length ?? 0),
+      active: Math.max(active, countActive(status)),
+    };
+    return {
+      status: { ...status, peaks: this.#peaks },
+      usage: measureUsage((path) => proc?.readText(path), status),
+      nowSeconds: Date.now() / 1000,
+    };
+  }
+
+  /** Once: whoever asks may ask often. */
+  #noteFailure({ message }: Error): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.#options.log.write({ event: 'warning', message: `status socket: ${message}` });
+  }
+}
