@@ -39,4 +39,27 @@ export const guardOptions = [
     since: '2.0',
     default: 'never',
   },
+  {
+    key: 'requestTimeout',
+    long: 'request-timeout',
+    argument: '<time>',
+    help: 'a worker that takes longer for a request is killed, and replaced at once; at half of it the log says where it is (default: {default})',
+    details:
+      'a worker that takes longer for one request is [stuck](stuck-requests.md): at half of it the log says where in the kernel it is, at the end it is killed and replaced at once, where only one of its processes is stuck that one alone; default: {default}',
+    section: 'guards',
+    needsSupervisor: true,
+    since: '2.0',
+    default: 'never',
+  },
+  {
+    key: 'stuckSignal',
+    long: 'stuck-signal',
+    argument: '<signal>',
+    help: 'with --request-timeout: what a stuck worker gets a second before KILL, for a thread dump (USR1) or a core (ABRT)',
+    details:
+      'with `--request-timeout`: what a stuck worker gets 1 s before KILL, for a thread dump (such as `USR1`) or a core (`ABRT`); only processes that catch it, or write a core by it, get it',
+    section: 'guards',
+    needsSupervisor: true,
+    since: '2.0',
+  },
 ] as const satisfies readonly OptionRow[];

@@ -11,6 +11,7 @@ import { parseBacklog, parseListen, parsePort, type Offered } from './parse-list
 import { parseGuards } from './parse-guards.ts';
 import { parseNumber } from './parse-number.ts';
 import { parseWorkers, type CountProcessors, type ParsedWorkers } from './parse-workers.ts';
+import { parseSignal } from './parse-signal.ts';
 import { parseDuration, parseDurationFrom } from './parse-time.ts';
 import { parseSpares } from './parse-spares.ts';
 import { parseStatusSocket } from './parse-status-socket.ts';
@@ -154,14 +155,10 @@ function parseMode(text: string | undefined): number | undefined {
   });
 }
 
-/** Signals that the kernel or the idle stop keeps for itself, or that mean something else to every program. */
-const unfitSignals = new Set(['SIGKILL', 'SIGSTOP', 'SIGCONT', 'SIGCHLD', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU']);
-
 function parseStopSignal(text: string | undefined): StopMethod {
   if (text === undefined || text === 'auto' || text === 'idle-kill') return text ?? 'auto';
-  const name = text.toUpperCase().replace(/^(?:SIG)?/, 'SIG');
-  if (name in process.getBuiltinModule('node:os').constants.signals && !unfitSignals.has(name))
-    return name as StopMethod;
+  const signal = parseSignal(text);
+  if (signal !== undefined) return signal;
   throw new SpawnFcgiError(`invalid value for --stop-signal: '${text}'`, {
     hints: [
       '--stop-signal takes auto, idle-kill, or a signal on which the program finishes its request, such as QUIT',

@@ -100,6 +100,7 @@ const statusFields: Checks<Omit<PoolStatus, keyof PoolSummary>> = {
   counts: (value) => isMissingOr(value, isCounts),
   statusSocket: (value) => isMissingOr(value, isStatusSocket),
   peaks: (value) => isMissingOr(value, (peaks) => isObject(peaks) && hasCounts(peaks, 'queue', 'active')),
+  stuckRequests: (value) => isMissingOr(value, isCount),
   workers: (value) => isListOf(value, (worker) => hasAll(worker, workerFields)),
 };
 
@@ -114,6 +115,7 @@ const workerFields: Checks<WorkerStatus> = {
   lastExit: (value) => isNullOr(value, isText),
   nextTryMs: (value) => isNullOr(value, isTime),
   pids: (value) => isListOf(value, isCount),
+  requestAgeMs: (value) => isMissingOr(value, (age) => isNullOr(age, isTime)),
   replaced: (value) => isMissingOr(value, (last) => isNullOr(last, isReplaced)),
 };
 

@@ -90,6 +90,11 @@ export interface WorkerStatus {
   readonly nextTryMs: number | null;
   /** Processes of the worker's session. */
   readonly pids: readonly number[];
+  /**
+   * How long its oldest request has been in progress, at least, at the last look of --request-timeout; null: it has none.
+   * Missing without that.
+   */
+  readonly requestAgeMs?: number | null;
   /** The last worker of the slot that a guard had replaced; null: none yet. Missing without guards. */
   readonly replaced?: {
     readonly count: number;
@@ -201,6 +206,8 @@ export interface PoolStatus extends PoolSummary, WatchedStatus {
   readonly scaling?: ScalingStatus;
   /** How many workers each guard has had replaced, by its option (`max-age`). Missing without guards. */
   readonly replaced?: Readonly<Record<string, number>>;
+  /** How many requests have taken longer than --request-timeout. Missing without that. */
+  readonly stuckRequests?: number;
   readonly workers: readonly WorkerStatus[];
 }
 

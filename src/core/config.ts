@@ -45,6 +45,10 @@ export interface RestartPolicy {
 export interface GuardLimits {
   readonly maxMemoryBytes: number | undefined;
   readonly maxAgeMs: number | undefined;
+  /** A request that takes longer is stuck. */
+  readonly requestTimeoutMs: number | undefined;
+  /** What its processes get before they are killed, to say where they are. */
+  readonly stuckSignal: `SIG${string}` | undefined;
 }
 
 export interface Config {

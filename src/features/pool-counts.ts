@@ -12,6 +12,7 @@ export class PoolCounts implements Feature {
     planned: 0,
     crash: 0,
     'failed-start': 0,
+    stuck: 0,
     'exec-failed': 0,
     'spawn-failed': 0,
   };

@@ -17,6 +17,7 @@ import type { PoolSettings } from './settings.ts';
 import type { SlotFacts } from './slot-facts.ts';
 import { SlotWatch } from './slot-watch.ts';
 import type { SpareWorkers } from './spare-workers.ts';
+import { StuckEnds } from './ending/stuck-ends.ts';
 import { WorkerEnds } from './ending/worker-ends.ts';
 import { WorkerStarts } from './worker-starts.ts';
 
@@ -28,6 +29,8 @@ export class Supervisor {
   readonly #slots: SlotWatch;
   readonly #operations: OperationWatch;
   readonly #end: PoolEnd;
+  /** Workers whose request is stuck. */
+  readonly stuck: StuckEnds;
 
   constructor(machine: Machine, settings: PoolSettings, outcome: Outcome, books: PoolBooks = {}) {
     const context = new Context(machine, settings, books, this.#hands());
@@ -35,6 +38,7 @@ export class Supervisor {
     this.#outcome = outcome;
     this.#ends = new WorkerEnds(context);
     this.#starts = new WorkerStarts(context, this.#ends);
+    this.stuck = new StuckEnds(context, this.#ends);
     this.#slots = new SlotWatch(context);
     this.#operations = new OperationWatch(context, this.#ends);
     const parts = { outcome, ends: this.#ends, slots: this.#slots, operations: this.#operations };
@@ -93,8 +97,7 @@ export class Supervisor {
 
   /** Starts every worker; the outcome is told later. */
   start(): void {
-    const { pool } = this.#context;
-    this.#context.carryOut(pool.start());
+    this.#context.carryOut(this.#context.pool.start());
   }
 
   /** A child of ours ended; strangers are ignored. */
@@ -148,10 +151,7 @@ export class Supervisor {
   /** A rolling reload; during one, one more afterwards, for everybody who asked. `isEarly`: see ReloadListener. */
   reload(listener?: OperationListener, isEarly = false): void {
     const { pool, life } = this.#context;
-    if (life.ending) {
-      listener?.({ kind: 'stopped' });
-      return;
-    }
+    if (life.ending) return listener?.({ kind: 'stopped' });
     if (listener) this.#operations.awaitReload({ tell: listener, isEarly });
     this.#context.carryOut(pool.ask({ kind: 'reload' }));
   }

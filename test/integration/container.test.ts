@@ -107,6 +107,21 @@ test.for(forms)(
   },
 );
 
+test('a request that hangs is ended although no descriptor may be borrowed there', async (ctx) => {
+  containers.needContainers(ctx);
+  const place = containers.makeEchoRoom();
+  const [command = '', ...rest] = staying(place);
+  const args = [command, '--request-timeout', '2s', ...rest];
+  const pool = await containers.startPoolContainer(place, { args });
+  const { container } = pool;
+  const held = await pool.hold();
+  await waitFor('its end', () => container.stderr().includes('since its request was stuck; restarted'));
+  expect((await held.answer).startsWith('GET hold='), container.stderr()).toBe(false);
+  held.release();
+  expect(container.stderr().match(/is stuck, at least/g)?.length).toBe(1);
+  expect(await pool.ask('x=1')).toMatch(/^GET x=1 /);
+});
+
 test('what strangers leave is reaped', async (ctx) => {
   containers.needContainers(ctx);
   const place = containers.makeEchoRoom();

@@ -42,9 +42,14 @@ const everyField: Required<protocol.PoolStatus> = {
   counts: { restarts: {}, reloads: {} },
   statusSocket: { address: '/run/php.status', file: 'ours' },
   peaks: { queue: 0, active: 0 },
+  stuckRequests: 0,
   workers: [],
 };
-const everyFieldOfWorkers: Required<protocol.WorkerStatus> = { ...exampleWorker(), replaced: null };
+const everyFieldOfWorkers: Required<protocol.WorkerStatus> = {
+  ...exampleWorker(),
+  requestAgeMs: null,
+  replaced: null,
+};
 
 test.each(Object.keys({ ...everyField, ...everyFieldOfWorkers }))(
   'the page of the control protocol shows the field %s',

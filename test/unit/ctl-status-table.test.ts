@@ -64,6 +64,18 @@ describe('the table of a pool', () => {
     );
   });
 
+  test('tells how long requests have been in progress, and how many were stuck', () => {
+    const workers = [
+      makeWorker({ activity: 'busy', requestAgeMs: 999 }),
+      makeWorker({ slot: 1, activity: 'busy', requestAgeMs: 125_000 }),
+      makeWorker({ slot: 2, activity: 'idle', requestAgeMs: 5000 }),
+    ];
+    const text = statusTable.formatPool(makePool({ workers, stuckRequests: 2 }));
+    expect(text.match(/(?<=running ).*?(?= +\d+s)/g)).toEqual(['busy', 'busy 2m5s', 'idle']);
+    expect(text).toContain('\n  stuck: 2 requests took longer than --request-timeout\n');
+    expect(statusTable.formatPool(makePool({ stuckRequests: 0 }))).not.toContain('stuck');
+  });
+
   test.each([
     [{ pid: 7 }, []],
     [

@@ -15,6 +15,25 @@ const ended = {
   class: 'crash',
   delayMs: 0,
 } as const;
+const asleep = {
+  pid: 301,
+  name: 'app.py',
+  state: 'S',
+  call: 'futex',
+  wchan: 'futex_do_wait',
+  stack: ['futex_do_wait', 'do_futex.constprop.0', '__x64_sys_futex', 'do_syscall_64'],
+  threads: 2,
+} as const;
+const running = { pid: 302, name: 'sh', state: 'R', threads: 1 } as const;
+const stuckEvent = {
+  event: 'request-stuck',
+  slot: 2,
+  workerPid: 300,
+  ageMs: 90_210,
+  timeoutMs: 90_000,
+  pids: [300, 301],
+  doing: [running],
+} as const;
 const execFailed = {
   event: 'exec-failed',
   slot: 0,
@@ -107,6 +126,63 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
     },
     'warning',
     'worker 2 (PID 300) has 300M of memory from its start, --max-memory is 256M: workers of generation 4 are left alone',
+  ],
+  [
+    {
+      event: 'request-slow',
+      slot: 2,
+      workerPid: 300,
+      ageMs: 45_100,
+      timeoutMs: 90_000,
+      doing: [asleep, running],
+    },
+    'warning',
+    'worker 2 (PID 300): a request is at least 45.1 s old, half of --request-timeout is over; PID 301 (app.py) in futex at futex_do_wait, 2 threads (kernel: futex_do_wait < do_futex), PID 302 (sh) running',
+  ],
+  [
+    { event: 'request-slow', slot: 2, workerPid: 300, ageMs: 900, timeoutMs: 1000, doing: [] },
+    'warning',
+    'worker 2 (PID 300): a request is at least 900 ms old, half of --request-timeout is over; nobody may see where',
+  ],
+  [
+    { ...stuckEvent, outcome: 'killed', doing: [asleep] },
+    'warning',
+    'worker 2 (PID 300): a request is stuck, at least 90.2 s old: ending PID 300 301; PID 301 (app.py) in futex at futex_do_wait, 2 threads',
+  ],
+  [
+    { ...stuckEvent, outcome: 'signalled', signal: 'SIGUSR1', signalled: [301] },
+    'warning',
+    'worker 2 (PID 300): a request is stuck, at least 90.2 s old: SIGUSR1 to PID 301, then ending PID 300 301; PID 302 (sh) running',
+  ],
+  [
+    { ...stuckEvent, outcome: 'signalled', signal: 'SIGUSR1', signalled: [] },
+    'warning',
+    'worker 2 (PID 300): a request is stuck, at least 90.2 s old: nobody catches SIGUSR1, ending PID 300 301; PID 302 (sh) running',
+  ],
+  [
+    { ...stuckEvent, outcome: 'spared', pids: [], doing: [{ ...running, state: 't' }] },
+    'warning',
+    'worker 2 (PID 300): a request is stuck, at least 90.2 s old: left alone while it is stopped; PID 302 (sh) stopped by a debugger',
+  ],
+  [
+    {
+      ...stuckEvent,
+      outcome: 'killed',
+      doing: [1, 2, 3, 4, 5, 6].map((pid) => ({ ...running, pid, threads: pid })),
+    },
+    'warning',
+    'worker 2 (PID 300): a request is stuck, at least 90.2 s old: ending PID 300 301; PID 1 (sh) running, PID 2 (sh) running, 2 threads, PID 3 (sh) running, 3 threads, PID 4 (sh) running, 4 threads, and 11 other threads',
+  ],
+  [
+    {
+      ...ended,
+      end: { kind: 'signaled', signal: 9 },
+      signalName: 'SIGKILL',
+      class: 'stuck',
+      successorPid: 301,
+    },
+    'warning',
+    'worker 2 (PID 300) was killed by SIGKILL after 12.3 s, since its request was stuck; restarted as PID 301',
   ],
   [
     { event: 'reload-finished', result: 'reloaded', generation: 2, serving: 2 },

@@ -62,7 +62,12 @@ test('the shortest command line means all the defaults', () => {
     readyTimeoutMs: 60_000,
     settleMs: 5000,
     restart: { minUptimeMs: 1000, delayMs: 100, maxDelayMs: 30_000, startLimit: undefined },
-    guards: { maxMemoryBytes: undefined, maxAgeMs: undefined },
+    guards: {
+      maxMemoryBytes: undefined,
+      maxAgeMs: undefined,
+      requestTimeoutMs: undefined,
+      stuckSignal: undefined,
+    },
     output: undefined,
     statusSocket: undefined,
     logFile: undefined,
@@ -75,7 +80,7 @@ test('the longest command line means what it says', () => {
   const line =
     '-f ignored -d /srv -s /run/a.sock -M 0600 -U su -G sg -C 4 -F 3 -b 7 -P /run/a.pid -n -c /jail -S -u u -g g ' +
     '--supervise --name boss --state-dir /state --stop-timeout 5s --min-uptime 2s --restart-delay 20ms ' +
-    '--restart-max-delay 1m --start-limit 3/10s --max-memory 256M --max-age 6h --worker-pid-file /run/w-%i --oom-score-adj -5 --spare 0 --rlimit nofile=9 --rlimit as=1G:unlimited --rlimit nofile=7 --nice -3 --umask 27 --no-new-privileges --env A=1 --env B=%i= --env A=2 --output /var/log/out --status-socket /run/a.status --log /var/log/a --log-format json -- app -x';
+    '--restart-max-delay 1m --start-limit 3/10s --max-memory 256M --max-age 6h --request-timeout 90s --stuck-signal usr1 --worker-pid-file /run/w-%i --oom-score-adj -5 --spare 0 --rlimit nofile=9 --rlimit as=1G:unlimited --rlimit nofile=7 --nice -3 --umask 27 --no-new-privileges --env A=1 --env B=%i= --env A=2 --output /var/log/out --status-socket /run/a.status --log /var/log/a --log-format json -- app -x';
   expect(configOf(line)).toStrictEqual({
     program: { kind: 'argv', argv: ['app', '-x'] },
     model: 'foreground',
@@ -125,7 +130,12 @@ test('the longest command line means what it says', () => {
       maxDelayMs: 60_000,
       startLimit: { count: 3, withinMs: 10_000 },
     },
-    guards: { maxMemoryBytes: 268_435_456, maxAgeMs: 21_600_000 },
+    guards: {
+      maxMemoryBytes: 268_435_456,
+      maxAgeMs: 21_600_000,
+      requestTimeoutMs: 90_000,
+      stuckSignal: 'SIGUSR1',
+    },
     output: { kind: 'file', pattern: '/var/log/out' },
     statusSocket: { kind: 'unix', path: '/run/a.status' },
     logFile: '/var/log/a',
@@ -402,6 +412,8 @@ describe('numbers', () => {
     ['--restart-delay', 'time', '--restart-delay takes at least 10ms', ['0', '9ms', '0.009']],
     ['--restart-max-delay', 'time', time('--restart-max-delay'), ['-1', 'abc', '']],
     ['--restart-max-delay', 'time', '--restart-max-delay takes at least 10ms', ['0', '9ms']],
+    ['--request-timeout', 'time', time('--request-timeout'), ['-1', 'abc', '']],
+    ['--request-timeout', 'time', '--request-timeout takes at least 1s', ['0', '999ms']],
   ])('%s is refused as a %s when it is none: %s', (flag, what, hint, texts) => {
     for (const text of texts) {
       const error = refusalOf(['-p', '1', flag, text, 'app']);
@@ -435,6 +447,21 @@ describe('numbers', () => {
     const error = refusalOf(['-p', '1', '--log-format', text, 'app']);
     expect(error.message).toBe(`invalid value for --log-format: '${text}'`);
     expect(error.hints).toStrictEqual(['--log-format takes human or json']);
+  });
+});
+
+describe('--stuck-signal', () => {
+  test.each(['', 'KILL', 'STOP', 'auto', 'idle-kill', '10', 'USR3'])(
+    'is refused when it is none: %j',
+    (text) => {
+      const error = refusalOf(['-p', '1', '--request-timeout', '1s', '--stuck-signal', text, 'app']);
+      expect(error.message).toBe(`invalid value for --stuck-signal: '${text}'`);
+      expect(error.hints).toStrictEqual(['--stuck-signal takes the name of a signal, such as USR1 or ABRT']);
+    },
+  );
+
+  test('is refused where nothing says when a worker is stuck', () => {
+    expect(refusalOf('-p 1 --stuck-signal USR1 app').message).toBe('--stuck-signal needs --request-timeout');
   });
 });
 

@@ -7,6 +7,7 @@ import { Life, type Abandonment, type PoolPhase } from '../life.ts';
 import type { OperationFact, StepFact } from '../operations/operation.ts';
 import { orderTraits, type OrderOf, type PoolOrder } from './orders.ts';
 import type { PoolOptions } from './pool-options.ts';
+import { isFailure } from './restart-policy.ts';
 import { Roster } from './roster.ts';
 import type { Loss, Moment, Slot, SlotEvent } from './slot-state.ts';
 import { Slots } from './slots.ts';
@@ -108,7 +109,7 @@ export class Pool {
     const worker = this.roster.remove(pid);
     switch (worker?.role) {
       case 'member':
-        return this.#advance(worker.slot, { kind: 'ended', exit, ...moment }, pid);
+        return this.#advance(worker.slot, { kind: 'ended', exit, ...moment, isStuck: worker.isStuck }, pid);
       case 'candidate':
         return this.#tell({ kind: 'candidate-ended', exit });
       case 'retiree':
@@ -206,8 +207,7 @@ export class Pool {
       this.#slots.clear(slot);
       return [{ ...report, delayMs: 0 }, ...this.#tell({ kind: 'fell', slot, pid, end })];
     }
-    const isFailure = endClass !== 'planned' && this.phase === 'serving';
-    if (isFailure && this.#startLimit.isReachedBy(loss.atMs))
+    if (isFailure(endClass) && this.phase === 'serving' && this.#startLimit.isReachedBy(loss.atMs))
       return [{ ...report, delayMs: undefined }, { kind: 'start-limit-reached' }, ...this.stop('limited')];
     this.#slots.setGeneration(slot, this.#agenda.generationFor(slot));
     return [report, ...orders, ...this.#judge(slot, verdict), ...this.#settle()];

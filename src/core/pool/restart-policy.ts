@@ -25,8 +25,16 @@ export const freshMemory: RestartMemory = {
   recycles: false,
 };
 
-/** How a worker's end is judged: see spec "Restarts". */
-export type EndClass = 'planned' | 'crash' | 'failed-start';
+/**
+ * How a worker's end is judged: see spec "Restarts". `stuck`: a request of it was, and it was ended for that, which takes
+ * so long each time that it needs no backoff.
+ */
+export type EndClass = 'planned' | 'crash' | 'failed-start' | 'stuck';
+
+/** Whether it counts for --start-limit. */
+export function isFailure(end: EndClass): boolean {
+  return end === 'crash' || end === 'failed-start';
+}
 
 export interface Life {
   readonly startedAtMs: number;
@@ -86,6 +94,7 @@ export function decideRestart(
   policy: RestartPolicy,
   random: number,
 ): RestartDecision {
+  if (end === 'stuck') return { delayMs: 0, memory };
   const wasStable = life.upAtMs !== undefined && endedAtMs - life.upAtMs >= defaults.backoffResetMs;
   const remembered = rememberLife(wasStable ? { ...memory, failures: 0 } : memory, life, endedAtMs, end);
   if (end === 'planned') return decidePlanned(endedAtMs, remembered);

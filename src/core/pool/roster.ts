@@ -20,6 +20,8 @@ export interface SlotWorker extends ProgramProcess {
   readonly role: WorkerRole;
   /** The one that it has, is to have, or had. */
   readonly slot: number;
+  /** It is being ended since a request of it is stuck: its end says nothing of the program's health. */
+  readonly isStuck?: boolean;
 }
 
 /** Beside the slots, until one takes it (spares.ts has how far it is); `lost-spare`: as `left`. */
@@ -108,6 +110,12 @@ export class Roster {
       worker.pid,
       isOfSlot(worker) ? { ...worker, role: 'left' } : { ...worker, role: 'lost-spare' },
     );
+  }
+
+  /** What its end is to be taken for, should it come. */
+  setStuck(pid: number, isStuck: boolean): void {
+    const worker = this.get(pid);
+    if (worker && isOfSlot(worker)) this.#own.set(pid, { ...worker, isStuck });
   }
 
   /** A trial that is there still when whoever started it waits no longer. */

@@ -36,7 +36,7 @@ export type SlotEvent =
   | { readonly kind: 'spawned'; readonly pid: number; readonly atMs: number }
   | ({ readonly kind: 'spawn-failed' } & Moment)
   | { readonly kind: 'up'; readonly atMs: number; readonly isSeen: boolean }
-  | ({ readonly kind: 'ended'; readonly exit: WorkerExit } & Moment)
+  | ({ readonly kind: 'ended'; readonly exit: WorkerExit; readonly isStuck?: boolean | undefined } & Moment)
   | { readonly kind: 'retry-due' }
   | { readonly kind: 'stop' };
 
@@ -161,7 +161,7 @@ const restart = (
     upAtMs: state.kind === 'running' ? state.upAtMs : undefined,
     isSeen: state.kind === 'running' && state.isSeen,
   };
-  const end = classifyEnd(event.exit, life, event.atMs, policy, memory);
+  const end = event.isStuck === true ? 'stuck' : classifyEnd(event.exit, life, event.atMs, policy, memory);
   const decision = decideRestart(end, life, event.atMs, memory, policy, event.random);
   return backOff(
     { class: end, delayMs: decision.delayMs, wasUp: life.upAtMs !== undefined, wasSeen: life.isSeen },

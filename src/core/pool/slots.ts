@@ -187,8 +187,12 @@ export class Slots {
     return orders;
   }
 
-  /** Where recycling is usual, or once a worker has lived for a while, a planned exit is no failure of its release. */
+  /**
+   * Where recycling is usual, or once a worker has lived for a while, a planned exit is no failure of its release; nor is
+   * a request that was stuck.
+   */
   isRecycling({ state }: Slot, end: EndClass, atMs: number): boolean {
+    if (end === 'stuck') return true;
     if (end !== 'planned' || state.kind !== 'running') return false;
     return this.#recycles || atMs - state.startedAtMs >= this.#policy.minUptimeMs;
   }

@@ -19,6 +19,8 @@ export function severityOf(event: PoolEvent): Severity {
     case 'socket-renewed':
     case 'killed':
     case 'request-cut':
+    case 'request-slow':
+    case 'request-stuck':
     case 'handover-failed':
     case 'replacement-failed':
     case 'workers-exhausted':

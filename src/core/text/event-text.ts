@@ -3,6 +3,7 @@ import { describeBytes, describeMs, describeSpan, plural } from './amount-text.t
 import { describeEnd, describeNext, describeSpawnFailure } from './end-text.ts';
 import type { EventOf, PoolEvent } from './pool-event.ts';
 import { printable } from './printable.ts';
+import { describeSlow, describeStuck } from './request-text.ts';
 import { andLeft, describeReload } from './reload-text.ts';
 
 /** The event as one line for people, without time, program or PID; control characters are written as `\\xNN`. */
@@ -14,7 +15,7 @@ const texts: { readonly [K in PoolEvent['event']]: (event: EventOf<K>) => string
   'pool-up': (event) => `pool up on ${event.address} with ${plural(event.workers, 'worker')}`,
   'worker-started': (event) => `worker ${event.slot} started: PID ${event.workerPid}`,
   'worker-ended': (event) =>
-    `worker ${event.slot} (PID ${event.workerPid}) ${describeEnd(event.end, event.signalName)} after ${describeMs(event.uptimeMs)}; ${describeNext(event.delayMs, event.successorPid)}`,
+    `worker ${event.slot} (PID ${event.workerPid}) ${describeEnd(event.end, event.signalName)} after ${describeMs(event.uptimeMs)}${event.class === 'stuck' ? ', since its request was stuck' : ''}; ${describeNext(event.delayMs, event.successorPid)}`,
   'spare-ready': (event) => `spare PID ${event.workerPid} is ready, generation ${event.generation}`,
   'spare-taken': (event) => `spare PID ${event.workerPid} taken for worker ${event.slot}`,
   'spare-ended': describeSpare,
@@ -35,6 +36,8 @@ const texts: { readonly [K in PoolEvent['event']]: (event: EventOf<K>) => string
   stopping: (event) => `stopping: ${event.reason}`,
   killed: (event) => `killed PID ${event.pids.join(' ')}: ${event.reason}`,
   'request-cut': describeCut,
+  'request-slow': describeSlow,
+  'request-stuck': describeStuck,
   stopped: () => 'stopped',
   'reload-started': (event) => `reload started: generation ${event.generation}`,
   'worker-replaced': (event) =>

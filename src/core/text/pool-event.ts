@@ -2,6 +2,7 @@
 import type { EndClass } from '../pool/restart-policy.ts';
 import type { ReloadResult } from '../operations/rollout.ts';
 import type { WorkerEnd } from '../worker-exit.ts';
+import type { ProcessCall } from '../process-call.ts';
 import type { LeftProcess } from './left-process.ts';
 
 export type PoolEvent =
@@ -91,6 +92,33 @@ export type PoolEvent =
       readonly connections: number;
       readonly ageMs: number;
       readonly reason: string;
+    }
+  /** A request has been in progress for half of `--request-timeout`. */
+  | {
+      readonly event: 'request-slow';
+      readonly slot: number;
+      readonly workerPid: number;
+      /** At least. */
+      readonly ageMs: number;
+      readonly timeoutMs: number;
+      /** Where the processes that are at work on it are. */
+      readonly doing: readonly ProcessCall[];
+    }
+  /** For all of it. */
+  | {
+      readonly event: 'request-stuck';
+      readonly slot: number;
+      readonly workerPid: number;
+      readonly ageMs: number;
+      readonly timeoutMs: number;
+      /** `spared`: one of them is stopped, by a debugger or SIGSTOP. */
+      readonly outcome: 'spared' | 'signalled' | 'killed';
+      /** The processes that are at work on it, which are to end. */
+      readonly pids: readonly number[];
+      /** `--stuck-signal`, and who has got it: those to whom it says something. */
+      readonly signal?: string | undefined;
+      readonly signalled?: readonly number[];
+      readonly doing: readonly ProcessCall[];
     }
   | { readonly event: 'stopped' }
   | { readonly event: 'reload-started'; readonly generation: number }

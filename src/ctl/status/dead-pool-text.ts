@@ -113,6 +113,7 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): DeadPoolSta
     counts: null,
     statusSocket: null,
     peaks: null,
+    stuckRequests: null,
     workers: measured.map(deadWorkerJson),
   };
 }
@@ -130,6 +131,7 @@ function deadWorkerJson(orphan: MeasuredOrphan): DeadWorker {
     lastExit: null,
     nextTryMs: null,
     pids,
+    requestAgeMs: null,
     replaced: null,
     rssBytes,
     cpuPercent,

@@ -3,7 +3,7 @@ import type { OutputStatus, PoolStatus, SocketHolderStatus, WorkerStatus } from 
 import type { SpareStatus, SparesStatus } from '../../control/spare-status.ts';
 import { describeLoss, judgeHealth, type Health } from './health.ts';
 import { describeScaling } from './scaling-line.ts';
-import { describeBytes, describeDuration } from '../../core/text/amount-text.ts';
+import { describeBytes, describeDuration, plural } from '../../core/text/amount-text.ts';
 import { printable } from '../../core/text/printable.ts';
 import { lineOf, renderLines, type Colour, type Line } from '../print/line.ts';
 import { cutStart, widthOf } from '../print/printable.ts';
@@ -42,6 +42,7 @@ export function poolLines(pool: MeasuredPool, columns: number): Line[] {
     ...describeSpares(pool.spares).map((line) => lineOf(line)),
     ...(pool.socketHolders ?? []).map((holder) => lineOf(describeHolder(holder))),
     ...describeReplaced(pool).map((line) => lineOf(line)),
+    ...describeStuck(pool).map((line) => lineOf(line)),
     ...describeOutput(pool.output).map((line) => lineOf(line)),
   ];
 }
@@ -155,6 +156,10 @@ function describeOutput(output: OutputStatus | undefined): string[] {
   return isFull ? [`  ${who} (PID ${pid}) does not read${effect}`] : [];
 }
 
+function describeStuck({ stuckRequests: count = 0 }: MeasuredPool): string[] {
+  return count === 0 ? [] : [`  stuck: ${plural(count, 'request')} took longer than --request-timeout`];
+}
+
 const noValue = '-';
 
 /** A worker in a slot or beside them, of which there is less to tell. */
@@ -172,7 +177,7 @@ function rowsOf({ workers, spares }: MeasuredPool): Row[] {
     ...workers.map((worker) => ({
       ...worker,
       slot: String(worker.slot),
-      does: worker.pid === null ? noValue : worker.activity,
+      does: describeDoing(worker),
       restarts: String(worker.restarts),
     })),
     ...(spares?.workers ?? []).map((spare) => ({ ...spare, ...none, slot: 'spare' })),
@@ -202,6 +207,13 @@ const rowColumns: readonly Column<Row>[] = [
   right('NEXT', ({ nextTryMs }) => (nextTryMs === null ? noValue : formatDelay(nextTryMs))),
   left('LAST EXIT', ({ lastExit }) => (lastExit === null ? noValue : describeExit(lastExit))),
 ];
+
+/** A request that takes its time is told by its age. */
+function describeDoing({ pid, activity, requestAgeMs }: MeasuredWorker): string {
+  if (pid === null) return noValue;
+  const isLong = activity === 'busy' && (requestAgeMs ?? 0) >= 1000;
+  return isLong ? `${activity} ${describeDuration(requestAgeMs ?? 0)}` : activity;
+}
 
 /** The column is narrow: `killed by SIGKILL`, `exec: No such file or directory`. */
 function describeExit(lastExit: string): string {

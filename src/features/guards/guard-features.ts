@@ -12,6 +12,7 @@ import type { Guard } from './guard.ts';
 import { Guards } from './guards.ts';
 import { MaxAge } from './max-age.ts';
 import { MaxMemory } from './max-memory.ts';
+import { RequestTimeout } from './request-timeout.ts';
 
 export interface GuardedPool {
   readonly prepared: Pick<PreparedPool, 'config' | 'proc' | 'socket'>;
@@ -29,7 +30,6 @@ export function guardFeatures(
   const { prepared, supervisor, machine, freezer, log } = pool;
   const { config, proc, socket } = prepared;
   const watching = [...guardsOf(config.guards, pool), scaling];
-  const isBlind = config.guards.maxMemoryBytes !== undefined && !proc;
   const guards = new Guards({
     guards: watching,
     supervisor,
@@ -40,18 +40,27 @@ export function guardFeatures(
     log,
     spentMs: processorMs,
   });
-  return { guards, all: [...watching, guards, ...(isBlind ? [tellsOfBlindness(log)] : [])] };
+  const blind = proc ? [] : blindOf(config.guards).map((option) => tellsOfBlindness(option, log));
+  return { guards, all: [...watching, guards, ...blind] };
+}
+
+/** The options that do nothing without /proc. */
+function blindOf({ maxMemoryBytes, requestTimeoutMs }: Config['guards']): string[] {
+  return [
+    ...(maxMemoryBytes === undefined ? [] : ['--max-memory']),
+    ...(requestTimeoutMs === undefined ? [] : ['--request-timeout']),
+  ];
 }
 
 /** Whoever has given a limit relies on it. */
-function tellsOfBlindness(log: Pick<EventLog, 'write'>): Feature {
-  const message = '--max-memory does nothing: there is no /proc to look at';
+function tellsOfBlindness(option: string, log: Pick<EventLog, 'write'>): Feature {
+  const message = `${option} does nothing: there is no /proc to look at`;
   return { serving: () => log.write({ event: 'warning', message }) };
 }
 
 function guardsOf(
-  { maxMemoryBytes, maxAgeMs }: Config['guards'],
-  { prepared: { proc }, machine: { random }, log }: GuardedPool,
+  { maxMemoryBytes, maxAgeMs, requestTimeoutMs, stuckSignal }: Config['guards'],
+  { prepared: { proc, socket }, supervisor, machine: { random }, log }: GuardedPool,
 ): Guard[] {
   const guards: Guard[] = [];
   if (maxMemoryBytes !== undefined && proc) {
@@ -60,5 +69,9 @@ function guardsOf(
     guards.push(new MaxMemory(maxMemoryBytes, { memory, familyOf, log }));
   }
   if (maxAgeMs !== undefined) guards.push(new MaxAge(maxAgeMs, random));
+  if (requestTimeoutMs !== undefined && proc) {
+    const timeoutMs = requestTimeoutMs;
+    guards.push(new RequestTimeout({ proc, socket, supervisor, log, timeoutMs, signal: stuckSignal }));
+  }
   return guards;
 }

@@ -116,6 +116,20 @@ const flupScript: Application = {
   },
 };
 
+/** No echo: it answers "ok", or hangs. */
+export const deadlockScript: Application = {
+  name: 'deadlock.py',
+  missing:
+    missing({ commands: ['nginx'] }) ??
+    (python === undefined ? "needs a Python 3 that the workers' user can execute" : undefined),
+  finishesOnTerm: false,
+  install: (dir) => {
+    const program = place(build.fixture('deadlock.py'), dir, 'deadlock.py');
+    setInterpreter(program, python ?? 'python3');
+    return { program, script: '/' };
+  },
+};
+
 /** Each takes one request at a time and goes by its own name: what is said of a kill holds for any of them. */
 const simpleApplications = [phpCgi, libfcgiProgram, perlScript, fcgiwrap];
 
