@@ -171,7 +171,7 @@ test('restarts are counted by their reason, those that the log sums up too, and 
   counts.happened({ event: 'stopped' });
   counts.happened();
   expect(counts.describe().counts).toEqual({
-    restarts: { planned: 2, crash: 1, 'failed-start': 1, 'exec-failed': 1, 'spawn-failed': 0 },
+    restarts: { planned: 2, crash: 1, 'failed-start': 1, stuck: 0, 'exec-failed': 1, 'spawn-failed': 0 },
     reloads: { reloaded: 0, 'rolled-back': 1, partly: 0, 'timed-out': 0 },
   });
 });
