@@ -30,7 +30,8 @@ export class ScaleCommand {
     const { operation, wanted } = supervisor.pool;
     const unendable = next.workers < supervisor.pool.slots.length ? supervisor.unendable : undefined;
     if (unendable !== undefined) return client.answer(refusal('failed', unendable));
-    if (asked.kind === 'difference' && next.workers === wanted)
+    // Without bounds the least is what one gets, as ever.
+    if (asked.kind === 'difference' && next.workers === wanted && isMoving(next))
       return client.answer({ ...done(`${nameWorkers(next)} already`, status()), status: 1 });
     const watch = new ScaleWatch(supervisor, next.workers);
     scaling.apply(next);
