@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { ReplacementWish } from '../../src/core/operations/replacement.ts';
 import type { WorkerExit } from '../../src/core/worker-exit.ts';
 import type { ReplacementEnd } from '../../src/supervisor/outcome.ts';
-import { startFakePool, type FakePool } from '../helpers/models/index.ts';
+import { FakeMachine, startFakePool, type FakePool } from '../helpers/models/index.ts';
 
 const crash: WorkerExit = { kind: 'exited', status: 3 };
 const reason = { guard: 'max-age', text: 'it was old' };
@@ -217,5 +217,67 @@ describe('out of the way of a replacement', () => {
     expect(pool.machine.live).toStrictEqual([]);
     pool.clock.advance(10_000);
     expect(pool.outcomes).toContain('stopped 0');
+  });
+});
+
+describe('an old worker that does not end', () => {
+  /** Its successor is up, and it was told to end. */
+  function replacing(
+    options: Parameters<typeof startFakePool>[0],
+    prepare: (pool: FakePool) => unknown,
+  ): FakePool {
+    const pool = startFakePool({ stopTimeoutMs: 1000, ...options });
+    prepare(pool);
+    replace(pool, 0, 101);
+    comesUp(pool);
+    return pool;
+  }
+
+  test('since its request takes long is looked at ever less often, once a second in the end', () => {
+    const pool = replacing({}, ({ machine }) => {
+      machine.needIdleStop.add(101);
+      machine.busy.add(101);
+    });
+    pool.clock.advance(60_000);
+    const looks = pool.machine.idleLooks;
+    pool.clock.advance(60_000);
+    expect(pool.machine.idleLooks - looks).toBeGreaterThanOrEqual(59);
+    expect(pool.machine.idleLooks - looks).toBeLessThanOrEqual(61);
+  });
+
+  test('on the signal of --stop-signal is killed when it is idle, after --stop-timeout', () => {
+    const machine = new FakeMachine();
+    machine.workerHabits = { ignoresTerm: true };
+    const pool = replacing({ stopMethod: 'SIGQUIT', machine }, () => machine.busy.add(101));
+    pool.clock.advance(60_000);
+    pool.machine.reap();
+    expect(pool.machine.live).toStrictEqual([101, 102]);
+    pool.machine.busy.delete(101);
+    pool.clock.advance(2000);
+    pool.machine.reap();
+    expect(pool.machine.live).toStrictEqual([102]);
+    expect(pool.supervisor.pool.replacement).toBeUndefined();
+  });
+
+  test('and may not be looked at has the time of --stop-timeout, as in a reload', () => {
+    const pool = replacing({}, ({ machine }) => {
+      machine.needIdleStop.add(101);
+      machine.hidden.add(101);
+    });
+    pool.clock.advance(3000);
+    pool.machine.reap();
+    expect(pool.machine.live).toStrictEqual([102]);
+    expect(pool.machine.events.map(({ event }) => event)).toContain('warning');
+  });
+
+  test('in a stop of the pool has the deadline of the stop', () => {
+    const pool = replacing({}, ({ machine }) => {
+      machine.needIdleStop.add(101);
+      machine.busy.add(101);
+    });
+    pool.supervisor.stop('test');
+    pool.clock.advance(1100);
+    pool.machine.reap();
+    expect(pool.machine.live).toStrictEqual([]);
   });
 });

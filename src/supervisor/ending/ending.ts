@@ -6,6 +6,11 @@ export interface Deadline {
   readonly killAtMs: number;
   /** Others serve on: nothing may be accepted any more that would be lost. Else the whole pool ends. */
   readonly isReplaced: boolean;
+  /**
+   * Its request may take what it takes, the other two are infinite. This one holds where nobody can see whether it is at
+   * work; and a signal on which it should end by itself has that long to do it, before it is killed at an idle moment.
+   */
+  readonly unhurried?: { readonly termAtMs: number; readonly killAtMs: number };
 }
 
 export interface Ending {
@@ -16,6 +21,7 @@ export interface Ending {
    */
   stage: 'busy' | 'told' | 'termed' | 'killed' | 'stuck';
   deadline: Deadline;
+  readonly sinceMs: number;
   /** From then on TERM is as good as it gets: the program is known to finish its request on it. */
   tellAtMs: number;
   /** Next look whether it is idle. */
@@ -29,6 +35,9 @@ export interface Ending {
 const backInAcceptMs = 200;
 /** A worker that is being replaced, and still there this long after its TERM, is killed when idle. */
 const patienceAfterTermMs = 1000;
+/** Nobody waits for who is not hurried: after a while it is looked at no oftener than guards look. */
+const longestRestMs = 1000;
+const restPerWait = 1 / 20;
 /** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
 const afterKillMs = 2000;
 
@@ -51,13 +60,21 @@ export class Endings {
     return [...this.#byLeader].filter(([, ending]) => matches(ending)).map(([leader]) => leader);
   }
 
-  add(leader: number, deadline: Deadline, tellAtMs: number): void {
-    const rest = { lookAtMs: 0, killIdleAtMs: 0, isWarned: false };
+  add(leader: number, deadline: Deadline, sinceMs: number, tellAtMs: number): void {
+    const rest = { sinceMs, lookAtMs: 0, killIdleAtMs: 0, isWarned: false };
     this.#byLeader.set(leader, { stage: 'busy', deadline, tellAtMs, ...rest });
   }
 
   delete(leader: number): boolean {
     return this.#byLeader.delete(leader);
+  }
+
+  /** The next look, no sooner than after so long. */
+  noteLooked(leader: number, nowMs: number, pauseMs: number): void {
+    const ending = this.#byLeader.get(leader);
+    if (!ending) return;
+    const waitedMs = ending.deadline.unhurried ? nowMs - ending.sinceMs : 0;
+    ending.lookAtMs = nowMs + Math.max(pauseMs, Math.min(waitedMs * restPerWait, longestRestMs));
   }
 
   setStage(leader: number, stage: Ending['stage']): void {
@@ -101,6 +118,8 @@ export class Endings {
   }
 }
 
+const never = Number.POSITIVE_INFINITY;
+
 function dueOf({ stage, deadline, tellAtMs, lookAtMs }: Ending): number {
   switch (stage) {
     case 'busy':
@@ -108,10 +127,24 @@ function dueOf({ stage, deadline, tellAtMs, lookAtMs }: Ending): number {
     case 'termed':
       return Math.min(lookAtMs, deadline.killAtMs);
     case 'told':
-      return deadline.killAtMs;
+      return Math.min(deadline.killAtMs, Math.max(lookAtMs, deadline.unhurried?.termAtMs ?? never));
     case 'killed':
       return lookAtMs;
     case 'stuck':
       return Number.POSITIVE_INFINITY;
   }
+}
+
+export function isKillable({ stage }: Ending): boolean {
+  return stage !== 'killed' && stage !== 'stuck';
+}
+
+/** With the whole pool, and not told of it yet. */
+export function isStopping({ stage, deadline }: Ending): boolean {
+  return stage === 'busy' && !deadline.isReplaced;
+}
+
+/** The signal has not ended it in time, and it may be killed as soon as it is at no request. */
+export function isToldInVain({ stage, deadline, lookAtMs }: Ending, nowMs: number): boolean {
+  return stage === 'told' && lookAtMs <= nowMs && (deadline.unhurried?.termAtMs ?? never) <= nowMs;
 }

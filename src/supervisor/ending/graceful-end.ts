@@ -7,7 +7,7 @@ import type { WhyLeft } from '../../core/text/left-process.ts';
 import type { WorkerExit } from '../../core/worker-exit.ts';
 import { CutRequests } from './cut-requests.ts';
 import { DueTimer } from './due-timer.ts';
-import { Endings, type Deadline, type Ending } from './ending.ts';
+import { Endings, isKillable, isStopping, isToldInVain, type Deadline, type Ending } from './ending.ts';
 import type { Clock, EndOfIdle, EventLog, IdleVerdict, Sessions } from '../../core/machine.ts';
 import { QueueWatch } from './queue-watch.ts';
 
@@ -115,7 +115,7 @@ export class GracefulEnd {
     const nowMs = this.#clock.nowMs();
     const isKnown = this.#options.method === 'auto' && this.#sessions.finishesOnTerm(leader);
     const patienceMs = Math.min(patienceWithKnownMs, Math.max(0, deadline.termAtMs - nowMs) / 2);
-    this.#endings.add(leader, deadline, isKnown ? nowMs + patienceMs : Number.POSITIVE_INFINITY);
+    this.#endings.add(leader, deadline, nowMs, isKnown ? nowMs + patienceMs : Number.POSITIVE_INFINITY);
     this.#cut.begin(leader, this.#options.slotOf(leader));
   }
 
@@ -128,6 +128,7 @@ export class GracefulEnd {
     this.#termOverdue(nowMs);
     this.#lookAtBusy(nowMs, isHeldBack);
     this.#lookAtTermed(nowMs);
+    this.#lookAtTold(nowMs);
     const longestMs = nowMs < this.#eagerUntilMs ? eager.longestPauseMs : longestPauseMs;
     this.#pauseMs = Math.min(this.#pauseMs * 1.5, longestMs);
     this.#timer.renew();
@@ -214,6 +215,13 @@ export class GracefulEnd {
     this.#tryIdle('kill-waiting', due(false));
   }
 
+  #lookAtTold(nowMs: number): void {
+    this.#tryIdle(
+      'kill',
+      this.#endings.where((ending) => isToldInVain(ending, nowMs)),
+    );
+  }
+
   #tryIdle(how: EndOfIdle, leaders: readonly number[]): void {
     if (leaders.length === 0) return;
     const verdicts = this.#sessions.endIdle(leaders, how);
@@ -224,7 +232,7 @@ export class GracefulEnd {
     const ending = this.#endings.get(leader);
     if (!ending) return;
     const nowMs = this.#clock.nowMs();
-    ending.lookAtMs = nowMs + this.#pauseMs;
+    this.#endings.noteLooked(leader, nowMs, this.#pauseMs);
     if (verdict === 'gone') ending.stage = 'told';
     if (verdict === 'busy') this.#cut.noteBusy(leader);
     if (verdict === 'signalled') {
@@ -232,19 +240,11 @@ export class GracefulEnd {
       if (how === 'kill' || how === 'kill-waiting') this.#endings.noteKilled(leader, nowMs);
       else this.#endings.noteTermed(leader, nowMs);
     }
+    if (verdict === 'unknown') ending.deadline = { ...ending.deadline, ...ending.deadline.unhurried };
     if (verdict === 'unknown' && !ending.isWarned) {
       ending.isWarned = true;
       const message = `worker PID ${leader}: its connections cannot be seen, so it is ended at --stop-timeout`;
       this.#options.log.write({ event: 'warning', message });
     }
   }
-}
-
-function isKillable({ stage }: Ending): boolean {
-  return stage !== 'killed' && stage !== 'stuck';
-}
-
-/** With the whole pool, and not told of it yet. */
-function isStopping({ stage, deadline }: Ending): boolean {
-  return stage === 'busy' && !deadline.isReplaced;
 }

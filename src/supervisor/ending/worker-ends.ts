@@ -19,11 +19,10 @@ import { Strays } from './strays.ts';
 const lastTermMs = 1000;
 
 /** Nobody waits for the end of it, and its request may take what it takes. */
-const noDeadline: Deadline = {
-  termAtMs: Number.POSITIVE_INFINITY,
-  killAtMs: Number.POSITIVE_INFINITY,
-  isReplaced: true,
-};
+function unhurriedBy({ termAtMs, killAtMs, isReplaced }: Deadline): Deadline {
+  const never = { termAtMs: Number.POSITIVE_INFINITY, killAtMs: Number.POSITIVE_INFINITY };
+  return { ...never, isReplaced, unhurried: { termAtMs, killAtMs } };
+}
 
 /** What a look at the end of a stop has shown; `isCertain`: nobody is there besides. */
 interface Rest {
@@ -86,7 +85,7 @@ export class WorkerEnds {
     const hurried = orders.filter(({ isUnhurried }) => !isUnhurried).map(({ pid }) => pid);
     const unhurried = orders.filter(({ isUnhurried }) => isUnhurried).map(({ pid }) => pid);
     if (hurried.length > 0) this.#gracefulEnd.end(hurried, this.#deadline());
-    if (unhurried.length > 0) this.#gracefulEnd.end(unhurried, noDeadline);
+    if (unhurried.length > 0) this.#gracefulEnd.end(unhurried, unhurriedBy(this.#deadline()));
   }
 
   endAdopted(workers: readonly AdoptedWorker[]): void {

@@ -7,6 +7,7 @@ import { ManualClock } from './manual-clock.ts';
 
 interface Habits {
   readonly needsIdleStop?: boolean;
+  /** And every other signal but KILL. */
   readonly ignoresTerm?: boolean;
   /** In uninterruptible sleep: not even KILL ends it. */
   readonly isStuck?: boolean;
@@ -32,6 +33,8 @@ export class FakeMachine implements interfaces.Machine {
   workerHabits: Habits = {};
   randomNumber = 0;
   readonly waiting = new Set<number>();
+  /** How often somebody looked whether workers are idle, to end them. */
+  idleLooks = 0;
   /** How often somebody looked whether a worker waits. */
   looks = 0;
   onChildEnd: (pid: number, exit: WorkerExit) => void = () => undefined;
@@ -254,6 +257,7 @@ export class FakeMachine implements interfaces.Machine {
   }
 
   #endIdle(leaders: readonly number[], how: string): Map<number, interfaces.IdleVerdict> {
+    this.idleLooks++;
     const verdicts = new Map(leaders.map((leader) => [leader, this.#judgeIdle(leader, how)]));
     const idle = leaders.filter((leader) => verdicts.get(leader) === 'signalled');
     this.#note(idle, how === 'ask' ? 'SIGTERM' : `idle ${how}`);
@@ -291,7 +295,7 @@ export class FakeMachine implements interfaces.Machine {
   #deliver(pid: number, signal: string): void {
     const process = this.#processes.get(pid);
     if (!process || process.isZombie || process.isStuck || process.isForeign) return;
-    if (signal === 'SIGTERM' && process.ignoresTerm) return;
+    if (signal !== 'SIGKILL' && process.ignoresTerm) return;
     if (pid !== process.session) {
       this.#processes.delete(pid);
       return;
