@@ -205,4 +205,17 @@ export const generalOptions = [
     needsRoot: true,
     since: '1.6',
   },
+  {
+    key: 'controlGroup',
+    long: 'control-group',
+    argument: '<group>',
+    help: 'its members may ask the pool how it is, and change nothing (default: {default})',
+    details:
+      'its members may ask by `spawn-fcgictl` how the pool is (`status`, `ping`, `events`, `doctor`), and change nothing ([security](security.md#members-of---control-group)); default: {default}',
+    section: 'root',
+    needsRoot: true,
+    needsSupervisor: true,
+    since: '2.0',
+    default: 'none',
+  },
 ] as const satisfies readonly OptionRow[];

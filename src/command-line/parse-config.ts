@@ -42,6 +42,7 @@ export function parseConfig(
     socketMode: parseMode(raw.socketMode),
     socketUser: allowed.socketUser,
     socketGroup: allowed.socketGroup,
+    controlGroup: allowed.controlGroup,
     user: allowed.user,
     group: allowed.group,
     chroot: allowed.chroot,

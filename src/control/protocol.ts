@@ -41,6 +41,7 @@ export const controlErrors = [
   'busy',
   'stopping',
   'failed',
+  'not-permitted',
 ] as const;
 export type ControlError = (typeof controlErrors)[number];
 
@@ -54,6 +55,7 @@ export const statusOfError: Readonly<Record<ControlError, number>> = {
   busy: 6,
   stopping: 1,
   failed: 1,
+  'not-permitted': 5,
 };
 
 /** How a reload ended, and its exit status. */

@@ -1,9 +1,10 @@
 // The supervisor's side of the control socket (docs/control-protocol.md): reads one
 // request a connection, asks the pool, answers without ever waiting for the client.
-// Who may connect is a matter of the socket file's permissions.
+// Who may connect is a matter of the socket file's permissions; who may change the pool, of who has connected.
 import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { SignalledListener } from '../sys/connection/signalled-listener.ts';
+import { peerOn, type Peer } from '../sys/connection/peer-process.ts';
 import { LineReader } from './line-reader.ts';
 import {
   formatLine,
@@ -26,12 +27,21 @@ export interface ControlActions {
   carryOutCommand(request: FeatureRequest, command: Command, client: ControlClient): void;
 }
 
+/** Who may have the pool changed; a peer is undefined where the kernel does not say who it is. */
+export interface ControlRights {
+  mayChange(peer: Peer | undefined): boolean;
+  /** Hears of each request to change the pool, before it is carried out. */
+  changeAsked(command: string, peer: Peer | undefined): void;
+}
+
 /** A command that a feature answers. */
 export interface Command {
   /** Operations that must be over before: at most --ready-timeout, then it is refused as busy. */
   readonly awaits?: readonly string[];
   /** `waits`: its client waits for an end; `stays`: its client stays for as long as it likes. Else it is answered at once. */
   readonly client?: 'waits' | 'stays';
+  /** It changes nothing: whoever can connect may have it. */
+  readonly isQuestion?: true;
   /** The fields of the request but its command, unjudged. */
   carryOut(fields: FeatureRequest['fields'], client: ControlClient): void;
 }
@@ -60,13 +70,15 @@ const maxWaiting = 64;
 export class ControlServer {
   readonly #listener: SignalledListener;
   readonly #actions: ControlActions;
+  readonly #rights: ControlRights;
   readonly #clients = new Set<Socket>();
   /** Those of them that keep nobody waiting. */
   readonly #staying = new Set<Socket>();
 
   /** Serves the listening socket, which it owns from now on. */
-  constructor(descriptor: number, actions: ControlActions) {
+  constructor(descriptor: number, actions: ControlActions, rights: ControlRights) {
     this.#actions = actions;
+    this.#rights = rights;
     this.#listener = new SignalledListener(descriptor, (connection) => this.#take(connection));
   }
 
@@ -86,10 +98,10 @@ export class ControlServer {
       // No memory for it: the client's trouble, not the pool's.
       return closeSync(connection);
     }
-    this.#welcome(socket);
+    this.#welcome(socket, peerOn(connection));
   }
 
-  #welcome(socket: Socket): void {
+  #welcome(socket: Socket, peer: Peer | undefined): void {
     this.#clients.add(socket);
     const reader = new LineReader(limits.requestBytes);
     socket.on('error', () => socket.destroy());
@@ -111,7 +123,7 @@ export class ControlServer {
         else if (!isOver) {
           isOver = true;
           clearTimeout(timer);
-          client = this.#serve(socket, line);
+          client = this.#serve(socket, line, peer);
         }
       }
       if (!reader.isTooLong || isOver) return;
@@ -128,7 +140,7 @@ export class ControlServer {
     finish(socket, formatResult(refusal(error, message)));
   }
 
-  #serve(socket: Socket, line: string): ControlClient | undefined {
+  #serve(socket: Socket, line: string, peer: Peer | undefined): ControlClient | undefined {
     const { commands } = this.#actions;
     const request = parseRequest(line, (name) => commands.has(name));
     if ('error' in request) {
@@ -140,6 +152,17 @@ export class ControlServer {
     if (crowd !== undefined) {
       this.#refuse(socket, 'busy', crowd);
       return undefined;
+    }
+    if (!isQuestion(request, command)) {
+      if (!this.#rights.mayChange(peer)) {
+        this.#refuse(
+          socket,
+          'not-permitted',
+          `${request.command} is for the pool's owner: you may ask, and change nothing`,
+        );
+        return undefined;
+      }
+      this.#rights.changeAsked(request.command, peer);
     }
     if (command?.client === 'stays') this.#staying.add(socket);
     const client = clientOn(socket);
@@ -157,6 +180,10 @@ export class ControlServer {
     const isLong = name === 'reload' || name === 'restart' || command?.client === 'waits';
     return isLong && waiting > maxWaiting ? `busy: ${waiting - 1} clients wait already` : undefined;
   }
+}
+
+function isQuestion({ command: name }: ControlRequest, command: Command | undefined): boolean {
+  return command ? command.isQuestion === true : name === 'ping' || name === 'status';
 }
 
 function clientOn(socket: Socket): ControlClient {

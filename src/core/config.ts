@@ -63,6 +63,8 @@ export interface Config {
   readonly socketMode: number | undefined;
   readonly socketUser: string | undefined;
   readonly socketGroup: string | undefined;
+  /** Whose members may ask the supervisor, and change nothing. */
+  readonly controlGroup: string | undefined;
   readonly user: string | undefined;
   readonly group: string | undefined;
   readonly chroot: string | undefined;

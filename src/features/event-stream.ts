@@ -8,7 +8,7 @@ import type { Feature } from './feature.ts';
 
 export class EventStream implements Feature {
   readonly commands: Readonly<Record<string, Command>> = {
-    events: { client: 'stays', carryOut: (_fields, client) => this.#follow(client) },
+    events: { client: 'stays', isQuestion: true, carryOut: (_fields, client) => this.#follow(client) },
   };
   readonly #source: EventSource;
   readonly #clients = new Set<ControlClient>();

@@ -25,7 +25,7 @@ import { openOutput } from './steps/open-output.ts';
 import { openStatusSocket } from './steps/open-status-socket.ts';
 import { claimPidFile, findPidFile, openWorkerPidFiles } from './steps/open-pid-files.ts';
 import type { InPlaceStart, PreparedPool, UnsupervisedStart } from './prepared-pool.ts';
-import { openOomScore, resolveUsers } from './steps/resolve-users.ts';
+import { openOomScore, resolveControlGroup, resolveUsers } from './steps/resolve-users.ts';
 import { chooseOwner, foresee } from './steps/socket-owner.ts';
 import {
   closeFormer,
@@ -81,6 +81,7 @@ function supervisedPlan(config: Config, log: DefaultLog): Plan<Given, PreparedPo
     .step(openNowhere)
     .step(findPidFile)
     .step(resolveUsers)
+    .step(resolveControlGroup)
     .step(openOomScore)
     .step(allowChildAttributes)
     .step(findPlace)

@@ -67,7 +67,9 @@ test('each event is told as the log has it, also of the supervisor that takes th
     { event: 'stopped' },
   ]);
   expect(asText.lines().length).toBe(told.length);
-  expect(asText.lines()[0]).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z app\S*: reload started: generation 2$/);
+  const [asked, started] = asText.lines();
+  expect(asked).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z app\S*: reload asked for by uid \d+ \(PID \d+\)$/);
+  expect(started).toMatch(/Z app\S*: reload started: generation 2$/);
 });
 
 test('a command is run for each one in their order, with its JSON on stdin and the rest in variables; one that fails is told of', async () => {
@@ -84,7 +86,7 @@ test('a command is run for each one in their order, with its JSON on stdin and t
     return { event, pid, facts: JSON.parse(json.join(' ')) as pools.LoggedEvent };
   });
   const names = pools.events(place).map(({ event }) => event);
-  const followed = names.slice(names.indexOf('scaled'));
+  const followed = names.slice(names.indexOf('change-asked'));
   expect(told).toMatchObject(followed.map((event) => ({ event, pid: String(pool.pid), facts: { event } })));
   expect({ status, stderr }).toMatchObject({
     status: 0,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { LineReader } from '../../src/control/line-reader.ts';
-import { ControlServer, type Command, type ControlClient } from '../../src/control/server.ts';
+import * as control from '../../src/control/server.ts';
 import { duplicate } from '../../src/sys/connection/descriptor-passing.ts';
 import { atEnd, waitFor } from '../helpers/machine/index.ts';
 import { listenSomewhere, pathOf } from '../helpers/sys/index.ts';
@@ -12,7 +12,7 @@ const answer = { ok: true, status: 0, message: 'done' } as const;
 
 test('a command gets its fields, unjudged, and may send lines of its own before its answer', async () => {
   const fields: unknown[] = [];
-  const say: Command = {
+  const say: control.Command = {
     carryOut(given, client) {
       fields.push(given);
       client.send({ event: 'one' });
@@ -38,9 +38,12 @@ test('a command that no feature has is unknown', async () => {
 });
 
 test('clients that stay are told of what comes, as many as there is room for, and stand in nobody’s way', async () => {
-  const staying: ControlClient[] = [];
-  const watch: Command = { client: 'stays', carryOut: (_fields, client) => void staying.push(client) };
-  const wait: Command = { client: 'waits', carryOut: (_fields, client) => client.answer(answer) };
+  const staying: control.ControlClient[] = [];
+  const watch: control.Command = {
+    client: 'stays',
+    carryOut: (_fields, client) => void staying.push(client),
+  };
+  const wait: control.Command = { client: 'waits', carryOut: (_fields, client) => client.answer(answer) };
   const { ask } = await serve({ watch, wait });
   const clients = Array.from({ length: 64 }, () => ask('{"v":1,"command":"watch"}'));
   await waitFor('all clients', () => staying.length === 64);
@@ -63,8 +66,11 @@ test('clients that stay are told of what comes, as many as there is room for, an
 });
 
 test('a client that stays and never reads loses its connection', async () => {
-  const staying: ControlClient[] = [];
-  const watch: Command = { client: 'stays', carryOut: (_fields, client) => void staying.push(client) };
+  const staying: control.ControlClient[] = [];
+  const watch: control.Command = {
+    client: 'stays',
+    carryOut: (_fields, client) => void staying.push(client),
+  };
   const { ask } = await serve({ watch });
   ask('{"v":1,"command":"watch"}').socket.pause();
   await waitFor('the client', () => staying.length === 1);
@@ -74,13 +80,15 @@ test('a client that stays and never reads loses its connection', async () => {
   });
 });
 
-async function serve(commands: Readonly<Record<string, Command>>) {
+async function serve(commands: Readonly<Record<string, control.Command>>) {
   const listening = await listenSomewhere('unix', 128);
-  const server = new ControlServer(duplicate(listening.descriptor), {
+  const actions: control.ControlActions = {
     commands: new Map(Object.entries(commands)),
     carryOut: () => undefined,
     carryOutCommand: ({ fields }, command, client) => command.carryOut(fields, client),
-  });
+  };
+  const rights = { mayChange: () => true, changeAsked: () => undefined };
+  const server = new control.ControlServer(duplicate(listening.descriptor), actions, rights);
   atEnd(() => server.close());
   const ask = (request: string): { readonly socket: Socket; readonly lines: unknown[] } => {
     const socket = connect(pathOf(listening));

@@ -208,5 +208,6 @@ describe('an answer', () => {
 
 test('every error and every end of a reload has an exit status that spawn-fcgictl documents', () => {
   expect(Object.values(protocol.statusOfReload)).toEqual([0, 1, 2, 3]);
-  for (const error of protocol.controlErrors) expect([1, 6, 7, 255]).toContain(protocol.statusOfError[error]);
+  for (const error of protocol.controlErrors)
+    expect([1, 5, 6, 7, 255]).toContain(protocol.statusOfError[error]);
 });

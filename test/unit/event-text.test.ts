@@ -61,6 +61,16 @@ const lines: readonly (readonly [PoolEvent, Severity, string])[] = [
     'warning',
     'worker 2 (PID 300) exited with 1 after 12.3 s; restarted as PID 301',
   ],
+  [
+    { event: 'change-asked', command: 'reload', uid: 1000, clientPid: 77 },
+    'notice',
+    'reload asked for by uid 1000 (PID 77)',
+  ],
+  [
+    { event: 'change-asked', command: 'stop', uid: undefined, clientPid: undefined },
+    'notice',
+    'stop asked for by an unknown user',
+  ],
   [{ event: 'spare-ready', workerPid: 300, generation: 2 }, 'info', 'spare PID 300 is ready, generation 2'],
   [{ event: 'spare-taken', slot: 1, workerPid: 300 }, 'info', 'spare PID 300 taken for worker 1'],
   [

@@ -42,6 +42,7 @@ describe('every option', () => {
     ['--socket-user x', { socketUser: 'x' }],
     ['-G x', { socketGroup: 'x' }],
     ['--socket-group x', { socketGroup: 'x' }],
+    ['--control-group x', { controlGroup: 'x' }],
     ['-C x', { phpChildren: 'x' }],
     ['--php-children x', { phpChildren: 'x' }],
     ['-F x', { workers: 'x' }],

@@ -33,6 +33,8 @@ const texts: { readonly [K in PoolEvent['event']]: (event: EventOf<K>) => string
     `worker ${event.slot} (PID ${event.workerPid}) has ${describeBytes(event.bytes)} of memory from its start, --${event.guard} is ${describeBytes(event.limitBytes)}: workers of generation ${event.generation} are left alone`,
   'session-left': (event) =>
     `ending ${plural(event.pids.length, 'process', 'processes')} left of worker PID ${event.session}: ${event.pids.join(' ')}`,
+  'change-asked': ({ command, uid, clientPid }) =>
+    `${command} asked for by ${uid === undefined ? 'an unknown user' : `uid ${uid} (PID ${clientPid})`}`,
   stopping: (event) => `stopping: ${event.reason}`,
   killed: (event) => `killed PID ${event.pids.join(' ')}: ${event.reason}`,
   'request-cut': describeCut,

@@ -82,6 +82,13 @@ export type PoolEvent =
       readonly limitBytes: number;
     }
   | { readonly event: 'session-left'; readonly session: number; readonly pids: readonly number[] }
+  /** By spawn-fcgictl or who else speaks its protocol; without a user the kernel did not say who. */
+  | {
+      readonly event: 'change-asked';
+      readonly command: string;
+      readonly uid: number | undefined;
+      readonly clientPid: number | undefined;
+    }
   | { readonly event: 'stopping'; readonly reason: string }
   | { readonly event: 'killed'; readonly reason: string; readonly pids: readonly number[] }
   /** A worker was ended before its time although it was at work: connections it held, and since when at least. */

@@ -12,7 +12,7 @@ import type { WorkerScaling } from '../guards/worker-scaling.ts';
 import type { PreparedPool } from '../../start/prepared-pool.ts';
 import type { ReachCheck } from '../shared-socket/reach-check.ts';
 import type { SocketRenewal } from '../shared-socket/socket-renewal.ts';
-import { ControlServer } from '../../control/server.ts';
+import { ControlServer, type ControlActions, type ControlRights } from '../../control/server.ts';
 
 export interface DeskOptions {
   readonly prepared: PreparedPool;
@@ -24,7 +24,11 @@ export interface DeskOptions {
   readonly signalName: (signal: number) => string | undefined;
   readonly describeErrno: (errno: number) => string;
   readonly features: FeatureList;
+  readonly log: { write(event: PoolEvent): void };
 }
+
+/** To connect is to write. */
+const othersWrite = 0o022;
 
 /** How long the last answers may take to leave us. */
 const farewellMs = 50;
@@ -65,7 +69,7 @@ export class ControlDesk implements Feature {
     const descriptor = this.#options.prepared.files?.control;
     const actions = this.#actions;
     if (descriptor === undefined || !actions) return;
-    this.#server = new ControlServer(duplicate(descriptor), {
+    const asked: ControlActions = {
       commands: actions.commands,
       carryOut: (request, client) => {
         this.#options.features.happened();
@@ -75,7 +79,20 @@ export class ControlDesk implements Feature {
         this.#options.features.happened();
         actions.carryOutCommand(request, command, client);
       },
-    });
+    };
+    this.#server = new ControlServer(duplicate(descriptor), asked, this.#rights());
+  }
+
+  /** Where others than its owner can connect, as with --control-group, they may ask, and change nothing. */
+  #rights(): ControlRights {
+    const { prepared, log } = this.#options;
+    const facts = prepared.files?.controlFacts();
+    const isShared = facts !== undefined && (facts.mode & othersWrite) !== 0;
+    return {
+      mayChange: (peer) => !isShared || peer?.uid === 0 || peer?.uid === facts.uid,
+      changeAsked: (command, peer) =>
+        log.write({ event: 'change-asked', command, uid: peer?.uid, clientPid: peer?.pid }),
+    };
   }
 
   /** Another supervisor serves, or will. */

@@ -1,10 +1,12 @@
 // Steps of a start: takes the pool's lock and files, says what is there already, and opens the control socket.
+import { SpawnFcgiError } from '../../core/errors.ts';
 import { readVariable } from '../../sys/process/caller.ts';
 import { removeIfSame } from '../../sys/path/file-at.ts';
 import type { CreatedFile } from '../../sys/file/held-file.ts';
 import type { PoolFiles } from '../../sys/file/pool-files.ts';
 import { claimAddress, type Claim, type ClaimOptions } from '../address/claim-address.ts';
 import type { Place } from './find-place.ts';
+import type { ControlGroup } from './resolve-users.ts';
 import { printHint } from '../report/print.ts';
 import type { Given } from '../start-given.ts';
 import type { StartJournal } from '../start-journal.ts';
@@ -34,18 +36,33 @@ export function claimPlace({ takesOver }: Pick<ClaimOptions, 'takesOver'>): Step
   };
 }
 
-/** One that gives its pool gives its control socket, too. */
+/** One that gives its pool gives its control socket, too, and who may use it stays as it was. */
 export function openControl({
   claim,
   files,
   hints,
   journal,
-}: Claimed & Pick<Given, 'journal'>): Pick<Claimed, 'hints'> {
-  const control = claim.giver ? undefined : files?.openControl();
+  controlGid,
+}: Claimed & Pick<Given, 'journal'> & ControlGroup): Pick<Claimed, 'hints'> {
+  if (claim.giver) return { hints: [...hints, ...describeGroup(files, controlGid)] };
+  const control = files?.openControl(controlGid);
   if (control && 'created' in control) noteCreated(control.created, journal);
   if (!control || !('problem' in control)) return { hints };
+  if (controlGid !== undefined) throw new SpawnFcgiError(`--control-group: ${control.problem}`);
   return { hints: [...hints, `spawn-fcgictl cannot reach this pool: ${control.problem}`] };
 }
+
+function describeGroup(files: PoolFiles | undefined, controlGid: number | undefined): string[] {
+  const facts = files?.controlFacts();
+  const is = facts && (facts.mode & groupWrites) !== 0 ? facts.gid : undefined;
+  if (!facts || is === controlGid) return [];
+  return [
+    '--control-group stays what it was while a pool is taken over: stop it and start it anew to change that',
+  ];
+}
+
+/** To connect is to write. */
+const groupWrites = 0o020;
 
 function noteCreated({ at, identity }: CreatedFile, journal: StartJournal): void {
   journal.made(at.path, identity, () => removeIfSame(at, identity));

@@ -1,5 +1,5 @@
 // Steps of a start: whom -u, -g, -U and -G mean, and how the out-of-memory killer is to see who runs as them.
-import { requireGroup, resolveIdentity, type Identity } from '../../sys/process/identity.ts';
+import { findGroup, requireGroup, resolveIdentity, type Identity } from '../../sys/process/identity.ts';
 import { WorkerOomScore } from '../../sys/process/oom-score.ts';
 import type { Given } from '../start-given.ts';
 
@@ -18,6 +18,16 @@ export function resolveUsers({ config }: Pick<Given, 'config'>): Users {
   const socketIdentity = resolveIdentity(config.socketUser, config.socketGroup);
   requireGroup(identity);
   return { identity, socketIdentity };
+}
+
+export interface ControlGroup {
+  /** Of --control-group; undefined: the control socket is its owner's alone. */
+  readonly controlGid: number | undefined;
+}
+
+export function resolveControlGroup({ config }: Pick<Given, 'config'>): ControlGroup {
+  const { controlGroup } = config;
+  return { controlGid: controlGroup === undefined ? undefined : findGroup(controlGroup) };
 }
 
 export interface OomScored {

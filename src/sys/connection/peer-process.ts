@@ -5,15 +5,26 @@ import { SOL_SOCKET } from '../libc/socket-numbers.ts';
 
 const SO_PEERCRED = 17;
 
-/** Its PID, as we number processes; undefined: the kernel does not say. */
+/** As we number processes and users. */
+export interface Peer {
+  readonly pid: number;
+  /** Effective, when it connected. */
+  readonly uid: number;
+}
+
+/** Its PID; undefined: the kernel does not say. */
 export function peerOf(connection: Socket): number | undefined {
   // Node tells the number nowhere else.
   // oxlint-disable-next-line no-underscore-dangle
   const handle = (connection as unknown as { _handle: { fd: number } | null })._handle;
+  return handle ? peerOn(handle.fd)?.pid : undefined;
+}
+
+/** The same by a descriptor of the connection. */
+export function peerOn(descriptor: number): Peer | undefined {
   // struct ucred: pid, uid, gid.
   const [credentials, length] = [Buffer.alloc(12), Buffer.alloc(4)];
   length.writeUInt32LE(credentials.length);
-  if (!handle) return undefined;
-  const result = attempt(() => libc.getsockopt(handle.fd, SOL_SOCKET, SO_PEERCRED, credentials, length));
-  return result < 0 ? undefined : credentials.readInt32LE(0);
+  const result = attempt(() => libc.getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, credentials, length));
+  return result < 0 ? undefined : { pid: credentials.readInt32LE(0), uid: credentials.readUInt32LE(4) };
 }

@@ -1,12 +1,13 @@
 // The pool's lock, state file and control socket in the base directory. The lock, held for the
 // supervisor's life, says whether a pool is alive; the state is a hint for people
 // and for the next start, never a proof.
+import { fchmodSync, fchownSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { maxSocketPath, type BoundAddress } from '../../core/pool-id.ts';
-import { removeIfSame, statAt, withUmask } from '../path/file-at.ts';
+import { removeIfSame, statAt, withUmask, type FileFacts } from '../path/file-at.ts';
 import { attempt, libc } from '../libc/libc.ts';
 import { openParent } from '../path/open-parent.ts';
-import { removeStray } from '../socket/socket-file.ts';
+import { adjustSocketFile, removeStray } from '../socket/socket-file.ts';
 import {
   closeHeld,
   holdGiven,
@@ -66,9 +67,10 @@ export class PoolFiles {
 
   /**
    * Makes the control socket, 0600, in the place of one that a killed supervisor left: the lock
-   * says that nobody uses it. Returns it, or why there is none.
+   * says that nobody uses it. Members of the group may connect, 0660, and read the state, by which they find it.
+   * Returns it, or why there is none.
    */
-  openControl(): { readonly created: CreatedFile } | { readonly problem: string } {
+  openControl(group?: number): { readonly created: CreatedFile } | { readonly problem: string } {
     const base = dirname(this.#lock.at.path);
     // The whole path must fit into sun_path.
     const fits = (name: string): boolean => Buffer.byteLength(join(base, name)) <= maxSocketPath;
@@ -86,6 +88,12 @@ export class PoolFiles {
         libc.close(descriptor);
         throw new Error('it was moved away meanwhile');
       }
+      this.#shareState(group);
+      if (group !== undefined && !adjustSocketFile({ at, identity }, { mode: 0o660, gid: group })) {
+        removeStray(descriptor, at);
+        libc.close(descriptor);
+        throw new Error(`it cannot be given to the group ${group}`);
+      }
       this.#control = { wasCreated: true, descriptor, at, identity };
       return { created: this.#control };
     } catch (error) {
@@ -94,6 +102,18 @@ export class PoolFiles {
       libc.close(at.directory);
       return { problem: `no control socket in ${base}: ${(error as Error).message}` };
     }
+  }
+
+  /** Mode and owner of the control socket's file; undefined: it is not there. */
+  controlFacts(): FileFacts | undefined {
+    return this.#control && statAt(this.#control.at.directory, this.#control.at.name);
+  }
+
+  /** The file may be one that a killed supervisor has left, and have shared. */
+  #shareState(group: number | undefined): void {
+    const { descriptor, wasCreated } = this.#state;
+    if (group !== undefined) fchownSync(descriptor, -1, group);
+    if (group !== undefined || !wasCreated) fchmodSync(descriptor, group === undefined ? 0o600 : 0o640);
   }
 
   /** The pool's state; before the first one of ours, what was left by whoever held the lock before. */

@@ -51,7 +51,8 @@ function findUser(user: string): Entry {
   return { ...entry, name: user };
 }
 
-function findGroup(group: string): number {
+/** Throws 1.6's refusal when there is no such group or it is root's. */
+export function findGroup(group: string): number {
   const number = positiveNumber(group);
   if (number !== undefined) return number;
   const found = libc.getgrnam(group);
