@@ -106,7 +106,8 @@ class SupervisedRun {
     });
     const running = { ...parts, machine: this.#machine, supervisor: this.#supervisor };
     this.#start = new PoolStart({ ...running, front, finish: (status) => this.#finish(status) });
-    this.#renewal = new SocketRenewal(parts);
+    const onRenewed = (): void => this.#supervisor.spares?.discard();
+    this.#renewal = new SocketRenewal({ ...parts, onRenewed });
     const { manager, notifyDescriptor: toNotify } = prepared;
     this.#manager = manager && new ServiceManager({ ...running, manager, clock: systemClock });
     const { signalName, describeErrno } = this.#machine;

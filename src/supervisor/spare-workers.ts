@@ -9,6 +9,7 @@ import type { Context } from './context.ts';
 import { DueTimer } from './ending/due-timer.ts';
 import type { WorkerEnds } from './ending/worker-ends.ts';
 import { HoldAttempts } from './hold-attempts.ts';
+import { Sight } from './sight.ts';
 import { carefulRule } from './up-rules.ts';
 import type { StartingWorker } from './up-watch.ts';
 
@@ -26,10 +27,9 @@ export class SpareWorkers {
   readonly #spares: Spares;
   readonly #attempts: HoldAttempts;
   readonly #timer: DueTimer;
+  readonly #sight: Sight;
   #retryAtMs = Number.POSITIVE_INFINITY;
   #isAligning = false;
-  /** The generation of which workers are seen to wait. */
-  #seen: number | undefined;
 
   constructor(context: Context, parts: SpareParts) {
     const { machine, settings, life } = context;
@@ -37,6 +37,7 @@ export class SpareWorkers {
     this.#parts = parts;
     this.#attempts = new HoldAttempts(machine.heldSessions);
     this.#spares = new Spares(settings.spares, settings.restart);
+    this.#sight = new Sight(context);
     this.#timer = new DueTimer(
       machine.clock,
       () => this.#dueMs,
@@ -130,6 +131,16 @@ export class SpareWorkers {
     this.#timer.renew();
   }
 
+  /** The socket was bound anew: nobody reaches those that wait on the one before. */
+  discard(): void {
+    for (const { pid, stage } of this.all) {
+      if (stage === 'ending') continue;
+      this.#spares.spoilt(pid);
+      this.#end(pid);
+    }
+    this.align();
+  }
+
   /** Whether there is anything to go on with. */
   #isFit({ pid, stage }: Spare): boolean {
     const { readiness, heldSessions } = this.#context.machine;
@@ -152,7 +163,7 @@ export class SpareWorkers {
 
   #start(generation: number): boolean {
     const { machine, roster } = this.#context;
-    if (this.#isKnownUnseen(generation)) {
+    if (this.#sight.isMissing(generation)) {
       this.#giveUp(generation);
       return false;
     }
@@ -214,18 +225,6 @@ export class SpareWorkers {
       this.#context.warn(`spare PID ${pid} was not up within --ready-timeout; the next one in ${delayMs} ms`);
       this.#end(pid);
     }
-  }
-
-  /** By workers that serve: to find it out by a spare would cost the requests that it takes. */
-  #isKnownUnseen(generation: number): boolean {
-    const { machine, pool } = this.#context;
-    if (this.#seen === generation) return false;
-    const pids = pool.slots.flatMap(({ state }, slot) =>
-      state.kind === 'running' && pool.generationOf(slot) === generation ? [state.pid] : [],
-    );
-    if (pids.length > 0 && pids.every((pid) => machine.readiness.evidenceOf(pid) === 'unknown')) return true;
-    if (pids.length > 0) this.#seen = generation;
-    return false;
   }
 
   /** Where waiting cannot be seen, nobody can tell when one may be stopped. */

@@ -230,6 +230,23 @@ describe('under load', () => {
     expect(pools.events(place, 'spare-ready')).toHaveLength(1);
   });
 
+  test('a socket that was bound anew has new ones, also where its reload fails', async () => {
+    await start([]);
+    const { place } = spares;
+    const [old = 0] = await ready(1);
+    const [worker = 0] = await workers();
+    fs.rmSync(place.socket);
+    place.releases.make('bad', '#!/bin/sh\nexit 3\n');
+    place.releases.switchTo('bad');
+    expect(await pools.ctl(place.stateDir, ['reload', place.socket])).toMatchObject({ status: 1 });
+    await expectAllGone([old]);
+    const [, next = 0] = await ready(2);
+    closeBarrier();
+    await kill(Number(worker));
+    expect(await askEcho(place.target)).toEqual({ pid: next, release: '2' });
+    openBarrier();
+  });
+
   test('a restart waits for the end of the old ones', async () => {
     await start(['-F', '2'], 2);
     const { place } = spares;

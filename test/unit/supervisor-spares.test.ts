@@ -242,6 +242,17 @@ describe('a spare', () => {
   });
 });
 
+describe('a socket that was bound anew', () => {
+  test('has spares of its own: those that wait on the one before end', () => {
+    const pool = serveWithReady({ spares: 2 });
+    pool.machine.end(101, killed);
+    pool.supervisor.spares?.discard();
+    expect(stages(pool)).toStrictEqual(['104 ending', '105 ending', '106 starting', '107 starting']);
+    pool.machine.reap();
+    expect(pool.machine.live).toStrictEqual([102, 103, 106, 107]);
+  });
+});
+
 describe('more workers', () => {
   test('are spares as far as there are any', () => {
     const pool = serveWithReady();

@@ -17,6 +17,8 @@ export interface RenewalOptions {
   readonly reach: ReachCheck;
   readonly records: Pick<PoolRecords, 'renewed'>;
   readonly log: EventLog;
+  /** What waits on the socket before, and serves nobody, waits in vain. */
+  readonly onRenewed: () => void;
 }
 
 export class SocketRenewal {
@@ -79,7 +81,7 @@ export class SocketRenewal {
   }
 
   #bind(was: Exclude<Standing, 'ours'> | 'unreachable'): string | undefined {
-    const { prepared, records, log } = this.#options;
+    const { prepared, records, log, onRenewed } = this.#options;
     const { socket, address, bindAgain, config } = prepared;
     if (socket.given) return `the socket is that of who has opened it, ${socket.given.label}`;
     if (!bindAgain) return 'this supervisor has no right to make it again';
@@ -91,6 +93,7 @@ export class SocketRenewal {
     }
     records.renewed();
     log.write({ event: 'socket-renewed', address, was });
+    onRenewed();
     return undefined;
   }
 }

@@ -8,7 +8,7 @@ const harmless = setOf(SIGCHLD, SIGCONT, SIGURG, SIGWINCH);
 /** Who handles these mostly ends all the same. */
 const requests = setOf(SIGTERM, SIGINT, SIGQUIT, SIGKILL);
 
-/** Whether it is dead, or a signal is pending that will most likely end it. An empty text is of a process that is gone. */
+/** Whether it is dead, or a signal is pending that will most likely end it. */
 export function hasEndingSignal(status: string): boolean {
   if (!/^State:\s*[^ZX\s]/m.test(status)) return true;
   const pending = maskOf(status, 'SigPnd') | maskOf(status, 'ShdPnd');

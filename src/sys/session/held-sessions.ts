@@ -34,11 +34,12 @@ class SessionsOfSpares implements HeldSessions {
   wake(leader: number): boolean {
     const members = this.#members.get(leader) ?? [];
     this.#members.delete(leader);
-    const isGood = !hasEndingSignal(this.#proc.readText(`${leader}/status`) ?? '');
+    const status = this.#proc.readText(`${leader}/status`);
     libc.kill(-leader, SIGCONT);
     // Job control gives some members groups of their own.
     for (const pid of members) if (pid !== leader) signalMember(this.#proc, leader, pid, SIGCONT);
-    return isGood;
+    // A child of ours has this file until it is waited for: it could not be opened.
+    return status === undefined || !hasEndingSignal(status);
   }
 
   isReleased(leader: number): boolean {
