@@ -45,8 +45,11 @@ export type EndSignal = 'SIGTERM' | 'SIGKILL';
 
 export type EndOfIdle = 'ask' | 'replace' | 'kill' | 'kill-waiting';
 
-/** `signalled`: it was idle and has the signal; `unknown`: its connections cannot be seen, or it may not be stopped. */
-export type IdleVerdict = 'signalled' | 'busy' | 'unknown' | 'gone';
+/**
+ * `signalled`: it was idle and has the signal; `followed`: it is busy, and followed to the end of its connection, for which
+ * the next look must come soon; `unknown`: its connections cannot be seen, or it may not be stopped.
+ */
+export type IdleVerdict = 'signalled' | 'busy' | 'followed' | 'unknown' | 'gone';
 
 /** What a worker is at work on, as far as one can see from outside. */
 export interface Request {

@@ -209,8 +209,7 @@ async function reloadAgainAndAgain(
   { reloads = RELOADS, ...options }: sites.SiteOptions & { reloads?: number } = {},
 ) {
   const { site, releases } = await startReleases(application, transport, options);
-  // nginx sends no POST twice, and one that meets the end of a kept connection is lost (docs/reload.md#kept-connections).
-  const load = loadOn(site, application, { hasPosts: options.keptConnections === undefined });
+  const load = loadOn(site, application);
   const what = `${application.name} over ${transport}${options.keptConnections === undefined ? '' : ', kept'}`;
   const row = { what, reloads: 0, ledger: load.ledger };
   rows.push(row);

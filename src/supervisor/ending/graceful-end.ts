@@ -2,32 +2,29 @@
 // seen idle TERM where the program is known to finish on it, else a deadline
 // (docs/reload.md). One timer for all of them, none when nobody is being ended.
 import type { StopMethod } from '../../core/config.ts';
-import { describeRefused } from '../../core/text/end-text.ts';
-import type { WhyLeft } from '../../core/text/left-process.ts';
 import type { WorkerExit } from '../../core/worker-exit.ts';
 import { CutRequests } from './cut-requests.ts';
 import { DueTimer } from './due-timer.ts';
 import { Endings, isKillable, isStopping, isToldInVain, type Deadline, type Ending } from './ending.ts';
-import type { Clock, EndOfIdle, EventLog, IdleVerdict, Sessions } from '../../core/machine.ts';
+import type { Clock, EndOfIdle, IdleVerdict, Sessions } from '../../core/machine.ts';
+import { OverdueEnds, type OverdueOptions } from './overdue-ends.ts';
 import { QueueWatch } from './queue-watch.ts';
 
 const firstPauseMs = 2;
 /** Who always has a next request is idle for microseconds between two: at first it is looked at often. */
 const eager = { forMs: 2000, longestPauseMs: 5 };
 const longestPauseMs = 50;
+/** Who is followed waits for us at each of its system calls. */
+const followPauseMs = 2;
 /** TERM in the middle of a request body cuts it short even in programs that finish on TERM: idle is better. */
 const patienceWithKnownMs = 2000;
 
-export interface GracefulEndOptions {
+export interface GracefulEndOptions extends OverdueOptions {
   readonly clock: Clock;
-  readonly sessions: Sessions;
-  readonly log: EventLog;
   readonly method: StopMethod;
   readonly slotOf: (leader: number) => number | undefined;
   /** Connections that wait to be accepted, while nobody new is let in. */
   readonly queued: () => number | undefined;
-  /** Nothing ends it. */
-  readonly onLeft: (leader: number, why: WhyLeft) => void;
 }
 
 export class GracefulEnd {
@@ -35,6 +32,7 @@ export class GracefulEnd {
   readonly #clock: Clock;
   readonly #sessions: Sessions;
   readonly #cut: CutRequests;
+  readonly #overdue: OverdueEnds;
   readonly #queue: QueueWatch;
   readonly #endings = new Endings();
   readonly #timer: DueTimer;
@@ -47,6 +45,7 @@ export class GracefulEnd {
     this.#clock = clock;
     this.#sessions = sessions;
     this.#cut = new CutRequests(clock, sessions, log);
+    this.#overdue = new OverdueEnds(options, this.#endings, this.#cut);
     this.#queue = new QueueWatch(clock, sessions, queued);
     this.#timer = new DueTimer(
       clock,
@@ -121,47 +120,17 @@ export class GracefulEnd {
 
   #tick(): void {
     const nowMs = this.#clock.nowMs();
-    this.#giveUpStuck(nowMs);
-    this.#killOverdue(nowMs);
+    this.#overdue.giveUpStuck(nowMs);
+    this.#overdue.kill(nowMs);
     const isHeldBack = this.#queue.isBeingServed(this.#endings.where(isStopping));
     this.#tellKnown(nowMs, isHeldBack);
-    this.#termOverdue(nowMs);
+    this.#overdue.term(nowMs);
     this.#lookAtBusy(nowMs, isHeldBack);
     this.#lookAtTermed(nowMs);
     this.#lookAtTold(nowMs);
     const longestMs = nowMs < this.#eagerUntilMs ? eager.longestPauseMs : longestPauseMs;
     this.#pauseMs = Math.min(this.#pauseMs * 1.5, longestMs);
     this.#timer.renew();
-  }
-
-  #killOverdue(nowMs: number): void {
-    const overdue = this.#endings.where((ending) => isKillable(ending) && ending.deadline.killAtMs <= nowMs);
-    if (overdue.length === 0) return;
-    const { log } = this.#options;
-    const reportCut = this.#cut.beforeKill(overdue, '--stop-timeout');
-    const refused = this.#sessions.signalWorkers(overdue, 'SIGKILL');
-    const pids = overdue.filter((leader) => !refused.includes(leader));
-    for (const leader of pids) this.#endings.noteKilled(leader, nowMs);
-    if (pids.length > 0) log.write({ event: 'killed', reason: '--stop-timeout', pids });
-    reportCut(refused);
-    if (refused.length === 0) return;
-    log.write({ event: 'warning', message: describeRefused(refused, 'a worker') });
-    for (const leader of refused) this.#giveUp(leader, 'refused');
-  }
-
-  /** Uninterruptible sleep, on a dead file server for example: nobody can do more than go on without it. */
-  #giveUpStuck(nowMs: number): void {
-    const late = this.#endings.where(({ stage, lookAtMs }) => stage === 'killed' && lookAtMs <= nowMs);
-    for (const leader of late) {
-      const message = `worker PID ${leader} does not even end on KILL`;
-      this.#options.log.write({ event: 'warning', message });
-      this.#giveUp(leader, 'stuck');
-    }
-  }
-
-  #giveUp(leader: number, why: WhyLeft): void {
-    this.#endings.setStage(leader, 'stuck');
-    this.#options.onLeft(leader, why);
   }
 
   /** Busy for long: a program that is known to finish its request on TERM may hear of it, unless more requests wait. */
@@ -174,24 +143,6 @@ export class GracefulEnd {
       if (!isHeldBack) this.#endings.noteTermed(leader, nowMs);
       else if (ending) ending.tellAtMs = nowMs + this.#pauseMs;
     }
-  }
-
-  /**
-   * Never seen idle: saturation, a long request, or a connection that is kept alive. Who handles TERM gets the
-   * last second to tidy up in; it would take that second from who just dies of it.
-   */
-  #termOverdue(nowMs: number): void {
-    const overdue = this.#endings.where(
-      ({ stage, deadline }) => stage === 'busy' && deadline.termAtMs <= nowMs,
-    );
-    if (overdue.length === 0) return;
-    this.#cut.beforeTerm(overdue);
-    const asked = new Set(this.#sessions.askHandlers(overdue));
-    for (const leader of overdue) {
-      if (asked.has(leader)) this.#endings.noteTermed(leader, nowMs);
-      else this.#endings.noteSpared(leader);
-    }
-    this.#killOverdue(nowMs);
   }
 
   #lookAtBusy(nowMs: number, isHeldBack: boolean): void {
@@ -232,9 +183,9 @@ export class GracefulEnd {
     const ending = this.#endings.get(leader);
     if (!ending) return;
     const nowMs = this.#clock.nowMs();
-    this.#endings.noteLooked(leader, nowMs, this.#pauseMs);
+    this.#endings.noteLooked(leader, nowMs, verdict === 'followed' ? followPauseMs : this.#pauseMs);
     if (verdict === 'gone') ending.stage = 'told';
-    if (verdict === 'busy') this.#cut.noteBusy(leader);
+    if (verdict === 'busy' || verdict === 'followed') this.#cut.noteBusy(leader);
     if (verdict === 'signalled') {
       this.#cut.noteIdle(leader);
       if (how === 'kill' || how === 'kill-waiting') this.#endings.noteKilled(leader, nowMs);

@@ -112,6 +112,13 @@ export const libc = {
   prctlName: declare<[15, 'void *', Buffer], number>('int prctl(int, ...)'),
   prctlFlag: declare<[number, 1, 0, 0, 0], number>('int prctl(int, ulong, ulong, ulong, ulong)'),
   prctlNumber: declare<[number, 'ulong', number], number>('int prctl(int, ...)'),
+  /** Variadic in the C library. */
+  ptrace: declare<[number, 'int', number, 'ulong', number, 'ulong', number | bigint], number>(
+    'long ptrace(int, ...)',
+  ),
+  ptraceGet: declare<[number, 'int', number, 'ulong', number, 'void *', Buffer], number>(
+    'long ptrace(int, ...)',
+  ),
   processVmReadv: declare<[number, Buffer, number, Buffer, number, number], number>(
     'long process_vm_readv(int, const void *, ulong, const void *, ulong, ulong)',
   ),

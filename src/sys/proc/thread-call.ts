@@ -87,6 +87,40 @@ export function isTimed({ kind, values, number }: ThreadCall): boolean {
   }
 }
 
+export function isReadCall(number: number): boolean {
+  return calls.get(number) === 'read';
+}
+
+/** write(2), and sendto(2), which send(2) is. */
+const writes: ReadonlySet<number> = new Set(process.arch === 'arm64' ? [64, 206] : [1, 44]);
+
+/** What a process is about to write by this call, or so many of its last bytes; undefined: it is no such call. */
+export function bytesToWrite(
+  pid: number,
+  { number, values }: Pick<ThreadCall, 'number' | 'values'>,
+  most: number,
+): Buffer | undefined {
+  const [, address = 0n, size = 0n] = values;
+  if (!writes.has(number)) return undefined;
+  const length = size < BigInt(most) ? size : BigInt(most);
+  return readMemory(pid, address + size - length, Number(length));
+}
+
+/** nanosleep, clock_nanosleep, wait4, waitid. */
+const sleeps: ReadonlySet<number> = new Set(
+  process.arch === 'arm64' ? [101, 115, 260, 95] : [35, 230, 61, 247],
+);
+
+/**
+ * Whether the program does not notice that it was stopped and goes on: it is in no system call, or in one that the kernel
+ * begins again by itself. epoll_wait, for one, fails with EINTR then, and so does what has a timeout of its socket
+ * (signal(7), "Interruption of system calls … by stop signals").
+ */
+export function bearsInterruption({ kind, number }: ThreadCall): boolean {
+  if (kind === 'else') return number === -1 || sleeps.has(number);
+  return kind === 'poll' || kind === 'select' || kind === 'futex';
+}
+
 /** Threads end while they are looked at. */
 function isThere(proc: ProcFs, pid: number, task: string): boolean {
   const stat = proc.threadStat(pid, task);

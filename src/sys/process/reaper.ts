@@ -19,12 +19,18 @@ export function watchChildren(
     for (;;) {
       const pid = attempt(() => libc.waitpid(-1, status, WNOHANG));
       if (pid <= 0) break;
+      if (isStop(status)) continue;
       onExit(pid, decodeWaitStatus(status.readInt32LE()));
     }
     onChange?.();
   };
   process.on('SIGCHLD', reap);
   return reap;
+}
+
+/** Of one that we trace, which waitpid(2) tells of unasked; who traces it asks itself. */
+function isStop(status: Buffer): boolean {
+  return status[0] === 0x7f;
 }
 
 const pauseUs = 500;
@@ -47,9 +53,11 @@ export function reapRest(patienceMs: number): void {
 /** Waits for one child, which somebody may have stopped, and for so long at most. False: it is still there. */
 export function awaitChild(pid: number, patienceMs: number): boolean {
   const deadlineMs = performance.now() + patienceMs;
-  while (attempt(() => libc.waitpid(pid, null, WNOHANG)) === 0) {
+  const status = Buffer.alloc(4);
+  for (;;) {
+    const ended = attempt(() => libc.waitpid(pid, status, WNOHANG));
+    if (ended < 0 || (ended > 0 && !isStop(status))) return true;
     if (performance.now() >= deadlineMs) return false;
     libc.usleep(pauseUs);
   }
-  return true;
 }

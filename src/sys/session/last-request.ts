@@ -15,6 +15,8 @@ const holdMs = 4;
 const mostBytes = 65_536;
 const SHUT_RD = 0;
 const MSG_PEEK = 2;
+const IPPROTO_TCP = 6;
+const TCP_CORK = 3;
 
 const types = { begin: 1, params: 4, stdin: 5 } as const;
 const headerBytes = 8;
@@ -50,23 +52,43 @@ export function isGapSeen(proc: ProcFs, { pid, descriptor }: Gap): boolean {
   return false;
 }
 
-/** Of a process that is stopped now; true: the request that has come is the last one on its connection. */
-export function takeLastRequest({ pid, descriptor, inode }: Gap): boolean {
+/**
+ * Of a process that is stopped now. `taken`: the request that has come is the last one on its connection; `something-else`
+ * has come, or it cannot be told.
+ */
+export function takeLastRequest({
+  pid,
+  descriptor,
+  inode,
+}: Gap): 'taken' | 'nothing-came' | 'something-else' {
+  const lender = new DescriptorLender(pid);
+  const borrowed = lender.borrow(descriptor);
+  lender.close();
+  if (borrowed < 0) return 'something-else';
+  try {
+    // Who never blocks in it may read the end before it has answered.
+    if (isNonBlocking(borrowed) || inodeOf(borrowed) !== inode) return 'something-else';
+    if ((poll(borrowed, POLLIN, holdMs) & POLLIN) === 0) return 'nothing-came';
+    const bytes = Buffer.alloc(Math.min(unreadBytes(borrowed) ?? 0, mostBytes));
+    const length = attempt(() => libc.recv(borrowed, bytes, bytes.length, MSG_PEEK | MSG_DONTWAIT));
+    if (length !== bytes.length || !isWholeRequest(bytes)) return 'something-else';
+    // TCP: the end of the answer and that of the connection leave together. Elsewhere there is no such option.
+    libc.setsockopt(borrowed, IPPROTO_TCP, TCP_CORK, Buffer.of(1, 0, 0, 0), 4);
+    return libc.shutdown(borrowed, SHUT_RD) === 0 ? 'taken' : 'something-else';
+  } finally {
+    libc.close(borrowed);
+  }
+}
+
+/** Whether nothing comes from its client for a moment, of a process that is stopped now. */
+export function isQuiet({ pid, descriptor, inode }: Gap): boolean {
   const lender = new DescriptorLender(pid);
   const borrowed = lender.borrow(descriptor);
   lender.close();
   if (borrowed < 0) return false;
-  try {
-    // Who never blocks in it may read the end before it has answered.
-    if (isNonBlocking(borrowed) || inodeOf(borrowed) !== inode) return false;
-    if ((poll(borrowed, POLLIN, holdMs) & POLLIN) === 0) return false;
-    const bytes = Buffer.alloc(Math.min(unreadBytes(borrowed) ?? 0, mostBytes));
-    const length = attempt(() => libc.recv(borrowed, bytes, bytes.length, MSG_PEEK | MSG_DONTWAIT));
-    if (length !== bytes.length || !isWholeRequest(bytes)) return false;
-    return libc.shutdown(borrowed, SHUT_RD) === 0;
-  } finally {
-    libc.close(borrowed);
-  }
+  const comes = inodeOf(borrowed) === inode && poll(borrowed, POLLIN, holdMs) !== 0;
+  libc.close(borrowed);
+  return !comes;
 }
 
 /**

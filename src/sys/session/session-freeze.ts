@@ -4,38 +4,29 @@
 import { constants } from 'node:os';
 import { defaults } from '../../core/config.ts';
 import type { EndOfIdle, IdleVerdict } from '../../core/machine.ts';
-import {
-  connectionsOf,
-  isPlainlyRequest,
-  type Connection,
-  type ConnectionEnd,
-} from '../proc/accepted-connection.ts';
+import { connectionsOf, type Connection } from '../proc/accepted-connection.ts';
 import { libc } from '../libc/libc.ts';
 import type { ListenSocket } from '../socket/listen-socket.ts';
-import { inodesOf } from '../socket/socket-inodes.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
 import { FrozenSession, signalMember } from './frozen-session.ts';
-import { KeptConnections, type KeptFinds } from './kept-connections.ts';
+import { KeptConnections } from './kept-connections.ts';
 import { isGapSeen, takeLastRequest } from './last-request.ts';
+import { ReleaseChases } from './release-chase.ts';
 import { SessionScan } from './session-scan.ts';
-import { processRests, processWaits } from '../proc/waiting.ts';
+import { nothingHeld, WorkerLooks, type Activity } from './worker-look.ts';
 
-/** `kept`: it holds connections between two requests; `unknown`: it may not be looked at, or may be between two. */
-export type Activity = 'idle' | 'kept' | 'busy' | 'unknown';
+export type { Activity } from './worker-look.ts';
+
+/** Hears of the processes of a session that stays stopped. */
+type Hold = (members: readonly number[]) => void;
 
 const { SIGCONT } = constants.signals;
-
-interface Look {
-  /** `unclear`: it waits for its client, which may be in the middle of a request. */
-  readonly activity: Activity | 'unclear';
-  /** Processes that have moved on, and hold connections that have ended, of this kind at most. */
-  readonly forgetful: ReadonlyMap<number, ConnectionEnd>;
-  readonly finds: KeptFinds;
-}
 
 export class SessionFreezer {
   readonly #proc: ProcFs | undefined;
   readonly #listening: ListenSocket;
+  readonly #looks: WorkerLooks;
+  readonly #chases: ReleaseChases | undefined;
   readonly #kept: KeptConnections | undefined;
 
   /** `keepaliveQuietMs`: `--keepalive-quiet`. */
@@ -46,7 +37,9 @@ export class SessionFreezer {
   ) {
     this.#proc = proc;
     this.#listening = listening;
+    this.#chases = proc && new ReleaseChases(proc);
     this.#kept = proc && new KeptConnections(proc, keepaliveQuietMs);
+    this.#looks = new WorkerLooks(proc, listening, this.#kept);
   }
 
   /** One walk through /proc that the calls of one pass over many workers can share; undefined without /proc. */
@@ -71,67 +64,108 @@ export class SessionFreezer {
    * The same, but the session of this child of ours is not ended: it stays stopped, and `stopped` hears of its processes.
    * Connections that are kept open are closed first, and another attempt is needed.
    */
-  holdIfIdle(leader: number, stopped: (members: readonly number[]) => void): IdleVerdict {
+  holdIfIdle(leader: number, stopped: Hold): IdleVerdict {
     return this.#ifIdle(leader, true, stopped, this.scan([leader]));
   }
 
   #ifIdle(
     leader: number,
     isOurChild: boolean,
-    how: EndOfIdle | ((members: readonly number[]) => void),
+    how: EndOfIdle | Hold,
     scan: SessionScan | undefined,
   ): IdleVerdict {
     const proc = this.#proc;
     if (!proc || !scan || !isForeignSession(leader)) return 'unknown';
+    if (this.#chases?.has(leader)) return this.#follow(leader, how, scan);
     this.#kept?.begin(leader);
     // A busy worker is not disturbed: most need not be stopped to be seen busy.
     const members = scan.membersOf(leader);
-    const look = this.#look(leader, members);
+    const look = this.#looks.look(leader, members);
     if (look.activity === 'unknown') return 'unknown';
     const isIdle = look.activity === 'idle' || look.activity === 'kept';
-    const { kept, gaps } = look.finds;
+    const { kept } = look.finds;
+    const chases = isOurChild && (how === 'replace' || how === 'kill') ? this.#chases : undefined;
+    if (look.served && chases?.begin(leader, look.served)) return this.#follow(leader, how, scan);
+    const gaps = chases?.endsConnections === true ? [] : look.finds.gaps;
     if (!isIdle && !gaps.some((gap) => isGapSeen(proc, gap))) return 'busy';
-    if (how === 'kill-waiting' && isIdle && kept.length === 0 && !members.some((pid) => this.#waits(pid)))
+    if (
+      how === 'kill-waiting' &&
+      isIdle &&
+      kept.length === 0 &&
+      !members.some((pid) => this.#looks.waits(pid))
+    )
       return 'busy';
-    const frozen = new FrozenSession(proc, leader, isOurChild);
+    return this.#stopped(leader, isOurChild, scan, (frozen) => {
+      if (!isIdle) {
+        gaps.some((gap) => takeLastRequest(gap) === 'taken');
+        return 'busy';
+      }
+      const held = this.#looks.confirm(frozen.members, look);
+      if (held !== 'idle') return held;
+      if (kept.length > 0 && this.#kept?.hangUp(kept) !== true) return 'busy';
+      if (typeof how === 'function' && kept.length > 0) return 'busy';
+      return this.#endStopped(leader, frozen, how);
+    });
+  }
+
+  /** To the end of its connection, where it is stopped, and ended if it holds no other one. */
+  #follow(leader: number, how: EndOfIdle | Hold, scan: SessionScan): IdleVerdict {
+    const stage = this.#chases?.follow(leader);
+    if (stage !== 'released') return stage === 'serving' ? 'followed' : 'busy';
+    return this.#stopped(leader, true, scan, (frozen) => {
+      const held = this.#looks.confirm(frozen.members, nothingHeld);
+      return held === 'idle' ? this.#endStopped(leader, frozen, how) : held;
+    });
+  }
+
+  #endStopped(leader: number, frozen: FrozenSession, how: EndOfIdle | Hold): IdleVerdict | 'held' {
+    this.#kept?.forget(leader);
+    if (typeof how !== 'function') return frozen.end(how) ? 'signalled' : 'gone';
+    how(frozen.members);
+    return 'held';
+  }
+
+  /** Does that while the session is stopped; whatever happens, it goes on, unless it is `held`. */
+  #stopped(
+    leader: number,
+    isOurChild: boolean,
+    scan: SessionScan,
+    run: (frozen: FrozenSession) => IdleVerdict | 'held',
+  ): IdleVerdict {
+    if (!this.#proc) return 'unknown';
+    const frozen = new FrozenSession(this.#proc, leader, isOurChild);
     let isHeld = false;
     try {
       const stop = frozen.stop(scan);
-      if (stop !== 'stopped') return stop;
-      if (!isIdle) {
-        gaps.some(takeLastRequest);
-        return 'busy';
-      }
-      const held = this.#confirm(frozen.members, look);
-      if (held !== 'idle') return held;
-      if (kept.length > 0 && this.#kept?.hangUp(kept) !== true) return 'busy';
-      const isToStay = typeof how === 'function';
-      if (isToStay && kept.length > 0) return 'busy';
-      this.#kept?.forget(leader);
-      if (!isToStay) return frozen.end(how) ? 'signalled' : 'gone';
-      how(frozen.members);
-      isHeld = true;
-      return 'signalled';
+      const verdict = stop === 'stopped' ? run(frozen) : stop;
+      isHeld = verdict === 'held';
+      return verdict === 'held' ? 'signalled' : verdict;
     } finally {
       this.#kept?.noteStop(frozen.members);
       if (!isHeld) frozen.signal(SIGCONT);
     }
   }
 
+  /** It is to hear of a signal, or not to be ended any more. */
+  letGo(leaders: readonly number[]): void {
+    for (const leader of leaders) this.#chases?.letGo(leader);
+  }
+
   /** The worker has ended. */
   forget(leader: number): void {
+    this.#chases?.forget(leader);
     this.#kept?.forget(leader);
   }
 
   /** Whether the worker serves somebody, looked at as it runs: for showing, not for deciding. */
   activity(leader: number, scan: Pick<SessionScan, 'membersOf'> | undefined = this.scan([leader])): Activity {
-    const activity = scan ? this.#look(leader, scan.membersOf(leader)).activity : 'unknown';
+    const activity = scan ? this.#looks.look(leader, scan.membersOf(leader)).activity : 'unknown';
     return activity === 'unclear' ? 'unknown' : activity;
   }
 
   /** Whether the worker is seen to serve somebody, or may be in the middle of it. */
   isAtWork(leader: number, scan = this.scan([leader])): boolean {
-    const activity = scan && this.#look(leader, scan.membersOf(leader)).activity;
+    const activity = scan && this.#looks.look(leader, scan.membersOf(leader)).activity;
     return activity === 'busy' || activity === 'unclear';
   }
 
@@ -156,87 +190,6 @@ export class SessionFreezer {
       signalMember(proc, leader, pid, SIGCONT);
     }
   }
-
-  /** What processes that run do. */
-  #look(leader: number, pids: readonly number[]): Look {
-    const forgetful = new Map<number, ConnectionEnd>();
-    const finds: KeptFinds = { kept: [], gaps: [] };
-    let activity: Look['activity'] = 'idle';
-    for (const pid of pids) {
-      const held = this.#held(pid);
-      const verdict = this.#judge(leader, pid, held.open, finds);
-      const hasMovedOn = held.end === undefined || this.#hasMovedOn(pid, held.end);
-      if (verdict === 'busy' || !hasMovedOn) return { activity: 'busy', forgetful, finds };
-      if (held.end !== undefined) forgetful.set(pid, held.end);
-      activity = lessIdle(activity, held.isComplete ? verdict : 'unknown');
-    }
-    return { activity, forgetful, finds };
-  }
-
-  /** What they do now that they are stopped: `idle` if nothing has changed since the look. */
-  #confirm(pids: readonly number[], { forgetful, finds }: Look): 'idle' | 'busy' | 'unknown' {
-    let answer: 'idle' | 'unknown' = 'idle';
-    for (const pid of pids) {
-      const { open, end, isComplete } = this.#held(pid);
-      if (end !== undefined && forgetful.get(pid) !== end) return 'busy';
-      for (const connection of open) {
-        const before = finds.kept.find((one) => one.pid === pid && one.inode === connection.inode);
-        if (!before || this.#kept?.isUntouched(before, connection) !== true) return 'busy';
-      }
-      if (!isComplete) answer = 'unknown';
-    }
-    return answer;
-  }
-
-  #judge(leader: number, pid: number, open: readonly Connection[], finds: KeptFinds): Look['activity'] {
-    if (open.length === 0) return 'idle';
-    return this.#kept?.judge(leader, pid, open, this.#inodes, finds) ?? 'busy';
-  }
-
-  /** Of a process that holds nothing else than what is kept, and connections that have ended. */
-  #hasMovedOn(pid: number, end: ConnectionEnd): boolean {
-    if (end === 'closed') return this.#waits(pid);
-    return this.#proc !== undefined && processRests(this.#proc, pid, this.#inodes);
-  }
-
-  #held(pid: number): HeldConnections {
-    return heldBy(this.#proc, pid, this.#listening);
-  }
-
-  get #inodes(): ReadonlySet<string> {
-    return inodesOf(this.#listening);
-  }
-
-  #waits(pid: number): boolean {
-    return this.#proc !== undefined && processWaits(this.#proc, pid, this.#inodes) === 'yes';
-  }
-}
-
-interface HeldConnections {
-  /** The first that is plainly a request is the last one. */
-  readonly open: readonly Connection[];
-  /** The others, by what is least ended of them. */
-  readonly end: ConnectionEnd | undefined;
-  readonly isComplete: boolean;
-}
-
-function heldBy(proc: ProcFs | undefined, pid: number, listening: ListenSocket): HeldConnections {
-  const open: Connection[] = [];
-  let end: ConnectionEnd | undefined;
-  if (!proc) return { open, end, isComplete: false };
-  for (const found of connectionsOf(proc, pid, listening)) {
-    if (found === 'unknown') return { open, end, isComplete: false };
-    if (found.end === 'open') open.push(found);
-    else if (end !== 'hung-up') end = found.end;
-    if (isPlainlyRequest(found)) break;
-  }
-  return { open, end, isComplete: true };
-}
-
-const byIdleness: readonly Look['activity'][] = ['idle', 'kept', 'unclear', 'unknown', 'busy'];
-
-function lessIdle(one: Look['activity'], other: Look['activity']): Look['activity'] {
-  return byIdleness.indexOf(one) > byIdleness.indexOf(other) ? one : other;
 }
 
 /** kill(2) gives 0, 1 and negative numbers other meanings, and our own session would stop us. */

@@ -34,6 +34,7 @@ class SessionsOfChildren implements Sessions {
 
   signalWorkers(leaders: readonly number[], signal: `SIG${string}`): readonly number[] {
     const number = numberOf(signal);
+    this.#freezer.letGo(leaders);
     for (const leader of leaders) {
       libc.kill(-leader, number);
       // A worker that was stopped gets its TERM only when it goes on.
@@ -47,6 +48,7 @@ class SessionsOfChildren implements Sessions {
   }
 
   askHandlers(leaders: readonly number[]): readonly number[] {
+    this.#freezer.letGo(leaders);
     if (this.#proc) return askHandlers(this.#proc, leaders);
     // Nobody knows who would die of it.
     this.signalWorkers(leaders, 'SIGTERM');

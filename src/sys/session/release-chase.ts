@@ -1,0 +1,189 @@
+// A worker that always finds a next connection in the queue is idle for some microseconds between two of them: too short to
+// be come upon. It is followed from system call to system call (ptrace(2)) until it has closed its connection, and stopped
+// before it can do anything else.
+import { constants } from 'node:os';
+import { libc } from '../libc/libc.ts';
+import { bearsInterruption, callOf, isReadCall } from '../proc/thread-call.ts';
+import type { ProcFs } from '../proc/proc-fs.ts';
+import { TracedProcess, type TracedStop } from '../process/traced-process.ts';
+import { endsAnswer, sendInItsPlace } from './last-answer.ts';
+import { isQuiet, takeLastRequest } from './last-request.ts';
+
+const { SIGSTOP } = constants.signals;
+
+/** The one connection of a worker. */
+export interface ServedConnection {
+  readonly descriptor: number;
+  readonly inode: string;
+  readonly isTcp: boolean;
+}
+
+interface Chase extends ServedConnection {
+  readonly traced: TracedProcess;
+  readonly link: string;
+  readonly target: string;
+  askedAtMs: number;
+  /** The end of an answer was written, and the connection was not closed then. */
+  isKept: boolean;
+  /** The result that the system call it is in is to have. */
+  result: number | undefined;
+}
+
+/** For all of them together, at a time: there are others who want something of us. */
+const stepMs = 4;
+/** One that stays in a system call for longer is looked at another time. */
+const restMs = 1;
+/** The others have to wait: who is followed waits for us at each system call. */
+const mostChases = 8;
+/** A worker that nobody asks about for so long is let go. */
+const forgottenMs = 100;
+const watchdogMs = 20;
+const napUs = 50;
+/** How long a worker is waited for that is to stop, to be let go. */
+const lettingGoMs = 20;
+
+export class ReleaseChases {
+  readonly #proc: ProcFs;
+  readonly #chases = new Map<number, Chase>();
+  /** Those that are to be let go, and have not stopped yet. */
+  readonly #leaving = new Map<number, Chase>();
+  /** The kept connection of each worker, as far as it was followed. */
+  readonly #kept = new Map<number, string>();
+  #watchdog: NodeJS.Timeout | undefined;
+  #mayTrace: boolean | undefined;
+
+  constructor(proc: ProcFs) {
+    this.#proc = proc;
+  }
+
+  has(leader: number): boolean {
+    return this.#chases.has(leader);
+  }
+
+  /** Whether whoever is followed can be made to end a kept connection without losing a request of its client. */
+  get endsConnections(): boolean {
+    this.#mayTrace ??= isUnfiltered(this.#proc);
+    return this.#mayTrace && TracedProcess.mayAlter;
+  }
+
+  /** The worker is our child. False: it cannot be followed, or is in a system call that does not bear to be interrupted. */
+  begin(leader: number, served: ServedConnection): boolean {
+    if (this.#leaving.has(leader) || this.#chases.size >= mostChases) return false;
+    this.#mayTrace ??= isUnfiltered(this.#proc);
+    if (!this.#mayTrace || !mayInterrupt(this.#proc, leader)) return false;
+    const traced = TracedProcess.seize(leader);
+    if (!traced) return false;
+    traced.interrupt();
+    const [link, target] = [`${leader}/fd/${served.descriptor}`, `socket:[${served.inode}]`];
+    const isKept = this.#kept.get(leader) === served.inode;
+    const rest = { askedAtMs: performance.now(), isKept, result: undefined };
+    this.#chases.set(leader, { ...served, ...rest, traced, link, target });
+    this.#watchdog ??= setInterval(() => this.#watch(), watchdogMs);
+    return true;
+  }
+
+  /**
+   * Lets the worker go on for a few milliseconds. `released`: it has closed its connection, is not followed any more, and
+   * has a SIGSTOP that it stops on before it does anything else. `lost`: it is not followed any more.
+   */
+  follow(leader: number): 'serving' | 'released' | 'lost' {
+    const chase = this.#chases.get(leader);
+    if (!chase) return 'lost';
+    const endMs = performance.now() + stepMs / this.#chases.size;
+    let movedAtMs = performance.now();
+    for (let nowMs = movedAtMs; nowMs < endMs && nowMs - movedAtMs < restMs; nowMs = performance.now()) {
+      const stop = chase.traced.stop();
+      if (stop) {
+        const stage = this.#step(leader, chase, stop);
+        if (stage !== 'serving') return stage;
+        movedAtMs = nowMs;
+      }
+      // SIGCHLD ends the nap.
+      else libc.usleep(napUs);
+    }
+    chase.askedAtMs = performance.now();
+    return 'serving';
+  }
+
+  /** Whatever it is at, it goes on unseen. */
+  letGo(leader: number): void {
+    const chase = this.#chases.get(leader);
+    if (!chase) return;
+    this.#chases.delete(leader);
+    chase.traced.interrupt();
+    const untilMs = performance.now() + lettingGoMs;
+    while (!letGoWhereStopped(chase)) {
+      if (performance.now() > untilMs) return void this.#leaving.set(leader, chase);
+      libc.usleep(napUs);
+    }
+  }
+
+  /** The worker has ended. */
+  forget(leader: number): void {
+    this.#chases.delete(leader);
+    this.#leaving.delete(leader);
+    this.#kept.delete(leader);
+  }
+
+  #step(leader: number, chase: Chase, stop: TracedStop): 'serving' | 'released' | 'lost' {
+    const { traced } = chase;
+    const isServing = this.#proc.readLink(chase.link) === chase.target;
+    if (!isServing) libc.kill(leader, SIGSTOP);
+    const signal = stop.kind === 'signal' ? stop.signal : 0;
+    const isFollowed = isServing && stop.kind !== 'halted' && !waitsForClient(leader, chase);
+    if (chase.isKept) this.#kept.set(leader, chase.inode);
+    if (isFollowed && traced.goOn(signal)) return 'serving';
+    this.#chases.delete(leader);
+    traced.letGo(signal);
+    return isServing ? 'lost' : 'released';
+  }
+
+  #watch(): void {
+    for (const [leader, { askedAtMs }] of this.#chases) {
+      if (performance.now() - askedAtMs > forgottenMs) this.letGo(leader);
+    }
+    for (const [leader, chase] of this.#leaving) if (letGoWhereStopped(chase)) this.#leaving.delete(leader);
+    if (this.#chases.size + this.#leaving.size > 0) return;
+    clearInterval(this.#watchdog);
+    this.#watchdog = undefined;
+  }
+}
+
+/**
+ * Whether it is to be followed no further: it is about to wait for its client, on a kept connection or for the rest of a
+ * body. Or what has come is the last request on a kept connection, which it must close in the same breath as it ends its
+ * answer.
+ */
+function waitsForClient(pid: number, chase: Chase): boolean {
+  const { traced } = chase;
+  if (chase.result !== undefined) traced.setResult(chase.result);
+  chase.result = undefined;
+  const call = traced.nextCall();
+  if (!call || Number(call.values[0]) !== chase.descriptor) return false;
+  if (isReadCall(call.number)) return waitsInVain(pid, chase);
+  if (!TracedProcess.mayAlter || !endsAnswer(pid, call)) return false;
+  const done = chase.isKept && sendInItsPlace(pid, chase, traced, call);
+  if (done && done !== 'shortened') chase.result = done.sent;
+  chase.isKept = true;
+  return false;
+}
+
+function waitsInVain(pid: number, { descriptor, inode }: Chase): boolean {
+  const gap = { pid, descriptor, inode };
+  return TracedProcess.mayAlter ? isQuiet(gap) : takeLastRequest(gap) !== 'something-else';
+}
+
+function letGoWhereStopped({ traced }: Chase): boolean {
+  const stop = traced.stop();
+  return stop !== undefined && traced.letGo(stop.kind === 'signal' ? stop.signal : 0);
+}
+
+/** A filter of system calls (seccomp) may end who calls ptrace(2), and does not tell before. */
+function isUnfiltered(proc: ProcFs): boolean {
+  return /^Seccomp:\s*0$/m.test(proc.readText('self/status') ?? '');
+}
+
+/** Its one thread runs, or is in a system call that goes on by itself when it was interrupted. */
+function mayInterrupt(proc: ProcFs, pid: number): boolean {
+  return proc.list(`${pid}/task`).length === 1 && bearsInterruption(callOf(proc, pid, String(pid)));
+}

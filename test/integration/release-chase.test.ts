@@ -1,0 +1,149 @@
+// A worker that always finds a next connection in the queue: it is followed to the end of the one that it serves, and ended
+// before it accepts another (docs/reload.md). Who is followed notices nothing, whatever happens meanwhile.
+import { spawnSync } from 'node:child_process';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { SessionFreezer } from '../../src/sys/session/session-freeze.ts';
+import { compileC, fixture } from '../helpers/build/index.ts';
+import * as machine from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+import * as sys from '../helpers/sys/index.ts';
+import { fastcgiRequest, startRequests, transports, type FastcgiTarget } from '../helpers/web/index.ts';
+
+const echo = compileC(fixture('plain-echo.c'));
+const proc = sys.openProc();
+const [SIGKILL, SIGTERM] = [9, 15];
+const quick = ['--settle', '0', '--min-uptime', '1ms'];
+/** For every worker there is always somebody in the queue. */
+const clients = 6;
+
+beforeEach(({ skip }) => {
+  const status = proc.readText('self/status') ?? '';
+  skip(!/^Seccomp:\s*0$/m.test(status), 'nobody is followed under a filter of system calls');
+});
+
+describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
+  async function place() {
+    const socket = await sys.listenSomewhere(kind, 64);
+    const { target } = socket;
+    const client: FastcgiTarget = 'path' in target ? { socketPath: target.path } : target;
+    return { socket, client, freezer: new SessionFreezer(proc, socket) };
+  }
+
+  /** A worker that sleeps in a request, and is followed. */
+  async function follow() {
+    const { socket, client, freezer } = await place();
+    const worker = sys.startWorker(socket, [echo]);
+    const answer = fastcgiRequest(client, { QUERY_STRING: 'sleep=400' }).then(
+      ({ stdout }) => stdout,
+      () => 'nothing',
+    );
+    await machine.waitFor('its sleep', () => inCall(worker, sleeping));
+    await machine.waitFor('the pursuit', () => freezer.endIfIdle(worker, true, 'kill') === 'followed');
+    expect(tracerOf(worker)).toBe(process.pid);
+    return { worker, answer, freezer };
+  }
+
+  test.for(['replace', 'kill'] as const)(
+    'workers that are never idle end by %s between two connections',
+    async (how) => {
+      const { socket, client, freezer } = await place();
+      const workers = [1, 2].map(() => sys.startWorker(socket, [echo]));
+      const load = startRequests(client, clients);
+      let looks = 0;
+      for (let ended = 0; ended < 20; ended += 1) {
+        const worker = workers.shift() ?? 0;
+        workers.push(sys.startWorker(socket, [echo]));
+        await machine.waitFor(
+          'its end',
+          () => {
+            looks += 1;
+            return freezer.endIfIdle(worker, true, how) === 'signalled';
+          },
+          { intervalMs: 2 },
+        );
+        expect((await sys.waitForExit(worker)).signal).toBe(SIGKILL);
+      }
+      const { answered, lost } = await load.stop();
+      expect(lost).toEqual([]);
+      expect(answered).toBeGreaterThan(0);
+      // By chance it takes some hundreds of looks for each.
+      expect(looks / 20).toBeLessThan(60);
+    },
+  );
+
+  test('whoever is let go answers', async () => {
+    const { worker, answer, freezer } = await follow();
+    freezer.letGo([worker]);
+    expect(tracerOf(worker)).toBe(0);
+    expect(await answer).toContain('sleep=400');
+  });
+
+  test('nobody is followed by who has forgotten him', async () => {
+    const { worker, answer } = await follow();
+    await machine.waitFor('it to be let go', () => tracerOf(worker) === 0);
+    expect(await answer).toContain('sleep=400');
+  });
+
+  test('a signal from somebody else reaches the program', async () => {
+    const { worker, freezer } = await follow();
+    process.kill(worker, 'SIGTERM');
+    const exit = await machine.waitFor('its end', () => {
+      freezer.endIfIdle(worker, true, 'kill');
+      return sys.stateOf(worker) === 'Z' && sys.waitForExit(worker);
+    });
+    expect(exit.signal).toBe(SIGTERM);
+  });
+
+  test('who is stopped by somebody else stays stopped until he is continued', async () => {
+    const { worker, answer, freezer } = await follow();
+    process.kill(worker, 'SIGSTOP');
+    await machine.waitFor('its stop', () => {
+      freezer.endIfIdle(worker, true, 'ask');
+      return sys.stateOf(worker) === 'T';
+    });
+    process.kill(worker, 'SIGCONT');
+    expect(await answer).toContain('sleep=400');
+  });
+
+  test('a worker in a system call that would fail is not followed', async () => {
+    const { socket, client, freezer } = await place();
+    const worker = sys.startWorker(socket, [echo]);
+    const fifo = `${machine.makeTempDir()}/hold`;
+    spawnSync('mkfifo', ['-m', '0666', fifo]);
+    const answer = fastcgiRequest(client, { QUERY_STRING: `hold=${fifo}` });
+    await machine.waitFor('the wait for a writer', () => inCall(worker, opening));
+    expect(freezer.endIfIdle(worker, true, 'kill')).toBe('busy');
+    expect(tracerOf(worker)).toBe(0);
+    spawnSync('sh', ['-c', `: >${fifo}`]);
+    expect((await answer).stdout).toContain('hold=');
+  });
+});
+
+describe.for(transports)('a pool on %s', (transport) => {
+  test('whose supervisor is killed while it follows a worker answers on', async () => {
+    const place = await pools.makeEchoPlace(transport);
+    const pool = await pools.start(place, [...quick, '-F', '1'], [], { address: place.address });
+    const [worker = 0] = pools.workersOf(pool);
+    const answer = fastcgiRequest(place.target, { QUERY_STRING: 'sleep=1500' });
+    process.kill(pool.pid, 'SIGHUP');
+    await machine.waitFor('the pursuit', () => tracerOf(worker) === pool.pid);
+    await pools.killSupervisor(pool);
+    expect((await answer).stdout).toContain(`sleep=1500 ${worker}`);
+    expect(tracerOf(worker)).toBe(0);
+    pools.killAllOf(place);
+    await pools.expectNoProcess(place);
+  });
+});
+
+/** nanosleep and clock_nanosleep. */
+const sleeping = process.arch === 'arm64' ? [101, 115] : [35, 230];
+/** openat. */
+const opening = [process.arch === 'arm64' ? 56 : 257];
+
+function inCall(pid: number, numbers: readonly number[]): boolean {
+  return numbers.includes(Number(proc.readText(`${pid}/syscall`)?.split(' ')[0]));
+}
+
+function tracerOf(pid: number): number {
+  return Number(/^TracerPid:\s*(\d+)/m.exec(proc.readText(`${pid}/status`) ?? '')?.[1]);
+}
