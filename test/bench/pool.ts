@@ -63,7 +63,8 @@ export function startSupervisor(name: ContenderName, place: Workplace, wish: Poo
 /** Ours alone, with every guard and none of them with anything to do, all workers in accept. */
 export async function startGuarded(place: Workplace, workers: number): Promise<MeasuredPool> {
   const range = `${workers}-${workers + 1}`;
-  const options = ['--max-memory', '1G', '--max-age', '24h', '--workers', range];
+  const limits = ['--max-memory', '1G', '--max-age', '24h', '--request-timeout', '1h'];
+  const options = [...limits, '--workers', range];
   const wish = { address: await freshAddress(place, 'Unix'), workers, reports: freshReports(place) };
   const [pid] = runToReturn(place, oursInBackground(place, wish, options)).pids;
   if (pid === undefined) throw new Error(`${place.ours} printed no PID`);
