@@ -17,6 +17,8 @@ class Weighed {
   readonly replaced: string[] = [];
   shareReadings = 0;
   isBusy = false;
+  /** When the next look is asked for, by the last one. */
+  soonMs: number | undefined;
   nowMs = 1000;
   workers: LookedWorker[] = [];
   readonly guard: MaxMemory;
@@ -56,11 +58,13 @@ class Weighed {
 
   look(afterMs = 1000): this {
     this.nowMs += afterMs;
+    this.soonMs = undefined;
     const look: Partial<PoolLook> = {
       nowMs: this.nowMs,
       workers: this.workers,
       turn: this.workers,
       membersOf: (pid) => this.#membersOf(pid),
+      soon: (ms) => void (this.soonMs = ms),
       replace: ({ pid }, { guard, text }) => {
         if (!this.isBusy) this.replaced.push(`${pid} ${guard}: ${text}`);
         return !this.isBusy;
@@ -92,6 +96,19 @@ describe('a worker', () => {
     const pool = new Weighed(10).add(100, 5).add(101, 5).add(102, 5).look();
     pool.grow(100, 11).grow(101, 13).grow(102, 12).look();
     expect(pool.take()).toMatchObject([expect.stringMatching(/^101 /)]);
+  });
+
+  test('that is over it is looked at again soon, until it is replaced', () => {
+    const pool = new Weighed(10).add(100, 5).add(101, 5).look();
+    expect(pool.soonMs).toBeUndefined();
+    pool.isBusy = true;
+    pool.grow(100, 11).look();
+    expect(pool.soonMs).toBe(100);
+    pool.isBusy = false;
+    pool.look();
+    expect(pool.take()).toHaveLength(1);
+    pool.remove(100).look();
+    expect(pool.soonMs).toBeUndefined();
   });
 
   test('counts with all processes of its session, and those that share pages with the pages once', () => {

@@ -14,6 +14,9 @@ export interface MaxMemoryOptions {
   readonly log: Pick<EventLog, 'write'>;
 }
 
+/** Between two looks while somebody is over the limit. */
+const hurryMs = 100;
+
 interface Overweight {
   readonly worker: LookedWorker;
   readonly bytes: number;
@@ -66,6 +69,8 @@ export class MaxMemory implements Guard {
     const { pid, generation, upAtMs } = worker;
     if (!this.#lightGenerations.has(generation)) return this.#tellOfProgram({ worker, bytes });
     if (!this.#briefLives.isDue(look.nowMs)) return;
+    // Who is over it, too, has its turn as soon as this one is done.
+    look.soon(hurryMs);
     const text = `its memory was ${describeBytes(bytes)} (--max-memory ${describeBytes(this.#limitBytes)})`;
     if (!look.replace(worker, { guard: 'max-memory', text })) return;
     const lifeMs = (this.#overSinceMs.get(pid) ?? look.nowMs) - upAtMs;
