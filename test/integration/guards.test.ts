@@ -94,6 +94,23 @@ describe('--max-age', () => {
     await pools.endPool(place, pool);
   });
 
+  test('leaves nobody behind when its supervisor is killed in the middle of it, and the request is answered', async () => {
+    const place = await pools.makeEchoPlace();
+    const options = ['--stop-timeout', '30s'];
+    const killed = await pools.start(place, [...aged, ...options], []);
+    const old = await pools.onlyWorker(killed);
+    const held = holdAt(place);
+    const [replaced] = await waitForReplaced(place, 1);
+    await pools.killSupervisor(killed);
+    expect([isAlive(old), isAlive(Number(replaced?.['workerPid']))]).toEqual([true, true]);
+    const pool = await pools.start(place, options, []);
+    held.release();
+    expect(await held.answer).toContain(` ${old} `);
+    await waitFor('the end of both', () => !isAlive(old) && !isAlive(Number(replaced?.['workerPid'])));
+    expect(await pools.fullPool(pool, 1)).toHaveLength(1);
+    await pools.endPool(place, pool);
+  });
+
   test('makes way for a reload', async () => {
     const place = pools.makePlace();
     const pool = await pools.start(place, [...aged, '-F', '2', '--settle', '50ms', '--min-uptime', '50ms']);
