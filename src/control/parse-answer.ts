@@ -100,6 +100,7 @@ const statusFields: Checks<Omit<PoolStatus, keyof PoolSummary>> = {
   counts: (value) => isMissingOr(value, isCounts),
   statusSocket: (value) => isMissingOr(value, isStatusSocket),
   peaks: (value) => isMissingOr(value, (peaks) => isObject(peaks) && hasCounts(peaks, 'queue', 'active')),
+  slowRequests: (value) => isMissingOr(value, isCount),
   stuckRequests: (value) => isMissingOr(value, isCount),
   workers: (value) => isListOf(value, (worker) => hasAll(worker, workerFields)),
 };

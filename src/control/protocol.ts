@@ -208,7 +208,8 @@ export interface PoolStatus extends PoolSummary, WatchedStatus {
   readonly scaling?: ScalingStatus;
   /** How many workers each guard has had replaced, by its option (`max-age`). Missing without guards. */
   readonly replaced?: Readonly<Record<string, number>>;
-  /** How many requests have taken longer than --request-timeout. Missing without that. */
+  /** How many requests have taken half of --request-timeout, and how many all of it. Missing without that. */
+  readonly slowRequests?: number;
   readonly stuckRequests?: number;
   readonly workers: readonly WorkerStatus[];
 }

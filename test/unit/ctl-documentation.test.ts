@@ -42,6 +42,7 @@ const everyField: Required<protocol.PoolStatus> = {
   counts: { restarts: {}, reloads: {} },
   statusSocket: { address: '/run/php.status', file: 'ours' },
   peaks: { queue: 0, active: 0 },
+  slowRequests: 0,
   stuckRequests: 0,
   workers: [],
 };

@@ -19,6 +19,7 @@ const facts = {
   'total processes': 3,
   'max active processes': 2,
   'max children reached': 0,
+  'slow requests': 5,
 };
 
 describe('the status', () => {

@@ -18,6 +18,7 @@ export interface PhpFpmFacts {
   readonly active: number;
   readonly maxActive: number | undefined;
   readonly maxChildrenReached: number | undefined;
+  /** Those that half of --request-timeout was not enough for. */
   readonly slowRequests: number | undefined;
 }
 
@@ -46,7 +47,7 @@ export function phpFpmFacts(pool: PoolFigures): PhpFpmFacts {
     maxActive: peaks && Math.max(peaks.active, active),
     // A pool of a fixed size never wants to grow.
     maxChildrenReached: 0,
-    slowRequests: undefined,
+    slowRequests: status.slowRequests,
   };
 }
 

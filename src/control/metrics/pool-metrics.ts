@@ -151,6 +151,12 @@ const countOnes: readonly Metric[] = [
   counter('replacements', 'Workers that a guard had replaced, by its option.', ({ status }) =>
     byLabel('guard', status.replaced),
   ),
+  counter('slow_requests', 'Requests that took half of --request-timeout.', ({ status }) => ({
+    value: status.slowRequests,
+  })),
+  counter('stuck_requests', 'Requests that took all of --request-timeout.', ({ status }) => ({
+    value: status.stuckRequests,
+  })),
   counter('reloads', 'Reloads by how they ended.', ({ status }) =>
     byLabel('result', status.counts && { ...noReloads, ...status.counts.reloads }),
   ),
@@ -194,6 +200,12 @@ const workerOnes: readonly Metric[] = [
     'worker_generation',
     'The release that the worker of the slot is of.',
     (_pool, worker) => worker.generation,
+  ),
+  ofWorkers(
+    gauge,
+    'worker_request_age_seconds',
+    'How long the oldest request of the worker has been in progress at least.',
+    (_pool, { requestAgeMs }) => inSeconds(requestAgeMs ?? undefined),
   ),
   ofWorkers(
     counter,

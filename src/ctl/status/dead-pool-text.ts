@@ -113,6 +113,7 @@ export function deadPoolJson({ state, measured }: MeasuredDeadPool): DeadPoolSta
     counts: null,
     statusSocket: null,
     peaks: null,
+    slowRequests: null,
     stuckRequests: null,
     workers: measured.map(deadWorkerJson),
   };

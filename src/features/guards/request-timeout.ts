@@ -89,7 +89,7 @@ export class RequestTimeout implements Guard {
   }
 
   describe(): Partial<PoolStatus> {
-    return { stuckRequests: this.#stuck.count };
+    return this.#stuck.describe();
   }
 
   describeWorker(_slot: number, pid: number | undefined): Partial<WorkerStatus> {

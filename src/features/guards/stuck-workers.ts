@@ -1,5 +1,6 @@
 // What is done about requests that are stuck: told, signalled, and ended, the processes that are at work on them where the
 // worker has others, and the whole worker where they are all it has.
+import type { PoolStatus } from '../../control/protocol.ts';
 import type { EventLog } from '../../core/machine.ts';
 import { describeRefused } from '../../core/text/end-text.ts';
 import type { ProcessCall } from '../../core/process-call.ts';
@@ -65,7 +66,8 @@ export class StuckWorkers {
   readonly #options: StuckWorkersOptions;
   /** What was done at this look. */
   readonly #acted = new Set<string>();
-  #count = 0;
+  #slow = 0;
+  #stuck = 0;
   /** By their worker. */
   readonly #signalled = new Map<number, RequestProcesses>();
   readonly #aftermaths = new Map<number, Aftermath>();
@@ -74,9 +76,8 @@ export class StuckWorkers {
     this.#options = options;
   }
 
-  /** How many requests were. */
-  get count(): number {
-    return this.#count;
+  describe(): Pick<PoolStatus, 'slowRequests' | 'stuckRequests'> {
+    return { slowRequests: this.#slow, stuckRequests: this.#stuck };
   }
 
   /** Something is to be looked at soon. */
@@ -89,7 +90,8 @@ export class StuckWorkers {
     if (step === 'recovered') return this.recovered(request.worker);
     const { processes } = request;
     if (!processes) return;
-    if (step === 'signal' || (step === 'kill' && !this.#options.signal)) this.#count++;
+    if (step === 'signal' || (step === 'kill' && !this.#options.signal)) this.#stuck++;
+    if (step === 'tell') this.#slow++;
     const key = `${step} ${processes.members[0]?.pid}`;
     if (this.#acted.has(key)) return;
     this.#acted.add(key);

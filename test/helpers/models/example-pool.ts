@@ -58,6 +58,8 @@ export function exampleFigures(changes: Partial<PoolStatus> = {}): PoolFigures {
     counts: { restarts: { crash: 2 }, reloads: { 'rolled-back': 1 } },
     peaks: { queue: 9, active: 1 },
     replaced: { 'max-age': 4 },
+    slowRequests: 5,
+    stuckRequests: 2,
     spares: {
       wanted: 2,
       isPossible: true,
