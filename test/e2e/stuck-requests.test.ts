@@ -69,33 +69,41 @@ describe.for(simple)('$name', { timeout: 60_000 }, (application) => {
   );
 });
 
-describe.for(sites.applications)('$name', { timeout: 60_000 }, (application) => {
-  const few = { clients: 4, workMs: 20, hasPosts: false };
+const kept = [
+  ...sites.applications.map((application) => ({ application, transport: 'a Unix socket' as const })),
+  ...['php-cgi', 'node-responder.mjs', 'go-echo'].map((name) => ({
+    application: byName(name),
+    transport: 'TCP' as const,
+  })),
+];
 
-  test.for(web.transports)(
-    'is not stuck whose connections over %s are kept and never quiet',
-    async (transport, context) => {
-      need(context, application);
-      const options = (): readonly string[] => strict;
-      const kept = { keptConnections: 4, keepsAsShipped: true };
-      const site = await sites.startSite(application, transport, { workers: 4, ...kept, options });
-      const load = start(site, `${application.name} over ${transport}, kept`, few);
-      await expectNobodyStuck(site);
-      await expectNothingLost(load);
-    },
-  );
-});
+test.for(kept)(
+  'connections that are kept and never quiet are not stuck: $application.name over $transport',
+  { timeout: 60_000 },
+  async ({ application, transport }, context) => {
+    need(context, application);
+    const options = (): readonly string[] => strict;
+    const connections = { keptConnections: 4, keepsAsShipped: true };
+    const site = await sites.startSite(application, transport, { workers: 4, ...connections, options });
+    const few = { clients: 4, workMs: 20, hasPosts: false };
+    const load = start(site, `${application.name} over ${transport}, kept`, few);
+    await expectNobodyStuck(site);
+    await expectNothingLost(load);
+  },
+);
 
-describe.for(simple)('$name', { timeout: 60_000 }, (application) => {
-  test('saturated by 16 clients is not stuck', async (context) => {
+test.for([php, byName('plain-echo')])(
+  'a pool saturated by 16 clients is not stuck: $name',
+  { timeout: 60_000 },
+  async (application, context) => {
     need(context, application);
     const site = await sites.startSite(application, 'a Unix socket', { workers: 2, options: () => strict });
     const load = start(site, `${application.name}, saturated`, { clients: 16, workMs: 300 });
     await expectNobodyStuck(site);
     await expectNothingLost(load);
     expect(load.ledger.slowestMs).toBeGreaterThan(2000);
-  });
-});
+  },
+);
 
 describe('of a worker of several processes', { timeout: 60_000 }, () => {
   test('php-cgi -C 4: one child ends, the others lose nothing, and php-cgi starts another one', async (context) => {

@@ -38,6 +38,19 @@ describe.for(web.transports)('over %s', (transport) => {
     expect((await load.stop()).lost).toEqual([]);
   });
 
+  test('a worker that hangs is ended although its client has gone long since', async () => {
+    const place = await pools.makeEchoPlace(transport);
+    const pool = await pools.start(place, strict, [], { address: place.address });
+    const worker = await pools.onlyWorker(pool);
+    const client = new web.KeptClient(place.target);
+    void client.ask('sleep=60000').catch(() => undefined);
+    await machine.waitFor('the request', async () => (await pools.statusOf(place)).busy === 1);
+    client.close();
+    const [report] = await pools.waitForEvents(place, 'request-stuck');
+    expect(report).toMatchObject({ workerPid: worker, outcome: 'killed' });
+    await pools.onlyWorker(pool, [worker]);
+  });
+
   test('nobody is stuck in a saturated pool whose clients wait longer than the timeout', async () => {
     const place = await pools.makeEchoPlace(transport);
     await pools.start(place, [...strict, '-F', '2'], [], { address: place.address });

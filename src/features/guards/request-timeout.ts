@@ -74,13 +74,22 @@ export class RequestTimeout implements Guard {
     for (const worker of new Set([...turn, ...leaving, ...due])) this.#lookAt(worker, look);
     this.#requests.keepOnly(new Set([...this.#watched.values()].flat().map(({ inode }) => inode)));
     this.#stuck.look(look);
+    this.#lookAgain(look);
+  }
+
+  /** Who has the stuck signal has a second, whatever looks cost; the same for what is awaited of those that were killed. */
+  #lookAgain({ nowMs, soon }: PoolLook): void {
+    const all = [...this.#watched.values()].flat().map(({ state }) => state);
+    const signalled = all.filter(({ stage }) => stage === 'signalled');
+    for (const { stageAtMs } of signalled) soon(stageAtMs + afterSignalMs - nowMs + timerSlackMs);
+    if (this.#stuck.isAtWork) soon(afterSignalMs);
   }
 
   restMs({ nowMs, workers, turn }: PoolLook): number {
     const turns = Math.ceil(workers.length / Math.max(1, turn.length));
     const usual = Math.min(this.#options.timeoutMs * restMs.part, restMs.longest) / turns;
     const next = [...this.#watched.keys()].map((pid) => this.#nextMs(pid) - nowMs);
-    return this.#stuck.isAtWork ? 0 : Math.min(usual, ...next) + timerSlackMs;
+    return Math.min(usual, ...next) + timerSlackMs;
   }
 
   stopping(): void {
