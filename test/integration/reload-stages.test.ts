@@ -203,7 +203,7 @@ describe('one operation at a time:', () => {
 
   test('a restart during a reload that ends in time is carried out after it', async () => {
     const place = pools.makePlace();
-    await pools.start(place, ['--settle', '1200ms', '--min-uptime', '50ms']);
+    await pools.start(place, ['--settle', '3s', '--min-uptime', '50ms']);
     const asked = reload(place);
     await waitForStage(place, 'settling');
     expect(await pools.ctl(place.stateDir, ['restart', place.socket])).toMatchObject({ status: 0 });
@@ -253,6 +253,7 @@ describe('one operation at a time:', () => {
       expect(await asked).toMatchObject({ status: 0 });
       await pools.fullPool(pool, wanted);
     }
+    await pools.waitForEvents(place, 'scaled', 2);
     const names = pools.events(place).map(({ event }) => event);
     expect(names.filter((name) => name === 'reload-finished' || name === 'scaled')).toEqual([
       'reload-finished',

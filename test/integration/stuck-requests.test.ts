@@ -225,7 +225,7 @@ test('a reload ends a worker that hangs at its own deadline', async () => {
   const place = await pools.makeEchoPlace();
   const pool = await pools.start(
     place,
-    [...strict, '--stop-timeout', '2s', '--settle', '0', '--min-uptime', '1ms'],
+    ['--request-timeout', '8s', '--stop-timeout', '1s', '--settle', '0', '--min-uptime', '1ms'],
     [],
   );
   const worker = await pools.onlyWorker(pool);
