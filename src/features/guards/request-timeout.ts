@@ -78,11 +78,11 @@ export class RequestTimeout implements Guard {
   }
 
   /** Who has the stuck signal has a second, whatever looks cost; the same for what is awaited of those that were killed. */
-  #lookAgain({ nowMs, soon }: PoolLook): void {
+  #lookAgain(look: PoolLook): void {
     const all = [...this.#watched.values()].flat().map(({ state }) => state);
     const signalled = all.filter(({ stage }) => stage === 'signalled');
-    for (const { stageAtMs } of signalled) soon(stageAtMs + afterSignalMs - nowMs + timerSlackMs);
-    if (this.#stuck.isAtWork) soon(afterSignalMs);
+    for (const { stageAtMs } of signalled) look.soon(stageAtMs + afterSignalMs - look.nowMs + timerSlackMs);
+    if (this.#stuck.isAtWork) look.soon(afterSignalMs);
   }
 
   restMs({ nowMs, workers, turn }: PoolLook): number {
