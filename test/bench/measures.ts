@@ -8,5 +8,6 @@ export * from './measure-many.ts';
 export * from './measure-status.ts';
 export * from './measure-reload.ts';
 export * from './measure-spare.ts';
+export * from './measure-scaling.ts';
 export * from './measure-throughput.ts';
 export * from './measure-output.ts';

@@ -11,6 +11,7 @@ export const partNames = [
   'status',
   'reload',
   'spare',
+  'scaling',
   'throughput',
   'output',
 ] as const;
@@ -31,21 +32,28 @@ export interface Options {
   reloads: number;
   /** Kills of a worker for each contender, of which some take 3 s and more. */
   spareRounds: number;
+  scalingRounds: number;
+  /** Of each step. */
+  scalingSeconds: number;
+  scalingRequestsMs: readonly number[];
   throughputRounds: number;
   throughputSeconds: number;
   outputRounds: number;
   /** Printed in each round of the part "output". */
   outputBytes: number;
   jsonFile: string | undefined;
+  /** For the chart of the part "scaling". */
+  chartFile: string | undefined;
 }
 
 export const usage = `Usage: npm run bench -- [options]
   --quick          few rounds, to see that everything works
-  --rounds N       rounds of the start-up parts (25)
+  --rounds N       rounds of the start-up parts (25), and of the part "scaling" (3 at most)
   --workers N      workers of the part "many" (200)
   --only PART,...  of ${partNames.join(', ')}
   --command FILE   measure this command instead of bin/spawn-fcgi
   --json FILE      write all figures there
+  --chart FILE     draw the part "scaling" there, as SVG, from what --json writes
 `;
 
 function count(text: string | undefined, fallback: number, name: string): number {
@@ -75,6 +83,7 @@ export function readOptions(args: string[], ownCommand: string): Options | undef
       only: { type: 'string' },
       command: { type: 'string' },
       json: { type: 'string' },
+      chart: { type: 'string' },
     },
   });
   if (values.help === true) return undefined;
@@ -91,10 +100,14 @@ export function readOptions(args: string[], ownCommand: string): Options | undef
     guardedWorkers: quick ? 100 : 1000,
     reloads: quick ? 3 : 50,
     spareRounds: quick ? 2 : 10,
+    scalingRounds: Math.min(count(values.rounds, quick ? 1 : 3, 'rounds'), 3),
+    scalingSeconds: quick ? 6 : 20,
+    scalingRequestsMs: quick ? [100] : [5, 100, 1000],
     throughputRounds: quick ? 2 : 40,
     throughputSeconds: 1,
     outputRounds: quick ? 2 : 9,
     outputBytes: quick ? 16e6 : 128e6,
     jsonFile: values.json,
+    chartFile: values.chart,
   };
 }

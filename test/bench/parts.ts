@@ -16,6 +16,7 @@ const measureOf: Record<PartName, Measure> = {
   status: measures.measureStatus,
   reload: measures.measureReload,
   spare: measures.measureSpare,
+  scaling: measures.measureScaling,
   throughput: measures.measureThroughput,
   output: measures.measureOutput,
 };

@@ -4,6 +4,7 @@ import { cpus, loadavg, release } from 'node:os';
 import type { Options } from './options.ts';
 import { missingPeers, packages, versionOf, type PeerName } from './peers.ts';
 import { judge, type Row } from './row.ts';
+import { drawScaling } from './scaling-chart.ts';
 import { drawTable } from './table.ts';
 import type { Workplace } from './workplace.ts';
 
@@ -13,10 +14,12 @@ export function report(place: Workplace, options: Options, rows: Row[]): void {
   const facts = Object.entries(machine).map(([name, value]) => `${name}: ${value}`);
   process.stdout.write(`${drawTable(rows, new Set(missing))}\n\n${facts.join('\n')}\n`);
   if (missing.length > 0) process.stdout.write(`missing: ${missing.join(', ')}\n`);
-  if (options.jsonFile === undefined) return;
   const judged = rows.map((row) => ({ ...row, judgements: row.budgets.map((budget) => judge(row, budget)) }));
   const content = { date: new Date().toISOString(), machine, missing, options, rows: judged };
-  writeFileSync(options.jsonFile, `${JSON.stringify(content, null, 2)}\n`);
+  if (options.jsonFile !== undefined)
+    writeFileSync(options.jsonFile, `${JSON.stringify(content, null, 2)}\n`);
+  if (options.chartFile !== undefined)
+    writeFileSync(options.chartFile, drawScaling(content.rows.flatMap(({ runs = [] }) => runs)));
 }
 
 function describeMachine(place: Workplace): Record<string, string> {

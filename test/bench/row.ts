@@ -1,4 +1,5 @@
 // One line of the result: a quantity, measured for every contender in the same run, and its budgets.
+import type { ScalingRun } from './measure-scaling.ts';
 import type { Sample } from './statistics.ts';
 
 export const contenderNames = [
@@ -29,6 +30,8 @@ export interface Row {
   unit: string;
   cells: Partial<Record<ContenderName, Sample>>;
   budgets: readonly Budget[];
+  /** What a chart is drawn from. */
+  runs?: readonly ScalingRun[];
 }
 
 export interface Judgement {
