@@ -6,18 +6,18 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
-import { fastcgiRequest, startRequests, transports, type FastcgiResponse } from '../helpers/web/index.ts';
+import * as web from '../helpers/web/index.ts';
 
 const quick = ['--idle-timeout', '1s', '--settle', '0', '--min-uptime', '1ms'];
 
 /** So many requests at once, on which plain-echo works until they are let go; the result lets them, and is their answers. */
-function hold({ dir, target }: pools.EchoPlace, count: number): () => Promise<FastcgiResponse[]> {
+function hold({ dir, target }: pools.EchoPlace, count: number): () => Promise<web.FastcgiResponse[]> {
   const fifo = join(dir, 'hold');
   execFileSync('mkfifo', ['-m', '0666', fifo]);
   const query = { REQUEST_METHOD: 'GET', QUERY_STRING: `hold=${fifo}` };
   let left = count;
   const answers = Array.from({ length: count }, async () => {
-    const answer = await fastcgiRequest(target, query, '', { timeoutMs: 60_000 });
+    const answer = await web.fastcgiRequest(target, query, '', { timeoutMs: 60_000 });
     left--;
     return answer;
   });
@@ -51,11 +51,14 @@ function start(place: pools.EchoPlace, options: readonly string[]): Promise<pool
   return pools.start(place, [...quick, ...options], [], { address: place.address });
 }
 
-describe.for(transports)('on %s', (transport) => {
+describe.for(web.transports)('on %s', (transport) => {
   test('a pool grows under load and shrinks below it, and no request is lost', async () => {
     const place = await pools.makeEchoPlace(transport);
     const pool = await start(place, ['--workers', '1-6']);
-    const [heavy, light] = [startRequests(place.target, 6, 'sleep=30'), startRequests(place.target, 1)];
+    const [heavy, light] = [
+      web.startRequests(place.target, 6, 'sleep=30'),
+      web.startRequests(place.target, 1),
+    ];
     await workersBecome(place, 6);
     await pools.fullPool(pool, 6);
     expect((await heavy.stop()).lost).toEqual([]);
@@ -90,6 +93,22 @@ test('status says why there are so many, and the log once that there may not be 
   expect((await letAllGo()).map(({ appStatus }) => appStatus)).toEqual([0, 0, 0, 0, 0]);
   await pools.endPool(place, pool);
   expect(pools.events(place, 'workers-exhausted')).toHaveLength(1);
+});
+
+test('a worker whose only connection is kept open serves nobody else: there is another one, and it is not taken for idle', async () => {
+  const place = await pools.makeEchoPlace();
+  const pool = await start(place, ['--workers', '1-3', '--keepalive-quiet', '100ms']);
+  const client = new web.KeptClient(place.target);
+  await client.ask('first');
+  const isKept = async (): Promise<boolean> => (await pools.statusOf(place)).kept === 1;
+  await machine.waitFor('a connection that is kept', isKept);
+  expect(await web.askEcho(place.target)).toMatchObject({ release: '1' });
+  expect(pools.events(place, 'scaled')).toMatchObject([
+    { from: 1, workers: 2, reason: '1 connection waits, nobody idle' },
+  ]);
+  await workersBecome(place, 1);
+  expect(await client.ask('second')).toContain('POST second');
+  await pools.endPool(place, pool);
 });
 
 test('a worker that takes long to start is waited for before there are more', async () => {
