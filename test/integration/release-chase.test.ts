@@ -7,7 +7,8 @@ import { compileC, fixture } from '../helpers/build/index.ts';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 import * as sys from '../helpers/sys/index.ts';
-import { fastcgiRequest, startRequests, transports, type FastcgiTarget } from '../helpers/web/index.ts';
+import { KeptClient, fastcgiRequest, startRequests, transports } from '../helpers/web/index.ts';
+import type { FastcgiTarget } from '../helpers/web/index.ts';
 
 const echo = compileC(fixture('plain-echo.c'));
 const proc = sys.openProc();
@@ -68,6 +69,28 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
       expect(answered).toBeGreaterThan(0);
       // By chance it takes some hundreds of looks for each.
       expect(looks / 20).toBeLessThan(60);
+    },
+  );
+
+  test.for([100, 20_000])(
+    'a kept connection that is never quiet ends with an answer of %i bytes, and everybody has the whole of it',
+    async (length) => {
+      const { socket, client: target, freezer } = await place();
+      const worker = sys.startWorker(socket, [echo]);
+      const client = new KeptClient(target);
+      const body = 'x'.repeat(length);
+      await client.ask('first');
+      const end = machine.waitFor('its end', () => freezer.endIfIdle(worker, true, 'kill') === 'signalled', {
+        intervalMs: 2,
+      });
+      // It may use the connection once more before it has heard of its end, but gets no part of an answer then.
+      for (let answer: string | undefined = body; answer !== undefined && !client.isClosed;) {
+        answer = await client.ask('sleep=2', body).catch(() => undefined);
+        expect(answer ?? body).toContain(body);
+      }
+      expect(client.hasPartOfAnswer).toBe(false);
+      await end;
+      expect((await sys.waitForExit(worker)).signal).toBe(SIGKILL);
     },
   );
 

@@ -1,19 +1,26 @@
 // The last answer on a kept connection. Between its end and that of the connection a client may use it again, and lose a
-// request that it may not repeat. So the end of the answer is sent in its worker's place: on TCP in one segment with the end
-// of the connection, on a Unix socket with a record behind it that makes the client give the connection up.
+// request that it may not repeat. So the end of the answer is sent in its worker's place, with the end of the connection
+// right behind it or, on TCP, in the same segment, and for nginx with what makes it give the connection up.
 import { DescriptorLender } from '../connection/descriptor-lender.ts';
+import { peerOn } from '../connection/peer-process.ts';
 import { attempt, libc } from '../libc/libc.ts';
+import { poll, POLLIN } from '../libc/poll.ts';
 import { IPPROTO_TCP, MSG_DONTWAIT, MSG_NOSIGNAL } from '../libc/socket-numbers.ts';
+import type { ProcFs } from '../proc/proc-fs.ts';
 import { bytesToWrite } from '../proc/thread-call.ts';
 import type { TracedCall, TracedProcess } from '../process/traced-process.ts';
 import { inodeOf } from '../socket/socket-file.ts';
+import { unreadBytes } from '../socket-state/socket-facts.ts';
 import type { ServedConnection } from './release-chase.ts';
 
 /** END_REQUEST, without padding. */
 const endRecordBytes = 16;
 /** What is sent at once is one piece for who reads it. */
 const mostBytes = 8192;
+const SHUT_RD = 0;
 const SHUT_RDWR = 2;
+/** A client that has a next request sends it within that. */
+const pauseMs = 4;
 const TCP_CORK = 3;
 
 /**
@@ -21,6 +28,47 @@ const TCP_CORK = 3;
  * only if END_REQUEST is the last that it has read of it (ngx_http_fastcgi_input_filter).
  */
 const afterTheEnd = Buffer.of(1, 11, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+
+/** At the other end of a connection: anybody over TCP; over a Unix socket nginx, or another. */
+export type Client = 'tcp' | 'nginx' | 'other';
+
+export function clientOf(proc: ProcFs, pid: number, { descriptor, inode, isTcp }: ServedConnection): Client {
+  if (isTcp) return 'tcp';
+  const peer = withBorrowed(pid, { descriptor, inode }, peerOn)?.pid;
+  return peer && proc.readText(`${peer}/comm`) === 'nginx\n' ? 'nginx' : 'other';
+}
+
+/**
+ * Of a process that is stopped between two requests on a Unix socket: whether its client has not used the connection for a
+ * moment, which is over then.
+ */
+export function hangUpInPause(pid: number, served: Pick<ServedConnection, 'descriptor' | 'inode'>): boolean {
+  const isOver = withBorrowed(pid, served, (borrowed) => {
+    if (poll(borrowed, POLLIN, pauseMs) !== 0) return false;
+    // What has come before can be told from what has not: it is answered, and then the end is read.
+    libc.shutdown(borrowed, SHUT_RD);
+    if (unreadBytes(borrowed) === 0) libc.shutdown(borrowed, SHUT_RDWR);
+    return true;
+  });
+  return isOver === true;
+}
+
+/** Undefined where it may not be borrowed, or is another one by now. */
+function withBorrowed<T>(
+  pid: number,
+  { descriptor, inode }: Pick<ServedConnection, 'descriptor' | 'inode'>,
+  run: (borrowed: number) => T,
+): T | undefined {
+  const lender = new DescriptorLender(pid);
+  const borrowed = lender.borrow(descriptor);
+  lender.close();
+  if (borrowed < 0) return undefined;
+  try {
+    return inodeOf(borrowed) === inode ? run(borrowed) : undefined;
+  } finally {
+    libc.close(borrowed);
+  }
+}
 
 /** Whether this call writes the end of an answer. */
 export function endsAnswer(pid: number, call: TracedCall): boolean {
@@ -40,7 +88,8 @@ function isEndRecord(bytes: Buffer): boolean {
  */
 export function sendInItsPlace(
   pid: number,
-  { descriptor, inode, isTcp }: ServedConnection,
+  served: ServedConnection,
+  client: Client,
   traced: TracedProcess,
   call: TracedCall,
 ): { readonly sent: number } | 'shortened' | false {
@@ -48,22 +97,22 @@ export function sendInItsPlace(
   // The program goes on with what was not written, as it must.
   if (size > mostBytes) return traced.setThirdArgument(size - mostBytes / 2) && 'shortened';
   const bytes = bytesToWrite(pid, call, mostBytes);
-  const lender = new DescriptorLender(pid);
-  const borrowed = lender.borrow(descriptor);
-  lender.close();
-  if (borrowed < 0) return false;
-  try {
-    if (bytes?.length !== size || inodeOf(borrowed) !== inode) return false;
-    const all = isTcp ? bytes : Buffer.concat([bytes, afterTheEnd]);
-    if (isTcp) libc.setsockopt(borrowed, IPPROTO_TCP, TCP_CORK, Buffer.of(1, 0, 0, 0), 4);
+  if (bytes?.length !== size) return false;
+  const sent = withBorrowed(pid, served, (borrowed) => {
+    const all = client === 'nginx' ? Buffer.concat([bytes, afterTheEnd]) : bytes;
+    if (client === 'tcp') libc.setsockopt(borrowed, IPPROTO_TCP, TCP_CORK, Buffer.of(1, 0, 0, 0), 4);
     // A client that reads slowly has no room for it.
     const count = attempt(() => libc.send(borrowed, all, all.length, MSG_DONTWAIT | MSG_NOSIGNAL));
-    if (count <= 0) return false;
     // TCP: with what is held back still.
     if (count === all.length) libc.shutdown(borrowed, SHUT_RDWR);
-    traced.skipCall();
-    return { sent: Math.min(count, size) };
-  } finally {
-    libc.close(borrowed);
-  }
+    return Math.min(count, size);
+  });
+  if (sent === undefined || sent <= 0) return false;
+  traced.skipCall();
+  return { sent };
+}
+
+/** Whether nothing comes from its client for a moment, of a process that is stopped now. */
+export function isQuiet(pid: number, served: Pick<ServedConnection, 'descriptor' | 'inode'>): boolean {
+  return withBorrowed(pid, served, (borrowed) => poll(borrowed, POLLIN, pauseMs) === 0) ?? true;
 }

@@ -80,17 +80,6 @@ export function takeLastRequest({
   }
 }
 
-/** Whether nothing comes from its client for a moment, of a process that is stopped now. */
-export function isQuiet({ pid, descriptor, inode }: Gap): boolean {
-  const lender = new DescriptorLender(pid);
-  const borrowed = lender.borrow(descriptor);
-  lender.close();
-  if (borrowed < 0) return false;
-  const comes = inodeOf(borrowed) === inode && poll(borrowed, POLLIN, holdMs) !== 0;
-  libc.close(borrowed);
-  return !comes;
-}
-
 /**
  * Whether these are the records of one request, from its beginning to the end of its body and nothing else: where they
  * are what a program reads next it was between two requests. Who sends a body that looks like it harms his own request.

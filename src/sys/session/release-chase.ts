@@ -6,8 +6,8 @@ import { libc } from '../libc/libc.ts';
 import { bearsInterruption, callOf, isReadCall } from '../proc/thread-call.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
 import { TracedProcess, type TracedStop } from '../process/traced-process.ts';
-import { endsAnswer, sendInItsPlace } from './last-answer.ts';
-import { isQuiet, takeLastRequest } from './last-request.ts';
+import { clientOf, endsAnswer, hangUpInPause, isQuiet, sendInItsPlace, type Client } from './last-answer.ts';
+import { takeLastRequest } from './last-request.ts';
 
 const { SIGSTOP } = constants.signals;
 
@@ -23,8 +23,11 @@ interface Chase extends ServedConnection {
   readonly link: string;
   readonly target: string;
   askedAtMs: number;
-  /** The end of an answer was written, and the connection was not closed then. */
-  isKept: boolean;
+  readonly client: Client;
+  /** Since when it is known to be kept: the end of an answer was written, and it was not closed then. */
+  keptSinceMs: number | undefined;
+  /** The end of an answer was written, and nothing was read since. */
+  isAnswered: boolean;
   /** The result that the system call it is in is to have. */
   result: number | undefined;
 }
@@ -39,6 +42,8 @@ const mostChases = 8;
 const forgottenMs = 100;
 const watchdogMs = 20;
 const napUs = 50;
+/** For so long a pause of a client is waited for that may use a connection again before it has heard of its end. */
+const patienceMs = 1000;
 /** How long a worker is waited for that is to stop, to be let go. */
 const lettingGoMs = 20;
 
@@ -48,7 +53,7 @@ export class ReleaseChases {
   /** Those that are to be let go, and have not stopped yet. */
   readonly #leaving = new Map<number, Chase>();
   /** The kept connection of each worker, as far as it was followed. */
-  readonly #kept = new Map<number, string>();
+  readonly #kept = new Map<number, { readonly inode: string; readonly sinceMs: number }>();
   #watchdog: NodeJS.Timeout | undefined;
   #mayTrace: boolean | undefined;
 
@@ -75,8 +80,10 @@ export class ReleaseChases {
     if (!traced) return false;
     traced.interrupt();
     const [link, target] = [`${leader}/fd/${served.descriptor}`, `socket:[${served.inode}]`];
-    const isKept = this.#kept.get(leader) === served.inode;
-    const rest = { askedAtMs: performance.now(), isKept, result: undefined };
+    const known = this.#kept.get(leader);
+    const keptSinceMs = known?.inode === served.inode ? known.sinceMs : undefined;
+    const client = clientOf(this.#proc, leader, served);
+    const rest = { client, keptSinceMs, isAnswered: false, askedAtMs: performance.now(), result: undefined };
     this.#chases.set(leader, { ...served, ...rest, traced, link, target });
     this.#watchdog ??= setInterval(() => this.#watch(), watchdogMs);
     return true;
@@ -131,7 +138,8 @@ export class ReleaseChases {
     if (!isServing) libc.kill(leader, SIGSTOP);
     const signal = stop.kind === 'signal' ? stop.signal : 0;
     const isFollowed = isServing && stop.kind !== 'halted' && !waitsForClient(leader, chase);
-    if (chase.isKept) this.#kept.set(leader, chase.inode);
+    const { inode, keptSinceMs } = chase;
+    if (keptSinceMs !== undefined) this.#kept.set(leader, { inode, sinceMs: keptSinceMs });
     if (isFollowed && traced.goOn(signal)) return 'serving';
     this.#chases.delete(leader);
     traced.letGo(signal);
@@ -150,9 +158,8 @@ export class ReleaseChases {
 }
 
 /**
- * Whether it is to be followed no further: it is about to wait for its client, on a kept connection or for the rest of a
- * body. Or what has come is the last request on a kept connection, which it must close in the same breath as it ends its
- * answer.
+ * Whether it is to be followed no further, since it is about to wait for its client, on a kept connection or for the rest
+ * of a body. Where it ends an answer on a kept connection, that is ended as well.
  */
 function waitsForClient(pid: number, chase: Chase): boolean {
   const { traced } = chase;
@@ -162,15 +169,28 @@ function waitsForClient(pid: number, chase: Chase): boolean {
   if (!call || Number(call.values[0]) !== chase.descriptor) return false;
   if (isReadCall(call.number)) return waitsInVain(pid, chase);
   if (!TracedProcess.mayAlter || !endsAnswer(pid, call)) return false;
-  const done = chase.isKept && sendInItsPlace(pid, chase, traced, call);
+  const nowMs = performance.now();
+  const mayEnd = chase.keptSinceMs !== undefined && (isTold(chase) || nowMs - chase.keptSinceMs > patienceMs);
+  const done = mayEnd && sendInItsPlace(pid, chase, chase.client, traced, call);
   if (done && done !== 'shortened') chase.result = done.sent;
-  chase.isKept = true;
+  chase.keptSinceMs ??= nowMs;
+  chase.isAnswered = true;
   return false;
 }
 
-function waitsInVain(pid: number, { descriptor, inode }: Chase): boolean {
+/** Its client learns of the end of an answer and of the connection in the same breath. */
+function isTold({ client }: Chase): boolean {
+  return client === 'tcp' || client === 'nginx';
+}
+
+function waitsInVain(pid: number, chase: Chase): boolean {
+  const { descriptor, inode, isAnswered } = chase;
   const gap = { pid, descriptor, inode };
-  return TracedProcess.mayAlter ? isQuiet(gap) : takeLastRequest(gap) !== 'something-else';
+  chase.isAnswered = false;
+  if (!TracedProcess.mayAlter) return takeLastRequest(gap) !== 'something-else';
+  if (isTold(chase) || !isAnswered) return isQuiet(pid, gap);
+  hangUpInPause(pid, gap);
+  return false;
 }
 
 function letGoWhereStopped({ traced }: Chase): boolean {

@@ -60,6 +60,11 @@ export class KeptClient {
     );
   }
 
+  /** The connection has ended in the middle of one, or the rest is on its way. */
+  get hasPartOfAnswer(): boolean {
+    return this.#received.length > 0 && outputOf(this.#received) === undefined;
+  }
+
   close(): void {
     this.#socket.destroy();
   }
