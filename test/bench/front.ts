@@ -10,14 +10,18 @@ import { freshPath, type Workplace } from './workplace.ts';
 /** Each pool has a port of its own. */
 export async function startFront(
   place: Workplace,
-  pools: readonly { port: number; address: readonly string[] }[],
+  pools: readonly (Pick<Backend, 'keptConnections'> & {
+    readonly port: number;
+    readonly address: readonly string[];
+    readonly script?: string;
+  })[],
 ) {
   const dir = freshPath(place, 'nginx');
   mkdirSync(dir);
-  const backends = pools.map(({ port, address }): [number, Backend] => [
-    port,
-    { address: addressForNginx(address), script: '/' },
-  ]);
+  const backends = pools.map(({ port, address, script = '/', keptConnections }): [number, Backend] => {
+    const keeping = keptConnections === undefined ? {} : { keptConnections, keepsAsShipped: true };
+    return [port, { address: addressForNginx(address), script, ...keeping }];
+  });
   writeFileSync(join(dir, 'nginx.conf'), nginxConfig(new Map(backends)));
   const file = findCommand('nginx');
   if (file === undefined) throw new Error('nginx is not installed');

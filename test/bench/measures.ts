@@ -7,6 +7,7 @@ export * from './measure-guards.ts';
 export * from './measure-many.ts';
 export * from './measure-status.ts';
 export * from './measure-reload.ts';
+export * from './measure-saturated.ts';
 export * from './measure-spare.ts';
 export * from './measure-scaling.ts';
 export * from './measure-throughput.ts';

@@ -10,6 +10,8 @@ export const partNames = [
   'many',
   'status',
   'reload',
+  'saturated',
+  'kept',
   'spare',
   'scaling',
   'throughput',
@@ -30,6 +32,8 @@ export interface Options {
   idleSeconds: number;
   guardedWorkers: number;
   reloads: number;
+  /** At least so many are sent to each program of the parts "saturated" and "kept". */
+  saturatedRequests: number;
   /** Kills of a worker for each contender, of which some take 3 s and more. */
   spareRounds: number;
   scalingRounds: number;
@@ -99,6 +103,7 @@ export function readOptions(args: string[], ownCommand: string): Options | undef
     idleSeconds: quick ? 1 : 5,
     guardedWorkers: quick ? 100 : 1000,
     reloads: quick ? 3 : 50,
+    saturatedRequests: quick ? 500 : 10_000,
     spareRounds: quick ? 2 : 10,
     scalingRounds: Math.min(count(values.rounds, quick ? 1 : 3, 'rounds'), 3),
     scalingSeconds: quick ? 6 : 20,

@@ -15,6 +15,8 @@ const measureOf: Record<PartName, Measure> = {
   many: measures.measureMany,
   status: measures.measureStatus,
   reload: measures.measureReload,
+  saturated: measures.measureSaturated,
+  kept: measures.measureKept,
   spare: measures.measureSpare,
   scaling: measures.measureScaling,
   throughput: measures.measureThroughput,

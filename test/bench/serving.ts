@@ -9,7 +9,15 @@ import { endAll, remember } from './processes-started.ts';
 import type { ContenderName } from './row.ts';
 import { freshAddress, freshPath, type Family, type Workplace } from './workplace.ts';
 
-const workers = 4;
+/** What serves, if it is not the echo program in C. */
+export interface ServingProgram {
+  program: string;
+  /** SCRIPT_FILENAME. */
+  script: string;
+  workers: number;
+  /** Connections that nginx keeps open. */
+  keptConnections?: number;
+}
 
 export interface ServingPool {
   name: ContenderName;
@@ -35,8 +43,10 @@ export async function startServing(
   family: Family,
   names: readonly ContenderName[],
   options: readonly string[] = [],
+  serving: ServingProgram = { program: compileC(fixture('plain-echo.c')), script: '/', workers: 4 },
 ): Promise<Serving> {
-  const program = compileC(fixture('plain-echo.c'));
+  const { program, workers, script, keptConnections } = serving;
+  const front = keptConnections === undefined ? { script } : { script, keptConnections };
   const pools: ServingPool[] = [];
   for (const name of names) {
     // nginx is another user.
@@ -50,7 +60,10 @@ export async function startServing(
     const { pids } = runToReturn(place, command);
     pools.push({ name, pids, port: await freePort(), address, eventLog });
   }
-  const nginx = await startFront(place, pools);
+  const nginx = await startFront(
+    place,
+    pools.map((pool) => ({ ...pool, ...front })),
+  );
   return { pools, errorLog: nginx.errorLog, nginx: nginx.pid };
 }
 

@@ -1,11 +1,11 @@
 // The real FastCGI programs of the end-to-end tests, one entry each, and the two transports. They all answer with the
-// same echo (see test/fixtures).
+// same echo (see test/fixtures). Runs outside of vitest, too.
 import { chmodSync, copyFileSync, cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import * as build from '../build/index.ts';
-import { findCommand, missing } from '../machine/index.ts';
-import { transports } from '../web/index.ts';
+import { findCommand, missing } from '../machine/requirements.ts';
+import { transports } from '../web/transports.ts';
 
 export interface Application {
   /** The program's base name, and so the name of its processes. */
