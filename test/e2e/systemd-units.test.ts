@@ -4,7 +4,7 @@ import { waitFor, type RunResult } from '../helpers/machine/index.ts';
 import * as systemd from '../helpers/systemd/index.ts';
 import { answeringPid, send, type Reply } from '../helpers/web/index.ts';
 
-const names = ['app', 'bad', 'busy', 'stuck', 'deaf', 'doomed', 'one', 'two', 'three'];
+const names = ['app', 'bad', 'busy', 'stuck', 'deaf', 'doomed', 'spared', 'one', 'two', 'three'];
 let host: systemd.SystemdMachine;
 beforeAll(async () => {
   if (systemd.whyNoSystemd('nginx', 'gcc') !== undefined) return;
@@ -99,6 +99,48 @@ test('a reload and a stop that take longer than the unit has time for get it, an
   expect((await slow.reply).status).toBe(200);
   expect(await systemd.property(host, unitOf('busy'), 'Result')).toBe('success');
   await expectGone('busy');
+});
+
+interface Workers {
+  readonly workers: readonly { readonly pid: number }[];
+  readonly spares?: { readonly workers: readonly { readonly pid: number; readonly state: string }[] };
+}
+
+/** PIDs of the slots and of the spare, once that is ready and is none of these. */
+function withReadySpare(
+  name: string,
+  not: readonly number[] = [],
+): Promise<{ pids: number[]; spare: number }> {
+  return waitFor('a spare that is ready', async () => {
+    const { stdout } = await host.run(`spawn-fcgictl status --json ${systemd.socketOf(name)}`);
+    const [pool] = JSON.parse(stdout || '[]') as Workers[];
+    const [one] = pool?.spares?.workers.filter(({ state }) => state === 'ready') ?? [];
+    return (
+      one && !not.includes(one.pid) && { pids: pool?.workers.map(({ pid }) => pid) ?? [], spare: one.pid }
+    );
+  });
+}
+
+test('spares of a unit take the place of workers, and end with a supervisor that was killed, and with the unit', async () => {
+  await systemd.addInstance(host, 'spared', { conf: conf('--spare 1') });
+  await host.ok('systemctl start spawn-fcgi@spared');
+  const first = await withReadySpare('spared');
+  await host.ok(`kill -9 ${first.pids[0]}`);
+  const second = await withReadySpare('spared', [first.spare]);
+  expect(second.pids).toContain(first.spare);
+  await host.ok('systemctl kill --kill-who=main --signal=KILL spawn-fcgi@spared');
+  const third = await withReadySpare('spared', [second.spare]);
+  await expectAnswer('spared');
+  const old = new Set([...second.pids, second.spare]);
+  await waitFor('the end of the old ones', async () =>
+    (await systemd.unitProcesses(host, unitOf('spared'))).every((pid) => !old.has(pid)),
+  );
+  await host.ok('systemctl reload spawn-fcgi@spared');
+  const last = await withReadySpare('spared', [third.spare]);
+  expect(third.pids.filter((pid) => last.pids.includes(pid))).toEqual([]);
+  await host.ok('systemctl stop spawn-fcgi@spared');
+  await expectGone('spared');
+  expect(await systemd.property(host, unitOf('spared'), 'Result')).toBe('success');
 });
 
 test('a stop ends workers that do not end themselves', async () => {
