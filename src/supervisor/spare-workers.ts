@@ -73,7 +73,9 @@ export class SpareWorkers {
   align(): void {
     if (this.#isAligning) return;
     this.#isAligning = true;
-    const { machine, pool } = this.#context;
+    const { machine, pool, roster } = this.#context;
+    // What could not be ended is none of these any more.
+    for (const { pid } of this.all) if (roster.get(pid)?.role !== 'spare') this.#spares.take(pid);
     this.#retryAtMs = Number.POSITIVE_INFINITY;
     const orders = this.#spares.plan(spareGoal(pool), machine.clock.nowMs());
     // After a start that has failed nobody tries another one at once.

@@ -17,6 +17,9 @@ type Happening =
   | { readonly kind: 'is-busy'; readonly which: number }
   | { readonly kind: 'is-idle' }
   | { readonly kind: 'hides'; readonly which: number }
+  /** Somebody lets one go on that was stopped, or has told it to end. */
+  | { readonly kind: 'is-released'; readonly which: number }
+  | { readonly kind: 'is-doomed'; readonly which: number }
   /** The parent hears of those that died of a signal. */
   | { readonly kind: 'reaps' }
   | { readonly kind: 'reload' }
@@ -62,6 +65,13 @@ function happen({ machine, clock, supervisor }: FakePool, happening: Happening, 
     case 'hides':
       if (worker !== undefined) machine.hidden.add(worker);
       return;
+    case 'is-released':
+      if (worker !== undefined) machine.held.delete(worker);
+      supervisor.spares?.lookAgain();
+      return;
+    case 'is-doomed':
+      if (worker !== undefined) machine.doomed.add(worker);
+      return;
     case 'reaps':
       machine.reap();
       return;
@@ -93,8 +103,8 @@ function happen({ machine, clock, supervisor }: FakePool, happening: Happening, 
   }
 }
 
-/** One worker a slot, and one candidate; whoever lives besides was told to end. */
-function checkNumbers({ machine, supervisor }: FakePool): void {
+/** One worker a slot, one candidate, and so many spares; whoever lives besides was told to end. Only spares are stopped. */
+function checkNumbers({ machine, supervisor }: FakePool, mostSpares: number): void {
   const { slots, reload } = supervisor.pool;
   const retirees = supervisor.roster.in('retiree').map(({ pid }) => pid);
   const members = slots.flatMap(({ state }) => ('pid' in state ? [state.pid] : []));
@@ -105,8 +115,13 @@ function checkNumbers({ machine, supervisor }: FakePool): void {
     : supervisor.roster.in('candidate').map(({ pid }) => pid);
   if (!reload && candidate.length > 0) expect(supervisor.pool.replacement?.stage).toBe('trying');
   expect(candidate.length).toBeLessThanOrEqual(1);
-  const known = new Set([...members, ...candidate, ...retirees]);
-  const isOnce = known.size === members.length + candidate.length + retirees.length;
+  const all = supervisor.spares?.all ?? [];
+  const spares = all.map(({ pid }) => pid);
+  expect(spares).toStrictEqual(supervisor.roster.spares.map(({ pid }) => pid));
+  expect(all.filter(({ stage }) => stage !== 'ending').length).toBeLessThanOrEqual(mostSpares);
+  expect([...members, ...candidate, ...retirees].filter((pid) => machine.held.has(pid))).toStrictEqual([]);
+  const known = new Set([...members, ...candidate, ...retirees, ...spares]);
+  const isOnce = known.size === members.length + candidate.length + retirees.length + spares.length;
   // What not even KILL has ended is no part of the pool any more, but one of its processes.
   const stuck = machine.events.filter((event) => event.event === 'warning' && event.message.includes('KILL'));
   const unknown = machine.live.filter((pid) => !known.has(pid));
@@ -148,6 +163,8 @@ const happenings: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('is-busy' as const), which }) },
   { weight: 1, arbitrary: fc.constant<Happening>({ kind: 'is-idle' }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('hides' as const), which }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('is-released' as const), which }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('is-doomed' as const), which }) },
   { weight: 4, arbitrary: fc.constant<Happening>({ kind: 'reaps' }) },
   { weight: 3, arbitrary: fc.constant<Happening>({ kind: 'reload' }) },
   { weight: 1, arbitrary: fc.constant<Happening>({ kind: 'restart' }) },
@@ -176,9 +193,20 @@ const happenings: fc.Arbitrary<Happening> = fc.oneof(
   },
 );
 
+/** Whoever waits for its start hears at once. */
+function createPool(options: Parameters<typeof createFakePool>[0]): FakePool {
+  const pool = createFakePool(options);
+  pool.onUp = () => {
+    pool.life.change('answered');
+    pool.life.change('announced');
+  };
+  return pool;
+}
+
 test('a supervisor leaves nothing behind, whatever happened before and during its stop', () => {
   const histories = fc.record({
     workers: fc.integer({ min: 1, max: 4 }),
+    spares: fc.nat(2),
     isTriedFirst: fc.boolean(),
     stopMethod: fc.constantFrom('auto', 'idle-kill', 'SIGQUIT'),
     startLimit: fc.option(fc.record({ count: fc.integer({ min: 1, max: 4 }), withinMs: fc.constant(5000) }), {
@@ -190,13 +218,13 @@ test('a supervisor leaves nothing behind, whatever happened before and during it
   });
   fc.assert(
     fc.property(histories, ({ startLimit, before, during, stops, ...options }) => {
-      const pool = createFakePool({ ...options, restart: { startLimit } });
+      const pool = createPool({ ...options, restart: { startLimit } });
       const { machine, clock, supervisor, outcomes } = pool;
       const told: Told = [];
       supervisor.start();
       for (const happening of before) {
         happen(pool, happening, told);
-        checkNumbers(pool);
+        checkNumbers(pool, options.spares);
       }
       for (let count = 0; count < stops; count++) supervisor.stop('SIGTERM');
       const spawned = machine.spawned.length;
@@ -225,12 +253,13 @@ test('a supervisor leaves nothing behind, whatever happened before and during it
 test('a supervisor that is left alone ends what it began, and arms no timer once its workers run', () => {
   const histories = fc.record({
     workers: fc.integer({ min: 1, max: 4 }),
+    spares: fc.nat(2),
     isTriedFirst: fc.boolean(),
     history: fc.array(happenings, { maxLength: 50 }),
   });
   fc.assert(
     fc.property(histories, ({ history, ...options }) => {
-      const pool = createFakePool(options);
+      const pool = createPool(options);
       const { machine, clock, supervisor } = pool;
       const told: Told = [];
       supervisor.start();
@@ -244,12 +273,14 @@ test('a supervisor that is left alone ends what it began, and arms no timer once
         machine.trialsRun.shift()?.done(undefined);
         clock.advance(5000);
         machine.reap();
-        checkNumbers(pool);
+        checkNumbers(pool, options.spares);
       }
       if (pool.outcomes.includes('start failed')) return;
       expect(pool.outcomes).toStrictEqual(['up']);
       expect(supervisor.pool.operation).toBeUndefined();
-      expect(machine.live).toHaveLength(supervisor.pool.wanted);
+      const spares = supervisor.spares?.isPossible ? options.spares : 0;
+      expect(machine.live).toHaveLength(supervisor.pool.wanted + spares);
+      expect(machine.held.size).toBe(spares);
       if (supervisor.lastReload?.result !== 'partly') {
         const generations = machine.live.map((pid) => machine.generations.get(pid));
         expect(new Set(generations)).toStrictEqual(new Set([supervisor.pool.generation]));

@@ -119,7 +119,7 @@ export class Spares {
     return byUse.map((stage) => fit.find((one) => one.stage === stage)).find((one) => one !== undefined);
   }
 
-  /** A slot has it now. */
+  /** It is none of these any more. */
   take(pid: number): void {
     this.#spares.delete(pid);
   }

@@ -238,6 +238,7 @@ export class FakeMachine implements interfaces.Machine {
   end(pid: number, exit: WorkerExit): void {
     if (!this.#processes.delete(pid)) throw new Error(`no process ${pid}`);
     this.waiting.delete(pid);
+    this.held.delete(pid);
     this.onChildEnd(pid, exit);
   }
 
