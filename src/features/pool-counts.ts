@@ -38,6 +38,7 @@ export class PoolCounts implements Feature {
   }
 
   describe(): Pick<PoolStatus, 'counts'> {
-    return { counts: { restarts: { ...this.#restarts }, reloads: { ...this.#reloads } } };
+    const [restarts, reloads] = [{ ...this.#restarts }, { ...this.#reloads }];
+    return { counts: { restarts, reloads } };
   }
 }

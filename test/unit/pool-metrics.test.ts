@@ -21,6 +21,7 @@ test.each([
   `spawn_fcgi_replacements_total{${labels},guard="max-age"} 4`,
   `spawn_fcgi_slow_requests_total{${labels}} 5`,
   `spawn_fcgi_stuck_requests_total{${labels}} 2`,
+  `spawn_fcgi_workers_max{${labels}} 4`,
   `spawn_fcgi_queue_limit{${labels}} 128`,
   `spawn_fcgi_restarts_total{${labels},reason="crash"} 2`,
   `spawn_fcgi_reloads_total{${labels},result="rolled-back"} 1`,

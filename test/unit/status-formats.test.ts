@@ -55,6 +55,18 @@ describe('the status', () => {
     expect(processes[1]).toMatchObject({ 'start since': 90, 'start time': 1_800_000_000 - 90 });
   });
 
+  test('of a pool that grows is dynamic, and nobody knows how often it was held', () => {
+    const scaling = { min: 1, max: 4, processors: null, last: null, note: null };
+    const text = formatStatus(figures({ scaling }), 'json', false);
+    expect(JSON.parse(text)).toMatchObject({ 'process manager': 'dynamic' });
+    expect(text).not.toContain('max children reached');
+  });
+
+  test('leaves slow requests out where nobody watches them', () => {
+    const { stuckRequests: _unwatched, ...status } = figures().status;
+    expect(formatStatus({ ...figures(), status }, 'text', false)).not.toContain('slow requests');
+  });
+
   test('leaves out what the kernel does not tell', () => {
     const text = formatStatus(figures({ queue: null, peaks: { queue: 0, active: 0 } }), 'json', false);
     expect(Object.keys(JSON.parse(text) as object)).not.toContain('listen queue');

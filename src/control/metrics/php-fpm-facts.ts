@@ -33,10 +33,12 @@ export function phpFpmFacts(pool: PoolFigures): PhpFpmFacts {
   const { status } = pool;
   const { queue, peaks } = status;
   const active = countActive(status);
+  const { scaling } = status;
+  const isFixed = scaling === undefined || scaling.min === scaling.max;
   const up = status.workers.filter(({ state }) => state === 'running').length;
   return {
     pool: status.name,
-    processManager: 'static',
+    processManager: isFixed ? 'static' : 'dynamic',
     startTime: beganAt(pool, status.uptimeMs),
     startSince: Math.floor(status.uptimeMs / 1000),
     listenQueue: queue?.length,
@@ -45,8 +47,8 @@ export function phpFpmFacts(pool: PoolFigures): PhpFpmFacts {
     idle: up - active,
     active,
     maxActive: peaks && Math.max(peaks.active, active),
-    // A pool of a fixed size never wants to grow.
-    maxChildrenReached: 0,
+    // A pool of a fixed size never wants to grow; nobody counts how often another one is held by its bound.
+    maxChildrenReached: isFixed ? 0 : undefined,
     slowRequests: status.slowRequests,
   };
 }

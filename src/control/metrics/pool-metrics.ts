@@ -110,6 +110,12 @@ const poolOnes: readonly Metric[] = [
     value: status.spares?.wanted,
   })),
   gauge('workers_wanted', 'How many workers there should be.', ({ status }) => ({ value: status.wanted })),
+  gauge('workers_min', 'The fewest that the load may choose.', ({ status }) => ({
+    value: status.scaling?.min,
+  })),
+  gauge('workers_max', 'The most that the load may choose.', ({ status }) => ({
+    value: status.scaling?.max,
+  })),
   gauge('workers_outdated', 'Workers of a release before the one that new workers are of.', ({ status }) => ({
     value: status.workers.filter(({ pid, generation }) => pid !== null && generation < status.generation)
       .length,

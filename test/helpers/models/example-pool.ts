@@ -60,6 +60,7 @@ export function exampleFigures(changes: Partial<PoolStatus> = {}): PoolFigures {
     replaced: { 'max-age': 4 },
     slowRequests: 5,
     stuckRequests: 2,
+    scaling: { min: 4, max: 4, processors: null, last: null, note: null },
     spares: {
       wanted: 2,
       isPossible: true,

@@ -36,6 +36,7 @@ interface Features {
   readonly isTcp?: boolean;
   readonly hasWorkerPidFiles?: boolean;
   readonly chroot?: 'socket inside' | 'socket outside';
+  readonly hasStatusSocket?: boolean;
   readonly staysInForeground?: boolean;
   readonly isOrdinary?: boolean;
 }
@@ -44,7 +45,11 @@ const dropped = ['-u', 'nobody', '-g', 'nogroup'];
 
 export const settings: readonly Setting[] = [
   setting('a Unix socket and the caller as user', {}),
-  setting('-u nobody in directories of root', { options: dropped, hasWorkerPidFiles: true }),
+  setting('-u nobody in directories of root', {
+    options: dropped,
+    hasWorkerPidFiles: true,
+    hasStatusSocket: true,
+  }),
   setting('TCP, -u nobody and --ready probe', {
     options: [...dropped, '--ready', 'probe', '--ready-timeout', '15s'],
     actions: ['record'],
@@ -83,6 +88,7 @@ async function makePoolPlace(features: Features): Promise<PoolPlace> {
     '--settle',
     '100ms',
     ...(features.hasWorkerPidFiles === true ? ['--worker-pid-file', pattern] : []),
+    ...(features.hasStatusSocket === true ? ['--status-socket', join(place.runDir, 'app.status')] : []),
     ...(features.chroot === undefined ? [] : ['-c', join(place.dir, 'root')]),
     ...(features.chroot === 'socket outside' ? ['-S'] : []),
     ...options,
