@@ -21,7 +21,7 @@ interface Wish {
 const saturated: Wish = { what: 'saturated', workers: 4, clients: 16, workMs: 2 };
 const kept: Wish = { what: 'kept', workers: 3, clients: 3, workMs: 5, keptConnections: 3 };
 /** They need nothing in their environment. */
-const names = ['plain-echo', 'libfcgi-echo', 'php-cgi', 'perl-echo.pl', 'fcgiwrap'];
+const names = new Set(['plain-echo', 'libfcgi-echo', 'php-cgi', 'perl-echo.pl', 'fcgiwrap']);
 
 async function measure(
   place: Workplace,
@@ -70,7 +70,7 @@ function mostMs({ workers, what }: Wish): Row['budgets'] {
 
 async function measureAll(place: Workplace, options: Options, wish: Wish): Promise<Row[]> {
   const rows: Row[] = [];
-  const known = applications.filter(({ name, missing }) => names.includes(name) && missing === undefined);
+  const known = applications.filter(({ name, missing }) => names.has(name) && missing === undefined);
   for (const application of known)
     for (const family of ['TCP', 'Unix'] as const)
       rows.push(...(await measure(place, options, application, family, wish)));

@@ -7,8 +7,7 @@ import { compileC, fixture } from '../helpers/build/index.ts';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 import * as sys from '../helpers/sys/index.ts';
-import { KeptClient, fastcgiRequest, startRequests, transports } from '../helpers/web/index.ts';
-import type { FastcgiTarget } from '../helpers/web/index.ts';
+import * as web from '../helpers/web/index.ts';
 
 const echo = compileC(fixture('plain-echo.c'));
 const proc = sys.openProc();
@@ -26,7 +25,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
   async function place() {
     const socket = await sys.listenSomewhere(kind, 64);
     const { target } = socket;
-    const client: FastcgiTarget = 'path' in target ? { socketPath: target.path } : target;
+    const client: web.FastcgiTarget = 'path' in target ? { socketPath: target.path } : target;
     return { socket, client, freezer: new SessionFreezer(proc, socket) };
   }
 
@@ -34,7 +33,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
   async function follow() {
     const { socket, client, freezer } = await place();
     const worker = sys.startWorker(socket, [echo]);
-    const answer = fastcgiRequest(client, { QUERY_STRING: 'sleep=400' }).then(
+    const answer = web.fastcgiRequest(client, { QUERY_STRING: 'sleep=400' }).then(
       ({ stdout }) => stdout,
       () => 'nothing',
     );
@@ -49,7 +48,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     async (how) => {
       const { socket, client, freezer } = await place();
       const workers = [1, 2].map(() => sys.startWorker(socket, [echo]));
-      const load = startRequests(client, clients);
+      const load = web.startRequests(client, clients);
       let looks = 0;
       for (let ended = 0; ended < 20; ended += 1) {
         const worker = workers.shift() ?? 0;
@@ -77,7 +76,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     async (length) => {
       const { socket, client: target, freezer } = await place();
       const worker = sys.startWorker(socket, [echo]);
-      const client = new KeptClient(target);
+      const client = new web.KeptClient(target);
       const body = 'x'.repeat(length);
       await client.ask('first');
       const end = machine.waitFor('its end', () => freezer.endIfIdle(worker, true, 'kill') === 'signalled', {
@@ -133,7 +132,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     const worker = sys.startWorker(socket, [echo]);
     const fifo = `${machine.makeTempDir()}/hold`;
     spawnSync('mkfifo', ['-m', '0666', fifo]);
-    const answer = fastcgiRequest(client, { QUERY_STRING: `hold=${fifo}` });
+    const answer = web.fastcgiRequest(client, { QUERY_STRING: `hold=${fifo}` });
     await machine.waitFor('the wait for a writer', () => inCall(worker, opening));
     expect(freezer.endIfIdle(worker, true, 'kill')).toBe('busy');
     expect(tracerOf(worker)).toBe(0);
@@ -142,12 +141,12 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
   });
 });
 
-describe.for(transports)('a pool on %s', (transport) => {
+describe.for(web.transports)('a pool on %s', (transport) => {
   test('whose supervisor is killed while it follows a worker answers on', async () => {
     const place = await pools.makeEchoPlace(transport);
     const pool = await pools.start(place, [...quick, '-F', '1'], [], { address: place.address });
     const [worker = 0] = pools.workersOf(pool);
-    const answer = fastcgiRequest(place.target, { QUERY_STRING: 'sleep=1500' });
+    const answer = web.fastcgiRequest(place.target, { QUERY_STRING: 'sleep=1500' });
     process.kill(pool.pid, 'SIGHUP');
     await machine.waitFor('the pursuit', () => tracerOf(worker) === pool.pid);
     await pools.killSupervisor(pool);

@@ -63,7 +63,7 @@ describe('the status', () => {
   });
 
   test('leaves slow requests out where nobody watches them', () => {
-    const { stuckRequests: _unwatched, ...status } = figures().status;
+    const { slowRequests: _unwatched, ...status } = figures().status;
     expect(formatStatus({ ...figures(), status }, 'text', false)).not.toContain('slow requests');
   });
 
