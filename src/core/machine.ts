@@ -43,7 +43,8 @@ export interface Leftovers {
 
 export type EndSignal = 'SIGTERM' | 'SIGKILL';
 
-export type EndOfIdle = 'ask' | 'replace' | 'kill' | 'kill-waiting';
+/** `quietly`: whoever is busy is not followed to the end of its connection, which would slow a long request down. */
+export type EndOfIdle = 'ask' | 'replace' | 'replace-quietly' | 'kill' | 'kill-quietly' | 'kill-waiting';
 
 /**
  * `signalled`: it was idle and has the signal; `followed`: it is busy, and followed to the end of its connection, for which

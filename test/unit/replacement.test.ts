@@ -238,7 +238,11 @@ describe('an old worker that does not end', () => {
       machine.needIdleStop.add(101);
       machine.busy.add(101);
     });
+    pool.clock.advance(1000);
+    expect(pool.machine.idleWay).toBe('replace');
     pool.clock.advance(60_000);
+    // It is followed no more: its request is a long one, which that would make longer.
+    expect(pool.machine.idleWay).toBe('replace-quietly');
     const looks = pool.machine.idleLooks;
     pool.clock.advance(60_000);
     expect(pool.machine.idleLooks - looks).toBeGreaterThanOrEqual(59);

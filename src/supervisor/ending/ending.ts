@@ -38,6 +38,7 @@ const patienceAfterTermMs = 1000;
 /** Nobody waits for who is not hurried: after a while it is looked at no oftener than guards look. */
 const longestRestMs = 1000;
 const restPerWait = 1 / 20;
+const mostRequestsMs = 2000;
 /** After KILL the kernel needs a moment; longer than this is a process in uninterruptible sleep. */
 const afterKillMs = 2000;
 
@@ -67,6 +68,12 @@ export class Endings {
 
   delete(leader: number): boolean {
     return this.#byLeader.delete(leader);
+  }
+
+  /** Nobody hurries it, and a while has shown that its request takes longer than most. */
+  isPatient(leader: number, nowMs: number): boolean {
+    const ending = this.#byLeader.get(leader);
+    return ending?.deadline.unhurried !== undefined && nowMs - ending.sinceMs > mostRequestsMs;
   }
 
   /** The next look, no sooner than after so long. */

@@ -174,6 +174,16 @@ export class GracefulEnd {
   }
 
   #tryIdle(how: EndOfIdle, leaders: readonly number[]): void {
+    const quiet = how === 'kill' ? 'kill-quietly' : how === 'replace' ? 'replace-quietly' : how;
+    const patient = leaders.filter((leader) => this.#endings.isPatient(leader, this.#clock.nowMs()));
+    this.#tryAll(
+      how,
+      leaders.filter((leader) => !patient.includes(leader)),
+    );
+    this.#tryAll(quiet, patient);
+  }
+
+  #tryAll(how: EndOfIdle, leaders: readonly number[]): void {
     if (leaders.length === 0) return;
     const verdicts = this.#sessions.endIdle(leaders, how);
     for (const leader of leaders) this.#judge(leader, how, verdicts.get(leader) ?? 'gone');
@@ -183,12 +193,13 @@ export class GracefulEnd {
     const ending = this.#endings.get(leader);
     if (!ending) return;
     const nowMs = this.#clock.nowMs();
-    this.#endings.noteLooked(leader, nowMs, verdict === 'followed' ? followPauseMs : this.#pauseMs);
+    if (verdict === 'followed') ending.lookAtMs = nowMs + followPauseMs;
+    else this.#endings.noteLooked(leader, nowMs, this.#pauseMs);
     if (verdict === 'gone') ending.stage = 'told';
     if (verdict === 'busy' || verdict === 'followed') this.#cut.noteBusy(leader);
     if (verdict === 'signalled') {
       this.#cut.noteIdle(leader);
-      if (how === 'kill' || how === 'kill-waiting') this.#endings.noteKilled(leader, nowMs);
+      if (how.startsWith('kill')) this.#endings.noteKilled(leader, nowMs);
       else this.#endings.noteTermed(leader, nowMs);
     }
     if (verdict === 'unknown') ending.deadline = { ...ending.deadline, ...ending.deadline.unhurried };

@@ -53,9 +53,10 @@ export class FrozenSession {
 
   /** Whether anybody got its signal. The leader comes last: its end would wake those in groups of their own. */
   end(how: EndOfIdle): boolean {
+    const isReplaced = how === 'replace' || how === 'replace-quietly';
     const order = [...this.members].sort((a, b) => Number(a === this.#leader) - Number(b === this.#leader));
     const deliveries = order.map((pid) => {
-      const isAsked = how === 'ask' || (how === 'replace' && actsOnTermAlone(this.#proc, pid));
+      const isAsked = how === 'ask' || (isReplaced && actsOnTermAlone(this.#proc, pid));
       return signalMember(this.#proc, this.#leader, pid, isAsked ? SIGTERM : SIGKILL);
     });
     return deliveries.includes('sent');

@@ -76,7 +76,11 @@ export class SessionFreezer {
   ): IdleVerdict {
     const proc = this.#proc;
     if (!proc || !scan || !isForeignSession(leader)) return 'unknown';
-    if (this.#chases?.has(leader)) return this.#follow(leader, how, scan);
+    if (this.#chases?.has(leader)) {
+      if (!isQuiet(how)) return this.#follow(leader, how, scan);
+      this.#chases.letGo(leader);
+      return 'busy';
+    }
     this.#kept?.begin(leader);
     // A busy worker is not disturbed: most need not be stopped to be seen busy.
     const members = scan.membersOf(leader);
@@ -195,4 +199,8 @@ export class SessionFreezer {
 /** kill(2) gives 0, 1 and negative numbers other meanings, and our own session would stop us. */
 function isForeignSession(leader: number): boolean {
   return Number.isInteger(leader) && leader > 1 && leader !== libc.getsid(0);
+}
+
+function isQuiet(how: EndOfIdle | Hold): boolean {
+  return how === 'replace-quietly' || how === 'kill-quietly';
 }

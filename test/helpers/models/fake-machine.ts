@@ -35,6 +35,8 @@ export class FakeMachine implements interfaces.Machine {
   readonly waiting = new Set<number>();
   /** How often somebody looked whether workers are idle, to end them. */
   idleLooks = 0;
+  /** How they were to be ended, at the last of these looks. */
+  idleWay = '';
   /** How often somebody looked whether a worker waits. */
   looks = 0;
   onChildEnd: (pid: number, exit: WorkerExit) => void = () => undefined;
@@ -259,6 +261,7 @@ export class FakeMachine implements interfaces.Machine {
 
   #endIdle(leaders: readonly number[], how: string): Map<number, interfaces.IdleVerdict> {
     this.idleLooks++;
+    this.idleWay = how;
     const verdicts = new Map(leaders.map((leader) => [leader, this.#judgeIdle(leader, how)]));
     const idle = leaders.filter((leader) => verdicts.get(leader) === 'signalled');
     this.#note(idle, how === 'ask' ? 'SIGTERM' : `idle ${how}`);
