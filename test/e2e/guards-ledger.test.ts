@@ -1,11 +1,11 @@
 // The proof of `--max-memory`: real programs that leak, behind nginx and under load, stay under the limit, one of them is
 // replaced at a time, and no request is lost (docs/guards.md).
-import { chmodSync, copyFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import * as build from '../helpers/build/index.ts';
-import { atEnd, waitFor, watchMemory } from '../helpers/machine/index.ts';
-import { events } from '../helpers/pool/index.ts';
+import { atEnd, findCommand, missing, waitFor, watchMemory } from '../helpers/machine/index.ts';
+import { events, type LoggedEvent } from '../helpers/pool/index.ts';
 import * as sites from '../helpers/site/index.ts';
 import * as web from '../helpers/web/index.ts';
 
@@ -41,14 +41,7 @@ describe.for(programs)('$name that leaks', { timeout: 90_000 }, (application) =>
       atEnd(async () => void (await load.stop()));
       const row = { what: `${application.name} over ${transport}, leaking`, reloads: 0, ledger: load.ledger };
       rows.push(row);
-      const replaced = await waitFor(
-        `${REPLACEMENTS} replacements`,
-        () => {
-          const found = events({ log: site.eventLog }, 'worker-replaced');
-          return found.length >= REPLACEMENTS && found;
-        },
-        { timeoutMs: 60_000 },
-      );
+      const replaced = await replacements(site);
       row.reloads = replaced.length;
       const { sent, counts, lost } = await load.stop();
       const record = await memory.stop();
@@ -63,6 +56,96 @@ describe.for(programs)('$name that leaks', { timeout: 90_000 }, (application) =>
     },
   );
 });
+
+describe('mapserv that leaks', { timeout: 90_000 }, () => {
+  const why = missing({ commands: ['nginx', 'gcc', 'mapserv'] });
+  beforeEach(({ skip }) => skip(why !== undefined, why));
+
+  test('is replaced before it has much more than --max-memory, and every request has its tile', async () => {
+    const site = await startLeaking(mapserv, 'a Unix socket');
+    const memory = watchMemory(() => sites.siteWorkers(site.pool));
+    atEnd(async () => void (await memory.stop()));
+    const tiles = startTiles(site);
+    atEnd(async () => void (await tiles.stop()));
+    await replacements(site);
+    const { answered, lost } = await tiles.stop();
+    const record = await memory.stop();
+    expect(lost).toEqual([]);
+    expect(answered).toBeGreaterThan(0);
+    expect(record.mostBytes).toBeLessThan(LIMIT_MB * MB + 3 * record.mostGrowthBytes);
+    expect(record.mostSessions).toBeLessThanOrEqual(WORKERS + 1);
+  });
+});
+
+const mapserv: sites.Application = {
+  name: 'mapserv',
+  missing: undefined,
+  finishesOnTerm: false,
+  install(dir) {
+    const map = join(dir, 'box.map');
+    const configuration = join(dir, 'mapserver.conf');
+    writeFileSync(configuration, `CONFIG\n  ENV\n    MS_MAP_PATTERN "^${map}$"\n  END\nEND\n`);
+    writeFileSync(map, boxMap);
+    const env = { MAPSERVER_CONFIG_FILE: configuration };
+    return { program: findCommand('mapserv') ?? 'mapserv', script: map, env };
+  },
+};
+
+const boxMap = `MAP
+  NAME "box"
+  SIZE 64 64
+  EXTENT 0 0 1 1
+  IMAGETYPE PNG
+  LAYER
+    NAME "box"
+    TYPE POLYGON
+    STATUS DEFAULT
+    FEATURE
+      POINTS 0.1 0.1 0.1 0.9 0.9 0.9 0.9 0.1 0.1 0.1 END
+    END
+    CLASS
+      STYLE
+        COLOR 255 0 0
+      END
+    END
+  END
+END
+`;
+
+/** Four clients that ask for the same tile until they are stopped. */
+function startTiles({ port, script }: sites.Site): {
+  stop(): Promise<{ answered: number; lost: string[] }>;
+} {
+  const tally = { answered: 0, lost: [] as string[] };
+  let isStopped = false;
+  const client = async (): Promise<void> => {
+    while (!isStopped) {
+      const { status, body } = await web.send(port, { query: `map=${script}&mode=map` });
+      if (status === 200 && body.startsWith('\uFFFDPNG')) tally.answered += 1;
+      else tally.lost.push(`${status}: ${body.slice(0, 200)}`);
+    }
+  };
+  const all = Promise.all([client(), client(), client(), client()]);
+  return {
+    async stop() {
+      isStopped = true;
+      await all;
+      return tally;
+    },
+  };
+}
+
+/** Waits for them; what the log says of each. */
+function replacements(site: sites.Site): Promise<LoggedEvent[]> {
+  return waitFor(
+    `${REPLACEMENTS} replacements`,
+    () => {
+      const found = events({ log: site.eventLog }, 'worker-replaced');
+      return found.length >= REPLACEMENTS && found;
+    },
+    { timeoutMs: 60_000 },
+  );
+}
 
 /** Some 2 MB a second for each worker. */
 function startLeaking(application: sites.Application, transport: web.Transport): Promise<sites.Site> {
