@@ -9,6 +9,7 @@ import { examplePool, exampleWorker } from '../helpers/models/index.ts';
 const isOfFeature = (command: string): boolean => command === 'handover';
 
 const spare = { pid: 655, generation: 2, state: 'ready', uptimeMs: 5000, pids: [655] };
+const lastReplaced = { count: 3, guard: 'max-age', reason: 'it was 6h old (--max-age)', agoMs: 5 };
 
 const requests: protocol.ControlRequest[] = [
   { command: 'ping' },
@@ -152,6 +153,10 @@ describe('an answer', () => {
     { spares: undefined },
     { spares: { wanted: 2, isPossible: false, workers: [] } },
     { spares: { wanted: 1, isPossible: true, workers: [spare] } },
+    { replaced: undefined },
+    { replaced: { 'max-age': 2, 'some newer guard': 0 } },
+    { workers: [{ ...exampleWorker(), replaced: null }] },
+    { workers: [{ ...exampleWorker(), replaced: lastReplaced }] },
     { log: undefined },
     { log: { kind: 'syslog' } },
     { scaling: { min: 2, max: 8, processors: null, last: null, note: null } },
@@ -189,6 +194,9 @@ describe('an answer', () => {
     { spares: { wanted: 1, workers: [] } },
     { spares: { wanted: 1, isPossible: true, workers: [{ ...spare, state: 'asleep' }] } },
     { spares: { wanted: 1, isPossible: true, workers: [{ ...spare, pids: undefined }] } },
+    { replaced: null },
+    { replaced: { 'max-age': -1 } },
+    { workers: [{ ...exampleWorker(), replaced: { ...lastReplaced, agoMs: 'long' } }] },
     { log: null },
     { log: { kind: 'elsewhere' } },
     { log: { kind: 'file', path: 'a.log' } },

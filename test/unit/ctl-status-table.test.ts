@@ -99,6 +99,21 @@ describe('the table of a pool', () => {
     expect(statusTable.formatPool(makePool({ output })).split('\n').slice(3, -1)).toEqual(lines);
   });
 
+  test('says what guards have replaced, and the last one of all slots', () => {
+    const reason = 'it was 6h old (--max-age)';
+    const last = { guard: 'max-age', reason, count: 3 };
+    const workers = [
+      makeWorker({ slot: 0, replaced: { ...last, agoMs: 500_000 } }),
+      makeWorker({ slot: 1, replaced: null }),
+      makeWorker({ slot: 2, replaced: { ...last, agoMs: 61_000 } }),
+    ];
+    const replaced = { 'max-age': 6, 'max-memory': 1 };
+    expect(statusTable.formatPool(makePool({ workers, replaced })).split('\n').slice(5, -1)).toEqual([
+      `  replaced: 6 by --max-age, 1 by --max-memory; the last one 1m1s ago, slot 2: ${reason}`,
+    ]);
+    expect(statusTable.formatPool(makePool({ replaced: {} }))).not.toContain('replaced');
+  });
+
   test('says which operation is under way, and not how the last reload ended then', () => {
     const { operation } = examplePool();
     const lastReload = {
