@@ -1,5 +1,5 @@
 // `spawn-fcgictl doctor` where nobody listens, or not where clients look: each broken set-up is named first and alone.
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -164,6 +164,20 @@ describe('the socket file', () => {
       check: 'socket-file',
       says: /its socket file is gone/,
       fix: /spawn-fcgictl restart \S+app\.sock binds it anew/,
+    });
+  });
+
+  test('is gone from where the supervisor may not look', async (ctx) => {
+    machine.needRoot(ctx);
+    const place = pools.makePlace();
+    await pools.start(place, ['-u', 'nobody', '-g', 'nogroup']);
+    chmodSync(place.runDir, 0o700);
+    await expectHealthy(place, [place.socket]);
+    rmSync(place.socket);
+    await expectFinding(place, [place.socket], {
+      check: 'socket-file',
+      says: /its socket file is gone/,
+      fix: /start the pool again with its own command/,
     });
   });
 

@@ -130,7 +130,7 @@ describe("the web server's user", () => {
     });
   });
 
-  test('cannot enter it, and neither can the supervisor, who takes its socket for lost', async (ctx) => {
+  test('cannot enter it, and neither can the supervisor', async (ctx) => {
     machine.needRoot(ctx);
     const place = await pools.makeEchoPlace();
     chmodSync(place.runDir, 0o755);

@@ -58,6 +58,20 @@ describe('its status says', () => {
     await pools.endPool(place, pool);
   });
 
+  test('nothing of the kind where the supervisor may not look: the web server may, and a reload works', async (ctx) => {
+    machine.needRoot(ctx);
+    const place = await pools.makeEchoPlace();
+    await pools.start(place, [...asNobody, '-M', '0666'], []);
+    fs.chmodSync(place.runDir, 0o700);
+    expect(await pools.ctl(place.stateDir, ['ping', place.socket])).toMatchObject({ status: 0 });
+    expect(await pools.ctl(place.stateDir, ['reload', place.socket])).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
+    expect(await askEcho(place.target)).toMatchObject({ release: '1' });
+    expect((await pools.statusOf(place)).generation).toBe(2);
+  });
+
   test('nothing of it on TCP', async () => {
     const place = await pools.makeEchoPlace('TCP');
     await pools.start(place, [], [], { address: place.address });

@@ -82,14 +82,19 @@ export class Patient {
     return (this.#listeners ??= looks && address ? listenersOn(looks, address) : []);
   }
 
-  /** Whether a path means the same to its supervisor; where that cannot be seen, most probably. */
-  get seesOurFiles(): boolean {
+  /** Whether a path means the same to its supervisor; undefined: that is not ours to see. */
+  get sharesMounts(): boolean | undefined {
     try {
       const of = (who: number | string): string => readlinkSync(`/proc/${who}/ns/mnt`);
       return of(this.pool?.state.pid ?? 'self') === of('self');
     } catch {
-      return true;
+      return undefined;
     }
+  }
+
+  /** The same, where most probably it does if it cannot be seen. */
+  get seesOurFiles(): boolean {
+    return this.sharesMounts ?? true;
   }
 
   /** Whether the address leads to a socket of the pool, as we see it. */

@@ -10,6 +10,7 @@ import {
   removeIfSame,
   statAt,
   statDescriptor,
+  statIfThere,
   type NameAt,
 } from '../path/file-at.ts';
 import { attempt, libc } from '../libc/libc.ts';
@@ -35,11 +36,18 @@ export interface Adjustment {
 /** What became of it: it is there, nothing is there, or another file is. */
 export type Standing = 'ours' | 'gone' | 'replaced';
 
-/** Seen from the directory that it was bound in, whatever our root and working directory are by now. */
+/**
+ * Seen from the directory that it was bound in, whatever our root and working directory are by now. One that we may not
+ * look into (0750 and of the web server's group) has not lost it because of that.
+ */
 export function standingOf({ at, identity }: SocketFile): Standing {
-  const facts = statAt(at.directory, at.name);
-  if (!facts) return 'gone';
-  return facts.identity === identity ? 'ours' : 'replaced';
+  try {
+    const facts = statIfThere(at);
+    if (!facts) return 'gone';
+    return facts.identity === identity ? 'ours' : 'replaced';
+  } catch {
+    return 'ours';
+  }
 }
 
 /**

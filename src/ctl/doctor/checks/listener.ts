@@ -1,4 +1,5 @@
 // Whether somebody listens at all, and where clients look for him: the PID file, the supervisor, the socket and its file.
+import type { PoolStatus } from '../../../control/protocol.ts';
 import { formatAddress, type BoundAddress } from '../../../core/pool-id.ts';
 import { shellQuote } from '../../../core/text/shell-quote.ts';
 import { wayTo } from '../../../sys/path/way-to.ts';
@@ -121,11 +122,10 @@ function describeAbsence(address: BoundAddress): string {
 
 function lookAtSocketFile(patient: Patient): Finding | undefined {
   const { status, listeners } = patient;
-  if (!status || status.socketFile === 'ours' || status.socketFile === null) return undefined;
-  // A supervisor without its privileges may not get to a file that is there.
-  if (patient.isReached) return undefined;
+  const fate = status && fateOfFile(patient, status);
+  if (!status || fate === undefined) return undefined;
   const { address, given } = status;
-  const isGone = status.socketFile === 'gone';
+  const isGone = fate === 'gone';
   const fix =
     given !== undefined
       ? `whoever has opened the socket (${given}) has to open it again`
@@ -142,6 +142,16 @@ function lookAtSocketFile(patient: Patient): Finding | undefined {
       ...words.describeListeners(listeners),
     ],
   };
+}
+
+/** A supervisor without its privileges may not get to where its file is: what we see counts for more. */
+function fateOfFile(patient: Patient, { socketFile }: PoolStatus): 'gone' | 'replaced' | undefined {
+  const { address, isReached, sharesMounts } = patient;
+  if (socketFile === null || isReached) return undefined;
+  if (socketFile !== 'ours') return socketFile;
+  const isGone =
+    sharesMounts === true && address?.kind === 'unix' && wayTo(address.path).missing !== undefined;
+  return isGone ? 'gone' : undefined;
 }
 
 /** systemd's PrivateTmp and their like: the path means something else outside. */

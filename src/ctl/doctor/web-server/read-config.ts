@@ -62,6 +62,8 @@ export class ConfigReader {
   }
 
   #open(path: string): string | undefined {
+    // There is none, says who names it.
+    if (path === '/dev/null') return '';
     let descriptor: number;
     try {
       descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
