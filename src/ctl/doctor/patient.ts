@@ -1,9 +1,9 @@
 // What doctor knows of one pool, or of one address: looked at when a check asks for it, and once.
-import { readlinkSync } from 'node:fs';
 import { ask, type Outcome } from '../../control/client.ts';
 import { hasWorkers, type PoolStatus } from '../../control/protocol.ts';
 import { formatAddress, type BoundAddress } from '../../core/pool-id.ts';
 import { ProcFs } from '../../sys/proc/proc-fs.ts';
+import { hasOurMounts } from '../../sys/proc/process-look.ts';
 import { listenersOn, lostListenersOf, type Listener } from '../../sys/socket-state/listener-look.ts';
 import { ownerOf, type Pool } from '../target/pools.ts';
 import { leadsTo, type Pass } from './web-server/pass.ts';
@@ -82,14 +82,11 @@ export class Patient {
     return (this.#listeners ??= looks && address ? listenersOn(looks, address) : []);
   }
 
-  /** Whether a path means the same to its supervisor; undefined: that is not ours to see. */
+  /** Whether a path means the same to its supervisor, and is worth looking at; undefined: that is not ours to see. */
   get sharesMounts(): boolean | undefined {
-    try {
-      const of = (who: number | string): string => readlinkSync(`/proc/${who}/ns/mnt`);
-      return of(this.pool?.state.pid ?? 'self') === of('self');
-    } catch {
-      return undefined;
-    }
+    // What another user's pool says of paths must not tell root what to open to him.
+    if (this.pool?.isForeign === true) return false;
+    return this.pool ? hasOurMounts(this.pool.state.pid) : true;
   }
 
   /** The same, where most probably it does if it cannot be seen. */

@@ -35,6 +35,12 @@ export function parentOf(pid: number): number | undefined {
   return Number.isInteger(parent) ? parent : undefined;
 }
 
+/** Whether paths mean the same to it as to us; undefined: that is not ours to see. */
+export function hasOurMounts(pid: number): boolean | undefined {
+  const [its, ours] = [readLink(`/proc/${pid}/ns/mnt`), readLink('/proc/self/ns/mnt')];
+  return its === undefined || ours === undefined ? undefined : its === ours;
+}
+
 /** The name that the kernel has for it, 15 bytes at most; a program may choose its own. */
 export function programNameOf(pid: number): string | undefined {
   return read(`/proc/${pid}/comm`)?.trimEnd();

@@ -3,13 +3,14 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { BoundAddress } from '../../../core/pool-id.ts';
+import { shellQuote } from '../../../core/text/shell-quote.ts';
 import type { Check, Finding } from '../check.ts';
 import type { Patient } from '../patient.ts';
 
 export const policyChecks: readonly Check[] = [{ name: 'denied-by-policy', look: lookForDenial }];
 
-/** Only root, or the daemon that root has chosen, can have put something there. */
-const logs = ['/var/log/audit/audit.log', '/var/log/kern.log', '/var/log/syslog', '/var/log/messages'];
+/** Only the kernel and root write there; into others (syslog, messages) anybody's logger does. */
+const logs = ['/var/log/audit/audit.log', '/var/log/kern.log'];
 const mostBytes = 1024 * 1024;
 const hourMs = 3_600_000;
 
@@ -85,7 +86,7 @@ function describe(line: string, path: string, address: BoundAddress): Finding {
     fix:
       address.kind === 'tcp'
         ? 'setsebool -P httpd_can_network_connect on (or semanage port -a -t http_port_t -p tcp PORT)'
-        : `ausearch -m avc -ts recent | audit2why says which rule; a socket that web servers may use has the type httpd_var_run_t: semanage fcontext -a -t httpd_var_run_t '${address.kind === 'unix' ? address.path : ''}'; restorecon`,
+        : `ausearch -m avc -ts recent | audit2why says which rule; a socket that web servers may use has the type httpd_var_run_t: semanage fcontext -a -t httpd_var_run_t ${shellQuote(address.kind === 'unix' ? address.path : '')}; restorecon`,
     evidence,
   };
 }

@@ -28,7 +28,8 @@ function lookAtProgram(patient: Patient): Finding | undefined {
   if (!pool || !status || !failed) return undefined;
   const user = words.userName(pool.state.workerUid);
   const path = programIn(status.command);
-  const obstacle = path === undefined ? undefined : obstacleOf(path, userOfWorkers(patient), user);
+  const obstacle =
+    path === undefined || !patient.seesOurFiles ? undefined : obstacleOf(path, userOfWorkers(patient), user);
   return {
     says: obstacle?.says ?? `its program cannot be executed: ${failed.lastExit}`,
     fix:

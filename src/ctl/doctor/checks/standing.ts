@@ -9,7 +9,7 @@ import { identityOf, readPath } from '../../../sys/file/pool-directory.ts';
 import { hasAccessList } from '../../../sys/path/file-at.ts';
 import { wayTo } from '../../../sys/path/way-to.ts';
 import { credentialsOf } from '../../../sys/proc/credentials.ts';
-import { isProcess, openFilesOf, programNameOf } from '../../../sys/proc/process-look.ts';
+import { hasOurMounts, isProcess, openFilesOf, programNameOf } from '../../../sys/proc/process-look.ts';
 import { parseWhole } from '../../../core/quantity.ts';
 import type { PoolStatus } from '../../../control/protocol.ts';
 import type { Check, Finding } from '../check.ts';
@@ -155,14 +155,15 @@ function lookAtPidFile({ status, seesOurFiles }: Patient): Finding | undefined {
 function lookForSecond({ lostListeners, pool, address }: Patient): Finding | undefined {
   const own = new Set(pool?.state.sockets);
   const lost = lostListeners.filter(({ inode }) => !own.has(inode));
-  const processes = lost.flatMap((one) => one.processes);
+  // In a container the same path is another one.
+  const processes = lost.flatMap((one) => one.processes).filter(({ pid }) => hasOurMounts(pid) === true);
   const [first] = processes;
   if (!first || address?.kind !== 'unix') return undefined;
   const pids = processes.map(({ pid }) => pid).join(' ');
   return {
     says: `a second server was started for ${address.path} before: PID ${first.pid} (${first.name}) still listens on a socket whose file is gone, and serves whoever is connected to it`,
     fix: `kill ${pids}`,
-    evidence: words.describeListeners(lost),
+    evidence: processes.map(({ pid, name }) => `PID ${pid} (${name}) holds it`),
   };
 }
 

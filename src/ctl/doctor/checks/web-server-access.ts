@@ -94,7 +94,7 @@ function evidenceOf({ server, user, pass }: Visitor): string[] {
 }
 
 function lookAtDirectories(patient: Patient): Finding | undefined {
-  const { address, listeners } = patient;
+  const { address, listeners, pool } = patient;
   if (address?.kind !== 'unix' || listeners.length === 0) return undefined;
   const { directories, hidden } = wayTo(address.path);
   if (hidden !== undefined) {
@@ -104,7 +104,7 @@ function lookAtDirectories(patient: Patient): Finding | undefined {
     directories.find((one) => !permits(one, user, permission.search) && !hasAccessList(one.path));
   const visitor = shutOut(patient, (user) => closedTo(user) !== undefined);
   const directory = visitor && closedTo(visitor.user);
-  if (!directory) return undefined;
+  if (!directory || (pool?.isForeign === true && directory.uid !== pool.uid)) return undefined;
   const path = shellQuote(directory.path);
   return {
     says: `${visitor.user.name}, as whom ${visitor.server.kind} runs, cannot enter ${directory.path} (${words.describePermissions(directory)}), and so not connect to ${address.path}`,

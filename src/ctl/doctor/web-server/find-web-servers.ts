@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { findAccounts, nameOf } from '../../../sys/process/accounts.ts';
-import { allPids, parentOf, programNameOf } from '../../../sys/proc/process-look.ts';
+import { allPids, hasOurMounts, parentOf, programNameOf } from '../../../sys/proc/process-look.ts';
 import { credentialsOf } from '../../../sys/proc/credentials.ts';
 import type { Configuration, Kind } from './configuration.ts';
 import { kinds } from './kinds.ts';
@@ -64,21 +64,12 @@ function runningServers(): Found[] {
   const trusted = new Set([0, process.getuid?.() ?? 0]);
   return [...named].flatMap(([pid, kind]) => {
     const isFirst = named.get(parentOf(pid) ?? 0) !== kind;
-    if (!isFirst || !trusted.has(credentialsOf(pid)?.uid ?? -1) || !isOfThisRoot(pid)) return [];
+    // One in a container has other files under the same names.
+    if (!isFirst || !trusted.has(credentialsOf(pid)?.uid ?? -1) || hasOurMounts(pid) === false) return [];
     const children = [...named.keys()].filter((one) => parentOf(one) === pid);
     const worker = children.find((one) => credentialsOf(one)?.uid !== 0) ?? children[0] ?? pid;
     return [{ kind, pid, worker, config: configOf(pid, kind) }];
   });
-}
-
-/** One in a container has other files under the same names. */
-function isOfThisRoot(pid: number): boolean {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/mnt`) === readlinkSync('/proc/self/ns/mnt');
-  } catch {
-    // Not ours to look into: then it is another user's, most often root's.
-    return true;
-  }
 }
 
 /** By its command line; nginx writes its own over it, with the arguments behind. */
