@@ -210,6 +210,9 @@ find_node() {
     node_flags='--jitless --v8-pool-size=1'
     # They print a warning without it; later ones do not know it.
     case $major in 22 | 23) node_flags="$node_flags --no-expose-wasm" ;; esac
+    # A secret for hashes and all of Node's strings hashed anew with it are 3 ms of a start (nobody's strings are keys
+    # here but the owner's), a collection on the way 1 ms. Tried with these.
+    case $major in 22 | 23 | 24 | 25 | 26) node_flags="$node_flags --no-rehash-snapshot --min-semi-space-size=4" ;; esac
     return
   fi
   [ -n "$found" ] || refuse "Node.js is not installed: no 'node' in PATH or in the usual places; $self needs ${least#Node.js }" "$get"

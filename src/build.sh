@@ -11,7 +11,7 @@ command -v esbuild >/dev/null || {
 # bundle INPUTS WHERE IS_IN_PLACE_BUNDLE
 bundle() {
   esbuild $1 --bundle --minify-whitespace --minify-syntax --platform=node --target=node22.15 --format=cjs \
-    --external:koffi --external:../../sys/programs/other-programs.ts --define:isInPlaceBundle="$3" $2 \
+    --inject:src/sys/process/monotonic-clock.ts --define:performance=monotonicClock --external:koffi --external:../../sys/programs/other-programs.ts --define:isInPlaceBundle="$3" $2 \
     --out-extension:.js=.cjs --log-level=warning
 }
 bundle 'src/spawn-fcgi.ts src/spawn-fcgictl.ts' --outdir=dist false
@@ -31,7 +31,36 @@ sed -i 's|\.\./\.\./sys/programs/other-programs\.ts|./other-programs.cjs|' dist/
 # src/run/in-place-bundle.d.ts says what it is for.
 bundle in-place=src/spawn-fcgi.ts --outdir=dist true
 
-# Run as JavaScript by Node with the flags of the front, which are part of V8's check; --jitless cannot load TypeScript.
+# With the flags of the front, and as JavaScript: src/code-cache.ts.
 compiler=node_modules/.cache/code-cache.mjs
 esbuild src/code-cache.ts --outfile="$compiler" --log-level=warning
-node --jitless --disable-sigusr1 --expose-gc "$compiler"
+flags='--jitless --v8-pool-size=1'
+case $(node --version) in v22.* | v23.*) flags="$flags --no-expose-wasm" ;; esac
+flags="$flags --no-rehash-snapshot --min-semi-space-size=4 --disable-sigusr1 --expose-gc"
+node $flags "$compiler" compile
+
+# A start, a respawn and a stop: this shell is the front.
+rehearse() {
+  place=$(mktemp -d)
+  SPAWN_FCGI_FRONT=$$ node $flags "$compiler" rehearse -s "$place/socket" --state-dir "$place/state" -P "$place/pid" -- \
+    "$(command -v node)" "$PWD/$compiler" accept "$place/workers" >"$place/output" 2>&1 3>&- 4>"$place/status" &
+  supervisor=$!
+  await '[ -s "$place/workers" ] && grep -q "^0 " "$place/status"' && kill -KILL "$(cat "$place/workers")" &&
+    await '[ "$(wc -l <"$place/workers")" -eq 2 ]' && sleep 0.3
+  kill "$supervisor"
+  wait "$supervisor" && [ "$(wc -l <"$place/workers")" -eq 2 ] || failed=yes
+  [ -z "${failed-}" ] || { echo 'build: the rehearsal of a start failed, so starts will be some milliseconds slower:'; cat "$place/output"; } >&2
+  rm -rf "$place"
+}
+
+# Whether it comes true in time.
+await() {
+  tries=200
+  until eval "$1" 2>/dev/null; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] && kill -0 "$supervisor" 2>/dev/null || return
+    sleep 0.05
+  done
+}
+
+rehearse

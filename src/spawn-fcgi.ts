@@ -1,6 +1,5 @@
 // The command: reads its arguments, decides who supervises, and runs that. What a start throws is caught, printed and
 // undone here.
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Config } from './core/config.ts';
 import { exitStatus, SpawnFcgiError } from './core/errors.ts';
 import { programWord } from './core/text/program-word.ts';
@@ -200,7 +199,7 @@ async function carryOut(
 async function becomeProgram(given: Given): Promise<never> {
   const made = await inPlacePlan(given.config).run(given);
   // Signals that were kept until here end the start, before the program that would never hear of them.
-  if (given.caller.interruptedBy !== undefined) await nextTurn();
+  if (given.caller.interruptedBy !== undefined) await new Promise((resolve) => setImmediate(resolve));
   return runInPlace(made);
 }
 

@@ -241,7 +241,12 @@ class SupervisedRun {
 
 /** Gives memory back once the pool is at rest. */
 function tidying(proc: ProcFs | undefined): Feature {
-  const tidyUp = new TidyUp(systemClock, () => releaseMemory(proc));
+  let isAfterStart = true;
+  const tidyUp = new TidyUp(systemClock, () => {
+    const collections = isAfterStart ? 2 : 1;
+    isAfterStart = false;
+    return releaseMemory(proc, collections);
+  });
   return {
     happened: () => tidyUp.soon(),
     serving: () => tidyUp.soon(releaseMemoryAfterMs),

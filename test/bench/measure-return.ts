@@ -23,7 +23,7 @@ async function measure(place: Workplace, options: Options, family: Family, worke
     what: `command returns, -F ${workers}, ${family}`,
     unit: 'ms',
     cells: await interleave(attempts, options.rounds),
-    budgets: [{ against: '1.6', limit: 1, goal: 0.6 }],
+    budgets: [{ against: '1.6', limit: 1, goal: 0.45 }],
   };
 }
 

@@ -3,7 +3,7 @@ import { unprintable } from '../../core/text/printable.ts';
 
 /** JSON with what its own escapes leave out escaped too; newlines of its layout stay. On one line with an indent of 0. */
 export function printableJson(value: unknown, indent = 2): string {
-  return JSON.stringify(value, undefined, indent).replaceAll(unprintable, (char) =>
+  return JSON.stringify(value, undefined, indent).replaceAll(unprintable(), (char) =>
     char === '\n' ? char : char.split('').map(escapeUnit).join(''),
   );
 }

@@ -109,6 +109,8 @@ export const libc = {
     'int posix_spawnattr_setsigdefault(void *, void *)',
   ),
   spawnattrSetsigmask: declare<[Buffer, Buffer], number>('int posix_spawnattr_setsigmask(void *, void *)'),
+  pread: declare<[number, Buffer, number, number], number>('long pread(int, void *, ulong, long)'),
+  pwrite: declare<[number, Buffer, number, number], number>('long pwrite(int, const void *, ulong, long)'),
   prctlName: declare<[15, 'void *', Buffer], number>('int prctl(int, ...)'),
   prctlFlag: declare<[number, 1, 0, 0, 0], number>('int prctl(int, ulong, ulong, ulong, ulong)'),
   prctlNumber: declare<[number, 'ulong', number], number>('int prctl(int, ...)'),

@@ -79,13 +79,16 @@ export function adoptOrphans(): void {
 
 /**
  * Gives back garbage and free memory. The result gives back clean pages of mapped files as well: 40 MB of Node's code
- * above all, which the kernel maps again from its cache where it is needed, 64 KiB at a time, while the next thing that happens waits.
+ * above all, which the kernel maps again from its cache where it is needed, 64 KiB at a time, while the next thing that
+ * happens waits. The first collection drops the compiled code of what ran once, a second one closes the gaps: 0.9 MB
+ * behind a start, and 20 ms.
  */
-export function releaseMemory(proc: ProcFs | undefined): () => void {
+export function releaseMemory(proc: ProcFs | undefined, collections: number): () => void {
   // Read first, since that leaves garbage.
   const clean = cleanMappings(proc?.readWhole('self/smaps') ?? '');
   // The front passes --expose-gc.
-  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  for (let left = collections; left > 0; left--)
+    globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   libc.mallocTrim(0);
   return () => {
     // What was unmapped since may have made room for something else.

@@ -43,10 +43,13 @@ export function getFileSizeLimit(): bigint {
   return getLimit('fsize').soft;
 }
 
+/** One `struct rlimit`: a respawn waits for its limits, and Buffer's own reading of such numbers takes ten times as long. */
+const numbers = new BigUint64Array(2);
+const bytes = Buffer.from(numbers.buffer);
+
 export function getLimit(name: ResourceName): Limit {
-  const buffer = Buffer.alloc(16);
-  check('getrlimit', () => libc.getrlimit(resourceNumbers[name], buffer));
-  return { soft: buffer.readBigUInt64LE(0), hard: buffer.readBigUInt64LE(8) };
+  check('getrlimit', () => libc.getrlimit(resourceNumbers[name], bytes));
+  return { soft: numbers[0] ?? 0n, hard: numbers[1] ?? 0n };
 }
 
 export function setFileLimit(limit: Limit): void {
@@ -54,7 +57,9 @@ export function setFileLimit(limit: Limit): void {
 }
 
 export function setLimit(name: ResourceName, limit: Limit): void {
-  check('setrlimit', () => libc.setrlimit(resourceNumbers[name], limitBytes(limit)));
+  numbers[0] = limit.soft;
+  numbers[1] = limit.hard;
+  check('setrlimit', () => libc.setrlimit(resourceNumbers[name], bytes));
 }
 
 /** `struct rlimit` of 64-bit machines. */

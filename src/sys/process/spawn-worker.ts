@@ -151,9 +151,7 @@ export class ProcessTemplate {
 
   #spawn(parts: ProcessParts): SpawnResult {
     const { umask } = this.#wanted ?? {};
-    const ours = this.#limit && getFileLimit();
-    // The hard limit may be lower than the caller's by now: somebody used prlimit(1).
-    if (this.#limit && ours) trySoftLimit(this.#limit.soft, ours.hard);
+    const ours = this.#limit && this.#lend(this.#limit);
     const before = umask === undefined ? undefined : process.umask(umask);
     try {
       return this.#wanted && needsOwnCalls(this.#wanted)
@@ -163,6 +161,15 @@ export class ProcessTemplate {
       if (before !== undefined) process.umask(before);
       if (ours) trySoftLimit(ours.soft, ours.hard);
     }
+  }
+
+  /** Our own limit, if it is another while a worker starts. */
+  #lend({ soft }: Limit): Limit | undefined {
+    const ours = getFileLimit();
+    // The hard limit may be lower than the caller's by now: somebody used prlimit(1).
+    if (ours.soft === (soft < ours.hard ? soft : ours.hard)) return undefined;
+    trySoftLimit(soft, ours.hard);
+    return ours;
   }
 
   #spawnPlainly({ fileActions, environment }: ProcessParts): SpawnResult {

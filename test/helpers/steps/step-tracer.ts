@@ -139,7 +139,7 @@ function makeHoldingPackage(dir: string, held: string): string {
   if (fs.existsSync(bin)) return bin;
   fs.mkdirSync(bin, { recursive: true });
   fs.mkdirSync(join(copy, 'node_modules/.bin'), { recursive: true });
-  for (const name of ['spawn-fcgi', 'spawn-fcgictl', 'find-node.sh', 'watch-node.sh']) {
+  for (const name of ['spawn-fcgi', 'spawn-fcgictl', 'find-node.sh', 'watch-node.sh', 'stand-in.sh']) {
     fs.copyFileSync(join(original, 'bin', name), join(bin, name));
   }
   fs.symlinkSync(join(original, 'dist'), join(copy, 'dist'));
