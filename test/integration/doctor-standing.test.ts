@@ -88,6 +88,19 @@ describe('the log', () => {
   });
 });
 
+test('the file of its status socket is gone', async () => {
+  const place = pools.makePlace();
+  const address = join(place.runDir, 'app.status');
+  await pools.start(place, ['--status-socket', address]);
+  await expectHealthy(place, [place.socket]);
+  rmSync(address);
+  await expectFinding(place, [place.socket], {
+    check: 'status-socket',
+    says: /the file of its status socket \S+app\.status is gone/,
+    fix: /--replace, which binds it anew/,
+  });
+});
+
 describe('its PID file', () => {
   test('has the PID of another process, or of none, or is gone', async () => {
     const place = pools.makePlace();

@@ -21,6 +21,7 @@ export const standingChecks: readonly Check[] = [
   { name: 'old-release', look: lookAtRelease },
   { name: 'disk-full', look: lookAtDisk },
   { name: 'log-file', look: lookAtLog },
+  { name: 'status-socket', look: lookAtStatusSocket },
   { name: 'pid-of-another', look: lookAtPidFile },
   { name: 'second-server', look: lookForSecond },
   { name: 'leftover', look: lookForLeftovers },
@@ -122,6 +123,18 @@ function identityAt(look: (path: string) => Stats, path: string): string | undef
   } catch {
     return undefined;
   }
+}
+
+function lookAtStatusSocket({ status }: Patient): Finding | undefined {
+  const { statusSocket } = status ?? {};
+  if (!status || !statusSocket || statusSocket.file === 'ours' || statusSocket.file === null)
+    return undefined;
+  const what = statusSocket.file === 'gone' ? 'is gone' : 'was replaced';
+  return {
+    says: `the file of its status socket ${statusSocket.address} ${what}: whoever watches the pool there hears nothing`,
+    fix: 'start it again with its own command and --replace, which binds it anew and cuts no request',
+    evidence: [`so says the supervisor (PID ${status.pid})`],
+  };
 }
 
 function lookAtPidFile({ status, seesOurFiles }: Patient): Finding | undefined {
