@@ -71,6 +71,8 @@ export interface Sessions {
   requestsOf(leaders: readonly number[]): ReadonlyMap<number, readonly Request[]>;
   /** Whether the worker's program is known to finish its request on TERM. */
   finishesOnTerm(leader: number): boolean;
+  /** Whether TERM would cut its request now: it waits for its client, and its program takes TERM for the end of that. */
+  wouldCut(leader: number): boolean;
   /**
    * Ends those live workers that hold no accepted connection, while they are stopped: `ask` with
    * TERM; `replace` with TERM only where the program acts on it before it could accept again,

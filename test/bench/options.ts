@@ -103,7 +103,7 @@ export function readOptions(args: string[], ownCommand: string): Options | undef
     idleSeconds: quick ? 1 : 5,
     guardedWorkers: quick ? 100 : 1000,
     reloads: quick ? 3 : 50,
-    saturatedRequests: quick ? 500 : 10_000,
+    saturatedRequests: quick ? 500 : 3000,
     spareRounds: quick ? 2 : 10,
     scalingRounds: Math.min(count(values.rounds, quick ? 1 : 3, 'rounds'), 3),
     scalingSeconds: quick ? 6 : 20,

@@ -1,5 +1,6 @@
 // A connection that its client keeps open between two requests does not hold a worker up; one that is in the middle of
 // a request does, however long the client pauses (docs/reload.md#kept-connections).
+import { copyFileSync, existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { takeLastRequest, type Gap } from '../../src/sys/session/last-request.ts';
 import { SessionFreezer } from '../../src/sys/session/session-freeze.ts';
@@ -169,6 +170,28 @@ test('a client that pauses in a body while the pool is reloaded is answered by i
   client.finish('two');
   expect(await client.answer()).toContain('one two');
   expect(await reload).toMatchObject({ status: 0 });
+});
+
+describe('a program with libfcgi', () => {
+  test('gets no TERM while its client pauses in the middle of a body', async ({ skip }) => {
+    skip(!existsSync('/usr/include/fcgi_stdio.h'), 'needs libfcgi');
+    const place = await pools.makeEchoPlace('TCP');
+    copyFileSync(compileC(fixture('libfcgi-echo.c'), { libs: ['fcgi'] }), place.app);
+    await pools.start(place, [...quick, '-F', '1'], [], { address: place.address });
+    const client = new KeptClient(place.target);
+    client.begin('first', 'one ');
+    await machine.waitFor('the work', async () => (await pools.statusOf(place)).idle === 0);
+    const reload = pools.ctl(place.stateDir, ['reload', place.name]);
+    await machine.waitFor('the old worker ending', async () =>
+      (await pools.statusOf(place)).workers.some(({ state }) => state === 'stopping'),
+    );
+    const stoppingSinceMs = performance.now();
+    // Known programs get TERM after 2 s.
+    await machine.waitFor('more than that', () => performance.now() - stoppingSinceMs > 2300);
+    client.finish('two');
+    expect(await client.answer()).toContain('one two');
+    expect(await reload).toMatchObject({ status: 0 });
+  });
 });
 
 /** Of a worker with one connection. */

@@ -199,6 +199,16 @@ describe('a busy worker', () => {
     ]);
   });
 
+  test('of a known program gets no TERM while it waits for the rest of a request, and ends at its deadline', () => {
+    machine.busy.add(101).add(102);
+    machine.waitingForClient.add(101).add(102);
+    create().end(spawn(2, { isKnown: true }), within(9000));
+    expect(watch(3000)).toStrictEqual([]);
+    machine.waitingForClient.delete(101);
+    expect(watch(60).map((line) => line.replace(/^\d+: /, ''))).toStrictEqual(['SIGTERM 101']);
+    expect(watch(6000)).toContain('5940: SIGKILL 102');
+  });
+
   test('of a known program gets TERM after half of a short deadline', () => {
     machine.busy.add(101);
     create().end(spawn(1, { isKnown: true }), within(1000));

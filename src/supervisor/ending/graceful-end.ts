@@ -133,14 +133,17 @@ export class GracefulEnd {
     this.#timer.renew();
   }
 
-  /** Busy for long: a program that is known to finish its request on TERM may hear of it, unless more requests wait. */
+  /**
+   * Busy for long: a program that is known to finish its request on TERM may hear of it, unless more requests wait, or TERM
+   * would cut its own.
+   */
   #tellKnown(nowMs: number, isHeldBack: boolean): void {
     const due = this.#endings.where(({ stage, tellAtMs }) => stage === 'busy' && tellAtMs <= nowMs);
-    if (due.length === 0) return;
-    if (!isHeldBack) this.#sessions.signalWorkers(due, 'SIGTERM');
+    const told = isHeldBack ? [] : due.filter((leader) => !this.#sessions.wouldCut(leader));
+    if (told.length > 0) this.#sessions.signalWorkers(told, 'SIGTERM');
     for (const leader of due) {
       const ending = this.#endings.get(leader);
-      if (!isHeldBack) this.#endings.noteTermed(leader, nowMs);
+      if (told.includes(leader)) this.#endings.noteTermed(leader, nowMs);
       else if (ending) ending.tellAtMs = nowMs + this.#pauseMs;
     }
   }

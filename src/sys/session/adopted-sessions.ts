@@ -80,6 +80,10 @@ class SessionsOfOthers implements AdoptedSessions {
     return this.isAlive(pid) && this.#sessions.finishesOnTerm(pid);
   }
 
+  wouldCut(pid: number): boolean {
+    return this.isAlive(pid) && this.#sessions.wouldCut(pid);
+  }
+
   isAnyBusy(pids: readonly number[]): boolean {
     return isAnyBusy(this.#freezer, this.#sessionsOf(pids));
   }

@@ -173,6 +173,11 @@ export class SessionFreezer {
     return activity === 'busy' || activity === 'unclear';
   }
 
+  /** Whether it does nothing but wait for the next bytes of a connection: a kept one, or the rest of a request. */
+  awaitsClient(leader: number, scan = this.scan([leader])): boolean {
+    return scan?.membersOf(leader).some((pid) => this.#looks.awaitsClient(pid)) === true;
+  }
+
   /** The connections that the worker holds, as far as they can be seen. */
   connections(
     leader: number,

@@ -6,6 +6,7 @@ import {
   type Connection,
   type ConnectionEnd,
 } from '../proc/accepted-connection.ts';
+import { awaitedConnections } from '../proc/awaited.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
 import { processRests, processWaits } from '../proc/waiting.ts';
 import type { ListenSocket } from '../socket/listen-socket.ts';
@@ -71,6 +72,14 @@ export class WorkerLooks {
       if (!isComplete) answer = 'unknown';
     }
     return answer;
+  }
+
+  /** Of this one process. */
+  awaitsClient(pid: number): boolean {
+    const connections = new Set(this.#held(pid).open.map(({ inode }) => inode));
+    if (!this.#proc || connections.size === 0) return false;
+    const awaited = awaitedConnections(this.#proc, pid, { listening: this.#inodes, connections });
+    return awaited !== undefined && awaited.size > 0;
   }
 
   #judge(leader: number, pid: number, open: readonly Connection[], finds: KeptFinds): Look['activity'] {

@@ -3,7 +3,7 @@
 import { constants } from 'node:os';
 import type { EndOfIdle, EndSignal, IdleVerdict, Leftovers, Request, Sessions } from '../../core/machine.ts';
 import { libc } from '../libc/libc.ts';
-import { finishesOnTerm } from '../proc/known-programs.ts';
+import { finishesOnTerm, readsBehindItsAnswer } from '../proc/known-programs.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
 import type { SessionLeftovers } from './leftovers.ts';
 import type { SessionFreezer } from './session-freeze.ts';
@@ -57,6 +57,11 @@ class SessionsOfChildren implements Sessions {
 
   finishesOnTerm(leader: number): boolean {
     return this.#proc !== undefined && finishesOnTerm(this.#proc, leader);
+  }
+
+  wouldCut(leader: number): boolean {
+    if (!this.#proc || readsBehindItsAnswer(this.#proc, leader)) return false;
+    return this.#freezer.awaitsClient(leader);
   }
 
   isAnyBusy(leaders: readonly number[]): boolean {

@@ -122,6 +122,8 @@ export class FakeMachine implements interfaces.Machine {
   readonly needIdleStop = new Set<number>();
   /** How long the clients of busy workers have been waiting, where the kernel tells. */
   readonly ages = new Map<number, number>();
+  /** Workers that wait for the rest of a request, which TERM would cut. */
+  readonly waitingForClient = new Set<number>();
   /** Workers that hold an accepted connection. */
   readonly busy = new Set<number>();
   readonly sessions: interfaces.Sessions = {
@@ -139,6 +141,7 @@ export class FakeMachine implements interfaces.Machine {
         ]),
       ),
     finishesOnTerm: (leader) => !this.needIdleStop.has(leader),
+    wouldCut: (leader) => this.waitingForClient.has(leader),
     endIdle: (leaders, how) => this.#endIdle(leaders, how),
     signalWorkers: (leaders, signal) => {
       this.#note(leaders, signal);
