@@ -12,7 +12,7 @@ import { unreadBytes } from '../socket-state/socket-facts.ts';
 import { TrafficWatch, type Traffic } from '../socket-state/traffic-watch.ts';
 
 /** Longer than a connection in use rests between two requests, and than TCP's confirmation of an answer takes (40 ms). */
-const breathMs = 50;
+const breathMs = 200;
 /** A connection that was in use so recently may be used again at any moment. */
 const inUseMs = 200;
 /** Who was not looked at for so long is looked at anew. */
