@@ -1,4 +1,5 @@
 // --request-timeout and --stuck-signal on workers that hang, and on all that only looks like it (docs/stuck-requests.md).
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -211,6 +212,37 @@ describe('of a worker of several processes', () => {
   });
 });
 
+describe.for(web.transports)('an event loop over %s', (transport) => {
+  test('that has more to do than it can is not stuck, nor are the connections that it keeps', async () => {
+    const place = await pools.makeEchoPlace(transport);
+    await startProgram(place, [], [process.execPath, fixture('event-loop.mjs')], place.address);
+    const idle = await Promise.all([rawClient(place), rawClient(place)]);
+    await Promise.all(idle.map((client) => askRaw(client)));
+    const untilMs = performance.now() + 5 * timeoutMs;
+    const answered = await Promise.all(
+      Array.from({ length: 30 }, async () => {
+        const client = await rawClient(place);
+        let count = 0;
+        for (; performance.now() < untilMs; count++) await askRaw(client);
+        return count;
+      }),
+    );
+    expect(Math.min(...answered)).toBeGreaterThan(0);
+    await Promise.all(idle.map((client) => askRaw(client)));
+    const said = pools.events(place).map(({ event }) => event);
+    expect(said.filter((event) => ['request-stuck', 'worker-ended', 'killed'].includes(event))).toEqual([]);
+  });
+
+  test('that does not come to an end is', async () => {
+    const place = await pools.makeEchoPlace(transport);
+    await startProgram(place, [], [process.execPath, fixture('event-loop.mjs')], place.address);
+    const other = await rawClient(place);
+    await askRaw(other);
+    await expect(askRaw(await rawClient(place), 'hang')).rejects.toThrow();
+    expect(pools.events(place, 'request-stuck')).toMatchObject([{ outcome: 'killed' }]);
+  });
+});
+
 test('a worker that hangs again and again is replaced each time, and never given up', async () => {
   const { place, pool } = await startHanging([], ['--start-limit', '2/60s', '--min-uptime', '60s']);
   for (let n = 1; n <= 3; n++) {
@@ -281,10 +313,30 @@ function startProgram(
   place: pools.Place,
   options: readonly string[],
   program: readonly string[],
+  address = ['-s', place.socket],
 ): Promise<pools.Pool> {
   const files = ['--state-dir', place.stateDir, '--log', place.log, '--log-format', 'json'];
-  const all = ['-s', place.socket, ...files, ...strict, ...options, '--', ...program];
+  const all = [...address, ...files, ...strict, ...options, '--', ...program];
   return pools.startPool(all, { cwd: place.dir });
+}
+
+async function rawClient({ target }: pools.EchoPlace): Promise<Socket> {
+  const client = connect('socketPath' in target ? { path: target.socketPath } : target);
+  client.on('error', () => undefined);
+  machine.atEnd(() => void client.destroy());
+  await once(client, 'connect');
+  return client;
+}
+
+/** Rejects when the connection ends before an answer. */
+async function askRaw(client: Socket, text = 'q'): Promise<void> {
+  client.write(text);
+  const answer = once(client, 'data');
+  const ended = new AbortController();
+  const end = once(client, 'close', { signal: ended.signal }).catch(() => undefined);
+  const first = await Promise.race([answer.then(() => 'answered'), end.then(() => 'closed')]);
+  ended.abort();
+  if (first === 'closed') throw new Error('closed before the answer');
 }
 
 /** Connects, and says nothing. */

@@ -182,7 +182,7 @@ interface Family {
 
 interface Look {
   readonly work: 'request' | 'client' | 'none';
-  readonly isTouched: boolean | undefined;
+  readonly isTouched: boolean;
   readonly quietMs: number | undefined;
   readonly holders: readonly number[];
 }
@@ -191,9 +191,9 @@ interface Look {
 function lookAt(requests: WorkerRequests, worker: number): Look {
   const held = requests.held(membersOf(worker));
   const [connection] = held.connections;
-  if (!connection) return { work: 'none', isTouched: undefined, quietMs: undefined, holders: [] };
+  if (!connection) return { work: 'none', isTouched: true, quietMs: undefined, holders: [] };
   return {
-    isTouched: requests.isTouched(connection),
+    isTouched: connection.isTouched,
     work: requests.isRequest(connection, held) ? 'request' : 'client',
     quietMs: connection.holders[0]?.connection.ageMs,
     holders: connection.holders.map(({ pid }) => pid),

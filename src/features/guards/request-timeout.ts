@@ -134,8 +134,6 @@ export class RequestTimeout implements Guard {
   ): Watched {
     const { inode } = connection;
     const { nowMs } = look;
-    // To be asked at each look: what has gone by since the last one counts.
-    const isTouched = this.#requests.isTouched(connection) ?? true;
     const isAtWork = this.#requests.isRequest(connection, held);
     if (!before) return { inode, state: firstSight(nowMs), isRequest: isAtWork };
     const { timeoutMs, signal } = this.#options;
@@ -145,7 +143,7 @@ export class RequestTimeout implements Guard {
     const isRequest = isAtWork && (!isOld || processes !== undefined);
     const sight: RequestSight = {
       work: isRequest ? 'request' : 'client',
-      isTouched,
+      isTouched: connection.isTouched,
       quietMs: connection.holders[0]?.connection.ageMs,
       isStopped: processes !== undefined && areStopped(processes),
       isDumping: processes !== undefined && areDumping(this.#options.proc, processes),

@@ -44,7 +44,7 @@ export interface SeenTraffic {
   /** A read ends by itself after a while (SO_RCVTIMEO). */
   readonly isTimed: boolean;
   /** TCP only. */
-  readonly tcp: Pick<TcpFacts, 'isAnswered' | 'quietMs' | 'received'> | undefined;
+  readonly tcp: Pick<TcpFacts, 'isAnswered' | 'quietMs' | 'received' | 'sentMs'> | undefined;
 }
 
 /** 'none' at all, or what is least ended of all that it holds; 'unknown': we may not look. */

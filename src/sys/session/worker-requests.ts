@@ -9,21 +9,35 @@ import { processRests, processWaits } from '../proc/waiting.ts';
 import { libc } from '../libc/libc.ts';
 import type { ListenSocket } from '../socket/listen-socket.ts';
 import { inodesOf } from '../socket/socket-inodes.ts';
-import { TouchWatch } from '../socket-state/touch-watch.ts';
+import { unreadBytes } from '../socket-state/socket-facts.ts';
+import { TouchWatch, type Touch } from '../socket-state/touch-watch.ts';
 
 /** A connection that processes of one worker hold. */
+interface Holder {
+  readonly pid: number;
+  readonly connection: Connection;
+}
+
 export interface HeldConnection {
   readonly inode: string;
-  readonly holders: readonly { readonly pid: number; readonly connection: Connection }[];
+  readonly holders: readonly Holder[];
+  /**
+   * Whether something came, went or was read on it since the last look; true where that cannot be told, or at the first
+   * one. Of what has come by TCP the kernel has numbers of its own.
+   */
+  readonly isTouched: boolean;
 }
 
 export interface HeldLook {
   readonly connections: readonly HeldConnection[];
   /** False: one of its processes may not be looked into. */
   readonly isComplete: boolean;
+  /** Connections on which each process has done something since the last look, by PID. */
+  readonly served: ReadonlyMap<number, ReadonlySet<string>>;
 }
 
 const loopPrefix = 'loop ';
+const unknown = { touch: 'unknown', unread: 0 } as const;
 
 export class WorkerRequests {
   readonly #proc: ProcFs;
@@ -31,6 +45,9 @@ export class WorkerRequests {
   readonly #touches = new TouchWatch();
   /** Of connections that may not be borrowed: how often the threads of their processes had slept at the last look. */
   readonly #rhythms = new Map<string, string>();
+  /** What each process held at the last look. */
+  readonly #heldBy = new Map<number, readonly string[]>();
+  readonly #seen = new Map<string, { readonly atMs: number; readonly unread: number }>();
 
   constructor(proc: ProcFs, listening: ListenSocket) {
     this.#proc = proc;
@@ -39,7 +56,7 @@ export class WorkerRequests {
 
   /** What these processes of a worker hold; who plainly waits for the next connection is not asked. */
   held(members: readonly number[]): HeldLook {
-    const found = new Map<string, { pid: number; connection: Connection }[]>();
+    const found = new Map<string, Holder[]>();
     let isComplete = true;
     for (const pid of members) {
       if (this.#isIdle(pid)) continue;
@@ -48,30 +65,30 @@ export class WorkerRequests {
         else found.set(connection.inode, [...(found.get(connection.inode) ?? []), { pid, connection }]);
       }
     }
-    return { connections: [...found].map(([inode, holders]) => ({ inode, holders })), isComplete };
-  }
-
-  /** Whether something came or went on it since it was asked last; undefined: it was not asked before. */
-  isTouched({ inode, holders }: HeldConnection): boolean | undefined {
-    const [holder] = holders;
-    if (!holder) return undefined;
-    // TCP has numbers of its own.
-    if (holder.connection.traffic?.tcp) return false;
-    const touch = this.#touch(holder.pid, holder.connection);
-    if (touch === 'new') return undefined;
-    return touch === 'unknown' ? this.#hasMoved(inode, holder.pid) : touch === 'touched';
+    const served = new Map(members.map((pid) => [pid, this.#closedBy(pid, found)] as const));
+    const connections = [...found].map(([inode, holders]) => {
+      const { isTouched, hasServed } = this.#look(inode, holders);
+      if (hasServed) for (const { pid } of holders) served.get(pid)?.add(inode);
+      return { inode, holders, isTouched };
+    });
+    return { connections, isComplete, served };
   }
 
   /** Whether a process is at work on it; false: it waits for its client, or has forgotten it, or it cannot be told. */
-  isRequest({ holders }: HeldConnection, among: HeldLook): boolean {
-    const own = among.connections.map(({ inode }) => inode);
-    const sockets = new Set([...inodesOf(this.#listening), ...own]);
-    return !holders.some(({ pid, connection }) => this.#isAtRest(pid, connection, sockets));
+  isRequest({ inode, holders }: HeldConnection, { connections, served }: HeldLook): boolean {
+    const sockets = new Set([...inodesOf(this.#listening), ...connections.map((one) => one.inode)]);
+    return !holders.some(({ pid, connection }) => {
+      const servesOthers = [...(served.get(pid) ?? [])].some((other) => other !== inode);
+      return this.#isAtRest(pid, connection, sockets, servesOthers);
+    });
   }
 
   /** All that is known of other connections is forgotten. */
   keepOnly(inodes: ReadonlySet<string>): void {
     this.#touches.keepOnly(inodes);
+    for (const [pid, held] of this.#heldBy)
+      if (!held.some((inode) => inodes.has(inode))) this.#heldBy.delete(pid);
+    for (const inode of this.#seen.keys()) if (!inodes.has(inode)) this.#seen.delete(inode);
     for (const name of this.#rhythms.keys()) {
       if (!inodes.has(name.replace(loopPrefix, ''))) this.#rhythms.delete(name);
     }
@@ -87,14 +104,48 @@ export class WorkerRequests {
     return tasks.length === 1 && callOf(this.#proc, pid, String(pid)).kind === 'accept';
   }
 
-  #touch(pid: number, { inode, traffic }: Connection): ReturnType<TouchWatch['look']> {
-    if (!traffic) return 'unknown';
+  /** What it held at the last look, and has closed since; nobody else can do that. */
+  #closedBy(pid: number, found: ReadonlyMap<string, readonly Holder[]>): Set<string> {
+    const holds = (inode: string): boolean => found.get(inode)?.some((holder) => holder.pid === pid) === true;
+    const closed = (this.#heldBy.get(pid) ?? []).filter((inode) => !holds(inode));
+    const now = [...found.keys()].filter(holds);
+    if (now.length > 0) this.#heldBy.set(pid, now);
+    else this.#heldBy.delete(pid);
+    return new Set(closed);
+  }
+
+  #look(inode: string, [holder]: readonly Holder[]): { isTouched: boolean; hasServed: boolean } {
+    const traffic = holder?.connection.traffic;
+    const before = this.#seen.get(inode);
+    const atMs = performance.now();
+    if (traffic?.tcp) {
+      const unread = Number(traffic.hasUnread);
+      this.#seen.set(inode, { atMs, unread });
+      const sinceMs = atMs - (before?.atMs ?? Number.NEGATIVE_INFINITY);
+      const hasSent = (traffic.tcp.sentMs ?? Number.POSITIVE_INFINITY) < sinceMs;
+      const hasRead = unread < (before?.unread ?? 0);
+      return { isTouched: !before || hasRead, hasServed: hasSent || hasRead };
+    }
+    const { touch, unread } =
+      holder && traffic ? this.#touch(holder.pid, inode, traffic.descriptor) : unknown;
+    this.#seen.set(inode, { atMs, unread });
+    if (touch === 'unknown') {
+      const isTouched = !holder || (this.#hasMoved(inode, holder.pid) ?? true);
+      return { isTouched, hasServed: isTouched };
+    }
+    const isTouched = touch === 'touched' || touch === 'new';
+    // What has only come makes the heap of what is not read higher.
+    const height = unread - (before?.unread ?? 0);
+    return { isTouched: isTouched || height < 0, hasServed: height < 0 || (isTouched && height === 0) };
+  }
+
+  #touch(pid: number, inode: string, descriptor: number): { touch: Touch; unread: number } {
     const lender = new DescriptorLender(pid);
-    const borrowed = lender.borrow(traffic.descriptor);
+    const borrowed = lender.borrow(descriptor);
     lender.close();
-    if (borrowed < 0) return 'unknown';
+    if (borrowed < 0) return unknown;
     try {
-      return this.#touches.look(inode, borrowed);
+      return { touch: this.#touches.look(inode, borrowed), unread: unreadBytes(borrowed) ?? 0 };
     } finally {
       libc.close(borrowed);
     }
@@ -108,15 +159,22 @@ export class WorkerRequests {
     return before === undefined ? undefined : before !== now;
   }
 
-  #isAtRest(pid: number, { inode, end, traffic }: Connection, sockets: ReadonlySet<string>): boolean {
+  #isAtRest(
+    pid: number,
+    { inode, end, traffic }: Connection,
+    sockets: ReadonlySet<string>,
+    servesOthers: boolean,
+  ): boolean {
     const listening = inodesOf(this.#listening);
-    if (end === 'closed') return processWaits(this.#proc, pid, listening) === 'yes';
-    if (end === 'hung-up') return processRests(this.#proc, pid, listening);
-    if (traffic?.hasUnread) return false;
+    if (end === 'closed' && processWaits(this.#proc, pid, listening) === 'yes') return true;
+    if (end === 'hung-up' && processRests(this.#proc, pid, listening)) return true;
+    // It waits in a queue of the process itself.
+    if (traffic?.hasUnread) return servesOthers;
     const waits = clientWaits(this.#proc, pid, inode, sockets);
     if (waits === 'yes' || waits === 'no') return waits === 'yes';
+    // An event loop that serves others is not stuck. One that serves nobody, but waits, may have done with this one.
+    if (servesOthers) return true;
     if (traffic?.tcp?.isAnswered === false) return false;
-    // A loop that does nothing any more is stuck with all that it has; of one that lives it cannot be told.
     return waits === 'also' || this.#hasMoved(`${loopPrefix}${inode}`, pid) !== false;
   }
 }

@@ -24,6 +24,8 @@ export interface TcpFacts {
   readonly waitingMs: number;
   /** Whether something was sent since bytes came last; undefined where both were in one tick of the clock (1 to 10 ms). */
   readonly isAnswered: boolean | undefined;
+  /** How long ago something was sent last; undefined: nothing ever was. */
+  readonly sentMs: number | undefined;
   /** Since when nothing was sent, and nothing came. */
   readonly quietMs: number;
   /** Bytes that came and are acknowledged, since the connection was made. */
@@ -42,6 +44,7 @@ export function tcpFacts(descriptor: number): TcpFacts | undefined {
     isClosed: info[at.state] === TCP_CLOSE,
     waitingMs: hasAnswered ? receivedMs : sentMs,
     isAnswered: hasAnswered && isLater(sentMs, receivedMs, info.readUInt32LE(at.lastAckReceived)),
+    sentMs: hasAnswered ? sentMs : undefined,
     quietMs: Math.min(sentMs, receivedMs),
     received: info.readBigUInt64LE(at.bytesReceived),
   };
