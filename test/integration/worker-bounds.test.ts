@@ -26,6 +26,8 @@ test('scale sets them, sets a number for good, and moves the number within them'
     ['1-3', 0, '3 workers of 1-3', [3, 1, 3]],
     ['5-6', 0, '5 workers of 5-6', [5, 5, 6]],
     ['-1', 1, '5 workers of 5-6 already', [5, 5, 6]],
+    ['1', 0, '1 worker', [1, 1, 1]],
+    ['-1', 0, '1 worker', [1, 1, 1]],
     ['2', 0, '2 workers', [2, 2, 2]],
     ['+1', 0, '3 workers', [3, 3, 3]],
     ['2-4', 0, '3 workers of 2-4', [3, 2, 4]],

@@ -74,7 +74,8 @@ export class WorkerScaling implements Guard {
   move(by: number): string | undefined {
     const { pool, unendable } = this.#options.supervisor;
     const next = this.after({ kind: 'difference', by });
-    if (next.workers === pool.wanted)
+    // Without bounds the least is what one gets, as ever.
+    if (!this.isOff() && next.workers === pool.wanted)
       return `there ${next.workers === 1 ? 'is' : 'are'} ${plural(next.workers, 'worker')} already, of ${describeRange(next.range)}`;
     if (by < 0 && unendable !== undefined) return unendable;
     this.apply(next);
