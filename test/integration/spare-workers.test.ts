@@ -175,7 +175,7 @@ test('a spare that is starting is ahead of a new process: where none is ready it
   const { place } = spares;
   closeBarrier();
   const [worker = 0] = await workers();
-  process.kill(Number(worker), 'SIGKILL');
+  await kill(Number(worker));
   const [first = 0] = await ready(1);
   // The next spare has begun to start.
   const begun = await pools.waitForPids(join(place.dir, 'starting'), 3);
@@ -183,7 +183,7 @@ test('a spare that is starting is ahead of a new process: where none is ready it
     'a life that is long enough',
     async () => ((await pools.statusOf(place)).workers[0]?.uptimeMs ?? 0) > 60,
   );
-  process.kill(first, 'SIGKILL');
+  await kill(first);
   await machine.waitFor('the second successor', async () => (await workers())[0] === begun[2]);
   openBarrier();
 });

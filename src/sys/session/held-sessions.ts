@@ -2,7 +2,7 @@
 // waited for their numbers are nobody else's.
 import { constants } from 'node:os';
 import type { HeldSessions, IdleVerdict } from '../../core/machine.ts';
-import { libc } from '../libc/libc.ts';
+import { attempt, libc } from '../libc/libc.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
 import { hasEndingSignal } from '../process/pending-signals.ts';
 import { signalMember } from './frozen-session.ts';
@@ -35,11 +35,11 @@ class SessionsOfSpares implements HeldSessions {
     const members = this.#members.get(leader) ?? [];
     this.#members.delete(leader);
     const status = this.#proc.readText(`${leader}/status`);
-    libc.kill(-leader, SIGCONT);
+    const isReached = attempt(() => libc.kill(-leader, SIGCONT)) >= 0;
     // Job control gives some members groups of their own.
     for (const pid of members) if (pid !== leader) signalMember(this.#proc, leader, pid, SIGCONT);
     // A child of ours has this file until it is waited for: it could not be opened.
-    return status === undefined || !hasEndingSignal(status);
+    return isReached && (status === undefined || !hasEndingSignal(status));
   }
 
   isReleased(leader: number): boolean {
