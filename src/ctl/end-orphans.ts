@@ -20,6 +20,7 @@ import { findOrphans, socketsShutDown } from '../start/source/find-orphans.ts';
 import { holdSocket } from '../start/source/hold-socket.ts';
 import { OrphansEnd, type EndOptions, type Entrance } from './orphans-end.ts';
 import { describeEntry, type DeadPool } from './target/pools.ts';
+import { removeStatusSocket } from './remove-status-socket.ts';
 import { ctlStatus } from './statuses.ts';
 
 /** Ends them and says so; throws what stands in the way. An interruption leaves nobody stopped. */
@@ -116,6 +117,7 @@ function removeFiles(state: PoolState, { socket, door }: Entrance, files: PoolFi
   if (workerPidFile !== undefined)
     for (const { slot, pid } of state.workers)
       if (slot !== undefined) removePidFile(forSlot(workerPidFile, slot), pid);
+  removeStatusSocket(state);
   if (state.control !== undefined) removeSocket(join(base, state.control));
   files.release();
 }

@@ -56,6 +56,14 @@ test('a hundred clients that say nothing do not keep another one from its answer
   await pools.endPool(place, place.pool);
 });
 
+test('one connection is good for many requests, as nginx keeps it', async () => {
+  const place = await startWatched();
+  const client = new web.KeptClient(place.target);
+  for (let index = 0; index < 20; index++) expect(await client.ask('json')).toContain('"pool":"app"');
+  expect(client.isClosed).toBe(false);
+  await pools.endPool(place, place.pool);
+});
+
 test('a client that stops in the middle of a request loses its connection', async () => {
   const place = await startWatched();
   const client = await openClient(place, Buffer.from([1, 1, 0, 1, 0, 8, 0, 0, 0, 1]));

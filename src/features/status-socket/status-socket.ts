@@ -12,24 +12,30 @@ import { standingOf } from '../../sys/socket/socket-file.ts';
 import type { PreparedPool } from '../../start/prepared-pool.ts';
 import type { Gift } from '../../start/source/handover-lines.ts';
 import { statusSocketFeature, type StatusSocket } from '../../start/steps/open-status-socket.ts';
+import type { PoolView } from '../control/pool-view.ts';
 import type { Feature } from '../feature.ts';
+import type { FeatureList } from '../feature-list.ts';
 import { StatusAnswers } from './status-answers.ts';
 import { StatusServer } from './status-server.ts';
 
-interface StatusSocketOptions {
+interface Surroundings {
+  readonly view: Pick<PoolView, 'status'>;
+  /** Told of each look: it takes memory, which is given back some time after the last one. */
+  readonly features: Pick<FeatureList, 'happened'>;
+  readonly log: EventLog;
+}
+
+interface StatusSocketOptions extends Surroundings {
   readonly statusSocket: StatusSocket;
   readonly proc: ProcFs | undefined;
-  readonly look: () => PoolStatus;
-  readonly log: EventLog;
 }
 
 /** None without --status-socket. */
 export function statusSocketOf(
   { statusSocket, proc }: Pick<PreparedPool, 'statusSocket' | 'proc'>,
-  look: () => PoolStatus,
-  log: EventLog,
+  surroundings: Surroundings,
 ): Feature[] {
-  return statusSocket ? [new StatusSocketFeature({ statusSocket, proc, look, log })] : [];
+  return statusSocket ? [new StatusSocketFeature({ statusSocket, proc, ...surroundings })] : [];
 }
 
 class StatusSocketFeature implements Feature {
@@ -53,6 +59,12 @@ class StatusSocketFeature implements Feature {
   takes({ descriptors }: Gift): void {
     const { socket } = this.#options.statusSocket;
     for (const descriptor of descriptors) if (descriptor !== socket.descriptor) libc.close(descriptor);
+  }
+
+  /** Should we be killed, spawn-fcgictl stop removes the file. */
+  remembers(): { readonly path: string; readonly identity: string } | undefined {
+    const { socket, address } = this.#options.statusSocket;
+    return socket.file && { path: address, identity: socket.file.identity };
   }
 
   holds(): string[] {
@@ -101,8 +113,9 @@ class StatusSocketFeature implements Feature {
   }
 
   #look(): PoolFigures {
-    const { look, proc } = this.#options;
-    const status = look();
+    const { view, features, proc } = this.#options;
+    features.happened();
+    const status = view.status();
     const { queue = 0, active = 0 } = this.#peaks ?? {};
     this.#peaks = {
       queue: Math.max(queue, status.queue?.length ?? 0),

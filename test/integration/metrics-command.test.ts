@@ -1,0 +1,67 @@
+// `spawn-fcgictl metrics`: all pools in one text, also those that have lost their supervisor.
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import * as machine from '../helpers/machine/index.ts';
+import * as pools from '../helpers/pool/index.ts';
+
+async function metricsOf({ stateDir }: pools.Place, ...args: string[]): Promise<string[]> {
+  const { status, stdout, stderr } = await pools.ctl(stateDir, ['metrics', ...args]);
+  expect([status, stderr]).toEqual([0, '']);
+  return stdout.split('\n');
+}
+
+test('two pools of one name are told apart, and promtool finds nothing wrong with both', async (ctx) => {
+  machine.needCommands(ctx, 'promtool');
+  const place = pools.makePlace();
+  const other = join(place.runDir, 'other.sock');
+  const first = await pools.start(place, ['-F', '2']);
+  const second = await pools.start(place, [], ['serve'], { address: ['-s', other] });
+  const lines = await metricsOf(place, '--full');
+  for (const [address, idle] of [
+    [place.socket, 2],
+    [other, 1],
+  ])
+    expect(lines).toContain(`spawn_fcgi_workers{pool="app",address="${address}",state="idle"} ${idle}`);
+  const input = lines.join('\n');
+  const { status, stderr } = await machine.runCommand('promtool', ['check', 'metrics'], { input });
+  expect([status, stderr]).toEqual([0, '']);
+  expect((await metricsOf(place, other)).join('\n')).not.toContain(place.socket);
+  await pools.stopPool([first.pid, second.pid]);
+});
+
+test('a pool whose supervisor was killed is down, and its workers are counted', async () => {
+  const place = pools.makePlace();
+  const status = join(place.runDir, 'app.status');
+  const pool = await pools.start(place, ['-F', '2', '--status-socket', status]);
+  await pools.fullPool(pool, 2);
+  await machine.waitFor('the state', () => pools.readPoolState(place)?.workers.length === 2);
+  await pools.killSupervisor(pool);
+  const lines = await metricsOf(place);
+  expect(lines).toContain(`spawn_fcgi_up{pool="app",address="${place.socket}"} 0`);
+  expect(lines).toContain(`spawn_fcgi_orphans{pool="app",address="${place.socket}"} 2`);
+  await pools.ctl(place.stateDir, ['stop', place.socket]);
+  await pools.expectNothingLeft(place);
+});
+
+test('no pool is no line; one that is named and not there is an error', async () => {
+  const place = pools.makePlace();
+  expect(await metricsOf(place)).toEqual(['']);
+  const { status, stdout } = await pools.ctl(place.stateDir, ['metrics', place.socket]);
+  expect([status, stdout]).toEqual([4, '']);
+});
+
+test('a pool that does not answer keeps nobody from the metrics of the others', async () => {
+  const place = pools.makePlace();
+  const other = join(place.runDir, 'other.sock');
+  const first = await pools.start(place);
+  const second = await pools.start(place, [], ['serve'], { address: ['-s', other] });
+  process.kill(second.pid, 'SIGSTOP');
+  machine.atEnd(
+    () => void machine.signalProcess(second.pid, machine.readStat(second.pid)?.startTime ?? 0, 'SIGCONT'),
+  );
+  const { status, stdout, stderr } = await pools.ctl(place.stateDir, ['--timeout', '300ms', 'metrics']);
+  process.kill(second.pid, 'SIGCONT');
+  expect([status, stderr.includes(other)]).toEqual([6, true]);
+  expect(stdout).toContain(`spawn_fcgi_up{pool="app",address="${place.socket}"} 1\n`);
+  await pools.stopPool([first.pid, second.pid]);
+});
