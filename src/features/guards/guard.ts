@@ -39,13 +39,13 @@ export interface PoolLook {
   /** Connections that wait to be accepted; undefined where the kernel does not tell. */
   queued(): number | undefined;
   /** While something is going on: the next look no later than in so many milliseconds. Never at rest. */
-  soon(ms: number): void;
+  readonly soon: (ms: number) => void;
   /**
    * Replaces the worker, new before old, never within a request; the reason is told to people. False when that cannot
    * be now, because something else is under way or the last attempt has failed: the guard asks again at a later look,
    * if the reason is there still.
    */
-  replace(worker: LookedWorker, reason: ReplacementReason): boolean;
+  readonly replace: (worker: LookedWorker, reason: ReplacementReason) => boolean;
 }
 
 export interface Guard extends Feature {
