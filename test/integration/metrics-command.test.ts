@@ -56,8 +56,8 @@ test('a pool that does not answer keeps nobody from the metrics of the others', 
   const first = await pools.start(place);
   const second = await pools.start(place, [], ['serve'], { address: ['-s', other] });
   process.kill(second.pid, 'SIGSTOP');
-  machine.atEnd(
-    () => void machine.signalProcess(second.pid, machine.readStat(second.pid)?.startTime ?? 0, 'SIGCONT'),
+  machine.atEnd(() =>
+    machine.signalProcess(second.pid, machine.readStat(second.pid)?.startTime ?? 0, 'SIGCONT'),
   );
   const { status, stdout, stderr } = await pools.ctl(place.stateDir, ['--timeout', '300ms', 'metrics']);
   process.kill(second.pid, 'SIGCONT');
