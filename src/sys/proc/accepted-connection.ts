@@ -78,7 +78,9 @@ export function* connectionsOf(
     return;
   }
   const lender = new DescriptorLender(pid);
-  const own = localAddress(listening.descriptor);
+  // Most workers at rest hold nothing that would have to be compared with it.
+  let own: Buffer | undefined;
+  const ownAddress = (): Buffer => (own ??= localAddress(listening.descriptor));
   const shared = inodesOf(listening);
   /** Sockets that may not be borrowed. */
   const withheld: Withheld[] = [];
@@ -95,14 +97,14 @@ export function* connectionsOf(
       const borrowed = lender.borrow(Number(name));
       // Closed or ended meanwhile.
       if (borrowed === -E.BADF || borrowed === -E.SRCH) continue;
-      const connection = borrowed < 0 ? undefined : examine(borrowed, Number(name), inode, own);
+      const connection = borrowed < 0 ? undefined : examine(borrowed, Number(name), inode, ownAddress());
       if (borrowed < 0) withheld.push({ inode, link: `${pid}/fd/${name}` });
       else if (connection) yield connection;
     }
   } finally {
     lender.close();
   }
-  if (withheld.length > 0) yield* lookUp(proc, withheld, listening, own);
+  if (withheld.length > 0) yield* lookUp(proc, withheld, listening, ownAddress());
 }
 
 /** No descriptors to see: it has ended or is about to, has none, or hides them; or only its first thread has ended. */
