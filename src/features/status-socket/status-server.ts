@@ -51,6 +51,9 @@ export class StatusServer {
   readonly #clock: Clock;
   readonly #answer: (request: ReceivedRequest) => Answer;
   readonly #clients = new Set<Client>();
+  /** Taken, and to be heard when it is their turn. */
+  #unheard = 0;
+  #onEmpty: (() => void) | undefined;
 
   /** The descriptor is its own from now on. */
   constructor(descriptor: number, clock: Clock, answer: (request: ReceivedRequest) => Answer) {
@@ -70,9 +73,30 @@ export class StatusServer {
     this.#listener.leave();
   }
 
+  /** Once nobody is left whose question was taken, or after so long. */
+  whenAnswered(patienceMs: number, done: () => void): void {
+    for (const { socket, isKept } of this.#clients) if (isKept) socket.destroy();
+    const cancel = this.#clock.after(patienceMs, () => this.#onEmpty?.());
+    this.#onEmpty = () => {
+      this.#onEmpty = undefined;
+      cancel();
+      done();
+    };
+    this.#noteLeft();
+  }
+
+  #noteLeft(): void {
+    if (this.#clients.size + this.#unheard === 0) this.#onEmpty?.();
+  }
+
   #take(connection: number): void {
     if (this.#clients.size >= maxConnections && !this.#makeRoom()) return closeSync(connection);
-    const isInTime = this.#pace.run(() => this.#welcome(connection));
+    this.#unheard += 1;
+    const isInTime = this.#pace.run(() => {
+      this.#unheard -= 1;
+      this.#welcome(connection);
+      this.#noteLeft();
+    });
     if (isInTime && !this.#pace.isSpent) return;
     this.#listener.pause();
     this.#pace.run(() => this.#listener.resume());
@@ -116,6 +140,7 @@ export class StatusServer {
       clearTimeout(client.timer);
       this.#clients.delete(client);
       this.#listener.retry();
+      this.#noteLeft();
     });
     socket.on('data', (chunk: Buffer) => this.#hear(client, chunk));
   }

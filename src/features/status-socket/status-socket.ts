@@ -18,6 +18,9 @@ import type { FeatureList } from '../feature-list.ts';
 import { StatusAnswers } from './status-answers.ts';
 import { StatusServer } from './status-server.ts';
 
+/** The end of a pool is not for somebody to hold up. */
+const farewellMs = 200;
+
 interface Surroundings {
   readonly view: Pick<PoolView, 'status'>;
   /** Told of each look: it takes memory, which is given back some time after the last one. */
@@ -96,6 +99,12 @@ class StatusSocketFeature implements Feature {
   release(): void {
     this.#server?.close();
     this.#giveBack(true);
+  }
+
+  /** A question that was taken is answered, by whoever took it. */
+  farewell(done: () => void): void {
+    if (this.#server) this.#server.whenAnswered(farewellMs, done);
+    else done();
   }
 
   describe(): Partial<PoolStatus> {
