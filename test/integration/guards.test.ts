@@ -131,6 +131,8 @@ describe('--max-memory', () => {
     const place = pools.makePlace();
     const pool = await pools.start(place, ['--max-memory', '8M', ...leaking('LEAK_PER_REQUEST=4096')]);
     const first = await pools.onlyWorker(pool);
+    // Who leaks before the first look, after a second, has never been seen within the limit.
+    await waitFor('two looks', async () => (await pools.statusOf(place)).uptimeMs > 2500);
     for (let visit = 0; visit < 3; visit++) await pools.visit({ path: place.socket });
     const [replaced] = await waitForReplaced(place, 1);
     expect(replaced).toMatchObject({ guard: 'max-memory', formerPid: first });
