@@ -5,9 +5,9 @@ import { defineConfig } from 'vitest/config';
  * In this order. The integration tests wait more than they compute (10 minutes of processor time in 50 of theirs), so
  * that three files at a time suit two cores; so do the end-to-end tests on machines of their own, in namespaces. The
  * other end-to-end tests use fixed system paths and real servers, so that their files run one by one, but for the
- * ledger, which takes the longest and runs beside parity, both a file with a core each.
+ * ledgers, which take the longest, have servers of their own, and run beside parity, a file with a core each.
  */
-const ledger = 'test/e2e/reload-ledger.test.ts';
+const ledgers = 'test/e2e/{reload-ledger,kept-ledger,guards-ledger,spare-ledger,stuck-requests}.test.ts';
 const machines = [
   'test/e2e/{systemd,init}-*.test.ts',
   'test/e2e/{mapserver,openrc,supervisord,cron,stop-commands,containers-page,kubernetes}.test.ts',
@@ -16,14 +16,14 @@ const groups = [
   { name: 'unit', order: 0, maxWorkers: 2, include: ['test/unit/**/*.test.ts'] },
   { name: 'integration', order: 1, maxWorkers: 3, include: ['test/integration/**/*.test.ts'] },
   { name: 'parity', order: 2, maxWorkers: 2, include: ['test/parity/**/*.test.ts'] },
-  { name: 'ledger', order: 2, maxWorkers: 2, include: [ledger] },
+  { name: 'ledger', order: 2, maxWorkers: 2, include: [ledgers] },
   { name: 'machines', order: 3, maxWorkers: 3, include: machines },
   {
     name: 'e2e',
     order: 4,
     maxWorkers: 1,
     include: ['test/e2e/**/*.test.ts'],
-    exclude: [ledger, ...machines],
+    exclude: [ledgers, ...machines],
   },
 ];
 
