@@ -147,3 +147,66 @@ test('nothing in the directories of a pool is changed by it, and its workers are
   await pools.ctl(place.stateDir, ['doctor', place.name, '--all']);
   expect(look()).toEqual(before);
 });
+
+/** A pool of root's whose workers are nobody's, with its log and its PID file in a directory of nobody's. */
+async function startInHisDirectory(ctx: TestContext) {
+  machine.needRoot(ctx);
+  const place = pools.makePlace();
+  const [log, pidFile] = ['log', 'pid'].map((name) => join(place.runDir, name)) as [string, string];
+  machine.giveAway(place.runDir, machine.NOBODY);
+  const own = { ...place, log };
+  const pool = await pools.start(own, ['-u', 'nobody', '-g', 'nogroup', '-P', pidFile]);
+  const secret = join(machine.makeTempDir(), 'secret');
+  fs.writeFileSync(secret, '1\n', { mode: 0o600 });
+  return { place, pool, log, pidFile, secret };
+}
+
+test('a link in the place of a log is not given away', async (ctx) => {
+  const { place, pool, log, secret } = await startInHisDirectory(ctx);
+  fs.rmSync(log);
+  fs.symlinkSync(secret, log);
+  await expectFinding(place, [place.socket], {
+    check: 'log-file',
+    says: /another file has its name, which nobody may not write/,
+    fix: new RegExp(`^fix: remove or rename ${log} first \\(no chown: .*\\); kill -USR1 ${pool.pid};`),
+  });
+});
+
+test('a link in the place of a PID file is not written through, nor one that may come', async (ctx) => {
+  const { place, pool, pidFile, secret } = await startInHisDirectory(ctx);
+  const finding = { check: 'pid-of-another', fix: new RegExp(`^fix: rm -f ${pidFile}, then start it again`) };
+  fs.rmSync(pidFile);
+  await expectFinding(place, [String(pool.pid)], { ...finding, says: /its PID file \S+ is gone/ });
+  fs.symlinkSync(secret, pidFile);
+  await expectFinding(place, [String(pool.pid)], {
+    ...finding,
+    says: /its PID file \S+ has PID 1, which is/,
+  });
+});
+
+test("what another user's state file names as the supervisor is not to be killed, where it is not his", async (ctx) => {
+  machine.needRoot(ctx);
+  const place = pools.makePlace();
+  for (const path of [place.dir, place.runDir]) machine.giveAway(path, machine.NOBODY);
+  fs.chmodSync(place.report, 0o666);
+  const pool = await pools.start(place, ['-P', place.pidFile], ['serve'], {
+    ...nobody,
+    address: ['-s', place.socket],
+  });
+  const name = fs.readdirSync(place.stateDir).find((one) => one.endsWith('.state')) ?? '';
+  const path = join(place.stateDir, name);
+  const state = fs.readFileSync(path, 'utf8');
+  const startTimeOf = (pid: number): string =>
+    fs.readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[19] ?? '';
+  const lie = state
+    .replaceAll(`"pid":${pool.pid},`, `"pid":${process.pid},`)
+    .replaceAll(`"${startTimeOf(pool.pid)}"`, `"${startTimeOf(process.pid)}"`);
+  expect(lie).not.toBe(state);
+  fs.writeFileSync(path, lie);
+  await expectFinding(place, [place.socket], {
+    check: 'supervisor-silent',
+    says: new RegExp(`does not answer, and PID ${process.pid}, which it names, is another user’s process`),
+    fix: /^fix: nothing that root should do/,
+  });
+  fs.writeFileSync(path, state);
+});

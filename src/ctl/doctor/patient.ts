@@ -3,6 +3,7 @@ import { ask, type Outcome } from '../../control/client.ts';
 import { hasWorkers, type PoolStatus } from '../../control/protocol.ts';
 import { formatAddress, type BoundAddress } from '../../core/pool-id.ts';
 import { ProcFs } from '../../sys/proc/proc-fs.ts';
+import { credentialsOf } from '../../sys/proc/credentials.ts';
 import { hasOurMounts } from '../../sys/proc/process-look.ts';
 import { listenersOn, lostListenersOf, type Listener } from '../../sys/socket-state/listener-look.ts';
 import { ownerOf, type Pool } from '../target/pools.ts';
@@ -92,6 +93,12 @@ export class Patient {
   /** The same, where most probably it does if it cannot be seen. */
   get seesOurFiles(): boolean {
     return this.sharesMounts ?? true;
+  }
+
+  /** Whether the process may be what another user's pool says it is: root must not be told to end others for him. */
+  mayBelong(pid: number): boolean {
+    const { pool } = this;
+    return pool?.isForeign !== true || credentialsOf(pid)?.uid === pool.uid;
   }
 
   /** Whether the address leads to a socket of the pool, as we see it. */

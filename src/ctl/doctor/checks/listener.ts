@@ -53,8 +53,15 @@ function lookForAnswer(patient: Patient): Finding | undefined {
     return undefined;
   }
   const why = outcome.kind === 'result' ? outcome.result.message : explainFailure(outcome, pool).message;
+  const says = 'its supervisor does not answer';
+  if (!patient.mayBelong(pid))
+    return {
+      says: `${says}, and PID ${pid}, which it names, is another user’s process`,
+      fix: `nothing that root should do: the files of this pool are ${words.userName(pool.uid)}’s, in ${pool.base}`,
+      evidence: [why],
+    };
   return {
-    says: 'its supervisor does not answer',
+    says,
     fix: `look what it is at: cat /proc/${pid}/status; kill -9 ${pid} leaves the workers serving, and starting it again with its own command takes them over`,
     evidence: [why],
   };

@@ -16,6 +16,7 @@ import type { Check, Finding } from '../check.ts';
 import * as words from '../describe.ts';
 import { backlogIn } from '../own-command.ts';
 import type { Patient } from '../patient.ts';
+import { isOthersToChoose } from '../safe-advice.ts';
 
 export const standingChecks: readonly Check[] = [
   { name: 'old-release', look: lookAtRelease },
@@ -91,9 +92,13 @@ function lookAtLog(patient: Patient): Finding | undefined {
     const writer = { gids: [], ...credentialsOf(pid), uid: pool.state.workerUid };
     const isClosed = end && !permits(end, writer, permission.write) && !hasAccessList(end.path);
     const what = end ? 'another file has its name' : 'it was removed or renamed';
+    // What root would give away there may be a link to something else.
+    const access = isOthersToChoose(path)
+      ? `remove or rename ${shellQuote(path)} first (no chown: others may choose what is there)`
+      : `chown ${name} ${shellQuote(path)}`;
     return {
       says: `nothing is written to ${path} any more: ${what}${isClosed ? `, which ${name} may not write (${words.describePermissions(end)})` : ''}, and it was not opened anew`,
-      fix: `${isClosed ? `chown ${name} ${shellQuote(path)}; ` : ''}kill -USR1 ${pid}; in logrotate: create 0640 ${name}, and kill -USR1 in postrotate`,
+      fix: `${isClosed ? `${access}; ` : ''}kill -USR1 ${pid}; in logrotate: create 0640 ${name}, and kill -USR1 in postrotate`,
       evidence: [`the supervisor (PID ${pid}) writes by a descriptor, whatever file has the name by now`],
     };
   }
@@ -141,7 +146,10 @@ function lookAtPidFile({ status, seesOurFiles }: Patient): Finding | undefined {
   if (!status || status.pidFile === null || !seesOurFiles) return undefined;
   const { pidFile, pid } = status;
   const content = readPath(pidFile);
-  const fix = `printf %s ${pid} >${shellQuote(pidFile)} (whoever has written the other one must take another file)`;
+  // What root would write there may be a link to something else.
+  const fix = isOthersToChoose(pidFile)
+    ? `rm -f ${shellQuote(pidFile)}, then start it again with its own command and --replace, which writes it and cuts no request`
+    : `printf %s ${pid} >${shellQuote(pidFile)} (whoever has written the other one must take another file)`;
   if (content.kind === 'absent')
     return {
       says: `its PID file ${pidFile} is gone: scripts that stop it by that file find nothing`,
@@ -165,11 +173,14 @@ function lookAtPidFile({ status, seesOurFiles }: Patient): Finding | undefined {
 }
 
 /** One whose file was removed, and which serves on whoever is connected still: 1.6's pools are left so. */
-function lookForSecond({ lostListeners, pool, address }: Patient): Finding | undefined {
+function lookForSecond(patient: Patient): Finding | undefined {
+  const { lostListeners, pool, address } = patient;
   const own = new Set(pool?.state.sockets);
   const lost = lostListeners.filter(({ inode }) => !own.has(inode));
   // In a container the same path is another one.
-  const processes = lost.flatMap((one) => one.processes).filter(({ pid }) => hasOurMounts(pid) === true);
+  const processes = lost
+    .flatMap((one) => one.processes)
+    .filter(({ pid }) => hasOurMounts(pid) === true && patient.mayBelong(pid));
   const [first] = processes;
   if (!first || address?.kind !== 'unix') return undefined;
   const pids = processes.map(({ pid }) => pid).join(' ');
@@ -180,7 +191,8 @@ function lookForSecond({ lostListeners, pool, address }: Patient): Finding | und
   };
 }
 
-function lookForLeftovers({ status, pool, listeners, proc }: Patient): Finding | undefined {
+function lookForLeftovers(patient: Patient): Finding | undefined {
+  const { status, pool, listeners, proc } = patient;
   if (!status || !pool || status.given !== undefined) return undefined;
   const told = (status.socketHolders ?? []).map(({ pid, name }) => ({ pid, name }));
   const own = new Set([status.pid, ...status.workers.flatMap(({ pids }) => pids)]);
@@ -196,7 +208,7 @@ function lookForLeftovers({ status, pool, listeners, proc }: Patient): Finding |
     .filter(({ inode }) => ownSockets.has(inode))
     .flatMap((one) => one.processes)
     .filter(({ pid }) => !isOwn(pid) && !told.some((one) => one.pid === pid));
-  const [first, ...others] = [...told, ...strangers];
+  const [first, ...others] = [...told, ...strangers].filter(({ pid }) => patient.mayBelong(pid));
   if (!first || status.phase !== 'serving' || status.operation) return undefined;
   const pids = [first, ...others].map(({ pid }) => pid);
   return {
