@@ -17,17 +17,19 @@ const ampleFiles = 1024;
 
 /** Refuses a pool that could start, perhaps, but not look after itself. */
 export function requireFiles({
-  config: { workers, workerPidFile, output },
+  config: { range, workerPidFile, output },
 }: {
-  readonly config: Pick<Config, 'workers' | 'workerPidFile' | 'output'>;
+  readonly config: Pick<Config, 'range' | 'workerPidFile' | 'output'>;
 }): void {
   const { soft } = getFileLimit();
+  // Files of slots that the load may need are there from the start.
+  const workers = range.max;
   if (soft >= BigInt(ampleFiles + workers * amplePerWorker)) return;
   const outputFiles = output?.kind === 'file' && namesSlot(output.pattern) ? workers : 0;
   const needed = neededFiles + (workerPidFile === undefined ? 0 : workers * filesOfPidFile) + outputFiles;
   if (Number(soft) - countOpen() >= needed) return;
   throw new SpawnFcgiError(`too many open files: the limit of ${soft} is not enough for this pool`, {
-    hints: [wayOut(soft)],
+    hints: [wayOut(soft, countOpen() + needed)],
   });
 }
 
@@ -44,7 +46,8 @@ export function explainFileLimit(error: unknown): unknown {
   const errno = findErrno(error, [E.MFILE, E.NFILE]);
   if (errno === undefined) return error;
   const { soft } = getFileLimit();
-  const hint = errno === E.MFILE ? wayOut(soft) : 'no process can open a file now: sysctl fs.file-max';
+  const hint =
+    errno === E.MFILE ? wayOut(soft, Number(soft) * 2) : 'no process can open a file now: sysctl fs.file-max';
   if (error instanceof SpawnFcgiError) {
     const { message, exitCode, hints } = error;
     return new SpawnFcgiError(message, { exitCode, hints: [...hints, hint], cause: error });
@@ -61,6 +64,7 @@ function findErrno(error: unknown, numbers: readonly number[]): number | undefin
   return numbers.includes(errno) ? errno : findErrno((error as { cause?: unknown }).cause, numbers);
 }
 
-function wayOut(limit: bigint): string {
-  return `raise the limit on open files, now ${limit}, before the start: ulimit -n ${ampleFiles} (systemd: LimitNOFILE=${ampleFiles})`;
+function wayOut(limit: bigint, needed: number): string {
+  const ample = Math.ceil(Math.max(needed, ampleFiles) / ampleFiles) * ampleFiles;
+  return `raise the limit on open files, now ${limit}, before the start: ulimit -n ${ample} (systemd: LimitNOFILE=${ample})`;
 }

@@ -51,6 +51,21 @@ test('worker PID files count', async () => {
   await pools.expectNoProcess(place);
 });
 
+test('worker PID files count for all that the load may need, and the way out is enough', async () => {
+  const place = pools.makePlace();
+  const options = ['-F', '1-600', '--worker-pid-file', `${place.runDir}/worker-%i.pid`];
+  const refused = await runWith(1024, place, pools.commandLine(place, options));
+  expect(pools.withoutHints(refused.stderr)).toBe(
+    'spawn-fcgi: too many open files: the limit of 1024 is not enough for this pool',
+  );
+  const limit = /before the start: ulimit -n (\d+)/.exec(refused.stderr)?.[1] ?? '';
+  await pools.expectNothingLeft(place);
+  const up = await runWith(Number(limit), place, pools.commandLine(place, options));
+  expect(up).toMatchObject({ status: 0 });
+  process.kill(pools.printedPids(up.stdout)[0] ?? 0, 'SIGTERM');
+  await pools.expectNoProcess(place);
+});
+
 // Nothing is counted there: each step may be the one that meets the limit.
 test('--no-supervise leaves nothing at any limit until one is enough', { timeout: 60_000 }, async () => {
   const place = pools.makePlace();
