@@ -42,7 +42,7 @@ export function removeStale(path: string, at: NameAt): void {
   if ((facts.mode & fileType.mask) === fileType.directory) throw refuseRemoval(E.ISDIR);
   if ((facts.mode & fileType.mask) !== fileType.socket) {
     throw new SpawnFcgiError(`'${path}' exists and is not a socket`, {
-      hints: ['nothing was removed; name another path for -s, or remove the file yourself'],
+      hints: ['nothing was removed; name another path, or remove the file yourself'],
     });
   }
   if (isLive(path)) throw new SpawnFcgiError("socket is already in use, can't spawn");
