@@ -336,6 +336,10 @@ describe('what ends a pool ends its spares:', () => {
     const { stdout } = await pools.ctl(place.stateDir, ['status', place.socket]);
     expect(stdout).toContain('2 workers serve on');
     expect(stdout.match(/^ +spare +\d+ /gm)).toHaveLength(2);
+    const metrics = await pools.ctl(place.stateDir, ['metrics', place.socket]);
+    expect(metrics.stdout).toMatch(/^spawn_fcgi_orphans\{.*\} 2$/m);
+    const doctor = await pools.ctl(place.stateDir, ['doctor', place.socket, '--config', '/dev/null']);
+    expect(doctor.stdout.match(/^ +(slot \d|spare): PID \d+$/gm)).toHaveLength(4);
     expect(await pools.ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
     expect(pools.processesOf(place)).toEqual([]);
   });

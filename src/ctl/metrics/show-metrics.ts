@@ -6,6 +6,7 @@ import { poolFamilies } from '../../control/metrics/pool-metrics.ts';
 import { printError, printText } from '../print/print-ctl.ts';
 import { ctlStatus } from '../statuses.ts';
 import { askPools } from '../status/ask-pools.ts';
+import { isServing } from '../status/dead-pool-text.ts';
 import type { PoolFinder } from '../target/find-pool.ts';
 import type { Pool } from '../target/pools.ts';
 import type { MetricsRequest } from './metrics-command.ts';
@@ -23,7 +24,7 @@ export async function showMetrics(
   const orphaned = dead.map(({ state, orphans }) => ({
     name: state.name,
     address: state.address,
-    orphans: orphans.length,
+    orphans: orphans.filter(isServing).length,
   }));
   printText(formatFamilies(poolFamilies(figures, orphaned, isFull), 'prometheus'));
   for (const failure of failures) printError(failure.message);

@@ -33,7 +33,7 @@ export function refuseDead(pool: DeadPool, command: string): SpawnFcgiError {
 }
 
 /** A spare is stopped, and serves nobody. */
-function isServing({ slot }: Orphan): boolean {
+export function isServing({ slot }: Orphan): boolean {
   return slot !== undefined;
 }
 

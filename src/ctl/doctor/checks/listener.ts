@@ -39,7 +39,10 @@ function lookForSupervisor({ pool }: Patient): Finding | undefined {
   return {
     says: `its supervisor (PID ${state.pid}) was killed, and its workers serve on alone: nobody replaces one that ends`,
     fix: `start it again with its own command: that takes the workers over, and cuts no request (spawn-fcgictl stop ${shellQuote(state.address)} ends them)`,
-    evidence: [describeDeath(pool), ...orphans.map(({ slot, pid }) => `slot ${slot}: PID ${pid}`)],
+    evidence: [
+      describeDeath(pool),
+      ...orphans.map(({ slot, pid }) => `${slot === undefined ? 'spare' : `slot ${slot}`}: PID ${pid}`),
+    ],
   };
 }
 
