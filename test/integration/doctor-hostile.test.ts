@@ -210,3 +210,30 @@ test("what another user's state file names as the supervisor is not to be killed
   });
   fs.writeFileSync(path, state);
 });
+
+test('a directory of root to which a link of the workers leads is not opened to them', async (ctx) => {
+  machine.needRoot(ctx);
+  const place = pools.makePlace();
+  const secret = join(machine.makeTempDir(), 'secret');
+  fs.mkdirSync(secret);
+  fs.copyFileSync(place.app, join(secret, 'app'));
+  fs.chmodSync(place.report, 0o666);
+  const link = join(place.runDir, 'bin');
+  fs.symlinkSync(secret, link);
+  fs.lchownSync(link, machine.NOBODY, machine.NOBODY);
+  machine.giveAway(place.runDir, machine.NOBODY);
+  const own = { ...place, app: join(link, 'app') };
+  const delays = ['--restart-delay', '1h', '--restart-max-delay', '1h', '--min-uptime', '1ms'];
+  const pool = await pools.start(own, ['-u', 'nobody', '-g', 'nogroup', ...delays], ['serve']);
+  fs.chmodSync(secret, 0o700);
+  process.kill(await pools.onlyWorker(pool), 'SIGKILL');
+  await machine.waitFor('the failure', async () => {
+    const { stdout } = await pools.ctl(place.stateDir, ['status', '--json', place.socket]);
+    return pools.readPools(stdout)[0]?.backoff === 1;
+  });
+  await expectFinding(place, [place.socket], {
+    check: 'program-access',
+    says: /cannot enter \S+\/secret \(mode 0700, root:root\)/,
+    fix: new RegExp(`^fix: see who leads there before you open it: namei -l ${own.app}`),
+  });
+});

@@ -1,12 +1,12 @@
 // Whether the program comes up: may its user execute it, and does it stay.
 import { permission, permits, type Visitor } from '../../../core/file-access.ts';
-import { shellQuote } from '../../../core/text/shell-quote.ts';
 import { credentialsOf } from '../../../sys/proc/credentials.ts';
 import { hasAccessList } from '../../../sys/path/file-at.ts';
 import { wayTo, type PathFacts } from '../../../sys/path/way-to.ts';
 import type { WorkerStatus } from '../../../control/protocol.ts';
 import type { Check, Finding } from '../check.ts';
 import * as words from '../describe.ts';
+import { adviseOpening } from '../safe-advice.ts';
 import { lasting } from '../lasting.ts';
 import { programIn } from '../own-command.ts';
 import { lastLinesOf } from '../own-words.ts';
@@ -57,7 +57,7 @@ function obstacleOf(path: string, user: Visitor, name: string): Pick<Finding, 's
   if (closed)
     return {
       says: `${name}, as whom its workers run, cannot enter ${closed.path} (${words.describePermissions(closed)}), where its program is`,
-      fix: `chmod o+x ${shellQuote(closed.path)}, or put the program where ${name} gets to`,
+      fix: `${adviseOpening(path, closed, 'chmod o+x')}, or put the program where ${name} gets to`,
     };
   if (missing !== undefined)
     return {
@@ -67,7 +67,7 @@ function obstacleOf(path: string, user: Visitor, name: string): Pick<Finding, 's
   if (end?.kind !== 'file' || mayExecute(end, user)) return undefined;
   return {
     says: `${name}, as whom its workers run, may not execute ${end.path} (${words.describePermissions(end)})`,
-    fix: `chmod a+rx ${shellQuote(end.path)}`,
+    fix: adviseOpening(path, end, 'chmod a+rx'),
   };
 }
 

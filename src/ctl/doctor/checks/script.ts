@@ -14,6 +14,7 @@ import { serverOf, type ServerAddress } from '../../request/open-connection.ts';
 import { openBody } from '../../request/request-body.ts';
 import type { Check, Finding } from '../check.ts';
 import * as words from '../describe.ts';
+import { adviseOpening } from '../safe-advice.ts';
 import { postLimitOf } from '../php-limits.ts';
 import { isChrooted, wordsOfProgram } from '../own-command.ts';
 import type { Patient, ServerPass } from '../patient.ts';
@@ -99,7 +100,7 @@ function problemOf(root: string, user: Visitor): Pick<Finding, 'says' | 'fix'> |
   if (!closed) return undefined;
   return {
     says: `${name}, as whom the program runs, cannot enter ${closed.path} (${words.describePermissions(closed)}), and so read no script below ${root} ("Primary script unknown", "No input file specified")`,
-    fix: `chmod ${user.gids.includes(closed.gid) ? 'g' : 'o'}+x ${shellQuote(closed.path)}, or start the pool as a user that may (-u, -g)`,
+    fix: `${adviseOpening(root, closed, `chmod ${user.gids.includes(closed.gid) ? 'g' : 'o'}+x`)}, or start the pool as a user that may (-u, -g)`,
   };
 }
 

@@ -7,6 +7,7 @@ import { hasAccessList } from '../../../sys/path/file-at.ts';
 import { wayTo, type PathFacts } from '../../../sys/path/way-to.ts';
 import type { Check, Finding } from '../check.ts';
 import * as words from '../describe.ts';
+import { adviseOpening } from '../safe-advice.ts';
 import type { Patient, ServerPass } from '../patient.ts';
 import type { WebServer, WebUser } from '../web-server/find-web-servers.ts';
 
@@ -105,10 +106,10 @@ function lookAtDirectories(patient: Patient): Finding | undefined {
   const visitor = shutOut(patient, (user) => closedTo(user) !== undefined);
   const directory = visitor && closedTo(visitor.user);
   if (!directory || (pool?.isForeign === true && directory.uid !== pool.uid)) return undefined;
-  const path = shellQuote(directory.path);
+  const isOfGroup = directory.gid !== 0 && visitor.user.gids.includes(directory.gid);
   return {
     says: `${visitor.user.name}, as whom ${visitor.server.kind} runs, cannot enter ${directory.path} (${words.describePermissions(directory)}), and so not connect to ${address.path}`,
-    fix: `chmod ${directory.gid !== 0 && visitor.user.gids.includes(directory.gid) ? 'g' : 'o'}+x ${path}, or take a directory that everybody may enter: -s /run/NAME.sock`,
+    fix: `${adviseOpening(address.path, directory, `chmod ${isOfGroup ? 'g' : 'o'}+x`)}, or take a directory that everybody may enter: -s /run/NAME.sock`,
     evidence: evidenceOf(visitor),
   };
 }
@@ -127,8 +128,8 @@ function lookAtSocketMode(patient: Patient): Finding | undefined {
   return {
     says: `${user.name}, as whom ${server.kind} runs, may not connect to ${end.path} (${words.describePermissions(end)}): to connect is to write`,
     fix: isOfGroup
-      ? `chmod 0660 ${path}, and -M 0660 for the next start`
-      : `chgrp ${group} ${path} && chmod 0660 ${path}, and -M 0660 -G ${group} for the next start`,
+      ? `${adviseOpening(address.path, end, 'chmod 0660')}, and -M 0660 for the next start`
+      : `${adviseOpening(address.path, end, `chgrp ${group} ${path} && chmod 0660`)}, and -M 0660 -G ${group} for the next start`,
     evidence: evidenceOf(visitor),
   };
 }
