@@ -1,7 +1,10 @@
 // `spawn-fcgictl metrics`: all pools in one text, also those that have lost their supervisor.
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { formatResult } from '../../src/control/protocol.ts';
+import { answerTo, startFake } from '../helpers/fakes/index.ts';
 import * as machine from '../helpers/machine/index.ts';
+import { exampleWorker } from '../helpers/models/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 
 async function metricsOf({ stateDir }: pools.Place, ...args: string[]): Promise<string[]> {
@@ -41,6 +44,26 @@ test('a pool whose supervisor was killed is down, and its workers are counted', 
   expect(lines).toContain(`spawn_fcgi_orphans{pool="app",address="${place.socket}"} 2`);
   await pools.ctl(place.stateDir, ['stop', place.socket]);
   await pools.expectNothingLeft(place);
+});
+
+test('a pool that has the name and address of another one does not spoil the text', async () => {
+  const { stateDir, address } = await startFake(machine.makeTempDir());
+  // It says the same of itself, and has a worker twice.
+  const worker = exampleWorker({ pid: process.pid, pids: [process.pid] });
+  await startFake(stateDir, { address: '127.0.0.1:9001' });
+  await startFake(stateDir, {
+    address: '127.0.0.1:9002',
+    behaviour: (request, connection) => {
+      const changes = { address: '127.0.0.1:9002', workers: [worker, worker] };
+      connection.end(formatResult(answerTo(request, changes)));
+    },
+  });
+  const { status, stdout, stderr } = await pools.ctl(stateDir, ['metrics', '--full']);
+  const series = stdout.split('\n').map((line) => line.replace(/ \S+$/, ''));
+  const samples = series.filter((line) => line.includes('{'));
+  expect(samples.filter((line, index) => samples.indexOf(line) !== index)).toEqual([]);
+  expect(samples.some((line) => line.includes(`address="${address}"`))).toBe(true);
+  expect([status, stderr]).toEqual([0, expect.stringMatching(/^spawn-fcgictl: left out: another pool '.*'/)]);
 });
 
 test('no pool is no line; one that is named and not there is an error', async () => {

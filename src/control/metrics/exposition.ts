@@ -25,7 +25,9 @@ export function formatFamilies(families: readonly Family[], dialect: Dialect): s
 function format({ name, type, help, samples }: Family, dialect: Dialect): string {
   const sampleName = type === 'counter' ? `${name}_total` : name;
   const familyName = dialect === 'openmetrics' ? name : sampleName;
-  const lines = samples.map(({ labels, value }) => `${sampleName}${formatLabels(labels)} ${value}\n`);
+  // Of a series that is there twice readers would refuse the whole text.
+  const series = new Map(samples.toReversed().map(({ labels, value }) => [formatLabels(labels), value]));
+  const lines = [...series].reverse().map(([labels, value]) => `${sampleName}${labels} ${value}\n`);
   return `# HELP ${familyName} ${escapeHelp(help)}\n# TYPE ${familyName} ${type}\n${lines.join('')}`;
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { formatFamilies } from '../../control/metrics/exposition.ts';
 import { measureUsage } from '../../control/metrics/measure-usage.ts';
 import { poolFamilies } from '../../control/metrics/pool-metrics.ts';
+import { printable } from '../../core/text/printable.ts';
 import { printError, printText } from '../print/print-ctl.ts';
 import { ctlStatus } from '../statuses.ts';
 import { askPools } from '../status/ask-pools.ts';
@@ -17,7 +18,9 @@ export async function showMetrics(
   finder: PoolFinder,
   answerMs: number,
 ): Promise<number> {
-  const pools = targets.length === 0 ? finder.all() : await findEach(targets, finder);
+  const found = targets.length === 0 ? finder.all() : await findEach(targets, finder);
+  // Who calls himself what another pool is called comes last.
+  const pools = found.toSorted((one, other) => Number(one.isForeign) - Number(other.isForeign));
   const { statuses, failures, dead } = await askPools(pools, targets.length > 0, answerMs);
   const nowSeconds = Date.now() / 1000;
   const figures = statuses.map((status) => ({ status, usage: measureUsage(readProc, status), nowSeconds }));
@@ -26,9 +29,27 @@ export async function showMetrics(
     address: state.address,
     orphans: orphans.filter(isServing).length,
   }));
-  printText(formatFamilies(poolFamilies(figures, orphaned, isFull), 'prometheus'));
+  const taken = new Set<string>();
+  const families = poolFamilies(
+    figures.filter(({ status }) => isFirst(taken, status)),
+    orphaned.filter((pool) => isFirst(taken, pool)),
+    isFull,
+  );
+  printText(formatFamilies(families, 'prometheus'));
   for (const failure of failures) printError(failure.message);
   return failures[0]?.exitCode ?? ctlStatus.ok;
+}
+
+/** A series that is there twice makes the whole text invalid: pools in containers may have one name and address. */
+function isFirst(taken: Set<string>, { name, address }: { name: string; address: string }): boolean {
+  const key = JSON.stringify([name, address]);
+  const isNew = !taken.has(key);
+  if (!isNew)
+    printError(
+      `left out: another pool '${printable(name)}' on ${printable(address)}; --name tells them apart`,
+    );
+  taken.add(key);
+  return isNew;
 }
 
 /** One that is named twice is one. */
