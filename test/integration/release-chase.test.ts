@@ -10,6 +10,7 @@ import * as sys from '../helpers/sys/index.ts';
 import * as web from '../helpers/web/index.ts';
 
 const echo = compileC(fixture('plain-echo.c'));
+const oddWriter = compileC(fixture('odd-writer.c'));
 const proc = sys.openProc();
 const [SIGKILL, SIGTERM] = [9, 15];
 const quick = ['--settle', '0', '--min-uptime', '1ms'];
@@ -92,6 +93,50 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
       expect((await sys.waitForExit(worker)).signal).toBe(SIGKILL);
     },
   );
+
+  test.for(['odd', 'register'])(
+    'a program whose calls are unusual (%s) is ended behind an answer as well',
+    async (how) => {
+      const { socket, client: target, freezer } = await place();
+      const worker = sys.startWorker(socket, [oddWriter, how]);
+      const client = new web.KeptClient(target);
+      await client.ask('first');
+      const end = machine.waitFor('its end', () => freezer.endIfIdle(worker, true, 'kill') === 'signalled', {
+        intervalMs: 2,
+      });
+      for (let answer: string | undefined = 'x'; answer !== undefined && !client.isClosed;) {
+        answer = await client.ask('next').catch(() => undefined);
+      }
+      expect(client.hasPartOfAnswer).toBe(false);
+      await end;
+      expect((await sys.waitForExit(worker)).signal).toBe(SIGKILL);
+    },
+  );
+
+  test('a program with a filter of its own is not ended by it', async () => {
+    const { socket, client: target, freezer } = await place();
+    const worker = sys.startWorker(socket, [oddWriter, 'filter']);
+    const client = new web.KeptClient(target);
+    const looks = setInterval(() => freezer.endIfIdle(worker, true, 'kill'), 2);
+    for (let answers = 0; answers < 300 && !client.isClosed; answers += 1)
+      await client.ask('next').catch(() => undefined);
+    clearInterval(looks);
+    freezer.letGo([worker]);
+    process.kill(worker, 'SIGKILL');
+    expect((await sys.waitForExit(worker)).signal).toBe(SIGKILL);
+  });
+
+  test('a request with many system calls has a rest now and then from being followed', async () => {
+    const { socket, client, freezer } = await place();
+    const worker = sys.startWorker(socket, [oddWriter, 'calls']);
+    const answer = web.fastcgiRequest(client, {});
+    await machine.waitFor('its sleep', () => inCall(worker, sleeping));
+    const look = (): string => freezer.endIfIdle(worker, true, 'kill');
+    for (const verdict of ['followed', 'busy', 'followed'])
+      await machine.waitFor(`a look that says ${verdict}`, () => look() === verdict, { intervalMs: 2 });
+    freezer.letGo([worker]);
+    expect((await answer).stdout).toHaveLength(100);
+  });
 
   test('whoever is let go answers', async () => {
     const { worker, answer, freezer } = await follow();

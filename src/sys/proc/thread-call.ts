@@ -179,9 +179,12 @@ export function selectedFiles(pid: number, values: readonly bigint[]): number[] 
   );
 }
 
+const addressEnd = 1n << 64n;
+
 /** process_vm_readv(2): empty where the thread went on meanwhile; undefined where we may not look. */
 function readMemory(pid: number, address: bigint, length: number): Buffer | undefined {
-  if (length <= 0) return Buffer.alloc(0);
+  // A program may give whatever it likes for an address and a size.
+  if (length <= 0 || address + BigInt(length) > addressEnd) return Buffer.alloc(0);
   const content = Buffer.allocUnsafeSlow(length);
   const local = iovec(addressOf(content), length);
   const remote = iovec(address, length);

@@ -11,6 +11,8 @@ const PTRACE_INTERRUPT = 0x4207;
 /** Linux 5.3. */
 const PTRACE_GET_SYSCALL_INFO = 0x420e;
 const atEntry = 1;
+/** AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64: a 32-bit program numbers its calls differently. */
+const ownAbi = process.arch === 'arm64' ? 0xc000_00b7 : 0xc000_003e;
 /** Its stops at system calls are told from those by a SIGTRAP of its own. */
 const PTRACE_O_TRACESYSGOOD = 1;
 const SIGTRAP = 5;
@@ -38,6 +40,7 @@ export class TracedProcess {
   readonly #pid: number;
   readonly #siginfo = Buffer.alloc(128);
   readonly #callInfo = Buffer.alloc(88);
+  #altered: { readonly before: bigint; isCalled: boolean } | undefined;
 
   private constructor(pid: number) {
     this.#pid = pid;
@@ -70,7 +73,7 @@ export class TracedProcess {
     const info = this.#callInfo;
     const read = (): number =>
       libc.ptraceGet(PTRACE_GET_SYSCALL_INFO, 'int', this.#pid, 'ulong', info.length, 'void *', info);
-    if (attempt(read) <= 0 || info[0] !== atEntry) return undefined;
+    if (attempt(read) <= 0 || info[0] !== atEntry || info.readUInt32LE(4) !== ownAbi) return undefined;
     const [number, ...values] = [24, 32, 40, 48].map((at) => info.readBigUInt64LE(at));
     return { number: Number(number), values };
   }
@@ -78,27 +81,38 @@ export class TracedProcess {
   /** Whether the system call that it is about to do may be altered; nobody has tried that on other machines. */
   static readonly mayAlter = process.arch === 'x64';
 
-  /** It will do nothing, and have that result, which has to be set at the next stop. */
-  skipCall(): boolean {
-    return ask(PTRACE_POKEUSER, this.#pid, noCall, x64.number) === 0;
+  /** It will do nothing, and have that result: whatever becomes of us, since the kernel leaves the result of no call alone. */
+  skipCall(result: number): boolean {
+    const isSet = ask(PTRACE_POKEUSER, this.#pid, result, x64.result) === 0;
+    return isSet && ask(PTRACE_POKEUSER, this.#pid, noCall, x64.number) === 0;
   }
 
-  setResult(result: number): boolean {
-    return ask(PTRACE_POKEUSER, this.#pid, result, x64.result) === 0;
-  }
-
-  setThirdArgument(value: number): boolean {
-    return ask(PTRACE_POKEUSER, this.#pid, value, x64.third) === 0;
+  /** For this call: behind it the program finds its register as it was, which a compiler may count on. */
+  setThirdArgument(value: number, before: bigint): boolean {
+    if (ask(PTRACE_POKEUSER, this.#pid, value, x64.third) !== 0) return false;
+    this.#altered = { before, isCalled: false };
+    return true;
   }
 
   /** To the next stop, with the signal that it has got. False: it has ended. */
   goOn(signal = 0): boolean {
+    this.#restore();
     return ask(PTRACE_SYSCALL, this.#pid, signal) === 0;
   }
 
   /** For good, where it has stopped. */
   letGo(signal = 0): boolean {
+    this.#restore();
     return ask(PTRACE_DETACH, this.#pid, signal) === 0;
+  }
+
+  /** Its first stop after the altered call was let on is that behind it. */
+  #restore(): void {
+    const altered = this.#altered;
+    if (altered?.isCalled === true) {
+      ask(PTRACE_POKEUSER, this.#pid, altered.before, x64.third);
+      this.#altered = undefined;
+    } else if (altered) altered.isCalled = true;
   }
 }
 

@@ -82,9 +82,9 @@ function isEndRecord(bytes: Buffer): boolean {
 }
 
 /**
- * Of a process that has stopped before it writes the end of an answer. `sent`: it was, the connection is over, and the
- * call, which does nothing now, is to have that result. `shortened`: what comes first is written first, and the next call
- * writes the end. False: it was left as it is.
+ * Of a process that has stopped before it writes the end of an answer. What could
+ * be sent was, the connection is over if that was all, and the call does nothing now but to say so. Of a long answer what
+ * comes first is written first, and the next call writes the end. A client without room leaves everything as it is.
  */
 export function sendInItsPlace(
   pid: number,
@@ -92,24 +92,29 @@ export function sendInItsPlace(
   client: Client,
   traced: TracedProcess,
   call: TracedCall,
-): { readonly sent: number } | 'shortened' | false {
-  const size = Number(call.values[2]);
+): void {
+  const [, , third = 0n] = call.values;
+  const size = Number(third);
   // The program goes on with what was not written, as it must.
-  if (size > mostBytes) return traced.setThirdArgument(size - mostBytes / 2) && 'shortened';
+  if (size > mostBytes) return void traced.setThirdArgument(size - mostBytes / 2, third);
   const bytes = bytesToWrite(pid, call, mostBytes);
-  if (bytes?.length !== size) return false;
+  if (bytes?.length !== size) return;
   const sent = withBorrowed(pid, served, (borrowed) => {
     const all = client === 'nginx' ? Buffer.concat([bytes, afterTheEnd]) : bytes;
-    if (client === 'tcp') libc.setsockopt(borrowed, IPPROTO_TCP, TCP_CORK, Buffer.of(1, 0, 0, 0), 4);
+    if (client === 'tcp') setCork(borrowed, 1);
     // A client that reads slowly has no room for it.
     const count = attempt(() => libc.send(borrowed, all, all.length, MSG_DONTWAIT | MSG_NOSIGNAL));
     // TCP: with what is held back still.
     if (count === all.length) libc.shutdown(borrowed, SHUT_RDWR);
+    else if (client === 'tcp') setCork(borrowed, 0);
     return Math.min(count, size);
   });
-  if (sent === undefined || sent <= 0) return false;
-  traced.skipCall();
-  return { sent };
+  if (sent !== undefined && sent > 0) traced.skipCall(sent);
+}
+
+/** While it is set, what does not fill a segment stays here for up to 200 ms. */
+function setCork(socket: number, value: 0 | 1): void {
+  libc.setsockopt(socket, IPPROTO_TCP, TCP_CORK, Buffer.of(value, 0, 0, 0), 4);
 }
 
 /** Whether nothing comes from its client for a moment, of a process that is stopped now. */

@@ -28,8 +28,11 @@ interface Chase extends ServedConnection {
   keptSinceMs: number | undefined;
   /** The end of an answer was written, and nothing was read since. */
   isAnswered: boolean;
-  /** The result that the system call it is in is to have. */
-  result: number | undefined;
+  /** What it does may be altered: a filter of its own (seccomp) would be asked about what takes the place of a call. */
+  readonly mayAlter: boolean;
+  /** It was last seen to stop, and how long it has gone from stop to stop, in this request. */
+  stoppedAtMs: number;
+  slowedMs: number;
 }
 
 /** For all of them together, at a time: there are others who want something of us. */
@@ -41,6 +44,11 @@ const mostChases = 8;
 /** A worker that nobody asks about for so long is let go. */
 const forgottenMs = 100;
 const watchdogMs = 20;
+/** A request with many system calls takes twenty times as long while it is followed: for so long, and then it has a rest. */
+const mostSlowedMs = 50;
+const reliefMs = 50;
+/** What is longer between two stops is its own doing. */
+const longestSlowMs = 8;
 const napUs = 50;
 /** For so long a pause of a client is waited for that may use a connection again before it has heard of its end. */
 const patienceMs = 1000;
@@ -54,6 +62,8 @@ export class ReleaseChases {
   readonly #leaving = new Map<number, Chase>();
   /** The kept connection of each worker, as far as it was followed. */
   readonly #kept = new Map<number, { readonly inode: string; readonly sinceMs: number }>();
+  /** Not to be followed again before that. */
+  readonly #reliefs = new Map<number, number>();
   #watchdog: NodeJS.Timeout | undefined;
   #mayTrace: boolean | undefined;
 
@@ -73,7 +83,9 @@ export class ReleaseChases {
 
   /** The worker is our child. False: it cannot be followed, or is in a system call that does not bear to be interrupted. */
   begin(leader: number, served: ServedConnection): boolean {
+    const nowMs = performance.now();
     if (this.#leaving.has(leader) || this.#chases.size >= mostChases) return false;
+    if ((this.#reliefs.get(leader) ?? 0) > nowMs) return false;
     this.#mayTrace ??= isUnfiltered(this.#proc);
     if (!this.#mayTrace || !mayInterrupt(this.#proc, leader)) return false;
     const traced = TracedProcess.seize(leader);
@@ -83,7 +95,16 @@ export class ReleaseChases {
     const known = this.#kept.get(leader);
     const keptSinceMs = known?.inode === served.inode ? known.sinceMs : undefined;
     const client = clientOf(this.#proc, leader, served);
-    const rest = { client, keptSinceMs, isAnswered: false, askedAtMs: performance.now(), result: undefined };
+    const mayAlter = TracedProcess.mayAlter && isUnfiltered(this.#proc, leader);
+    const rest = {
+      client,
+      keptSinceMs,
+      isAnswered: false,
+      askedAtMs: nowMs,
+      stoppedAtMs: nowMs,
+      slowedMs: 0,
+      mayAlter,
+    };
     this.#chases.set(leader, { ...served, ...rest, traced, link, target });
     this.#watchdog ??= setInterval(() => this.#watch(), watchdogMs);
     return true;
@@ -101,6 +122,7 @@ export class ReleaseChases {
     for (let nowMs = movedAtMs; nowMs < endMs && nowMs - movedAtMs < restMs; nowMs = performance.now()) {
       const stop = chase.traced.stop();
       if (stop) {
+        noteStop(chase, nowMs);
         const stage = this.#step(leader, chase, stop);
         if (stage !== 'serving') return stage;
         movedAtMs = nowMs;
@@ -129,6 +151,7 @@ export class ReleaseChases {
   forget(leader: number): void {
     this.#chases.delete(leader);
     this.#leaving.delete(leader);
+    this.#reliefs.delete(leader);
     this.#kept.delete(leader);
   }
 
@@ -137,10 +160,12 @@ export class ReleaseChases {
     const isServing = this.#proc.readLink(chase.link) === chase.target;
     if (!isServing) libc.kill(leader, SIGSTOP);
     const signal = stop.kind === 'signal' ? stop.signal : 0;
-    const isFollowed = isServing && stop.kind !== 'halted' && !waitsForClient(leader, chase);
+    const isSlowed = chase.slowedMs > mostSlowedMs;
+    const isFollowed = isServing && !isSlowed && stop.kind !== 'halted' && !waitsForClient(leader, chase);
     const { inode, keptSinceMs } = chase;
     if (keptSinceMs !== undefined) this.#kept.set(leader, { inode, sinceMs: keptSinceMs });
     if (isFollowed && traced.goOn(signal)) return 'serving';
+    if (isSlowed) this.#reliefs.set(leader, performance.now() + reliefMs);
     this.#chases.delete(leader);
     traced.letGo(signal);
     return isServing ? 'lost' : 'released';
@@ -163,19 +188,22 @@ export class ReleaseChases {
  */
 function waitsForClient(pid: number, chase: Chase): boolean {
   const { traced } = chase;
-  if (chase.result !== undefined) traced.setResult(chase.result);
-  chase.result = undefined;
   const call = traced.nextCall();
   if (!call || Number(call.values[0]) !== chase.descriptor) return false;
   if (isReadCall(call.number)) return waitsInVain(pid, chase);
-  if (!TracedProcess.mayAlter || !endsAnswer(pid, call)) return false;
+  if (!chase.mayAlter || !endsAnswer(pid, call)) return false;
   const nowMs = performance.now();
   const mayEnd = chase.keptSinceMs !== undefined && (isTold(chase) || nowMs - chase.keptSinceMs > patienceMs);
-  const done = mayEnd && sendInItsPlace(pid, chase, chase.client, traced, call);
-  if (done && done !== 'shortened') chase.result = done.sent;
+  if (mayEnd) sendInItsPlace(pid, chase, chase.client, traced, call);
   chase.keptSinceMs ??= nowMs;
   chase.isAnswered = true;
+  chase.slowedMs = 0;
   return false;
+}
+
+function noteStop(chase: Chase, nowMs: number): void {
+  chase.slowedMs += Math.min(nowMs - chase.stoppedAtMs, longestSlowMs);
+  chase.stoppedAtMs = nowMs;
 }
 
 /** Its client learns of the end of an answer and of the connection in the same breath. */
@@ -187,7 +215,7 @@ function waitsInVain(pid: number, chase: Chase): boolean {
   const { descriptor, inode, isAnswered } = chase;
   const gap = { pid, descriptor, inode };
   chase.isAnswered = false;
-  if (!TracedProcess.mayAlter) return takeLastRequest(gap) !== 'something-else';
+  if (!chase.mayAlter) return takeLastRequest(gap) !== 'something-else';
   if (isTold(chase) || !isAnswered) return isQuiet(pid, gap);
   hangUpInPause(pid, gap);
   return false;
@@ -199,8 +227,8 @@ function letGoWhereStopped({ traced }: Chase): boolean {
 }
 
 /** A filter of system calls (seccomp) may end who calls ptrace(2), and does not tell before. */
-function isUnfiltered(proc: ProcFs): boolean {
-  return /^Seccomp:\s*0$/m.test(proc.readText('self/status') ?? '');
+function isUnfiltered(proc: ProcFs, who: number | 'self' = 'self'): boolean {
+  return /^Seccomp:\s*0$/m.test(proc.readText(`${who}/status`) ?? '');
 }
 
 /** Its one thread runs, or is in a system call that goes on by itself when it was interrupted. */
