@@ -1,6 +1,9 @@
 // One timer for whatever is due first; none while nothing is due.
 import type { Clock } from '../../core/machine.ts';
 
+/** What fails is tried again, so that a deadline comes true all the same. */
+const afterFailureMs = 200;
+
 export class DueTimer {
   readonly #clock: Clock;
   readonly #due: () => number;
@@ -20,10 +23,20 @@ export class DueTimer {
     this.#armed?.cancel();
     this.#armed = undefined;
     if (!Number.isFinite(dueMs)) return;
-    const cancel = this.#clock.after(Math.max(0, dueMs - this.#clock.nowMs()), () => {
+    this.#arm(dueMs, Math.max(0, dueMs - this.#clock.nowMs()));
+  }
+
+  #arm(atMs: number, delayMs: number): void {
+    const cancel = this.#clock.after(delayMs, () => {
       this.#armed = undefined;
-      this.#run();
+      try {
+        this.#run();
+      } finally {
+        // Whoever runs renews it at the end.
+        if (!this.#armed && this.#due() <= this.#clock.nowMs())
+          this.#arm(this.#clock.nowMs() + afterFailureMs, afterFailureMs);
+      }
     });
-    this.#armed = { atMs: dueMs, cancel };
+    this.#armed = { atMs, cancel };
   }
 }
