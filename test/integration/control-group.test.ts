@@ -1,5 +1,5 @@
 // `--control-group`: members may ask a pool of root's, and change nothing; and every change is logged with who asked.
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, test, type TestContext } from 'vitest';
 import { needRoot, runCommand, waitFor, type RunOptions } from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
@@ -39,9 +39,11 @@ describe('a member of the group', () => {
       stdout: '',
     });
     const following = ask(place, ['events'], { ...member, timeoutMs: 20_000 });
-    await waitFor('the events to be followed', async () => {
-      process.kill(place.pid, 'SIGALRM');
-      return (await pools.waitForEvents(place, 'signal-ignored')).length > 2;
+    const control = ` ${pools.poolFile(place, '.ctl')}`;
+    await waitFor('the events to be followed', () => {
+      const sockets = readFileSync('/proc/net/unix', 'utf8').split('\n');
+      // The one that listens, and that of the connection.
+      return sockets.filter((line) => line.endsWith(control)).length > 1;
     });
     await ask(place, ['stop'], {});
     expect((await following).stdout).toMatch(/stop asked for by uid 0 \(PID \d+\)/);
