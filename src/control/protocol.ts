@@ -3,6 +3,8 @@
 
 import type { LogPlace } from '../core/log-target.ts';
 import type { ReloadResult } from '../core/operations/rollout.ts';
+import type { OutputStatus } from './output-status.ts';
+import type { ScalingStatus } from './scaling-status.ts';
 import type { SparesStatus } from './spare-status.ts';
 import { maxWorkers } from '../core/scaling/worker-range.ts';
 import type { WorkersWord } from './workers-word.ts';
@@ -154,44 +156,6 @@ export interface SocketHolderStatus {
   readonly name: string;
   /** Of the live worker that it descends from; null: that has ended, or its own parent has. */
   readonly slot: number | null;
-}
-
-/** Where what workers print goes, as --output says. */
-export interface OutputStatus {
-  readonly target: string;
-  /** Absolute, as seen from outside a chroot. */
-  readonly files: readonly string[];
-  readonly program: LogProgramStatus | null;
-}
-
-/** What reads it: `--output '|COMMAND'`. */
-export interface LogProgramStatus {
-  /** Null: it is not running, and is started again. */
-  readonly pid: number | null;
-  readonly restarts: number;
-  readonly lastExit: string | null;
-  /** Bytes that wait for it in the pipe, which holds so many. */
-  readonly waiting: number;
-  readonly capacity: number;
-  /** The pipe is full: workers that print wait. */
-  readonly isFull: boolean;
-}
-
-/** Between which numbers of workers the load decides; both are the same where it does not. */
-export interface ScalingStatus {
-  readonly min: number;
-  readonly max: number;
-  /** How many `auto` was taken for; null: nobody has asked for that, or for something else since. */
-  readonly processors: number | null;
-  /** What the load did last; null: nothing since somebody has asked for a number, or for other bounds. */
-  readonly last: {
-    readonly from: number;
-    readonly to: number;
-    readonly reason: string;
-    readonly agoMs: number;
-  } | null;
-  /** What it cannot go by, for people. */
-  readonly note: string | null;
 }
 
 /** Optional fields are what features add: missing where a pool has no such feature, and from an older supervisor. */

@@ -1,6 +1,5 @@
 // Runs one pool, in the background or the foreground, to its end: puts it together from its parts and its features,
 // and follows signals.
-import type { Feature } from '../features/feature.ts';
 import { exitStatus } from '../core/errors.ts';
 import { everyStep } from '../core/every-step.ts';
 import { Life } from '../core/life.ts';
@@ -10,13 +9,7 @@ import { Supervisor } from '../supervisor/supervisor.ts';
 import { systemClock } from '../sys/process/clock.ts';
 import { tellFront, type Front } from '../sys/process/front.ts';
 import { libc } from '../sys/libc/libc.ts';
-import type { ProcFs } from '../sys/proc/proc-fs.ts';
-import {
-  adoptOrphans,
-  dropProcessName,
-  forbidInspection,
-  releaseMemory,
-} from '../sys/process/process-self.ts';
+import { adoptOrphans, dropProcessName, forbidInspection } from '../sys/process/process-self.ts';
 import { reapRest, watchChildren } from '../sys/process/reaper.ts';
 import { SessionFreezer } from '../sys/session/session-freeze.ts';
 import { ControlDesk } from '../features/control/control-desk.ts';
@@ -44,12 +37,10 @@ import { ReadyNotices } from '../features/ready-notices.ts';
 import { SocketRenewal } from '../features/shared-socket/socket-renewal.ts';
 import { TryCommand } from '../features/trial/try-command.ts';
 import { statusSocketOf } from '../features/status-socket/status-socket.ts';
-import { TidyUp } from './tidy-up.ts';
+import { tidying } from './tidying.ts';
 import { workerFeatures } from './worker-features.ts';
 import { watchSignals } from '../start/watch-signals.ts';
 
-/** Lets the command return before the collection takes the processor. */
-const releaseMemoryAfterMs = 300;
 /** A killed process is a zombie within less; a daemon that a worker has made stays. */
 const lastReapMs = 20;
 
@@ -237,19 +228,4 @@ class SupervisedRun {
     }
     process.exit(status);
   }
-}
-
-/** Gives memory back once the pool is at rest. */
-function tidying(proc: ProcFs | undefined): Feature {
-  let isAfterStart = true;
-  const tidyUp = new TidyUp(systemClock, () => {
-    const collections = isAfterStart ? 2 : 1;
-    isAfterStart = false;
-    return releaseMemory(proc, collections);
-  });
-  return {
-    happened: () => tidyUp.soon(),
-    serving: () => tidyUp.soon(releaseMemoryAfterMs),
-    stopping: () => tidyUp.end(),
-  };
 }

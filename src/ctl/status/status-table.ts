@@ -1,5 +1,6 @@
 // The table of `spawn-fcgictl status`: a heading line a pool, a row a worker. Pure.
-import type { OutputStatus, PoolStatus, SocketHolderStatus, WorkerStatus } from '../../control/protocol.ts';
+import type { OutputStatus } from '../../control/output-status.ts';
+import type { PoolStatus, SocketHolderStatus, WorkerStatus } from '../../control/protocol.ts';
 import type { SpareStatus, SparesStatus } from '../../control/spare-status.ts';
 import { describeLoss, judgeHealth, type Health } from './health.ts';
 import { describeScaling } from './scaling-line.ts';
