@@ -23,7 +23,7 @@ install() {
 
 build() {
   bundle=dist/spawn-fcgi.cjs
-  for other in dist/in-place.cjs dist/spawn-fcgictl.cjs dist/other-programs.cjs; do [ -e "$other" ] || bundle=$other; done
+  for other in dist/in-place.cjs dist/spawn-fcgictl.cjs dist/other-programs.cjs dist/status-page.html; do [ -e "$other" ] || bundle=$other; done
   if [ -e "$bundle" ] && [ -z "$(find src package.json package-lock.json -newer "$bundle" -print -quit)" ]; then return; fi
   echo 'prepare: building (npm run build)' >&2
   npm run --silent build >&2
