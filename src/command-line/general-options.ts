@@ -34,6 +34,7 @@ export const generalOptions = [
     details:
       'IPv4 or IPv6 address, default {default}, or a host name: its first IPv4 address, else its first IPv6 one',
     section: 'general',
+    words: ['127.0.0.1', '0.0.0.0', 'localhost'],
     since: '1.6',
     default: '0.0.0.0',
   },
@@ -87,6 +88,7 @@ export const generalOptions = [
     details:
       'number of workers, default {default}; `auto`: the processors that this process may use; `MIN-MAX` or `MIN-auto`: between these [as many as the load needs](scaling.md)',
     section: 'general',
+    words: ['auto'],
     since: '1.6',
     default: `${defaults.workers}`,
   },
