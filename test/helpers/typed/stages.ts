@@ -71,9 +71,31 @@ export const stages: Readonly<Record<string, Stage>> = {
     first: `${pool}\n${phpPool}\nspawn-fcgi -p 9000 -u www-data -- /usr/bin/app`,
   },
   'docs/guards.md': {
-    first: 'spawn-fcgi -s /run/app.sock -u www-data -F 2 --max-age 1s -- /usr/bin/app',
-    before: { 'replaced: 12': until('spawn-fcgictl status | grep -q replaced:') },
+    before: {
+      'replaced: 12': `spawn-fcgictl stop /run/app.sock
+      spawn-fcgi -s /run/app.sock -u www-data -F 2 --max-age 1s -- /usr/bin/app
+      ${until('spawn-fcgictl status | grep -q replaced:')}`,
+    },
   },
+  'docs/migrating.md': {
+    first: 'cp app program',
+    before: {
+      // As 1.6 leaves them.
+      'while kill -0':
+        'spawn-fcgi --no-supervise -s /run/app.sock -u www-data -P /run/app.pid -F 2 -- /srv/app/program',
+      '-n --supervise': 'spawn-fcgictl stop /run/app.sock',
+    },
+  },
+  'docs/privileges.md': {
+    first: releases,
+    before: {
+      '--umask 027': 'spawn-fcgictl stop /run/app.sock',
+      'srv/jail': 'spawn-fcgictl stop /run/app.sock',
+    },
+  },
+  'docs/security.md': { first: releases },
+  'docs/sockets.md': { first: 'cp app program' },
+  'docs/supervision.md': { before: { nofile: 'spawn-fcgictl stop /run/app.sock' } },
   'docs/scaling.md': {
     before: {
       'workers 4 of': `for i in 1 2 3 4 5; do
