@@ -25,6 +25,8 @@ export type CtlRequest = GlobalOptions &
         readonly asJson: boolean;
         /** Between two frames; undefined: one look. */
         readonly intervalMs: number | undefined;
+        /** Looks of --watch; undefined: until somebody ends it. */
+        readonly count: number | undefined;
       }
     | {
         readonly command: 'ping';
@@ -144,10 +146,12 @@ function addStatusAndPing(program: Command, ask: (request: PoolRequest) => void)
     .command('status [target]')
     .description('show a pool and its workers; without a target all of yours')
     .option('--json', 'as JSON')
-    .option('--watch', 'renewed until q or ^C; with --json a line each time')
+    .option('--watch', 'renewed until q or ^C, with rates; with --json a line\neach time, in a pipe a block')
     .option('--interval <time>', 'between two looks of --watch (default: 1s)')
-    .action((target: string | undefined, { json, watch, interval }: StatusOptions) => {
-      ask({ command: 'status', target, asJson: json ?? false, intervalMs: parseInterval(watch, interval) });
+    .option('--count <number>', 'of looks of --watch (default: until somebody ends it)')
+    .action((target: string | undefined, { json, watch, interval, count }: StatusOptions) => {
+      const [intervalMs, looks] = [parseInterval(watch, interval), parseCount(watch, count)];
+      ask({ command: 'status', target, asJson: json ?? false, intervalMs, count: looks });
     });
   program
     .command('ping [target]')
@@ -193,6 +197,7 @@ interface StatusOptions {
   readonly json?: boolean;
   readonly watch?: boolean;
   readonly interval?: string;
+  readonly count?: string;
 }
 
 const shortestIntervalMs = 100;
@@ -203,6 +208,14 @@ function parseInterval(isWatched: boolean | undefined, text: string | undefined)
   const intervalMs = text === undefined ? 1000 : parseTime(text);
   if (intervalMs !== undefined && intervalMs >= shortestIntervalMs) return intervalMs;
   throw refuseArguments(`invalid time for --interval: '${text}' (for example 500ms or 2s; 100ms at least)`);
+}
+
+function parseCount(isWatched: boolean | undefined, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!isWatched) throw refuseArguments('--count is for --watch');
+  const count = parseWhole(text, 1, Number.MAX_SAFE_INTEGER);
+  if (count !== undefined) return count;
+  throw refuseArguments(`invalid number for --count: '${text}' (for example 10)`);
 }
 
 interface PingOptions {
