@@ -20,6 +20,8 @@ interface Case {
   readonly application: sites.Application;
   readonly transport: web.Transport;
   readonly wanted?: sites.SiteOptions;
+  /** A POST on a kept connection of php-cgi's children may be lost, as in a reload (docs/reload.md#kept-connections). */
+  readonly hasPosts?: boolean;
 }
 
 const kept = { keptConnections: WORKERS, keepsAsShipped: true };
@@ -35,6 +37,7 @@ const cases: Case[] = [
     application: sites.phpCgi,
     transport: tcp,
     wanted: { ...children, ...kept },
+    hasPosts: false,
   },
   { what: 'libfcgi', application: sites.libfcgiProgram, transport: unix },
   { what: 'libfcgi, kept', application: sites.libfcgiProgram, transport: tcp, wanted: kept },
@@ -44,7 +47,7 @@ const cases: Case[] = [
 
 test.for(cases)(
   '$what over $transport: all workers of 1.6 end, and no request is lost',
-  async ({ what, application, transport, wanted }, ctx) => {
+  async ({ what, application, transport, wanted, hasPosts = true }, ctx) => {
     const reason = application.missing ?? missing({ commands: [referencePath] });
     ctx.skip(reason !== undefined, reason);
     const site = await sites.startSite(application, transport, {
@@ -53,7 +56,9 @@ test.for(cases)(
       options: () => ['--replace', '--settle', '50ms', '-M', '0666'],
       ...wanted,
     });
-    const load = web.startLoad(site.port, { errorLog: site.nginxLog, clients: 4, workMs: 2 });
+    // A worker has time for nobody but the connection that is kept: nobody may have to wait for one.
+    const clients = wanted?.keptConnections === undefined ? WORKERS + 1 : WORKERS - 1;
+    const load = web.startLoad(site.port, { errorLog: site.nginxLog, clients, workMs: 2, hasPosts });
     atEnd(async () => void (await load.stop()));
     rows.push({ what: `${what} over ${transport}`, reloads: 1, ledger: load.ledger });
     await waitFor('answers of the old workers', () => load.ended() >= ANSWERS);

@@ -7,7 +7,7 @@ import { compileC, fixture } from '../helpers/build/index.ts';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 import * as sys from '../helpers/sys/index.ts';
-import { askEcho, transports } from '../helpers/web/index.ts';
+import { askEcho, startRequests, transports } from '../helpers/web/index.ts';
 
 const moving = ['--replace', '--settle', '100ms', '--min-uptime', '100ms'];
 const SO_RCVTIMEO = 20;
@@ -114,6 +114,20 @@ test.for([
   await machine.waitFor('the end of those that were killed', () => machine.isAlive(old.pid) !== isKilled);
   const pool = await pools.start(place, moving, ['serve']);
   await gone([old.pid, ...others]);
+  await pools.endPool(place, pool);
+});
+
+test('workers that are never idle are followed to the end of a request each, long before the deadline', async (ctx) => {
+  const status = fs.readFileSync('/proc/self/status', 'utf8');
+  ctx.skip(!/^Seccomp:\s*0$/m.test(status), 'nobody is followed under a filter of system calls');
+  const place = await pools.makeEchoPlace();
+  const old = await pools.startBy16(place, ['-F', '2'], []);
+  // For every worker, of both pools, somebody waits in the queue.
+  const load = startRequests(place.target, 8);
+  const pool = await pools.start(place, [...moving, '-F', '2', '--stop-timeout', '10m'], []);
+  await gone(old.pids);
+  const { lost } = await load.stop();
+  expect(lost).toEqual([]);
   await pools.endPool(place, pool);
 });
 
