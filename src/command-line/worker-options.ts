@@ -59,19 +59,20 @@ export const workerOptions = [
     long: 'nice',
     argument: '<n>',
     help: 'nice value of the workers, -20 to 19',
-    details: "nice value of the workers, -20 to 19; default: the caller's",
+    details: 'nice value of the workers, -20 to 19; default: {default}',
     section: 'general',
     since: '2.0',
+    default: "the caller's",
   },
   {
     key: 'umask',
     long: 'umask',
     argument: '<mask>',
     help: 'umask of the workers, octal',
-    details:
-      "umask of the workers, octal; default: the caller's, which is the one that the socket's mode goes by",
+    details: "umask of the workers, octal; the socket's mode goes by the caller's; default: {default}",
     section: 'general',
     since: '2.0',
+    default: "the caller's",
   },
   {
     key: 'noNewPrivileges',
