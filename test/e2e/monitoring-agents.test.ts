@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
-import { send } from '../helpers/web/index.ts';
+import { monitoringBlock, startStatusNginx } from '../helpers/site/index.ts';
 
 const docs = join(import.meta.dirname, '../../docs');
 const page = fs.readFileSync(join(docs, 'monitoring.md'), 'utf8');
@@ -26,32 +26,14 @@ beforeAll(async () => {
   pool = await pools.start(place, options, [], { address: place.address });
   fs.copyFileSync(join(docs, 'monitoring/check_spawn_fcgi'), join(place.dir, 'check_spawn_fcgi'));
   fs.chmodSync(join(place.dir, 'check_spawn_fcgi'), 0o755);
-  webPort = await startNginx(status);
+  webPort = (await startStatusNginx(place.dir, status)).port;
 });
 beforeEach((ctx) => ctx.skip(reason !== undefined, reason));
 
-async function startNginx(status: string): Promise<number> {
-  const [port, own] = [await machine.freePort(), join(place.dir, 'nginx')];
-  fs.mkdirSync(own);
-  fs.copyFileSync('/etc/nginx/fastcgi_params', join(own, 'fastcgi_params'));
-  const kinds = ['client_body', 'fastcgi', 'proxy', 'scgi', 'uwsgi'];
-  fs.writeFileSync(
-    join(own, 'nginx.conf'),
-    `daemon off; user root; pid nginx.pid; error_log error.log; events {}
-    http { access_log off; ${kinds.map((kind) => `${kind}_temp_path ${kind};`).join(' ')}
-      server { listen 127.0.0.1:${port}; ${blockOf('nginx').replace('/run/app.status', status)} } }`,
-  );
-  startDaemon('nginx', ['-p', own, '-c', 'nginx.conf', '-e', 'error.log']);
-  await machine.waitFor('nginx', async () => (await send(port, { path: '/ping', query: '' })).status === 200);
-  return port;
-}
-
 /** The block of the page in that language, with this place's names. */
 function blockOf(language: string): string {
-  const block = page.split(`\`\`\`${language}\n`)[1]?.split('```')[0];
-  if (block === undefined) throw new Error(`the page has no ${language}`);
   const ctl = `${pools.ctlPath} --state-dir ${place.stateDir}`;
-  return block
+  return monitoringBlock(language)
     .replaceAll(
       /\/\S*\/check_spawn_fcgi/g,
       `SPAWN_FCGICTL=${pools.ctlPath} ${join(place.dir, 'check_spawn_fcgi')} -s ${place.stateDir}`,
@@ -88,7 +70,7 @@ test('NRPE runs the plugin, which knows serving from saturated', async () => {
   const config = write(
     'nrpe.cfg',
     `server_address=127.0.0.1\nserver_port=${port}\nallowed_hosts=127.0.0.1\nnrpe_user=nobody\nnrpe_group=nogroup
-pid_file=${place.dir}/nrpe.pid\nlog_file=${place.dir}/nrpe.log\n${blockOf('nrpe')}`,
+pid_file=${place.dir}/nrpe.pid\nlog_file=${place.dir}/nrpe.log\n${blockOf('ini nrpe')}`,
   );
   fs.chmodSync(config, 0o644);
   const nrpe = startDaemon('nrpe', ['-c', config, '-f']);
@@ -142,7 +124,7 @@ test('the plugin counts failures, has thresholds, and says what is unknown', asy
 });
 
 test('check_http asks through nginx', async () => {
-  const lines = blockOf('checks').trim().split('\n');
+  const lines = blockOf('sh checks').trim().split('\n');
   expect(lines).toHaveLength(2);
   for (const line of lines) {
     const command = line.replace('-H localhost', `-H localhost -I 127.0.0.1 -p ${webPort}`);
@@ -167,7 +149,7 @@ test("Zabbix's agent has the keys, and what its server would look for is in the 
   const port = await machine.freePort();
   const config = write(
     'zabbix.conf',
-    `Server=127.0.0.1\nListenIP=127.0.0.1\nListenPort=${port}\nLogType=console\nUser=nobody\nTimeout=30\n${blockOf('zabbix')}`,
+    `Server=127.0.0.1\nListenIP=127.0.0.1\nListenPort=${port}\nLogType=console\nUser=nobody\nTimeout=30\n${blockOf('ini zabbix')}`,
   );
   fs.chmodSync(config, 0o644);
   const agent = startDaemon('zabbix_agentd', ['-c', config, '-f']);
@@ -191,7 +173,7 @@ test("Zabbix's agent has the keys, and what its server would look for is in the 
       );
     expect([path, typeof value]).toEqual([path, 'number']);
   }
-  const answers = blockOf('items')
+  const answers = blockOf('text items')
     .trim()
     .split('\n')
     .map(async (line) => {
@@ -205,7 +187,7 @@ test("Zabbix's agent has the keys, and what its server would look for is in the 
 
 test('collectd reads it as it reads php-fpm', async () => {
   const values = join(place.dir, 'csv');
-  const block = blockOf('collectd').replace('http://localhost/', `http://127.0.0.1:${webPort}/`);
+  const block = blockOf('text collectd').replace('http://localhost/', `http://127.0.0.1:${webPort}/`);
   const config = write(
     'collectd.conf',
     `Hostname "web"\nBaseDir "${place.dir}"\nPIDFile "${place.dir}/collectd.pid"\nTypesDB "/usr/share/collectd/types.db"
@@ -223,7 +205,10 @@ Interval 1\nLoadPlugin csv\n<Plugin csv>\n  DataDir "${values}"\n</Plugin>\n${bl
 
 test('monit tells when the pool has gone, and then so does the plugin', async () => {
   const alerts = join(place.dir, 'alerts');
-  const check = blockOf('monit').replace('for 3 cycles then alert', `then exec "/usr/bin/touch ${alerts}"`);
+  const check = blockOf('text monit').replace(
+    'for 3 cycles then alert',
+    `then exec "/usr/bin/touch ${alerts}"`,
+  );
   expect(check).toContain(alerts);
   const own = ['log', 'pidfile', 'idfile', 'statefile'].map(
     (what) => `set ${what} ${place.dir}/monit.${what}`,

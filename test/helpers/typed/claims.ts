@@ -45,7 +45,7 @@ export const claims: readonly Claim[] = [
   { page: 'docs/monitoring.md', infos: ['yaml'], test: 'test/e2e/monitoring.test.ts' },
   {
     page: 'docs/monitoring.md',
-    infos: ['nrpe', 'checks', 'zabbix', 'items', 'monit', 'collectd'],
+    infos: ['ini nrpe', 'sh checks', 'ini zabbix', 'text items', 'text monit', 'text collectd'],
     test: 'test/e2e/monitoring-agents.test.ts',
   },
   { page: 'docs/monitoring.md', has: 'check_spawn_fcgi -w 5', test: 'test/e2e/monitoring-agents.test.ts' },
