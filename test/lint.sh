@@ -14,6 +14,8 @@ check() {
 check prettier --check --log-level=warn .
 check markdownlint-cli2
 check tsc -p tsconfig.json
+# What runs in a browser knows the DOM, and nothing of Node.
+check tsc -p src/features/status-socket/page/tsconfig.json
 check oxlint
 check knip
 check publint --strict --level=suggestion

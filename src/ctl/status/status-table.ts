@@ -2,7 +2,7 @@
 import type { OutputStatus } from '../../control/output-status.ts';
 import type { PoolStatus, SocketHolderStatus, WorkerStatus } from '../../control/protocol.ts';
 import type { SpareStatus, SparesStatus } from '../../control/spare-status.ts';
-import { describeLoss, judgeHealth, type Health } from './health.ts';
+import { describeLoss, judgeHealth, type Health } from '../../control/health.ts';
 import { describeScaling } from './scaling-line.ts';
 import { describeBytes, describeDuration, plural } from '../../core/text/amount-text.ts';
 import { printable } from '../../core/text/printable.ts';
