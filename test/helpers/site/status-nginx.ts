@@ -7,13 +7,9 @@ import { send } from '../web/index.ts';
 
 const page = fs.readFileSync(join(import.meta.dirname, '../../../docs/monitoring.md'), 'utf8');
 
-/** The first block of the page in that language that begins so. */
-export function monitoringBlock(language: string, beginning = ''): string {
-  const block = page
-    .split(`\`\`\`${language}\n`)
-    .slice(1)
-    .find((text) => text.startsWith(beginning))
-    ?.split('```')[0];
+/** The first block of the page in that language. */
+export function monitoringBlock(language: string): string {
+  const block = page.split(`\`\`\`${language}\n`)[1]?.split('```')[0];
   if (block === undefined) throw new Error(`the page has no ${language}`);
   return block;
 }

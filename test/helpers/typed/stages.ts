@@ -57,6 +57,16 @@ export const stages: Readonly<Record<string, Stage>> = {
     last: `curl -sSf 'http://localhost/ping' | grep -qx pong
       grep -q '^spawn_fcgi_workers{.*} 4$' /var/lib/prometheus/node-exporter/spawn-fcgi.prom`,
   },
+  'docs/convert.md': {
+    files: {
+      '/etc/supervisor/conf.d/app.conf':
+        '[fcgi-program:app]\ncommand=/usr/bin/app\nsocket=unix:///run/app.sock\n',
+      '/etc/init.d/php-fcgi':
+        '#!/bin/sh\n/usr/bin/spawn-fcgi -s /run/php.sock -u www-data -C 4 -- /usr/bin/php-cgi\n',
+      '/etc/php/8.2/fpm/pool.d/www.conf':
+        '[www]\nuser = www-data\nlisten = /run/www.sock\npm = static\npm.max_children = 2\n',
+    },
+  },
   'docs/output.md': {
     first: `${pool}; echo before >/var/log/app/app.log`,
     last: 'test -e /var/log/app/app.log.1 && test "$(stat -c %a:%U /var/log/app/app.log)" = 640:www-data',
