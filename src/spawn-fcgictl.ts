@@ -49,6 +49,10 @@ async function carryOut(request: CtlRequest): Promise<number> {
     const { requestServer } = await import('./ctl/request/request-server.ts');
     return requestServer(request, open);
   }
+  if (request.command === 'completion') {
+    const { printCompletion } = await import('./ctl/completion/print-completion.ts');
+    return printCompletion(request, open);
+  }
   const finder = await open();
   if (request.command === 'doctor') {
     const { diagnose } = await import('./ctl/doctor/doctor.ts');

@@ -12,6 +12,7 @@ check() {
 }
 
 check prettier --check --log-level=warn .
+check markdownlint-cli2
 check tsc -p tsconfig.json
 check oxlint
 check knip

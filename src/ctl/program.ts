@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { parseTime, parseWhole } from '../core/quantity.ts';
 import { addChanges, type ChangeRequest } from './change-commands.ts';
+import { addCompletion, type CompletionRequest } from './completion/completion-command.ts';
 import { addDoctor, type DoctorOptions } from './doctor/doctor-command.ts';
 import { refuseArguments } from './refuse-arguments.ts';
 import { addMetrics, type MetricsRequest } from './metrics/metrics-command.ts';
@@ -51,6 +52,7 @@ export type CtlRequest = GlobalOptions &
     | RequestOptions
     | DoctorOptions
     | TryOptions
+    | CompletionRequest
   );
 
 /** What the arguments ask for: a request to a pool, or a text for stdout. */
@@ -101,7 +103,11 @@ export function parseArguments(args: readonly string[]): ParsedArguments {
   return { kind: 'request', request: { ...request, ...options } as CtlRequest };
 }
 
-function createProgram(write: (text: string) => void, ask: (request: PoolRequest) => void): Command {
+/** Every command and option, also for manual and completion. */
+export function createProgram(
+  write: (text: string) => void = () => undefined,
+  ask: (request: PoolRequest) => void = () => undefined,
+): Command {
   const program = new Command('spawn-fcgictl')
     .description('Shows and controls pools of spawn-fcgi.')
     .option('--state-dir <dir>', 'where the pool has its files, as given to spawn-fcgi')
@@ -129,6 +135,7 @@ function createProgram(write: (text: string) => void, ask: (request: PoolRequest
   addTry(program, ask);
   addRequest(program, ask);
   addDoctor(program, ask);
+  addCompletion(program, ask);
   return program;
 }
 

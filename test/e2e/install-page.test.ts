@@ -131,6 +131,20 @@ test(
   },
 );
 
+test('Completion and manual pages: where shells and man look for them', patient, async (ctx) => {
+  needMachine(ctx);
+  const reason = missing({ commands: ['man', 'zsh', 'fish'] });
+  ctx.skip(reason !== undefined, reason);
+  const after = [
+    'man -w spawn-fcgi spawn-fcgictl spawn-fcgi-events',
+    `bash -c '. /usr/share/bash-completion/bash_completion; _completion_loader spawn-fcgictl; complete -p spawn-fcgictl'`,
+    `zsh -fc 'autoload -Uz compinit; compinit -u -D; [[ $_comps[spawn-fcgictl] = _spawn-fcgictl ]]'`,
+    `fish -c 'complete -C "spawn-fcgi --status-so"' | grep -e '^--status-socket'`,
+    'spawn-fcgictl completion bash | grep -c "^complete " | grep 2',
+  ].join('\n');
+  await typeIn('Completion and manual pages', node, after);
+});
+
 test("The distribution's Node is too old: npm brings one that the command takes", patient, async (ctx) => {
   needMachine(ctx);
   needRegistry(ctx);
