@@ -53,6 +53,10 @@ async function carryOut(request: CtlRequest): Promise<number> {
     const { printCompletion } = await import('./ctl/completion/print-completion.ts');
     return printCompletion(request, open);
   }
+  if (request.command === 'convert') {
+    const { convert } = await import('./ctl/convert/convert.ts');
+    return convert(request);
+  }
   const finder = await open();
   if (request.command === 'doctor') {
     const { diagnose } = await import('./ctl/doctor/doctor.ts');

@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { parseTime, parseWhole } from '../core/quantity.ts';
+import { addConvert, type ConvertOptions } from './convert/convert-command.ts';
 import { addChanges, type ChangeRequest } from './change-commands.ts';
 import { addCompletion, type CompletionRequest } from './completion/completion-command.ts';
 import { addDoctor, type DoctorOptions } from './doctor/doctor-command.ts';
@@ -55,6 +56,7 @@ export type CtlRequest = GlobalOptions &
     | DoctorOptions
     | TryOptions
     | CompletionRequest
+    | ConvertOptions
   );
 
 /** What the arguments ask for: a request to a pool, or a text for stdout. */
@@ -74,7 +76,7 @@ supervisor's PID; a port alone will do where it names one pool.
 TIME is a number with ms, s, m or h; bare: seconds.
 
 Exit status: 0 done; reload: 1 rolled back, 2 partly, 3 timeout; ping: 1 not
-serving; doctor: 1 something is wrong; 4 no such pool; 5 not permitted; 6 no
+serving; doctor: 1 something is wrong; convert: 1 not all of it; 4 no such pool; 5 not permitted; 6 no
 answer in time, or busy; 7 other version of spawn-fcgi; 255 usage; request: see
 request -h.`;
 
@@ -138,6 +140,7 @@ export function createProgram(
   addRequest(program, ask);
   addDoctor(program, ask);
   addCompletion(program, ask);
+  addConvert(program, ask);
   return program;
 }
 
