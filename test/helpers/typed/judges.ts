@@ -67,6 +67,20 @@ function unit(text: string): string {
   return `${write(`/run/page/units/page.${kind}`, whole)}\nsystemd-analyze verify /run/page/units/page.${kind}`;
 }
 
+/** Started by supervisord, and stopped again. */
+function supervisord(text: string): string {
+  const config = `[supervisord]\nlogfile=/run/page/supervisord.log\npidfile=/run/page/supervisord.pid
+[unix_http_server]\nfile=/run/page/supervisor.sock\n[supervisorctl]\nserverurl=unix:///run/page/supervisor.sock
+[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n${text}`;
+  const ctl = 'supervisorctl -c /run/page/supervisord.conf';
+  return `${write('/run/page/supervisord.conf', config)}\nsupervisord -c /run/page/supervisord.conf
+    for try in $(seq 100); do
+      if ! ${ctl} status | grep -qv RUNNING; then break; fi
+      test $try -lt 100; sleep 0.1
+    done
+    ${ctl} shutdown\nwhile [ -e /run/page/supervisord.pid ]; do sleep 0.05; done`;
+}
+
 /** What Nagios' agent runs. */
 function nrpe(text: string): string {
   return text.replaceAll(/^command\[\w+\]=/gm, '');
@@ -82,6 +96,7 @@ export const judges: Readonly<Record<string, (text: string) => string>> = {
   logrotate,
   ini: unit,
   'ini nrpe': nrpe,
+  'ini supervisord': supervisord,
   json: (text) => `printf '%s' ${quote(text)} | python3 -m json.tool >/dev/null`,
 };
 

@@ -15,8 +15,9 @@ export interface Stage {
 const php = '<?php if (isset($_GET["sleep"])) sleep((int) $_GET["sleep"]); echo "hello\\n"; ?>\n';
 const pool = 'spawn-fcgi -s /run/app.sock -P /run/app.pid -u www-data -F 2 --settle 100ms -- /usr/bin/app';
 const phpPool = 'spawn-fcgi -s /run/php.sock -u www-data -F 2 --settle 100ms -- /usr/bin/php-cgi';
+/** Another current release than the one that every machine has. */
 const releases =
-  'mkdir -p releases/41 releases/42; cp app releases/41; cp app releases/42; ln -s releases/41 current';
+  'rm -r current; mkdir -p releases/41 releases/42; cp app releases/41; cp app releases/42; ln -s releases/41 current';
 
 /** Its line 12 is the one that the page names. */
 const site = `server {
@@ -37,6 +38,12 @@ const site = `server {
 
 /** Waits, with what bash has, until a command succeeds. */
 const until = (command: string): string => `until ${command}; do read -rt 0.05 <> <(:) || true; done`;
+
+const stop = 'spawn-fcgictl stop /run/app.sock';
+/** Ends what a block has left running, and waits for it. */
+const leave = 'for one in "${stays[@]}"; do kill -- "-$one"; wait "$one" || true; done; stays=()';
+/** 1.6. */
+const old = '/usr/bin/spawn-fcgi.lighttpd';
 
 /** Of the table of README: a second generation, somebody at work, and a worker that was killed and replaced. */
 const busyPool = `spawn-fcgi -a 127.0.0.1 -p 9000 -u www-data -P /run/app.pid -F 4 --settle 100ms -- /usr/bin/php-cgi
@@ -71,8 +78,26 @@ export const stages: Readonly<Record<string, Stage>> = {
     first: `${pool}\n${phpPool}\nspawn-fcgi -p 9000 -u www-data -- /usr/bin/app`,
   },
   'docs/guards.md': {
-    first: 'spawn-fcgi -s /run/app.sock -u www-data -F 2 --max-age 1s -- /usr/bin/app',
-    before: { 'replaced: 12': until('spawn-fcgictl status | grep -q replaced:') },
+    before: {
+      'replaced: 12': `${stop}
+spawn-fcgi -s /run/app.sock -u app -F 4 --max-age 1s -- ./app
+        ${until('spawn-fcgictl status | grep -q replaced:')}`,
+    },
+  },
+  'docs/logs.md': { first: pool.replace('--settle', '--log /var/log/app.log --settle') },
+  'docs/migrating.md': {
+    before: {
+      'while kill -0': `${old} -s /run/app.sock -P /run/app.pid -u www-data -F 4 -- /srv/app/program`,
+      'spawn-fcgi -n --supervise': stop,
+      'fcgi-program:app': leave,
+    },
+  },
+  'docs/privileges.md': { before: { '--umask 027': stop, '/srv/jail': `${stop}\nmkdir -p /srv/jail/run` } },
+  'docs/supervision.md': {
+    before: {
+      'rlimit as=': `${leave}
+${stop}`,
+    },
   },
   'docs/scaling.md': {
     before: {
