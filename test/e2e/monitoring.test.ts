@@ -5,18 +5,12 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
+import * as sites from '../helpers/site/index.ts';
 import * as systemd from '../helpers/systemd/index.ts';
 import { send } from '../helpers/web/index.ts';
 
 const docs = join(import.meta.dirname, '../../docs');
 const page = fs.readFileSync(join(docs, 'monitoring.md'), 'utf8');
-
-/** The first block of the page in that language. */
-function blockOf(language: string): string {
-  const block = page.split(`\`\`\`${language}\n`)[1]?.split('```')[0];
-  if (block === undefined) throw new Error(`the page has no ${language}`);
-  return block;
-}
 
 interface Watched extends pools.Place {
   status: string;
@@ -30,25 +24,8 @@ async function startWatched(options: readonly string[] = []): Promise<Watched> {
   return { ...place, status, pool };
 }
 
-/** With the page's location; the port. */
 async function startNginx({ dir, status }: Watched): Promise<number> {
-  const [port, own] = [await machine.freePort(), join(dir, 'nginx')];
-  fs.mkdirSync(own);
-  fs.copyFileSync('/etc/nginx/fastcgi_params', join(own, 'fastcgi_params'));
-  const location = blockOf('nginx').replace('/run/app.status', status);
-  const kinds = ['client_body', 'fastcgi', 'proxy', 'scgi', 'uwsgi'];
-  const user = machine.isRoot ? 'user root;' : '';
-  fs.writeFileSync(
-    join(own, 'nginx.conf'),
-    `daemon off; ${user} pid nginx.pid; error_log error.log; events {}
-    http { access_log off; ${kinds.map((kind) => `${kind}_temp_path ${kind};`).join(' ')}
-      server { listen 127.0.0.1:${port}; ${location} } }`,
-  );
-  pools.startForeground(['-p', own, '-c', 'nginx.conf', '-e', 'error.log'], {
-    command: machine.findCommand('nginx') ?? 'nginx',
-  });
-  await machine.waitFor('nginx', async () => (await send(port, { path: '/ping', query: '' })).status === 200);
-  return port;
+  return (await sites.startStatusNginx(dir, status)).port;
 }
 
 test('through nginx, as the page has it, everything is there for a browser and curl', async (ctx) => {
@@ -79,7 +56,7 @@ test('Prometheus scrapes it through nginx, as OpenMetrics, and knows the alerts'
   const port = await startNginx(place);
   const [webPort, dir] = [await machine.freePort(), join(place.dir, 'prometheus')];
   fs.cpSync(join(docs, 'monitoring'), dir, { recursive: true });
-  const scrape = blockOf('yaml').replace('www.example.org:80', `127.0.0.1:${port}`);
+  const scrape = sites.monitoringBlock('yaml').replace('www.example.org:80', `127.0.0.1:${port}`);
   fs.writeFileSync(
     join(dir, 'prometheus.yml'),
     `global: { scrape_interval: 200ms, scrape_timeout: 200ms }\nrule_files: [spawn-fcgi.rules.yml]\n${scrape}`,

@@ -17,7 +17,6 @@ const elsewhere = [
   'docs/install.md: asks nodesource.com',
   'docs/install.md: nvm comes from GitHub',
   "docs/monitoring.md: php-fpm_exporter is in no package of Debian's",
-  'docs/performance.md: it measures for minutes',
 ];
 
 test('every block is typed in, used by a test, or a text', () => {

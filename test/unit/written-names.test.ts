@@ -18,6 +18,7 @@ const others: Record<string, readonly string[]> = {
   'npm run bench': ['--chart'],
   tar: ['--no-same-owner'],
   sv: ['-w'],
+  multiwatch: ['--signal'],
   's6-svc': ['-T'],
   ulimit: ['-m'],
   'nobody, a beginning and an argument': ['--f', '-N'],

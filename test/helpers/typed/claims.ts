@@ -5,7 +5,7 @@ import { judges } from './judges.ts';
 
 export interface Claim {
   readonly page: string;
-  /** Info strings of fences; all that are no text and no transcript without it. */
+  /** Info strings of fences; all that are no text without it. */
   readonly infos?: readonly string[];
   /** A part of the block, where a page has several of a kind. */
   readonly has?: string;
@@ -13,9 +13,11 @@ export interface Claim {
 }
 
 export const claims: readonly Claim[] = [
-  { page: 'README.md', infos: ['sh'], has: 'npm pack', test: 'test/e2e/install-page.test.ts' },
+  { page: 'README.md', has: 'apt-get install ./', test: 'test/e2e/package-debian.test.ts' },
+  { page: 'README.md', has: 'npm install --global', test: 'test/e2e/install-page.test.ts' },
   { page: 'README.md', infos: ['ini'], test: 'test/e2e/systemd-types.test.ts' },
   { page: 'docs/containers.md', test: 'test/e2e/containers-page.test.ts' },
+  { page: 'docs/convert.md', infos: ['ini', 'sh result'], test: 'test/unit/convert-fixtures.test.ts' },
   { page: 'docs/init-scripts.md', infos: ['sh'], test: 'test/e2e/stop-commands.test.ts' },
   { page: 'docs/init-scripts.md', infos: ['sh debian', 'sh redhat'], test: 'test/e2e/init-scripts.test.ts' },
   { page: 'docs/init-systems.md', infos: ['sh openrc'], test: 'test/e2e/openrc.test.ts' },
@@ -33,6 +35,12 @@ export const claims: readonly Claim[] = [
   },
   { page: 'docs/init-systems.md', infos: ['cron'], test: 'test/e2e/cron.test.ts' },
   { page: 'docs/install.md', infos: ['sh'], test: 'test/e2e/install-page.test.ts' },
+  {
+    page: 'docs/install.md',
+    infos: ['sh package', 'sh debian', 'sh beside', 'sh remove'],
+    test: 'test/e2e/package-debian.test.ts',
+  },
+  { page: 'docs/install.md', infos: ['sh tarball'], test: 'test/e2e/package-tarball.test.ts' },
   { page: 'docs/mapserver.md', test: 'test/e2e/mapserver.test.ts' },
   { page: 'docs/monitoring.md', infos: ['yaml'], test: 'test/e2e/monitoring.test.ts' },
   { page: 'docs/monitoring.md', has: 'spawn-fcgi-metrics.timer', test: 'test/e2e/monitoring.test.ts' },
@@ -44,7 +52,7 @@ export const claims: readonly Claim[] = [
 /** Whether a claim is about a block. */
 export function isClaimed({ page, infos, has }: Claim, fence: Fence): boolean {
   if (page !== fence.page || isElsewhere(fence)) return false;
-  const isKind = infos ? infos.includes(fence.info) : !/^(?:text$|console)/.test(fence.info);
+  const isKind = infos ? infos.includes(fence.info) : !/^text(?: diagram)?$/.test(fence.info);
   return isKind && (has === undefined || fence.text.includes(has));
 }
 

@@ -15,9 +15,8 @@ export interface Stage {
 const php = '<?php if (isset($_GET["sleep"])) sleep((int) $_GET["sleep"]); echo "hello\\n"; ?>\n';
 const pool = 'spawn-fcgi -s /run/app.sock -P /run/app.pid -u www-data -F 2 --settle 100ms -- /usr/bin/app';
 const phpPool = 'spawn-fcgi -s /run/php.sock -u www-data -F 2 --settle 100ms -- /usr/bin/php-cgi';
-/** Another current release than the one that every machine has. */
 const releases =
-  'rm -r current; mkdir -p releases/41 releases/42; cp app releases/41; cp app releases/42; ln -s releases/41 current';
+  'mkdir -p releases/41 releases/42; cp app releases/41; cp app releases/42; ln -s releases/41 current';
 
 /** Its line 12 is the one that the page names. */
 const site = `server {
@@ -39,12 +38,6 @@ const site = `server {
 /** Waits, with what bash has, until a command succeeds. */
 const until = (command: string): string => `until ${command}; do read -rt 0.05 <> <(:) || true; done`;
 
-const stop = 'spawn-fcgictl stop /run/app.sock';
-/** Ends what a block has left running, and waits for it. */
-const leave = 'for one in "${stays[@]}"; do kill -- "-$one"; wait "$one" || true; done; stays=()';
-/** 1.6. */
-const old = '/usr/bin/spawn-fcgi.lighttpd';
-
 /** Of the table of README: a second generation, somebody at work, and a worker that was killed and replaced. */
 const busyPool = `spawn-fcgi -a 127.0.0.1 -p 9000 -u www-data -P /run/app.pid -F 4 --settle 100ms -- /usr/bin/php-cgi
 spawn-fcgictl reload :9000
@@ -64,6 +57,16 @@ export const stages: Readonly<Record<string, Stage>> = {
     last: `curl -sSf 'http://localhost/ping' | grep -qx pong
       grep -q '^spawn_fcgi_workers{.*} 4$' /var/lib/prometheus/node-exporter/spawn-fcgi.prom`,
   },
+  'docs/convert.md': {
+    files: {
+      '/etc/supervisor/conf.d/app.conf':
+        '[fcgi-program:app]\ncommand=/usr/bin/app\nsocket=unix:///run/app.sock\n',
+      '/etc/init.d/php-fcgi':
+        '#!/bin/sh\n/usr/bin/spawn-fcgi -s /run/php.sock -u www-data -C 4 -- /usr/bin/php-cgi\n',
+      '/etc/php/8.2/fpm/pool.d/www.conf':
+        '[www]\nuser = www-data\nlisten = /run/www.sock\npm = static\npm.max_children = 2\n',
+    },
+  },
   'docs/output.md': {
     first: `${pool}; echo before >/var/log/app/app.log`,
     last: 'test -e /var/log/app/app.log.1 && test "$(stat -c %a:%U /var/log/app/app.log)" = 640:www-data',
@@ -79,26 +82,29 @@ export const stages: Readonly<Record<string, Stage>> = {
   },
   'docs/guards.md': {
     before: {
-      'replaced: 12': `${stop}
-spawn-fcgi -s /run/app.sock -u app -F 4 --max-age 1s -- ./app
-        ${until('spawn-fcgictl status | grep -q replaced:')}`,
+      'replaced: 12': `spawn-fcgictl stop /run/app.sock
+      spawn-fcgi -s /run/app.sock -u www-data -F 2 --max-age 1s -- /usr/bin/app
+      ${until('spawn-fcgictl status | grep -q replaced:')}`,
     },
   },
-  'docs/logs.md': { first: pool.replace('--settle', '--log /var/log/app.log --settle') },
   'docs/migrating.md': {
+    first: 'cp app program',
     before: {
-      'while kill -0': `${old} -s /run/app.sock -P /run/app.pid -u www-data -F 4 -- /srv/app/program`,
-      'spawn-fcgi -n --supervise': stop,
-      'fcgi-program:app': leave,
+      'while kill -0':
+        '/usr/bin/spawn-fcgi.lighttpd -s /run/app.sock -u www-data -P /run/app.pid -F 4 -- /srv/app/program',
+      '-n --supervise': 'spawn-fcgictl stop /run/app.sock',
     },
   },
-  'docs/privileges.md': { before: { '--umask 027': stop, '/srv/jail': `${stop}\nmkdir -p /srv/jail/run` } },
-  'docs/supervision.md': {
+  'docs/privileges.md': {
+    first: releases,
     before: {
-      'rlimit as=': `${leave}
-${stop}`,
+      '--umask 027': 'spawn-fcgictl stop /run/app.sock',
+      'srv/jail': 'spawn-fcgictl stop /run/app.sock',
     },
   },
+  'docs/security.md': { first: releases },
+  'docs/sockets.md': { first: 'cp app program' },
+  'docs/supervision.md': { before: { nofile: 'spawn-fcgictl stop /run/app.sock' } },
   'docs/scaling.md': {
     before: {
       'workers 4 of': `for i in 1 2 3 4 5; do
