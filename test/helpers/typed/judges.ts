@@ -35,12 +35,17 @@ function apache(text: string): string {
 }
 
 function caddy(text: string): string {
-  const sites = /^\S.* \{$/m.test(text) ? text : `:8082 {\n${text}}\n`;
+  const isSite = /^(?:\S+\.\S+|:\d+|localhost\S*) \{$/m.test(text);
+  const sites = isSite ? text : `:8082 {\n${text}}\n`;
   return `${write('/run/page/Caddyfile', sites)}\ncaddy validate --adapter caddyfile --config /run/page/Caddyfile 2>&1`;
 }
 
+/** Behind the defaults of Debian's file, as far as they matter. */
 function haproxy(text: string): string {
-  return `${write('/run/page/haproxy.cfg', text)}\nhaproxy -c -f /run/page/haproxy.cfg`;
+  const defaults =
+    'defaults\n  mode http\n  timeout connect 5s\n  timeout client 50s\n  timeout server 50s\n';
+  const whole = /^defaults/m.test(text) ? text : defaults + text;
+  return `${write('/run/page/haproxy.cfg', whole)}\nhaproxy -c -f /run/page/haproxy.cfg`;
 }
 
 /** Each line as cron runs it: with nothing in its environment, by /bin/sh, what it prints is mail. */
@@ -90,7 +95,7 @@ export const judges: Readonly<Record<string, (text: string) => string>> = {
   nginx,
   lighttpd,
   apache,
-  caddyfile: caddy,
+  caddy,
   haproxy,
   cron,
   logrotate,
@@ -105,7 +110,7 @@ export const needs: Readonly<Record<string, string>> = {
   nginx: 'nginx',
   lighttpd: 'lighttpd',
   apache: 'apache2',
-  caddyfile: 'caddy',
+  caddy: 'caddy',
   haproxy: 'haproxy',
   logrotate: 'logrotate',
   ini: 'systemd-analyze',

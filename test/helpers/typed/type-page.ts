@@ -16,7 +16,7 @@ const ours = /^$|\/dev\/log is missing/;
 export async function typePage(fences: readonly Fence[], stage: Stage = {}): Promise<void> {
   const machine = await startTyped(stage);
   const steps = stepsOf(fences, stage.before ?? {});
-  const script = `cd /srv/app\n${stage.first ?? ''}\n${scriptOf(steps)}${stage.last ?? ''}\n`;
+  const script = `export HOME=/root; cd /srv/app\n${stage.first ?? ''}\n${scriptOf(steps)}${stage.last ?? ''}\n`;
   const { status, stdout, stderr } = await machine.run(script, MOST_MS);
   const [printed, errors] = [partsOf(stdout), partsOf(stderr)];
   const reached = [...printed.keys()].at(-1) ?? 'the beginning';
