@@ -7,7 +7,8 @@ import { defineConfig } from 'vitest/config';
  * others have ports and directories of their own, but real servers that compute: two at a time. The ledgers measure, take
  * the longest, and run beside parity, a file with a core each.
  */
-const ledgers = 'test/e2e/{reload-ledger,kept-ledger,guards-ledger,spare-ledger,stuck-requests}.test.ts';
+const ledgers =
+  'test/e2e/{reload-ledger,kept-ledger,guards-ledger,spare-ledger,move-ledger,stuck-requests}.test.ts';
 const machines = [
   'test/e2e/{systemd,init}-*.test.ts',
   'test/e2e/{pages,mapserver,openrc,supervisord,cron,stop-commands,containers-page,kubernetes}.test.ts',

@@ -86,11 +86,6 @@ function supervisord(text: string): string {
     ${ctl} shutdown\nwhile [ -e /run/page/supervisord.pid ]; do sleep 0.05; done`;
 }
 
-/** What Nagios' agent runs. */
-function nrpe(text: string): string {
-  return text.replaceAll(/^command\[\w+\]=/gm, '');
-}
-
 export const judges: Readonly<Record<string, (text: string) => string>> = {
   nginx,
   lighttpd,
@@ -100,7 +95,6 @@ export const judges: Readonly<Record<string, (text: string) => string>> = {
   cron,
   logrotate,
   ini: unit,
-  'ini nrpe': nrpe,
   'ini supervisord': supervisord,
   json: (text) => `printf '%s' ${quote(text)} | python3 -m json.tool >/dev/null`,
 };

@@ -90,7 +90,7 @@ export const stages: Readonly<Record<string, Stage>> = {
   'docs/migrating.md': {
     first: 'cp app program',
     before: {
-      'while kill -0':
+      'spawn-fcgi --replace':
         '/usr/bin/spawn-fcgi.lighttpd -s /run/app.sock -u www-data -P /run/app.pid -F 4 -- /srv/app/program',
       '-n --supervise': 'spawn-fcgictl stop /run/app.sock',
     },
