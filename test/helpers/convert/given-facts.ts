@@ -109,7 +109,7 @@ function keptPid(path: string, { fields }: GivenReport): string {
   return text === fields['ppid'] ? path : `${path}: ${text}, not ${fields['ppid']}`;
 }
 
-function socketFacts({ socket }: ExpectedPool, { fields }: GivenReport): ExpectedPool {
+export function socketFacts({ socket }: ExpectedPool, { fields }: GivenReport): ExpectedPool {
   const description = fields['fd.0'] ?? '';
   const address = / name=(\S+)/.exec(description)?.[1] ?? '';
   const backlog = Number(/ backlog=(\d+)/.exec(description)?.[1]);
@@ -123,7 +123,7 @@ function socketFacts({ socket }: ExpectedPool, { fields }: GivenReport): Expecte
   };
 }
 
-function processFacts({ fields }: GivenReport): ExpectedPool {
+export function processFacts({ fields }: GivenReport): ExpectedPool {
   const [uid = '', gid = ''] = [fields['uids'], fields['gids']].map((ids) => ids?.split('/')[0] ?? '');
   const argc = Number(fields['argc']);
   const argv = Array.from({ length: argc }, (_, index) =>

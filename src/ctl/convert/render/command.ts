@@ -51,7 +51,12 @@ function environmentWords(
   const names = [...new Set(['PATH', ...inherits])].filter(
     (name) => /^[A-Za-z_]\w*$/.test(name) && (name === 'PATH' || !all.some((one) => one.name === name)),
   );
-  return ['env -i', ...names.map((name) => `${name}="$${name}"`), ...assignments];
+  return ['env -i', ...names.map(passOn), ...assignments];
+}
+
+/** A variable that the caller has not is none, and not an empty one. */
+function passOn(name: string): string {
+  return name === 'PATH' ? 'PATH="$PATH"' : `\${${name}+"${name}=$${name}"}`;
 }
 
 function quoteAll(words: Words): string {
