@@ -11,6 +11,7 @@ const ledgers = 'test/e2e/{reload-ledger,kept-ledger,guards-ledger,spare-ledger,
 const machines = [
   'test/e2e/{systemd,init}-*.test.ts',
   'test/e2e/{mapserver,openrc,supervisord,cron,stop-commands,containers-page,kubernetes}.test.ts',
+  'test/e2e/{convert,convert-originals}.test.ts',
 ];
 const groups = [
   { name: 'unit', order: 0, maxWorkers: 2, include: ['test/unit/**/*.test.ts'] },

@@ -71,7 +71,7 @@ export function givenFacts(pool: ExpectedPool, reports: readonly GivenReport[]):
   const all: ExpectedPool = {
     ...socketFacts(pool, first),
     ...processFacts(first),
-    workers: countWorkers(first),
+    workers: pool.workers === undefined ? 0 : countWorkers(first),
     env: pick(first.env, Object.keys(pool.env ?? {})),
     envBySlot: Object.fromEntries(
       Object.keys(pool.envBySlot ?? {}).map((name) => [
@@ -83,8 +83,9 @@ export function givenFacts(pool: ExpectedPool, reports: readonly GivenReport[]):
     onlyEnv: Object.keys(first.env).toSorted(),
     limits: pick(limitsOf(first), Object.keys(pool.limits ?? {})),
     pidFile: pool.pidFile === undefined ? '' : keptPid(pool.pidFile, first),
-    output: outputOf(first.pid),
-    outputs: reports.map(({ pid }) => outputOf(pid)).toSorted(),
+    // Of processes of another namespace /proc says nothing.
+    ...(pool.output === undefined ? {} : { output: outputOf(first.pid) }),
+    ...(pool.outputs === undefined ? {} : { outputs: reports.map(({ pid }) => outputOf(pid)).toSorted() }),
   };
   return pick(all, Object.keys(pool)) as Partial<ExpectedPool>;
 }

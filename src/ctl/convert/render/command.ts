@@ -16,7 +16,12 @@ export function heading({ place, notes }: WantedPool): string {
 }
 
 export function renderNote({ isLost, says }: Note): string {
-  return `# ${isLost ? 'NOT CARRIED OVER' : 'note'}: ${printable(says)}\n`;
+  return `# ${isLost ? 'NOT CARRIED OVER' : 'note'}: ${shorten(printable(says))}\n`;
+}
+
+/** A value may be a page long; what it means stands at the end. */
+function shorten(text: string): string {
+  return text.length <= 500 ? text : `${text.slice(0, 200)} ... ${text.slice(-280)}`;
 }
 
 /** All words of the command, as a shell has to read them, in groups that stay on one line. */
