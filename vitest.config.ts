@@ -12,6 +12,7 @@ const ledgers =
 const machines = [
   'test/e2e/{systemd,init}-*.test.ts',
   'test/e2e/{pages,mapserver,openrc,supervisord,cron,stop-commands,containers-page,kubernetes}.test.ts',
+  'test/e2e/{convert,convert-originals}.test.ts',
 ];
 const groups = [
   { name: 'unit', order: 0, maxWorkers: 2, include: ['test/unit/**/*.test.ts'] },
