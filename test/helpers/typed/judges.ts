@@ -67,11 +67,6 @@ function unit(text: string): string {
   return `${write(`/run/page/units/page.${kind}`, whole)}\nsystemd-analyze verify /run/page/units/page.${kind}`;
 }
 
-/** What Nagios' agent runs. */
-function nrpe(text: string): string {
-  return text.replaceAll(/^command\[\w+\]=/gm, '');
-}
-
 export const judges: Readonly<Record<string, (text: string) => string>> = {
   nginx,
   lighttpd,
@@ -81,7 +76,6 @@ export const judges: Readonly<Record<string, (text: string) => string>> = {
   cron,
   logrotate,
   ini: unit,
-  'ini nrpe': nrpe,
   json: (text) => `printf '%s' ${quote(text)} | python3 -m json.tool >/dev/null`,
 };
 

@@ -91,7 +91,7 @@ export const stages: Readonly<Record<string, Stage>> = {
     first: 'cp app program',
     before: {
       // As 1.6 leaves them.
-      'while kill -0':
+      'spawn-fcgi --replace':
         'spawn-fcgi --no-supervise -s /run/app.sock -u www-data -P /run/app.pid -F 2 -- /srv/app/program',
       '-n --supervise': 'spawn-fcgictl stop /run/app.sock',
     },
