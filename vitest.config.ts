@@ -11,7 +11,7 @@ const ledgers =
   'test/e2e/{reload-ledger,kept-ledger,guards-ledger,spare-ledger,move-ledger,stuck-requests}.test.ts';
 const machines = [
   'test/e2e/{systemd,init}-*.test.ts',
-  'test/e2e/{mapserver,openrc,supervisord,cron,stop-commands,containers-page,kubernetes}.test.ts',
+  'test/e2e/{pages,mapserver,openrc,supervisord,cron,stop-commands,containers-page,kubernetes}.test.ts',
 ];
 const groups = [
   { name: 'unit', order: 0, maxWorkers: 2, include: ['test/unit/**/*.test.ts'] },

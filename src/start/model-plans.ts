@@ -1,5 +1,5 @@
 // What a start does up to the first worker, for each model, in the order that the drop of privileges dictates
-// (docs/start.md). A model chooses its steps; no step asks for the model.
+// (docs/internals/start.md). A model chooses its steps; no step asks for the model.
 import type { Config } from '../core/config.ts';
 import { allowChildAttributes, allowOwnAttributes } from './steps/allow-attributes.ts';
 import { askAhead, type Asked } from './steps/ask-ahead.ts';

@@ -20,7 +20,7 @@ interface Case {
   readonly application: sites.Application;
   readonly transport: web.Transport;
   readonly wanted?: sites.SiteOptions;
-  /** A POST on a kept connection of php-cgi's children may be lost, as in a reload (docs/reload.md#kept-connections). */
+  /** A POST on a kept connection of php-cgi's children may be lost, as in a reload (docs/internals/kept-connections.md). */
   readonly hasPosts?: boolean;
 }
 

@@ -1,5 +1,5 @@
 // --replace over workers that lighttpd's command has started, and that nobody supervises: ours serve on the same socket, and
-// all of the old ones end (docs/handover.md). Under load: test/e2e/move-ledger.test.ts.
+// all of the old ones end (docs/internals/handover.md). Under load: test/e2e/move-ledger.test.ts.
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';

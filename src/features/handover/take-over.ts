@@ -1,4 +1,4 @@
-// The new supervisor's part of a takeover (docs/handover.md): waits until its own workers
+// The new supervisor's part of a takeover (docs/internals/handover.md): waits until its own workers
 // are up, takes the files from the old supervisor, and sees to it that the old workers end.
 import { exitStatus } from '../../core/errors.ts';
 import type { Feature } from '../feature.ts';

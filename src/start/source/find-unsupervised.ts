@@ -1,4 +1,4 @@
-// Workers that nobody supervises, as 1.6 starts them, on the address of a start with --replace (docs/handover.md): the
+// Workers that nobody supervises, as 1.6 starts them, on the address of a start with --replace (docs/internals/handover.md): the
 // kernel says who listens there. Whoever else is among them is named, and then all are left alone.
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../../core/pool-id.ts';
