@@ -1,5 +1,5 @@
 // --replace over workers that lighttpd's command has started, under a real systemd as PID 1: what a unit would start again,
-// or end in the middle of a request, is named with its unit and left alone (docs/handover.md#the-move-from-16).
+// or end in the middle of a request, is named with its unit and left alone (docs/internals/handover.md#the-move-from-16).
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { waitFor } from '../helpers/machine/index.ts';
 import { referencePath } from '../helpers/pool/index.ts';
