@@ -65,13 +65,19 @@ const names: Readonly<Partial<Record<ContenderName, string>>> = {
   'php-fpm': 'php-fpm',
 };
 
-/** Name and content of each file that these rows have figures for; `footer` says where and when. */
-export function drawCharts(rows: readonly Row[], footer: string): Map<string, string> {
-  const drawn = plans.flatMap((plan) => {
+export interface DrawnChart {
+  readonly file: string;
+  readonly title: string;
+  readonly svg: string;
+}
+
+/** Those that these rows have figures for; `footer` says where and when. */
+export function drawCharts(rows: readonly Row[], footer: string): DrawnChart[] {
+  return plans.flatMap((plan) => {
     const groups = groupsOf(plan, rows);
-    return groups.length === 0 ? [] : [[plan.file, drawBars({ ...plan, groups }, footer)] as const];
+    const { file, title } = plan;
+    return groups.length === 0 ? [] : [{ file, title, svg: drawBars({ ...plan, groups }, footer) }];
   });
-  return new Map(drawn);
 }
 
 function groupsOf({ headingOf }: Plan, rows: readonly Row[]): BarGroup[] {
