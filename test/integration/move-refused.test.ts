@@ -135,6 +135,20 @@ test('what may not be looked into', async (ctx) => {
   expect(pools.withoutHints(result.stderr)).toBe(IN_USE);
 });
 
+test('whose socket may not be borrowed, as under Yama: the PIDs are named', async (ctx) => {
+  machine.needTracing(ctx);
+  machine.needCommands(ctx, 'strace');
+  const place = pools.makePlace();
+  const old = await pools.startBy16(place, ['-F', '2']);
+  const trace = ['-f', '-qq', '-o', join(place.dir, 'trace'), '-e', 'trace=pidfd_getfd'];
+  const fault = ['-e', 'inject=pidfd_getfd:error=EPERM', pools.oursPath, ...pools.commandLine(place, moving)];
+  const refused = await machine.runCommand('strace', [...trace, ...fault], { cwd: place.dir });
+  expect(refused).toMatchObject({ status: 255, stdout: '' });
+  expect(pools.withoutHints(refused.stderr)).toBe(IN_USE);
+  expect(refused.stderr).toContain(`PID ${old.pids.join(' ')} (pidfd_getfd: Operation not permitted)`);
+  expect(old.pids.every((pid) => machine.isAlive(pid))).toBe(true);
+});
+
 test('another address of the port', async () => {
   const place = pools.makePlace();
   const port = String(await machine.freePort());

@@ -32,7 +32,7 @@ test('every block is typed in, used by a test, or a text', () => {
 });
 
 test('who claims a block is a test that reads its page, and there is one', () => {
-  const helpers = globSync('test/helpers/{pages,recipe}/*.ts', { cwd: project });
+  const helpers = globSync('test/helpers/{debian,pages,recipe}/*.ts', { cwd: project });
   const wrong = claims.filter((claim) => {
     if (!existsSync(join(project, claim.test)) || !fences.some((fence) => isClaimed(claim, fence)))
       return true;
