@@ -14,6 +14,15 @@ bundle() {
     --inject:src/sys/process/monotonic-clock.ts --define:performance=monotonicClock --external:koffi --external:../../sys/programs/other-programs.ts --define:isInPlaceBundle="$3" $2 \
     --out-extension:.js=.cjs --log-level=warning
 }
+# Manual pages and completions, meanwhile.
+documents() {
+  maker=node_modules/.cache/build-documents.cjs
+  esbuild src/build-documents.ts --bundle --platform=node --outfile="$maker" --log-level=warning
+  rm -rf dist/man dist/completion
+  node "$maker" .
+}
+documents &
+documents=$!
 bundle 'src/spawn-fcgi.ts src/spawn-fcgictl.ts' --outdir=dist false
 # What runs other programs is a bundle of its own: spawn-fcgictl loads it only where it has to. Nobody installs what is in
 # it a second time, so the licences are there, too.
@@ -69,4 +78,5 @@ await() {
   done
 }
 
+wait "$documents"
 rehearse

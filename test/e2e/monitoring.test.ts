@@ -10,6 +10,7 @@ import * as systemd from '../helpers/systemd/index.ts';
 import { send } from '../helpers/web/index.ts';
 
 const docs = join(import.meta.dirname, '../../docs');
+const page = fs.readFileSync(join(docs, 'monitoring.md'), 'utf8');
 
 interface Watched extends pools.Place {
   status: string;
@@ -43,12 +44,8 @@ test('through nginx, as the page has it, everything is there for a browser and c
 test('cgi-fcgi reads it as the page says', async (ctx) => {
   machine.needCommands(ctx, 'cgi-fcgi');
   const place = await startWatched();
-  const line = sites
-    .monitoringBlock('console')
-    .split('\n')[0]
-    ?.replace('$ ', '')
-    .replace('/run/app.status', place.status);
-  const { stdout, status } = await machine.runCommand('sh', ['-c', line ?? '']);
+  const line = /^.* cgi-fcgi .*$/m.exec(page)?.[0].replace('/run/app.status', place.status) ?? 'false';
+  const { stdout, status } = await machine.runCommand('sh', ['-c', line]);
   expect([status, /^total processes: {6}3$/m.test(stdout)]).toEqual([0, true]);
   await place.pool.stop();
 });
@@ -147,14 +144,16 @@ describe('the textfile', () => {
     systemd.placeEcho(host);
     await systemd.installUnits(host);
     for (const name of ['spawn-fcgi-metrics.service', 'spawn-fcgi-metrics.timer'])
-      host.write(`/etc/systemd/system/${name}`, systemd.unitFile(name));
-    await host.ok('mkdir -p /var/lib/prometheus/node-exporter; systemctl daemon-reload');
+      host.write(`/srv/spawn-fcgi/docs/systemd/${name}`, systemd.unitFile(name));
+    await host.ok('mkdir -p /var/lib/prometheus/node-exporter');
   });
   beforeEach((ctx) => systemd.needSystemd(ctx, ...needed));
 
   test('is written by the timer, whole at every moment, and node_exporter reads it', async () => {
     await systemd.addInstance(host, 'app', { conf: [`PROGRAM=${systemd.echoProgram}`, 'OPTIONS=-F 2'] });
-    await host.ok('systemctl start spawn-fcgi@app spawn-fcgi-metrics.timer');
+    await host.ok('systemctl start spawn-fcgi@app');
+    const typed = /^```sh\n(cp docs\/systemd[^]*?)^```$/m.exec(page)?.[1] ?? 'false';
+    await host.ok(`set -e; cd /srv/spawn-fcgi\n${typed}`);
     const file = '/var/lib/prometheus/node-exporter/spawn-fcgi.prom';
     await machine.waitFor('the file', () => fs.existsSync(join(host.root, file)), { timeoutMs: 20_000 });
     let [reads, isOver] = [0, false];
