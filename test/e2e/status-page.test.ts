@@ -177,6 +177,11 @@ test('without JavaScript it is a picture of one moment, with the tables of php-f
   await visit.page.context().close();
 });
 
+test('is not to be had where the question is fixed, whatever is asked', async () => {
+  const { body } = await web.send(Number(new URL(url).port), { path: '/metrics', query: 'html&data' });
+  expect(body).toMatch(/^# HELP phpfpm_up [^]*\n# EOF\n$/);
+});
+
 test('stops asking while it is paused', async () => {
   await page.locator('#pause').click();
   let asked = 0;
