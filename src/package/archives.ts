@@ -29,7 +29,7 @@ export interface Archive {
 export function makeDebian(facts: BuildFacts, { directory, place, revision, isQuick }: Choice): Archive {
   const tree = layOutDebian(join(place, debianName), facts, revision);
   const path = join(directory, `${debianName}_${fullVersion(revision)}_${facts.debianArchitecture}.deb`);
-  const compression = isQuick ? ['-Zgzip', '-z1'] : ['-Zxz'];
+  const compression = isQuick ? ['-Znone'] : ['-Zxz'];
   const options = ['--root-owner-group', ...compression, '--build', tree.root, path];
   run('dpkg-deb', options, { SOURCE_DATE_EPOCH: String(facts.seconds) });
   return { path, installedKib: tree.installedKib() };

@@ -11,7 +11,7 @@ type Kind = keyof typeof kinds;
 const usage = `npm run package [-- OPTIONS] [deb] [tarball]
   --output DIRECTORY  where to put them, default dist/package
   --revision N        of the .deb, default 1: the part of its version behind ours
-  --quick             compressed quickly, for a try`;
+  --quick             hardly compressed, for a try`;
 
 try {
   main();

@@ -13,23 +13,17 @@ const completions: Record<Shell, readonly string[]> = {
 };
 
 export function manPages(): { from: string; section: string; name: string }[] {
-  return pages
-    .map((name) => ({ from: join(project, 'dist/man', name), section: name.slice(-1), name }))
-    .filter(isMade);
+  return pages.map((name) => ({ from: findBuilt(join('man', name)), section: name.slice(-1), name }));
 }
 
 export function completionFiles(): { from: string; shell: Shell; name: string }[] {
-  return (['bash', 'zsh', 'fish'] as const)
-    .flatMap((shell) =>
-      completions[shell].map((name) => ({
-        from: join(project, 'dist/completion', shell, name),
-        shell,
-        name,
-      })),
-    )
-    .filter(isMade);
+  return (['bash', 'zsh', 'fish'] as const).flatMap((shell) =>
+    completions[shell].map((name) => ({ from: findBuilt(join('completion', shell, name)), shell, name })),
+  );
 }
 
-function isMade({ from }: { from: string }): boolean {
-  return existsSync(from);
+function findBuilt(path: string): string {
+  const place = join(project, 'dist', path);
+  if (!existsSync(place)) throw new Error(`dist/${path} is missing: npm run build`);
+  return place;
 }

@@ -1,6 +1,6 @@
 // The image and the commands of docs/containers.md, as far as they can be run without Docker.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test, type TestContext } from 'vitest';
 import { findPython, pythonVenv } from '../helpers/build/index.ts';
@@ -62,12 +62,6 @@ test.for(pages.containerCommands('sh docker'))(
     expect(await containers.stopContainer(container)).toMatchObject({ status: 0, isKilled: false });
   },
 );
-
-test("README's command is the one of the page's image", () => {
-  const readme = readFileSync(join(checkout, 'README.md'), 'utf8');
-  const command = /^```dockerfile\n([^]*?)^```$/m.exec(readme)?.[1] ?? 'none';
-  expect(pages.containerBlocks('dockerfile')[0]).toContain(command);
-});
 
 test('what the page has behind docker exec works', async (ctx) => {
   const own = needImage(ctx);

@@ -32,13 +32,13 @@ test('every block is typed in, used by a test, or a text', () => {
 });
 
 test('who claims a block is a test that reads its page, and there is one', () => {
-  const helpers = globSync('test/helpers/{pages,recipe}/*.ts', { cwd: project });
+  const helpers = globSync('test/helpers/{debian,pages,recipe}/*.ts', { cwd: project });
   const wrong = claims.filter((claim) => {
     if (!existsSync(join(project, claim.test)) || !fences.some((fence) => isClaimed(claim, fence)))
       return true;
     const text = readFileSync(join(project, claim.test), 'utf8');
     const reads = [text, ...helpers.filter((file) => usesHelper(text, file)).map(readText)];
-    return claim.test !== '.ci/run' && !reads.some((one) => one.includes(basename(claim.page)));
+    return !reads.some((one) => one.includes(basename(claim.page)));
   });
   expect(wrong).toEqual([]);
 });
