@@ -1,4 +1,4 @@
-// nginx in front of a status socket, with the location of docs/monitoring.md.
+// nginx in front of a status socket, with the locations of docs/monitoring.md: for everything, and for figures only.
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { findCommand, freePort, isRoot, waitFor } from '../machine/index.ts';
@@ -24,14 +24,17 @@ export async function startStatusNginx(dir: string, status: string): Promise<Sta
   const [port, own] = [await freePort(), join(dir, 'nginx')];
   fs.mkdirSync(own);
   fs.copyFileSync('/etc/nginx/fastcgi_params', join(own, 'fastcgi_params'));
-  const location = monitoringBlock('nginx').replace('/run/app.status', status);
+  const locations = ['nginx', 'nginx figures']
+    .map((language) => monitoringBlock(language).replace('/run/app.status', status))
+    .join('')
+    .replace('192.0.2.7', '127.0.0.1');
   const kinds = ['client_body', 'fastcgi', 'proxy', 'scgi', 'uwsgi'];
   const user = isRoot ? 'user root;' : '';
   fs.writeFileSync(
     join(own, 'nginx.conf'),
     `daemon off; ${user} pid nginx.pid; error_log error.log; events {}
     http { access_log off; ${kinds.map((kind) => `${kind}_temp_path ${kind};`).join(' ')}
-      server { listen 127.0.0.1:${port}; ${location} } }`,
+      server { listen 127.0.0.1:${port}; ${locations} } }`,
   );
   const nginx = startForeground(['-p', own, '-c', 'nginx.conf', '-e', 'error.log'], {
     command: findCommand('nginx') ?? 'nginx',
