@@ -80,7 +80,7 @@ pid_file=${place.dir}/nrpe.pid\nlog_file=${place.dir}/nrpe.log\n${blockOf('ini n
     const result = await check();
     return result.stdout.includes(place.socket) && result;
   });
-  const figures = 'idle=1 busy=0 kept=0 starting=0 backoff=0 restarts=0c failures=0c';
+  const figures = 'idle=1 busy=0 kept=0 unknown=0 starting=0 backoff=0 restarts=0c failures=0c';
   expect(first).toMatchObject({ status: 0 });
   expect(first.stdout).toContain(
     `OK: ${place.socket}: 1 idle, 0 busy | queue=0;5;100;0;1024 ${figures} rss=`,

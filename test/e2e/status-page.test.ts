@@ -2,10 +2,10 @@
 // it says when nobody answers.
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import axe from 'axe-core';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
 import * as browsers from '../helpers/browser/index.ts';
 import * as machine from '../helpers/machine/index.ts';
+import { examplePage } from '../helpers/models/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 import * as sites from '../helpers/site/index.ts';
 import * as web from '../helpers/web/index.ts';
@@ -32,12 +32,11 @@ beforeAll(async () => {
   ({ page, complaints } = await browsers.visitPage(browser, url));
 });
 beforeEach((ctx) => machine.needCommands(ctx, ...needed));
-afterAll(() => pool.stop());
 
-function startPool(options: readonly string[] = []): Promise<pools.Pool> {
+function startPool(): Promise<pools.Pool> {
   const status = ['--status-socket', join(place.runDir, 'app.status')];
   const quick = ['--settle', '0', '--min-uptime', '1ms', '--stop-timeout', '100ms'];
-  return pools.start(place, ['-F', '3', '--name', name, ...status, ...quick, ...options], []);
+  return pools.start(place, ['-F', '3', '--name', name, ...status, ...quick], []);
 }
 
 /** It asks again at once, as when the network is there again. */
@@ -47,23 +46,15 @@ async function renew(): Promise<void> {
   await answer;
 }
 
-function statusTarget(): web.FastcgiTarget {
-  return { socketPath: join(place.runDir, 'app.status') };
-}
-
-function states(): Promise<string[]> {
-  return page
-    .locator('#bars .bar')
-    .evaluateAll((bars) => bars.map((bar) => `${bar.getAttribute('data-state')}`));
+function states(of = page): Promise<string[]> {
+  return browsers.attributesOf(of, '#bars .bar', 'data-state');
 }
 
 test('shows the pool, and what its name has in it is text', async () => {
   await browsers.waitForText(page, '#health', /^serving$/);
   const shown = String.raw`<img src=x onerror=alert(1)>"'&\x1b[31m\u{202e}`;
-  expect([await page.locator('#name').innerText(), await page.title()]).toEqual([
-    shown,
-    `serving - ${shown}`,
-  ]);
+  expect(await page.locator('#name').innerText()).toBe(shown);
+  expect(await page.title()).toBe(`serving - ${shown}`);
   expect(await states()).toEqual(['idle', 'idle', 'idle']);
   expect(await page.locator('#facts').innerText()).toContain(place.releases.programOf('1'));
   expect(await page.locator('script, img').count()).toBe(1);
@@ -82,12 +73,15 @@ test('shows who is busy and who waits, and draws the queue as it grows', async (
     client.finish();
     return client;
   });
-  await machine.waitFor('a queue', async () => (await web.askFacts(statusTarget()))['listen queue'] === 2);
+  await machine.waitFor(
+    'a queue',
+    async () => (await web.askFacts({ socketPath: join(place.runDir, 'app.status') }))['listen queue'] === 2,
+  );
   await renew();
   await browsers.waitForText(page, '#health', /^saturated$/);
   expect(await states()).toEqual(['busy', 'busy', 'busy']);
   expect(await page.locator('#legend').innerText()).toMatch(/B\s*3\s*busy/);
-  await browsers.waitForText(page, '#queue-note', /^2 waiting now, [2-5] at most .* 1024 may wait$/);
+  await browsers.waitForText(page, '#queue-note', /^2 waiting now, [2-5] at most .* 1024 may wait\./);
   expect(await heights()).toBeGreaterThan(20);
   // Who waits there goes on; who comes later does not wait.
   const release = fs.openSync(fifo, 'r+');
@@ -118,14 +112,13 @@ test('has the last words of a release that does not run, and the result of one t
   expect((await pools.ctl(place.stateDir, ['reload', place.name])).status).toBe(1);
   await renew();
   await browsers.waitForText(page, '#words', /^no <b>database<\/b> at db1$/);
-  expect(await page.locator('#facts').innerText()).toMatch(/Last reload\s+rolled-back/);
+  expect(await page.locator('#facts').innerText()).toMatch(/Reloads\s+1 rolled-back/);
   place.releases.make('3');
   place.releases.switchTo('3');
   expect((await pools.ctl(place.stateDir, ['reload', place.name])).status).toBe(0);
   await renew();
-  await browsers.waitForText(page, '#facts', /Last reload\s+reloaded, \ds ago/);
+  await browsers.waitForText(page, '#failure', /It succeeded \ds ago, all workers are new\.$/);
   expect(await page.locator('#facts').innerText()).toContain(place.releases.programOf('3'));
-  expect(await page.locator('#failure').isVisible()).toBe(true);
   expect(await page.locator('#event-list').innerText()).toMatch(/reload finished[^]*reload to generation/);
 });
 
@@ -142,7 +135,7 @@ test('is walked through by keyboard: each worker, the table of all, the figures'
   expect(await page.locator('#detail').innerText()).toMatch(/^Worker 2\nState\nidle/m);
   expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid');
   const stops: string[] = [];
-  for (let index = 0; index < 4; index++) {
+  for (let index = 0; index < 3; index++) {
     await page.keyboard.press('Tab');
     stops.push(await focused());
   }
@@ -157,11 +150,7 @@ test.each(['light', 'dark'] as const)(
   'has nothing that axe complains about, in %s colours',
   async (scheme) => {
     await page.emulateMedia({ colorScheme: scheme });
-    await page.evaluate(axe.source);
-    const { violations } = await page.evaluate<axe.AxeResults>('axe.run()');
-    expect(
-      violations.map(({ id, nodes }) => [id, nodes.map(({ failureSummary }) => failureSummary)]),
-    ).toEqual([]);
+    expect(await browsers.findBarriers(page)).toEqual([]);
   },
 );
 
@@ -200,16 +189,47 @@ test('stops asking while it is paused', async () => {
   await Promise.all([page.waitForResponse(/html&data/), page.locator('#pause').click()]);
 });
 
+test('has no events where everybody may ask, and says why', async () => {
+  await browsers.changeAnswer(page, /html&data/, { inside: null });
+  await renew();
+  await browsers.waitForText(page, '#event-list', /told where it is on a path/);
+  expect(await page.locator('#facts').innerText()).toMatch(/^Release\s+generation \d$/m);
+  await renew();
+  await browsers.waitForText(page, '#event-list', /pool up/);
+});
+
 test('loads itself anew when the supervisor has another version of it', async () => {
   await renew();
-  const answer = async (route: browsers.Route): Promise<void> => {
-    const response = await route.fetch();
-    await route.fulfill({ response, json: { ...((await response.json()) as object), page: 'another' } });
-  };
-  await page.route(/html&data/, answer, { times: 1 });
+  await browsers.changeAnswer(page, /html&data/, { page: 'another' });
   await Promise.all([page.waitForEvent('load'), page.evaluate('dispatchEvent(new Event("online"))')]);
   await renew();
   await browsers.waitForText(page, '#health', /^serving$/);
+});
+
+test('has a place for everything at once; SPAWN_FCGI_PICTURES=DIRECTORY keeps pictures of that', async () => {
+  const directory = process.env['SPAWN_FCGI_PICTURES'];
+  let asked = 0;
+  for (const colorScheme of ['light', 'dark'] as const) {
+    const { page: own, complaints: said } = await browsers.visitPage(browser, 'about:blank', { colorScheme });
+    await own.route(/html&data/, async (route) => {
+      const answer = (await (await route.fetch()).json()) as { page: string };
+      await route.fulfill({ json: examplePage(answer.page, (asked += 1)) });
+    });
+    await own.goto(url);
+    await browsers.waitForText(own, '#facts', /CPU\s+workers \d/);
+    await own.locator('#bars .bar').nth(3).hover();
+    await browsers.waitForText(own, '#detail', /Last exit\s+was killed by SIGKILL/);
+    expect(new Set(await states(own))).toEqual(
+      new Set(['busy', 'kept', 'idle', 'backoff', 'starting', 'stopping', 'spare']),
+    );
+    if (directory !== undefined)
+      fs.writeFileSync(
+        join(directory, `page-${colorScheme}.png`),
+        browsers.withFewColours(await own.screenshot()),
+      );
+    expect(said).toEqual([]);
+    await own.context().close();
+  }
 });
 
 test('says since when nobody answers, and goes on when somebody does', async () => {

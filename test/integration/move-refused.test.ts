@@ -51,7 +51,7 @@ test('multiwatch, which 1.6 has started', async (ctx) => {
   const command = ['--', machine.findCommand('multiwatch') ?? '', '-f', '2', '--', place.app, 'serve'];
   const old = await pools.startPool(['-s', place.socket, ...command], { command: pools.referencePath });
   await isAccepted(place);
-  expect(await refusal(place)).toContain(`PID ${old.pid} (multiwatch) starts workers again`);
+  expect(await refusal(place)).toContain(`PID ${old.pid} (multiwatch) starts workers itself`);
   // Nor is it offered.
   const plain = await pools.run(place);
   expect(plain.stderr).toContain(`is held by PID ${old.pid} (multiwatch)`);
@@ -65,7 +65,7 @@ test('a script that starts its worker again and again, which 1.6 has started', a
   fs.writeFileSync(script, `#!/bin/sh\nwhile :; do '${place.app}' serve; done\n`, { mode: 0o755 });
   const old = await pools.startPool(['-s', place.socket, '--', script], { command: pools.referencePath });
   await isAccepted(place);
-  expect(await refusal(place)).toContain(`PID ${old.pid} (again) starts workers again`);
+  expect(await refusal(place)).toContain(`PID ${old.pid} (again) starts workers itself`);
   expect(machine.isAlive(old.pid)).toBe(true);
 });
 
@@ -77,6 +77,16 @@ test('a loop around -n', async () => {
     new RegExp(String.raw`PID \d+ \(app\) was started by PID ${pid} \(sh\)`),
   );
   await pools.visit({ path: place.socket });
+});
+
+test('who is nobody we know, but the parent of a worker that has all that one of 1.6 has', async (ctx) => {
+  machine.needCommands(ctx, 'setsid', 'timeout');
+  const place = pools.makePlace();
+  const worker = `setsid '${pools.referencePath}' -n -s '${place.socket}' -- '${place.app}' serve`;
+  const pid = await supervise(place, 'sh', ['-c', `exec timeout 60 ${worker} >/dev/null 2>&1`]);
+  expect(await refusal(place)).toMatch(
+    new RegExp(String.raw`PID \d+ \(app\) was started by PID ${pid} \(timeout\)`),
+  );
 });
 
 test('supervisord', async (ctx) => {

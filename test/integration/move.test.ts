@@ -48,9 +48,15 @@ test('a start that fails leaves the old pool as it was: options, mode, backlog, 
     expect(sys.setRawOption(descriptor, sys.SOL_SOCKET, SO_RCVTIMEO, patience)).toBe(true),
   );
   const { ino } = fs.statSync(place.socket);
+  // As a killed start leaves them: they stay, and must name nobody.
+  const files = ['lock', 'state'].map((ending) => `${place.socket.replaceAll('/', '%2F')}.${ending}`);
+  fs.mkdirSync(place.stateDir);
+  for (const file of files) fs.writeFileSync(join(place.stateDir, file), '', { mode: 0o600 });
   const options = [...moving, '-M', '0666', '-b', '5', '-P', place.pidFile];
   expect(await pools.run(place, options, ['exit=3'])).toMatchObject({ status: 3, stdout: '' });
-  expect(await pools.run(place, options, ['pause=50', 'nonblock', 'raise=9'])).toMatchObject({ status: 1 });
+  // Up, and then not what it was to be: backlog and O_NONBLOCK are as ours need them by then.
+  const probed = [...options, '--ready', 'probe', '--ready-timeout', '1s'];
+  expect(await pools.run(place, probed, ['nonblock', 'serve'])).toMatchObject({ status: 75 });
   expect(fs.statSync(place.socket)).toMatchObject({ ino, mode: 0o140600 });
   expect(fs.readFileSync(place.pidFile, 'utf8')).toBe(String(old.pid));
   withSocket(old.pid, (socket) => {
@@ -62,7 +68,11 @@ test('a start that fails leaves the old pool as it was: options, mode, backlog, 
   // Nor does a plain start take them for ours.
   expect((await pools.run(place)).status).toBe(255);
   expect(machine.isAlive(old.pid)).toBe(true);
-  expect(pools.filesOf(place)).toEqual(['run/app.pid', 'run/app.sock']);
+  expect(pools.filesOf(place)).toEqual([
+    'run/app.pid',
+    'run/app.sock',
+    ...files.map((file) => `state/${file}`),
+  ]);
 });
 
 /** A copy for that long: who has it holds the socket. */
@@ -93,6 +103,19 @@ test('one that was stopped and one that ignores TERM end', async () => {
   process.kill(old.pid, 'SIGSTOP');
   await machine.waitFor('the stop', () => machine.readStat(old.pid)?.state === 'T');
   const pool = await pools.start(place, moving);
+  await gone(old.pids);
+  await pools.endPool(place, pool);
+});
+
+test('one that was stopped in the middle of a request answers it, and ends', async () => {
+  const place = await pools.makeEchoPlace();
+  const old = await pools.startBy16(place, [], []);
+  const answer = askEcho(place.target, 'sleep=300');
+  await machine.waitFor('the request', () => machine.readOpenFiles(old.pid).length > 3);
+  process.kill(old.pid, 'SIGSTOP');
+  await machine.waitFor('the stop', () => machine.readStat(old.pid)?.state === 'T');
+  const pool = await pools.start(place, [...moving, '--stop-timeout', '10m'], []);
+  expect(await answer).toMatchObject({ pid: old.pid });
   await gone(old.pids);
   await pools.endPool(place, pool);
 });

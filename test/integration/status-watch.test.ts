@@ -225,4 +225,7 @@ test('with --json it is an array a line, as long as somebody reads', async () =>
   const frames = stdout.trimEnd().split('\n');
   expect(frames).toHaveLength(3);
   for (const frame of frames) expect(JSON.parse(frame)).toMatchObject([{ name: 'php-cgi', pid: pool.pid }]);
+  const trends = frames.map((frame) => (JSON.parse(frame) as { trend?: object }[])[0]?.trend);
+  expect(trends[0]).toBeUndefined();
+  expect(trends[2]).toMatchObject({ queue: { most: 0 }, share: { busy: 25, kept: 0, idle: 75 } });
 });

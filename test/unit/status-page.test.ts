@@ -92,7 +92,7 @@ describe('a browser', () => {
     id: 'x',
     script: 'sha256-a',
     style: 'sha256-b',
-    parts: ['<title>', '</title>', '<p>'],
+    parts: ['<title>', '</title><h1>', '</h1>', '<p>'],
   } as const;
   const ask = (query: string, page: answers.Page): Answer =>
     new answers.StatusAnswers({
@@ -108,7 +108,7 @@ describe('a browser', () => {
       "Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; script-src 'sha256-a'; style-src 'sha256-b'; connect-src 'self'; img-src data:; require-trusted-types-for 'script'; trusted-types 'none'",
     );
     expect(body.toString()).toMatch(
-      /^<title>Status of php-cgi<\/title><table>\n<tr><th>pool<\/th><td>php-cgi</,
+      /^<title>Status of php-cgi<\/title><h1>Status of php-cgi<\/h1><table>\n<tr><th>pool<\/th><td>php-cgi</,
     );
   });
 

@@ -10,6 +10,7 @@ import { ctlStatus } from '../statuses.ts';
 import { Display } from './display.ts';
 import { blockLines } from './frame.ts';
 import { StatusWatch, type Frame, type WatchOptions } from './status-watch.ts';
+import type { Trend } from './trends.ts';
 
 /** Until q; every other way out ends the process by a signal. */
 export async function watchOnTerminal(options: WatchOptions): Promise<number> {
@@ -17,9 +18,18 @@ export async function watchOnTerminal(options: WatchOptions): Promise<number> {
   return ctlStatus.ok;
 }
 
-/** An array a line, as long as somebody reads. */
+/** An array a line, as long as somebody reads; pools with their trend once there is one. */
 export async function watchAsJson(options: WatchOptions): Promise<number> {
-  return watchAsText(options, ({ measured }) => `${printableJson(poolsJson(measured), 0)}\n`);
+  return watchAsText(options, ({ measured, trends }) => {
+    const pools = measured.pools.map((pool) => ({ ...pool, ...trendJson(trends.get(pool)) }));
+    return `${printableJson(poolsJson({ ...measured, pools }), 0)}\n`;
+  });
+}
+
+function trendJson(trend: Trend | undefined): object {
+  if (!trend) return {};
+  const { restartsOfSlots, ...whole } = trend;
+  return { trend: { ...whole, restartsOfSlots: Object.fromEntries(restartsOfSlots) } };
 }
 
 /** The time, and the pools as on a terminal, each time with an empty line before it. */

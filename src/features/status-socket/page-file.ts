@@ -8,8 +8,8 @@ export interface PageText {
   /** Sources of the Content-Security-Policy. */
   readonly script: string;
   readonly style: string;
-  /** Around the title, and around the tables. */
-  readonly parts: readonly [string, string, string];
+  /** Around the title, the same as a heading, and the tables. */
+  readonly parts: readonly [string, string, string, string];
 }
 
 export class PageFile {
@@ -39,6 +39,6 @@ export class PageFile {
 function parse(file: string): PageText {
   const end = file.indexOf('\n');
   const { id, script, style } = JSON.parse(file.slice(0, end)) as Omit<PageText, 'parts'>;
-  const [head = '', middle = '', tail = ''] = file.slice(end + 1).split(/<!--(?:title|tables)-->/);
-  return { id, script, style, parts: [head, middle, tail] };
+  const [top = '', head = '', middle = '', tail = ''] = file.slice(end + 1).split(/<!--(?:title|tables)-->/);
+  return { id, script, style, parts: [top, head, middle, tail] };
 }

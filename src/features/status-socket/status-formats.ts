@@ -158,16 +158,17 @@ function formatXml(rows: readonly Row[], processes: Processes): string {
 const plainHtml = {
   parts: [
     '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><title>',
-    '</title></head>\n<body>\n',
+    '</title></head>\n<body>\n<h1>',
+    '</h1>\n',
     '</body></html>',
   ],
 } as const;
 
-/** Php-fpm's tables in a page; of the rows of one only `full` has more than the pool's. */
+/** Php-fpm's tables in a page: the pool's, and with `full` that of its processes. */
 export function formatHtml(
   pool: PoolFigures,
   isFull: boolean,
-  { parts: [head, middle, tail] }: Pick<PageText, 'parts'>,
+  { parts: [top, head, middle, tail] }: Pick<PageText, 'parts'>,
 ): string {
   const { rows, processes } = rowsOf(pool, isFull);
   const facts = rows.map(
@@ -175,7 +176,7 @@ export function formatHtml(
   );
   const title = escapeMarkup(`Status of ${pool.status.name}`);
   const tables = `<table>\n${facts.join('')}</table>\n${processes ? processTable(processes) : ''}`;
-  return `${head}${title}${middle}${tables}${tail}`;
+  return `${top}${title}${head}${title}${middle}${tables}${tail}`;
 }
 
 function processTable(processes: readonly (readonly Row[])[]): string {

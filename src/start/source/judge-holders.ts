@@ -55,7 +55,7 @@ export function judgeSessions(
     isInDoubt ||= restarter !== undefined;
     obstacles.push(
       ...watched,
-      ...(restarter ? obstacleOf(restarter, 'starts workers again that end') : []),
+      ...(restarter ? obstacleOf(restarter, 'starts workers itself, and may start them again') : []),
       ...session.members.flatMap((member) => othersUser(proc, member, uid)),
     );
     workers.push(recordOf(first));

@@ -39,12 +39,18 @@ function leaderOf(proc: ProcFs, session: number): ProcessStat | undefined {
   return stat && stat.session === session && isRunning(stat) ? stat : undefined;
 }
 
+/** Where the first thread alone has ended it took the list with it, and another one has it still. */
 function descriptorsOf(proc: ProcFs, pid: number, inode: string): number[] {
   const wanted = `socket:[${inode}]`;
-  return proc
-    .list(`${pid}/fd`)
-    .filter((name) => proc.readLink(`${pid}/fd/${name}`) === wanted)
-    .map(Number);
+  const numbersIn = (path: string): number[] =>
+    proc
+      .list(path)
+      .filter((name) => proc.readLink(`${path}/${name}`) === wanted)
+      .map(Number);
+  const found = numbersIn(`${pid}/fd`);
+  if (found.length > 0 || proc.stat(pid)?.state !== 'Z') return found;
+  const threads = proc.list(`${pid}/task`).filter((task) => task !== String(pid));
+  return threads.flatMap((task) => numbersIn(`${pid}/task/${task}/fd`)).slice(0, 1);
 }
 
 /**

@@ -2,18 +2,16 @@
 // background has nobody: it leads a session, its parent has ended, and its output leads nowhere.
 import { askServiceUnit, isSystemdBooted, serviceOf } from '../process/service-unit.ts';
 import { accepted } from '../proc/accepted-connection.ts';
-import type { ProcessStat } from '../proc/process-stat.ts';
 import type { ProcFs } from '../proc/proc-fs.ts';
 import { processWaits } from '../proc/waiting.ts';
 import type { ListenSocket } from '../socket/listen-socket.ts';
 import type { SocketProcess } from './listening-sessions.ts';
 
 const nowhere = '/dev/null';
+const managersName = 'systemd';
 /** Programs that start others again; the kernel keeps 15 characters of a name. */
 const supervisors =
   /^(?:multiwatch|supervisord|php-fpm[\d.]*|uwsgi\S*|runsv|runit|s6-\S+|supervise|perpd|monit|circusd|god|immortal|tini|dumb-init|docker-init|catatonit|conmon|containerd-shim)$/;
-/** A loop of theirs looks like a script that only waits for the end. */
-const shells = /^(ba|da|k|mk|z|a|fi|c|tc)?sh$/;
 
 /** Why the head of a session is somebody's, as the end of a sentence; undefined: it is nobody's. */
 export function whoWatches(
@@ -27,22 +25,20 @@ export function whoWatches(
   if (own === undefined || other !== `pid:[${own}]`) return 'runs in a container';
   const above = parent > 0 ? proc.stat(parent) : undefined;
   if (!above) return 'was started by a process that cannot be seen from here';
-  if (holders.has(parent) || (parent !== 1 && isSupervisor(above)))
-    return `was started by PID ${parent} (${above.comm})`;
-  const isManaged = isSystemdBooted() && proc.stat(1)?.comm === 'systemd';
+  const isManaged = isSystemdBooted() && proc.stat(1)?.comm === managersName;
+  // Nothing tells an orphan that was adopted from a child: only of systemd it is known that it says which are its own.
+  const isAdopted = parent === 1 || (isManaged && above.comm === managersName);
+  if (!isAdopted || holders.has(parent)) return `was started by PID ${parent} (${above.comm})`;
   const service = isManaged ? serviceOf(proc, pid) : undefined;
   if (service) return whatSystemdDoes(service, pid, holders);
-  if (parent === 1 && isManaged) return undefined;
-  const streams = ['1', '2'].map((number) => proc.readLink(`${pid}/fd/${number}`)?.endsWith(nowhere));
-  // Of PID 1 it is enough, since few programs write a log of theirs by both.
-  const isDetached = parent === 1 ? streams.includes(true) : streams.every((is) => is === true);
-  return isDetached
+  return isManaged || isDetached(proc, pid)
     ? undefined
-    : `may be a child of PID ${parent} (${above.comm}) that is started again, or that it ends with: its output does not lead to ${nowhere}, where 1.6 leads it`;
+    : `may be a child of PID 1 (${above.comm}) that is started again, or that it ends with: its output does not lead to ${nowhere}, where 1.6 leads it`;
 }
 
-function isSupervisor({ comm }: ProcessStat): boolean {
-  return supervisors.test(comm) || shells.test(comm);
+/** One of the two is enough, since few programs write a log of theirs by both. */
+function isDetached(proc: ProcFs, pid: number): boolean {
+  return ['1', '2'].some((number) => proc.readLink(`${pid}/fd/${number}`)?.endsWith(nowhere) === true);
 }
 
 /** A unit that ends with its main process sends TERM to what is left of it, in the middle of requests. */

@@ -1,5 +1,6 @@
 // Chromium as the distribution ships it, once for a test file: to start it takes a second.
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import axe from 'axe-core';
+import { type Browser, type BrowserContextOptions, chromium, type Page, type Route } from 'playwright-core';
 import { atEnd, findCommand, isRoot, waitFor } from '../machine/index.ts';
 
 export type { Browser, Page, Route } from 'playwright-core';
@@ -52,4 +53,29 @@ export function waitForText(page: Page, selector: string, wanted: RegExp): Promi
 /** How many elements there are, once there are so many. */
 export function waitForCount(page: Page, selector: string, wanted: number): Promise<true> {
   return waitFor(`${wanted} of ${selector}`, async () => (await page.locator(selector).count()) === wanted);
+}
+
+/** Of all elements, in their order; `null` where there is none. */
+export function attributesOf(page: Page, selector: string, name: string): Promise<string[]> {
+  return page
+    .locator(selector)
+    .evaluateAll((elements, which) => elements.map((element) => `${element.getAttribute(which)}`), name);
+}
+
+/** The next answer there, an object of JSON, has other values in these fields. */
+export async function changeAnswer(page: Page, address: RegExp, changes: object): Promise<void> {
+  const answer = async (route: Route): Promise<void> => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...((await response.json()) as object), ...changes } });
+  };
+  await page.route(address, answer, { times: 1 });
+}
+
+/** What keeps somebody from using the page, by axe's rules, and why. */
+export async function findBarriers(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate<axe.AxeResults>('axe.run()');
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`),
+  );
 }

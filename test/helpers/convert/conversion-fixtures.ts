@@ -143,5 +143,8 @@ export function makeJail(jail: string, program: string): void {
     fs.mkdirSync(join(jail, name), { recursive: true });
   fs.copyFileSync(program, join(jail, 'bin/app'));
   fs.chmodSync(join(jail, 'bin/app'), 0o755);
+  // 1.6 opens it in there.
+  fs.writeFileSync(join(jail, 'dev/null'), '');
+  fs.chmodSync(join(jail, 'dev/null'), 0o666);
   fs.chmodSync(dirname(join(jail, 'run/x')), 0o777);
 }

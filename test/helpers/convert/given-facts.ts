@@ -71,7 +71,7 @@ export function givenFacts(pool: ExpectedPool, reports: readonly GivenReport[]):
   const all: ExpectedPool = {
     ...socketFacts(pool, first),
     ...processFacts(first),
-    workers: countWorkers(first),
+    workers: pool.workers === undefined ? 0 : countWorkers(first),
     env: pick(first.env, Object.keys(pool.env ?? {})),
     envBySlot: Object.fromEntries(
       Object.keys(pool.envBySlot ?? {}).map((name) => [
@@ -83,8 +83,9 @@ export function givenFacts(pool: ExpectedPool, reports: readonly GivenReport[]):
     onlyEnv: Object.keys(first.env).toSorted(),
     limits: pick(limitsOf(first), Object.keys(pool.limits ?? {})),
     pidFile: pool.pidFile === undefined ? '' : keptPid(pool.pidFile, first),
-    output: outputOf(first.pid),
-    outputs: reports.map(({ pid }) => outputOf(pid)).toSorted(),
+    // Of processes of another namespace /proc says nothing.
+    ...(pool.output === undefined ? {} : { output: outputOf(first.pid) }),
+    ...(pool.outputs === undefined ? {} : { outputs: reports.map(({ pid }) => outputOf(pid)).toSorted() }),
   };
   return pick(all, Object.keys(pool)) as Partial<ExpectedPool>;
 }
@@ -109,7 +110,7 @@ function keptPid(path: string, { fields }: GivenReport): string {
   return text === fields['ppid'] ? path : `${path}: ${text}, not ${fields['ppid']}`;
 }
 
-function socketFacts({ socket }: ExpectedPool, { fields }: GivenReport): ExpectedPool {
+export function socketFacts({ socket }: ExpectedPool, { fields }: GivenReport): ExpectedPool {
   const description = fields['fd.0'] ?? '';
   const address = / name=(\S+)/.exec(description)?.[1] ?? '';
   const backlog = Number(/ backlog=(\d+)/.exec(description)?.[1]);
@@ -123,7 +124,7 @@ function socketFacts({ socket }: ExpectedPool, { fields }: GivenReport): Expecte
   };
 }
 
-function processFacts({ fields }: GivenReport): ExpectedPool {
+export function processFacts({ fields }: GivenReport): ExpectedPool {
   const [uid = '', gid = ''] = [fields['uids'], fields['gids']].map((ids) => ids?.split('/')[0] ?? '');
   const argc = Number(fields['argc']);
   const argv = Array.from({ length: argc }, (_, index) =>

@@ -35,12 +35,17 @@ function apache(text: string): string {
 }
 
 function caddy(text: string): string {
-  const sites = /^\S.* \{$/m.test(text) ? text : `:8082 {\n${text}}\n`;
+  const isSite = /^(?:\S+\.\S+|:\d+|localhost\S*) \{$/m.test(text);
+  const sites = isSite ? text : `:8082 {\n${text}}\n`;
   return `${write('/run/page/Caddyfile', sites)}\ncaddy validate --adapter caddyfile --config /run/page/Caddyfile 2>&1`;
 }
 
+/** Behind the defaults of Debian's file, as far as they matter. */
 function haproxy(text: string): string {
-  return `${write('/run/page/haproxy.cfg', text)}\nhaproxy -c -f /run/page/haproxy.cfg`;
+  const defaults =
+    'defaults\n  mode http\n  timeout connect 5s\n  timeout client 50s\n  timeout server 50s\n';
+  const whole = /^defaults/m.test(text) ? text : defaults + text;
+  return `${write('/run/page/haproxy.cfg', whole)}\nhaproxy -c -f /run/page/haproxy.cfg`;
 }
 
 /** Each line as cron runs it: with nothing in its environment, by /bin/sh, what it prints is mail. */
@@ -67,15 +72,30 @@ function unit(text: string): string {
   return `${write(`/run/page/units/page.${kind}`, whole)}\nsystemd-analyze verify /run/page/units/page.${kind}`;
 }
 
+/** Started by supervisord, and stopped again. */
+function supervisord(text: string): string {
+  const config = `[supervisord]\nlogfile=/run/page/supervisord.log\npidfile=/run/page/supervisord.pid
+[unix_http_server]\nfile=/run/page/supervisor.sock\n[supervisorctl]\nserverurl=unix:///run/page/supervisor.sock
+[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n${text}`;
+  const ctl = 'supervisorctl -c /run/page/supervisord.conf';
+  return `${write('/run/page/supervisord.conf', config)}\nsupervisord -c /run/page/supervisord.conf
+    for try in $(seq 100); do
+      if ! ${ctl} status | grep -qv RUNNING; then break; fi
+      test $try -lt 100; sleep 0.1
+    done
+    ${ctl} shutdown\nwhile [ -e /run/page/supervisord.pid ]; do sleep 0.05; done`;
+}
+
 export const judges: Readonly<Record<string, (text: string) => string>> = {
   nginx,
   lighttpd,
   apache,
-  caddyfile: caddy,
+  caddy,
   haproxy,
   cron,
   logrotate,
   ini: unit,
+  'ini supervisord': supervisord,
   json: (text) => `printf '%s' ${quote(text)} | python3 -m json.tool >/dev/null`,
 };
 
@@ -84,7 +104,7 @@ export const needs: Readonly<Record<string, string>> = {
   nginx: 'nginx',
   lighttpd: 'lighttpd',
   apache: 'apache2',
-  caddyfile: 'caddy',
+  caddy: 'caddy',
   haproxy: 'haproxy',
   logrotate: 'logrotate',
   ini: 'systemd-analyze',

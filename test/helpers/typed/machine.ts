@@ -14,6 +14,7 @@ for dir in usr var; do
   mkdir -p /run/init/$dir /run/init/$dir.work
   mount -t overlay -o lowerdir=/$dir,upperdir=/run/init/$dir,workdir=/run/init/$dir.work overlay /$dir
 done
+cp /usr/bin/spawn-fcgi /usr/bin/spawn-fcgi.lighttpd
 for name in spawn-fcgi spawn-fcgictl; do
   printf '#!/bin/sh\\nexec %s "$@"\\n' "${dirname(oursPath)}/$name" >/usr/local/bin/$name
   chmod 755 /usr/local/bin/$name
@@ -21,20 +22,23 @@ for name in spawn-fcgi spawn-fcgictl; do
 done
 for name in app ada; do useradd --create-home --home-dir /srv/home/$name $name; done
 cp /srv/app/app /usr/bin/app
-mkdir -p /srv/www /var/log/app /var/lib/prometheus/node-exporter
+mount -t tmpfs -o mode=755 tmpfs /var/log
+mkdir -p /srv/www /var/log/app /var/log/nginx /var/log/apache2 /var/log/lighttpd /var/lib/prometheus/node-exporter
 `;
 
 /** Programs in /srv/app, where commands are typed: all of them the same one. */
-const programs = ['app', 'app.py', 'slow-to-start', 'my-app'];
+const programs = ['app', 'app.py', 'slow-to-start'];
+
+function placeProgram(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  copyFileSync(compileC(fixture('plain-echo.c')), path);
+  chmodSync(path, 0o755);
+}
 
 export async function startTyped(stage: Stage): Promise<InitMachine> {
   const machine = await startMachine({ command: '1.6', hasOwnNetwork: true });
   const place = join(machine.root, 'srv/app');
-  mkdirSync(place, { recursive: true });
-  for (const name of programs) {
-    copyFileSync(compileC(fixture('plain-echo.c')), join(place, name));
-    chmodSync(join(place, name), 0o755);
-  }
+  for (const name of programs) placeProgram(join(place, name));
   cpSync(resolve(import.meta.dirname, '../../../docs'), join(place, 'docs'), { recursive: true });
   const { status, stderr } = await machine.run(install);
   expect(status, stderr).toBe(0);

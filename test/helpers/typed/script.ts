@@ -42,13 +42,25 @@ function stepsOfFence({ page, line, info, text }: Fence): TypedStep[] {
   if (language !== 'sh')
     return [{ at, script: judges[info]?.(text) ?? `echo "nobody judges ${info}" >&2; false`, shown: [] }];
   if (kind === 'fails') return [{ at, script: judged(`( set -e\n${text})`, true), shown: [] }];
-  if (kind === 'stays') return [{ at, script: `setsid bash -c ${quote(text)} &\nstays+=($!)`, shown: [] }];
+  if (kind === 'stays') return [{ at, script: staying(text), shown: [] }];
   return [{ at, script: text, shown: [] }];
 }
 
 function asUser(command: string, isRoot: boolean): string {
   if (isRoot) return command;
   return `setpriv --reuid=1000 --regid=1000 --clear-groups bash -c ${quote(command)}`;
+}
+
+/** In a session of its own; goes on when it has printed something, or has lived for two seconds. */
+function staying(text: string): string {
+  return `said=/run/stays.\${#stays[@]}
+setsid bash -c ${quote(text)} >$said 2>&1 &
+stays+=($!)
+for try in $(seq 20); do
+  sleep 0.1
+  if ! kill -0 $!; then cat $said >&2; false; fi
+  if [ -s $said ]; then break; fi
+done`;
 }
 
 /** Succeeds when it does as the page has it. */

@@ -90,9 +90,8 @@ export const stages: Readonly<Record<string, Stage>> = {
   'docs/migrating.md': {
     first: 'cp app program',
     before: {
-      // As 1.6 leaves them.
       'spawn-fcgi --replace':
-        'spawn-fcgi --no-supervise -s /run/app.sock -u www-data -P /run/app.pid -F 2 -- /srv/app/program',
+        '/usr/bin/spawn-fcgi.lighttpd -s /run/app.sock -u www-data -P /run/app.pid -F 4 -- /srv/app/program',
       '-n --supervise': 'spawn-fcgictl stop /run/app.sock',
     },
   },

@@ -27,7 +27,7 @@ type Located = Statement & { readonly path: string };
 function readConfiguration(source: Source, surroundings: Surroundings): Converted {
   const notes: Note[] = [];
   const variables: Variables = new Map();
-  const statements = follow(source, surroundings, variables, notes, 0);
+  const statements = follow(source, source, surroundings, variables, notes, 0);
   const settings = new Map<string, Value>();
   for (const one of statements) if (one.kind === 'assignment') settings.set(one.name, one.value);
   const pools = statements.flatMap((one) =>
@@ -40,7 +40,9 @@ function readConfiguration(source: Source, surroundings: Surroundings): Converte
   return { pools, notes };
 }
 
+/** `main`: what every include is relative to. */
 function follow(
+  main: Source,
   source: Source,
   surroundings: Surroundings,
   variables: Variables,
@@ -55,8 +57,8 @@ function follow(
         says: `${source.path}:${statement.line}: ${statement.text} is not run; convert what it prints by itself`,
       });
     if (statement.kind !== 'include' || depth > 10) return [{ ...statement, path: source.path }];
-    return surroundings.include(statement.file, source).flatMap((file) => {
-      if (file.refusal === undefined) return follow(file, surroundings, variables, notes, depth + 1);
+    return surroundings.include(statement.file, main).flatMap((file) => {
+      if (file.refusal === undefined) return follow(main, file, surroundings, variables, notes, depth + 1);
       notes.push({ isLost: true, says: `${file.path}, which it includes: ${file.refusal}` });
       return [];
     });
@@ -82,11 +84,11 @@ function readServers(
 }
 
 function addServer(draft: Draft, pool: LighttpdPool, condition: string | undefined): void {
-  const words = textOf(pool.own.get('bin-path'))
-    .split(/[ \t]+/)
-    .filter(Boolean);
-  takeProgram(draft, words);
-  if (draft.name === '') draft.name = posix.basename(draft.program[0] ?? '');
+  // Two blanks have an empty argument between them there.
+  takeProgram(draft, textOf(pool.own.get('bin-path')).trim().split(/[ \t]/));
+  const program = draft.program[0] ?? '';
+  if (program.startsWith('/')) draft.options.chdir = posix.dirname(program);
+  if (draft.name === '') draft.name = posix.basename(program);
   draft.options.workers ??= '4';
   for (const [name, value] of pool.own) {
     const row = findRow(lighttpdRows, name);

@@ -16,7 +16,12 @@ export function heading({ place, notes }: WantedPool): string {
 }
 
 export function renderNote({ isLost, says }: Note): string {
-  return `# ${isLost ? 'NOT CARRIED OVER' : 'note'}: ${printable(says)}\n`;
+  return `# ${isLost ? 'NOT CARRIED OVER' : 'note'}: ${shorten(printable(says))}\n`;
+}
+
+/** A value may be a page long; what it means stands at the end. */
+function shorten(text: string): string {
+  return text.length <= 500 ? text : `${text.slice(0, 200)} ... ${text.slice(-280)}`;
 }
 
 /** All words of the command, as a shell has to read them, in groups that stay on one line. */
@@ -51,7 +56,12 @@ function environmentWords(
   const names = [...new Set(['PATH', ...inherits])].filter(
     (name) => /^[A-Za-z_]\w*$/.test(name) && (name === 'PATH' || !all.some((one) => one.name === name)),
   );
-  return ['env -i', ...names.map((name) => `${name}="$${name}"`), ...assignments];
+  return ['env -i', ...names.map(passOn), ...assignments];
+}
+
+/** A variable that the caller has not is none, and not an empty one. */
+function passOn(name: string): string {
+  return name === 'PATH' ? 'PATH="$PATH"' : `\${${name}+"${name}=$${name}"}`;
 }
 
 function quoteAll(words: Words): string {

@@ -12,7 +12,10 @@ export interface LighttpdPool {
 }
 
 export const lighttpdRows: readonly Row<LighttpdPool>[] = [
-  { names: 'bin-path', becomes: 'the program behind `--`, split at blanks, as lighttpd does' },
+  {
+    names: 'bin-path',
+    becomes: 'the program behind `--`, split at blanks, and `-d` with its directory, as lighttpd does both',
+  },
   {
     names: 'socket',
     becomes: '`-s`; lighttpd has `-0`, `-1` … behind the path, a socket for each process',
@@ -54,7 +57,8 @@ export const lighttpdRows: readonly Row<LighttpdPool>[] = [
   },
   {
     names: 'bin-environment',
-    becomes: '`--env`',
+    becomes:
+      '`--env`; the PHP_FCGI_CHILDREN=1 that lighttpd adds is left out, since a php-cgi needs no child',
     apply: (draft, _text, { own }) => {
       for (const { key, value } of entriesOf(own.get('bin-environment')))
         if (key !== undefined) draft.addVariable(key, textOf(value));

@@ -1,5 +1,6 @@
 // Values of a pool of php-fpm that are more than a word, and what [global] says for all of them.
 import { parseAddress } from '../kinds/arguments.ts';
+import { isOn } from '../syntax/php-ini.ts';
 import type { Setting } from '../syntax/python-ini.ts';
 import type { Draft, Note } from '../wanted-pool.ts';
 
@@ -91,7 +92,9 @@ export function addVariable(draft: Draft, value: string, { key, environment }: P
 
 export function addPhpValue(draft: Draft, value: string, { key, setting, arguments: words }: PhpPool): void {
   const isAdmins = setting.startsWith('php_admin') && !fixed.has(key);
-  words.push('-d', `${key}=${value}`);
+  // php-fpm makes a number of it, of which ini_get() tells.
+  const text = setting.includes('_flag[') ? String(Number(isOn(value))) : value;
+  words.push('-d', `${key}=${text}`);
   if (isAdmins)
     draft.remark(`php_admin_…[${key}]: with -d a script may change it, where PHP lets it (ini_set)`);
 }

@@ -36,7 +36,7 @@ export const supervisordRows: readonly Row<Place>[] = [
   },
   {
     names: 'socket_backlog',
-    becomes: '`-b`',
+    becomes: '`-b`; 4096 without it, as there (SOMAXCONN)',
     apply: ({ options }, value) => {
       options.backlog = value;
     },
@@ -181,6 +181,7 @@ export function addProgramSettings(draft: Draft, program: values.Program): void 
   const of = (name: string): string | undefined =>
     program.section.settings.findLast((setting) => setting.name === name)?.value;
   const place: Place = { ...program, of };
+  sayDaemonized(draft, program);
   for (const { name, value } of settings) {
     const row = findRow(supervisordRows, name);
     if (!row) draft.lose(`${name} = ${value}: not known`);
@@ -201,8 +202,20 @@ function applyExpanded(draft: Draft, row: Row<Place>, name: string, value: strin
   row.apply?.(draft, expanded.text, place);
 }
 
-function addDefaults({ options }: Draft, { daemon, of }: Place): void {
-  if (options.socket !== undefined) options.socketMode ??= '0700';
+function sayDaemonized(draft: Draft, { daemon }: values.Program): void {
+  for (const { name, value } of daemon?.settings ?? [])
+    if (name === 'directory' || name === 'umask')
+      draft.remark(
+        `[supervisord] ${name} = ${value}: supervisord heeds it only where it goes to the background itself (not with -n, as systemd starts it)`,
+      );
+}
+
+function addDefaults({ options }: Draft, { daemon, section }: Place): void {
+  // What a [program:x] has is spawn-fcgi's own socket.
+  if (section.name.startsWith('fcgi-program')) {
+    options.backlog ??= '4096';
+    if (options.socket !== undefined) options.socketMode ??= '0700';
+  }
   const files = daemon?.settings.findLast(({ name }) => name === 'minfds')?.value;
-  if (files !== undefined && of('command') !== undefined) options.rlimit = [`nofile=${files}`];
+  if (Number(files) > 1024) options.rlimit = [`nofile=${files}`];
 }

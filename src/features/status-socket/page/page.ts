@@ -2,7 +2,7 @@
 import type { PageData } from './data.ts';
 import { CpuShares } from './cpu-shares.ts';
 import { byId, setAttribute, setTerms, setText } from './dom.ts';
-import { EventList, showFailure } from './views/event-list.ts';
+import { EventList, showReload } from './views/event-list.ts';
 import { joinEvents, joinLooks, type SeenEvent, type SeenLook } from './history.ts';
 import { poolFacts } from './views/pool-facts.ts';
 import { drawChart, mostOf, whenResized } from './views/queue-chart.ts';
@@ -37,7 +37,7 @@ function begin(): void {
   figures.querySelectorAll('table ~ table').forEach((element) => element.remove());
   pause.addEventListener('click', () => {
     renewal.pause(!renewal.isPaused);
-    setText(pause, renewal.isPaused ? 'Go on' : 'Pause');
+    setText(pause, renewal.isPaused ? 'Resume' : 'Pause');
     if (renewal.isPaused) setText(byId('renewed'), `as it was at ${clock(answeredAt)}`);
   });
   whenResized(chart, draw);
@@ -58,12 +58,14 @@ function show(data: PageData): void {
   setText(byId('name'), data.name);
   setText(byId('where'), `on ${data.address}`);
   setText(byId('renewed'), `as of ${clock(answeredAt)}`);
-  showHealth(data.health.kind, data.health.text, data.name);
+  const { kind, text } = data.health;
+  // It serves, but not as it should.
+  showHealth(kind === 'serving' && text !== kind ? 'uneasy' : kind, text, data.name);
   if (news !== '') setText(byId('news'), news);
   showWorkers(data, nowMs);
   showQueue(data);
   list.show(events, data, nowMs);
-  showFailure(data);
+  showReload(data);
   showFigures(data);
   draw();
 }
@@ -110,7 +112,7 @@ function showWorkers(data: PageData, nowMs: number): void {
 function showQueue({ queue }: PageData): void {
   const most = mostOf(looks, ({ queue: length }) => length ?? 0);
   const text = queue
-    ? `${queue.length} waiting now, ${most} at most in the last ten minutes; ${queue.backlog} may wait`
+    ? `${queue.length} waiting now, ${most} at most in the last ten minutes; ${queue.backlog} may wait. Blank: nobody has looked`
     : 'the kernel does not tell how many wait';
   setText(byId('queue-note'), text);
 }

@@ -1,8 +1,8 @@
-// The events, newest first, and what was said last when a reload failed.
-import type { PageData } from '../data.ts';
+// The events, newest first, and how the last reload ended.
+import type { PageData, PageInside, PageReload } from '../data.ts';
 import { byId, make, setText } from '../dom.ts';
 import type { SeenEvent } from '../history.ts';
-import { moment } from '../words.ts';
+import { duration, moment } from '../words.ts';
 
 const marks = {
   err: ['\u2716', 'Error'],
@@ -20,13 +20,13 @@ export class EventList {
 
   show(events: readonly SeenEvent[], { inside }: Pick<PageData, 'inside'>, nowMs: number): void {
     // Who reads them is not to lose the place for nothing.
-    const shown = events.map(({ pid, text }) => `${pid} ${text}`).join('\n');
+    const shown = inside ? events.map(({ pid, text }) => `${pid} ${text}`).join('\n') : untold;
     if (shown === this.#shown) return;
     this.#shown = shown;
+    if (!inside) return this.#list.replaceChildren(make('li', { class: 'untold' }, untold));
     const now = new Date();
     const lines = events.map((event) => makeLine(event, new Date(now.getTime() - nowMs + event.atMs), now));
     this.#list.replaceChildren(...lines.reverse());
-    if (!inside) this.#list.replaceChildren(make('li', {}, untold));
   }
 }
 
@@ -46,19 +46,24 @@ function makeLine({ severity, text }: SeenEvent, date: Date, now: Date): HTMLEle
   );
 }
 
-const failed: Readonly<Record<string, string>> = {
-  'rolled-back': 'It was rolled back: the old workers serve on.',
-  partly: 'Old and new workers are in service.',
-  'timed-out': 'It was not up in time, and rolled back.',
+const results: Readonly<Record<string, readonly [verb: string, state: string]>> = {
+  reloaded: ['succeeded', 'all workers are new'],
+  'rolled-back': ['failed', 'the old workers serve on'],
+  partly: ['failed half-way', 'old and new workers are in service'],
+  'timed-out': ['was not up in time', 'the old workers serve on'],
 };
 
-/** What the last reload has left behind if it has failed; else the last one that has is told of by its event. */
-export function showFailure({ lastReload, inside }: Pick<PageData, 'lastReload' | 'inside'>): void {
-  const text = lastReload ? failed[lastReload.result] : undefined;
-  const what = inside?.message ? ` ${inside.message}` : '';
-  setText(
-    byId('failure-text'),
-    text === undefined ? 'None: the last one, if there was one, has succeeded.' : text + what,
-  );
-  setText(byId('words'), text === undefined ? '' : (inside?.words ?? []).join('\n'));
+/** How the last reload ended, and what was said last if it failed. */
+export function showReload({ lastReload, inside }: Pick<PageData, 'lastReload' | 'inside'>): void {
+  const failed = lastReload !== null && lastReload.result !== 'reloaded';
+  setText(byId('failure-text'), lastReload ? describeReload(lastReload, inside) : 'None yet.');
+  const words = failed ? (inside?.words ?? []).join('\n') : '';
+  byId('said').hidden = words === '';
+  setText(byId('words'), words);
+}
+
+function describeReload({ result, agoMs }: PageReload, inside: PageInside | null): string {
+  const [verb, state] = results[result] ?? [result, ''];
+  const why = result === 'reloaded' ? '' : (inside?.message ?? '');
+  return `It ${verb} ${duration(agoMs)} ago, ${state}${why === '' ? '' : `: ${why}`}.`;
 }

@@ -16,7 +16,6 @@ export function poolFacts(data: PageData, shares: Shares): Term[] {
     ['Release', `generation ${generation}${inside ? `, ${inside.release}` : ''}`],
     ['Outdated', outdated === 0 ? '' : `${plural(outdated, 'worker')} of an older release`],
     ['Under way', describeOperation(data)],
-    ['Last reload', describeReload(data)],
     ['Reloads', counts(data.reloads) || 'none'],
     ['Restarts', counts(data.restarts) || 'none'],
     ['Replaced', counts(data.replaced ?? {})],
@@ -25,7 +24,7 @@ export function poolFacts(data: PageData, shares: Shares): Term[] {
     ['Spares', describeSpares(data)],
     ['Memory', describeMemory(data)],
     ['CPU', describeCpu(shares)],
-    ['Supervisor', `PID ${data.pid}, ${data.version}, up ${duration(data.upMs)}`],
+    ['Supervisor', `PID ${data.pid}, version ${data.version}, up ${duration(data.upMs)}`],
   ];
 }
 
@@ -33,10 +32,6 @@ function describeOperation({ operation }: PageData): string {
   if (!operation) return '';
   const { kind, sinceMs, step } = operation;
   return `${kind} for ${duration(sinceMs)}${step === '' ? '' : `: ${step}`}`;
-}
-
-function describeReload({ lastReload }: PageData): string {
-  return lastReload ? `${lastReload.result}, ${duration(lastReload.agoMs)} ago` : '';
 }
 
 function describeWanted({ wanted, scaling }: PageData): string {

@@ -7,7 +7,9 @@ const margin = { left: 44, right: 10, top: 12, bottom: 20 };
 const stripHeight = 30;
 const gap = 22;
 const leastWidth = 2;
-const minutes = [10, 8, 6, 4, 2, 0];
+/** Where there is room for more words, and where there is not. */
+const minutes = { wide: [10, 8, 6, 4, 2, 0], narrow: [10, 5, 0] };
+const wideFrom = 480;
 
 export interface Chart {
   readonly looks: readonly SeenLook[];
@@ -54,9 +56,11 @@ export function drawChart(place: HTMLElement, { looks, limit, nowMs }: Chart): v
     makeSvg(
       'svg',
       { width: String(width), height: String(height), role: 'img', 'aria-label': describe(looks, limit) },
+      drawBars('seen', stretches, queue, x, () => queue.top),
+      drawBars('seen', stretches, strip, x, () => strip.top),
+      ...drawGrid(queue, strip, x, nowMs, ends),
       drawBars('queue', stretches, queue, x, ({ queue: length }) => length ?? 0),
       drawBars('active', stretches, strip, x, ({ active }) => active),
-      ...drawGrid(queue, strip, x, nowMs, ends),
       ...drawLimit(queue, limit, ends),
     ),
   );
@@ -78,24 +82,21 @@ interface Ends {
   readonly to: number;
 }
 
-/** Each look for the time for which it stands, on a ground that says that somebody has looked. */
+/** Each look for the time for which it stands; of the whole height it is the ground that says that somebody has looked. */
 function drawBars(
-  name: string,
+  kind: string,
   stretches: readonly Stretch[],
   { base, height, top }: Band,
   x: Across,
   read: (look: SeenLook) => number,
 ): SVGElement {
-  let [bars, seen] = ['', ''];
-  for (const { fromMs, toMs, look } of stretches) {
+  const bars = stretches.map(({ fromMs, toMs, look }) => {
     const from = x(fromMs);
     const across = Math.max(leastWidth, x(toMs) - from).toFixed(1);
     const up = (Math.min(1, read(look) / top) * height).toFixed(1);
-    bars += `M${from.toFixed(1)} ${base}v-${up}h${across}v${up}z`;
-    seen += `M${from.toFixed(1)} ${base}v-${height}h${across}v${height}z`;
-  }
-  const path = (kind: string, d: string): SVGElement => makeSvg('path', { class: kind, d });
-  return makeSvg('g', {}, path('seen', seen), path(name, bars));
+    return `M${from.toFixed(1)} ${base}v-${up}h${across}v${up}z`;
+  });
+  return makeSvg('path', { class: kind, d: bars.join('') });
 }
 
 function drawGrid(queue: Band, strip: Band, x: Across, nowMs: number, { from, to }: Ends): SVGElement[] {
@@ -107,7 +108,7 @@ function drawGrid(queue: Band, strip: Band, x: Across, nowMs: number, { from, to
     const y = Math.round(queue.base - share * queue.height) + 0.5;
     return [line(from, y, to, y), text(from - 6, y + 4, 'end', String(queue.top * share))];
   });
-  const times = minutes.map((ago) => {
+  const times = minutes[to > wideFrom ? 'wide' : 'narrow'].map((ago) => {
     const at = Math.round(x(nowMs - ago * 60_000)) + 0.5;
     const word = ago === 0 ? 'now' : `-${ago} min`;
     const anchor = ago === 0 ? 'end' : ago === 10 ? 'start' : 'middle';

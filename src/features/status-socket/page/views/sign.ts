@@ -3,6 +3,7 @@ import { byId, setAttribute } from '../dom.ts';
 
 const shapes: Readonly<Record<string, string>> = {
   serving: '<circle cx="8" cy="8" r="7" fill="#1a7f45"/>',
+  uneasy: '<path d="M8 1l7 14H1z" fill="#d98200"/>',
   saturated: '<path d="M8 1l7 14H1z" fill="#d98200"/>',
   unknown: '<path d="M2 2h12v12H2z" fill="#708090"/>',
   'not-serving': '<path d="M2 2h12v12H2z" fill="#c8281e"/>',

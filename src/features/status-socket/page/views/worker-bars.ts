@@ -92,6 +92,7 @@ export class WorkerBars {
   #paint(element: HTMLElement, { key, state, title, worker }: Bar): void {
     setAttribute(element, 'data-key', key);
     setAttribute(element, 'data-state', state);
+    setAttribute(element, 'data-slot', String(worker.slot ?? ''));
     setAttribute(
       element,
       'aria-label',
@@ -192,6 +193,6 @@ export function describe(
     ['Request for', span(worker.requestAgeMs)],
     ['Next try in', span(worker.nextTryMs)],
     ['Restarts', worker.restarts === undefined ? '' : String(worker.restarts)],
-    ['Last one', worker.lastExit ?? ''],
+    ['Last exit', worker.lastExit ?? ''],
   ];
 }
