@@ -1,6 +1,6 @@
 // Real applications behind real web servers, eight checks a pair: the table of docs/applications.md is what this finds.
 // SPAWN_FCGI_WRITE_TABLE=1 writes it; otherwise page and findings have to agree.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as fronts from '../helpers/fronts/index.ts';
@@ -14,6 +14,7 @@ const servers = fronts.serverNames.filter((name) => fronts.missingServer(name) =
 const isWriting = process.env['SPAWN_FCGI_WRITE_TABLE'] === '1';
 
 /** By the application's name; what has gone wrong instead, if so. */
+const commands = new Map<string, string>();
 const found = new Map<string, fronts.Finding>();
 const broken = new Map<string, unknown>();
 
@@ -33,6 +34,7 @@ async function place(tested: fronts.Tested, dir: string): Promise<fronts.Candida
   const own = join(dir, name);
   mkdirSync(own);
   const installation = tested.install(own);
+  commands.set(tested.name, asOnPage(installation.command, own));
   const ports: Partial<Record<fronts.ServerName, number>> = {};
   for (const server of servers) ports[server] = await machine.freePort();
   const { shape } = tested;
@@ -43,6 +45,13 @@ async function place(tested: fronts.Tested, dir: string): Promise<fronts.Candida
     dir: own,
     site: { name, shape, path, ports, socket: join(own, 'app.sock') },
   };
+}
+
+/** The page calls by its name what is in the PATH, and has a place for programs of one's own. */
+function asOnPage([program = '', ...args]: readonly string[], dir: string): string {
+  const isOwn = program.startsWith(dir);
+  const name = isOwn ? '/srv/app/program' : program.replace(/^\/usr\/s?bin\//, '');
+  return ['--', name, ...args].join(' ');
 }
 
 /** A few at a time. Not in the tests: pools would end with whatever test is running. */
@@ -62,6 +71,11 @@ async function tryAll(candidates: readonly fronts.Candidate[]): Promise<void> {
 
 afterAll(() => {
   if (isWriting) fronts.writeTable(applications.map(({ name }) => [name, found.get(name)]));
+});
+
+test.for(applications)('$name is started as the page says', ({ name, missing }, { skip }) => {
+  skip(missing !== undefined, missing);
+  expect(readFileSync(fronts.applicationsPage, 'utf8')).toContain(`${commands.get(name)}\` |`);
 });
 
 describe.for(applications)('$name', ({ name, missing }) => {

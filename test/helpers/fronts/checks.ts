@@ -160,7 +160,7 @@ async function killAll(running: Running, servers: readonly [ServerName, number][
   await fullPool(running, killed);
   return servers.map((_, number) => {
     if (next[number] !== ok) return `then ${next[number]}`;
-    return replies[number] === ok ? 'the lost request is called well' : ok;
+    return replies[number] === ok ? 'asked again' : ok;
   });
 }
 

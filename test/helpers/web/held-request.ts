@@ -23,7 +23,11 @@ export async function holdAt<T>(fifo: string, ask: () => Promise<T>): Promise<He
   // For one that asks again, at another name.
   rmSync(fifo);
   const release = (text = ''): void => {
-    if (text !== '' && isAlive(worker)) writeSync(fd, text);
+    try {
+      if (text !== '') writeSync(fd, text);
+    } catch {
+      // The program was killed, and reads no more.
+    }
     closeSync(fd);
   };
   return { reply, worker, release };
