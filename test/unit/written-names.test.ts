@@ -19,6 +19,7 @@ const others: Record<string, readonly string[]> = {
   tar: ['--no-same-owner'],
   sv: ['-w'],
   multiwatch: ['--signal'],
+  iipsrv: ['--bind'],
   's6-svc': ['-T'],
   ulimit: ['-m'],
   'nobody, a beginning and an argument': ['--f', '-N'],
