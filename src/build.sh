@@ -74,3 +74,4 @@ await() {
 
 wait "$documents"
 rehearse
+node $flags "$compiler" settle
