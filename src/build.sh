@@ -80,3 +80,4 @@ await() {
 
 wait "$documents"
 rehearse
+node $flags "$compiler" settle

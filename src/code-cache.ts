@@ -14,6 +14,7 @@ const slowness = 30;
 const [word, ...rest] = process.argv.slice(2);
 if (word === 'compile') compileAll();
 else if (word === 'rehearse') rehearse(rest);
+else if (word === 'settle') settle();
 else if (word === 'accept') accept(rest[0] ?? '');
 else throw new Error(`${word} is no word for this`);
 
@@ -38,10 +39,14 @@ function scriptOf(name: string): Script {
   return new Script(readFileSync(join(dist, name), 'latin1'), { filename: name });
 }
 
+function cacheOf(name: string): string {
+  const id = readFileSync(join(dist, name), 'latin1').slice(2, 34);
+  return join(dist, `${id}-${process.version}-${process.arch}.cache`);
+}
+
 /** Whole or not at all: the one of before stays if this fails. */
 function writeCache(name: string, script: Script): void {
-  const id = readFileSync(join(dist, name), 'latin1').slice(2, 34);
-  const file = join(dist, `${id}-${process.version}-${process.arch}.cache`);
+  const file = cacheOf(name);
   writeFileSync(`${file}.new`, script.createCachedData());
   renameSync(`${file}.new`, file);
 }
@@ -70,6 +75,19 @@ function rehearse(args: readonly string[]): void {
   });
   const start = script.runInThisContext() as (...given: readonly unknown[]) => void;
   start(createRequire(command), join(dist, supervisor), () => undefined);
+}
+
+/**
+ * Reads what the rehearsal has kept and writes it again: functions that V8 compiled on the way have numbers by what else
+ * the process had run by then, and get others here, where nothing runs. So two builds whose rehearsals compiled the same
+ * functions have the same bytes.
+ */
+function settle(): void {
+  const cachedData = readFileSync(cacheOf(supervisor));
+  writeCache(
+    supervisor,
+    new Script(readFileSync(join(dist, supervisor), 'latin1'), { filename: supervisor, cachedData }),
+  );
 }
 
 /** A worker: says its PID, and waits for a connection as C programs do. */

@@ -120,6 +120,14 @@ test(
     await machine.ok(
       'dpkg -i /srv/spawn-fcgi.deb; dpkg -P spawn-fcgi spawn-fcgi-node; ! ls /usr/bin/spawn-fcgi* /usr/lib/spawn-fcgi',
     );
+    // Who diverted it by hand before us has it so afterwards.
+    await machine.ok(`dpkg -i /srv/spawn-fcgi.deb
+      dpkg-divert --local --rename --divert ${theirs} --add /usr/bin/spawn-fcgi
+      update-alternatives --install /usr/bin/spawn-fcgi spawn-fcgi /usr/local/bin/app 60
+      ${installOurs}; dpkg -P spawn-fcgi-node`);
+    expect(await machine.ok('update-alternatives --list spawn-fcgi; readlink -f /usr/bin/spawn-fcgi')).toBe(
+      `${theirs}\n/usr/local/bin/app\n/usr/local/bin/app\n`,
+    );
   },
 );
 
@@ -170,6 +178,14 @@ test(
     const machine = await debian.startDebian(packages);
     await machine.ok(`dpkg -i /srv/spawn-fcgi-node_2.0.0-1*.deb; ${start} ${app}`);
     const { pid, workers } = await poolOf(machine);
+    const follower = await machine.ok(`exec >/dev/null 2>&1
+      spawn-fcgictl events /run/a.pid --exec 'echo $SPAWN_FCGI_EVENT >>/tmp/events' & echo $! >/tmp/follower`);
+    expect(follower).toBe('');
+    await waitFor('the follower', () =>
+      machine
+        .ok('ls -l /proc/$(cat /tmp/follower)/fd | grep -c socket: || true')
+        .then((count) => count !== '0\n'),
+    );
     const removed = await machine.ok('dpkg -r spawn-fcgi-node');
     expect(removed).toContain(`\n  PID ${pid}: ${start} ${app}\n`);
     await machine.ok(`! ls /usr/lib/spawn-fcgi; kill -9 ${workers.map((worker) => worker.pid).join(' ')}`);
@@ -182,6 +198,9 @@ test(
     await machine.ok(`kill -HUP ${pid}`);
     await waitFor('the reload', async () =>
       (await machine.ok('cat /var/log/a.log')).includes('generation 2'),
+    );
+    await waitFor('the command of the event', async () =>
+      (await machine.ok('cat /tmp/events')).includes('reload-finished'),
     );
     await machine.ok(
       `kill "$(cat /run/a.pid)"; while [ -e /proc/${pid} ]; do read -t 0.05 <><(:) || true; done`,

@@ -28,7 +28,7 @@ export class SocketState implements SharedSocket {
     this.#isNonBlocking = isNonBlocking(this.#socket.descriptor);
     // The user's backlog counts; listen(2) again only sets it.
     attempt(() => libc.listen(this.#socket.descriptor, this.#backlog));
-    setTimeout(() => this.look(), lookAgainAfterMs).unref();
+    setTimeout(this.look.bind(this), lookAgainAfterMs).unref();
   }
 
   look(): void {

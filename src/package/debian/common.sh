@@ -9,8 +9,13 @@ our_page=/usr/share/man/man1/spawn-fcgi.node.1.gz
 # A diversion of the administrator's does the same, and is left alone.
 divert() {
   [ -z "$(dpkg-divert --listpackage "$1")" ] || return 0
-  # A link is nobody's file: update-alternatives sees to it.
-  [ -h "${DPKG_ROOT-}$1" ] && rename=--no-rename || rename=--rename
+  rename=--rename
+  # A link is no package's file: update-alternatives puts its own there.
+  if [ -h "${DPKG_ROOT-}$1" ]; then
+    rename=--no-rename
+    target=$(readlink "${DPKG_ROOT-}$1")
+    [ "${target#/etc/alternatives/}" != "$target" ] || echo "$name: $1, a link to $target, makes room for ours"
+  fi
   dpkg-divert --package "$name" --divert "$2" "$rename" --add "$1"
 }
 
@@ -18,7 +23,10 @@ divert() {
 find_lighttpd() {
   there=$(dpkg-divert --truename "$command")
   their_page=$(dpkg-divert --truename "$page")
-  [ -e "${DPKG_ROOT-}$their_page" ] && slave="--slave $page spawn-fcgi.1.gz $their_page" || slave=
+  # Not diverted, it is no alternative.
+  slave=
+  [ "$their_page" = "$page" ] || [ ! -e "${DPKG_ROOT-}$their_page" ] ||
+    slave="--slave $page spawn-fcgi.1.gz $their_page"
 }
 
 # Debian's program is an alternative as long as it is there.

@@ -47,7 +47,7 @@ export class FrozenSession {
       if (!found.every((pid) => this.#waitUntilStopped(pid))) return 'busy';
       found = scan.newMembersOf(this.#leader);
       if (found.length === 0 && scan.isComplete) return this.members.length > 0 ? 'stopped' : 'gone';
-      if (this.#isLate()) return 'busy';
+      if (performance.now() > this.#deadlineMs) return 'busy';
     }
   }
 
@@ -76,15 +76,11 @@ export class FrozenSession {
 
   #waitUntilStopped(pid: number): boolean {
     for (let pauseUs = firstPauseUs; !this.#isStopped(pid); pauseUs = Math.min(pauseUs * 2, longestPauseUs)) {
-      if (this.#isLate()) return false;
+      if (performance.now() > this.#deadlineMs) return false;
       // It needs a processor to stop on.
       libc.usleep(pauseUs);
     }
     return true;
-  }
-
-  #isLate(): boolean {
-    return performance.now() > this.#deadlineMs;
   }
 
   #isStopped(pid: number): boolean {
