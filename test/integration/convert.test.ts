@@ -1,6 +1,6 @@
 // The command spawn-fcgictl convert: what it prints and where, its statuses, and what it does with files that are none.
 import { execFileSync } from 'node:child_process';
-import { chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { makeTempDir, needRoot, NOBODY, runCommand, type RunResult } from '../helpers/machine/index.ts';
@@ -54,6 +54,16 @@ describe('what it prints', () => {
     expect((await convert(['--pool', 'two', '-'], two)).stdout).toContain('-p 9001 -- /srv/two');
     expect(await convert(['--pool', 'three', '-'], two)).toMatchObject({ status: 4, stdout: '' });
   });
+});
+
+test('the page shows what becomes of its example', async () => {
+  const page = readFileSync(new URL('../../docs/convert.md', import.meta.url), 'utf8');
+  const block = (name: string): string => page.split(`\`\`\`${name}\n`)[1]?.split('```')[0] ?? '';
+  const dir = makeTempDir();
+  writeFileSync(join(dir, 'app.conf'), block('ini app.conf'));
+  const { stdout, status } = await runCommand(ctlPath, ['convert', 'app.conf'], { cwd: dir });
+  expect(stdout).toBe(block('sh command'));
+  expect(status).toBe(1);
 });
 
 describe('what it refuses', () => {
@@ -119,6 +129,14 @@ describe('what others have written', () => {
     expect(status).toBe(1);
     expect(stdout).not.toContain('/srv/secret');
     expect(stdout).toMatch(/NOT CARRIED OVER: [^\n]*secret\.ini[^\n]*others than root/);
+    expect(
+      (
+        await convert(
+          ['-'],
+          `[supervisord]\n[include]\nfiles = ${secret}\n[fcgi-program:mine]\ncommand=/x\nsocket=tcp://h:1\n`,
+        )
+      ).stdout,
+    ).not.toContain('/srv/secret');
   });
 
   test('may include a FIFO, itself, or nothing', async () => {
@@ -133,6 +151,6 @@ describe('what others have written', () => {
     const { stdout, status } = await convert([join(dir, 'lighttpd.conf')]);
     expect(status).toBe(1);
     expect(stdout).toMatch(/a\.conf, which it includes: it is no file/);
-    expect(stdout).toContain('spawn-fcgi -s /run/x -u www-data -F 4 -- /srv/x');
+    expect(stdout.match(/^spawn-fcgi -s \/run\/x -u www-data -d \/srv -F 4 -- \/srv\/x$/gm)).toHaveLength(1);
   });
 });
