@@ -105,7 +105,7 @@ function makeFifo(): string {
 describe('what others have written', () => {
   test('cannot end a comment, or bring a control character to a terminal', async () => {
     const text =
-      "spawn-fcgi -p 9000 --wrong 'x\ntouch /tmp/evil\n\u{1b}[2J' -- /srv/app\nA='\u{1b}]0;x' spawn-fcgi -p 9001 -- /srv/app\n";
+      "spawn-fcgi -p 9000 --wrong 'x\ntouch /tmp/evil\n\u{1b}[2J' -- /srv/app\nA='\u{1b}]0;x' spawn-fcgi -p 9001 -P '/x\u{1b}' -- /srv/app '\u{1b}[1m'\n";
     const { status, stdout, stderr } = await convert(['-'], text);
     expect(status).toBe(1);
     expect(stdout.replaceAll('\n', '') + stderr.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
