@@ -7,10 +7,11 @@ import { defineConfig } from 'vitest/config';
  * other end-to-end tests use fixed system paths and real servers, so that their files run one by one, but for the
  * ledgers, which take the longest, have servers of their own, and run beside parity, a file with a core each.
  */
-const ledgers = 'test/e2e/{reload-ledger,kept-ledger,guards-ledger,spare-ledger,stuck-requests}.test.ts';
+const ledgers =
+  'test/e2e/{reload-ledger,kept-ledger,guards-ledger,spare-ledger,move-ledger,stuck-requests}.test.ts';
 const machines = [
   'test/e2e/{systemd,init}-*.test.ts',
-  'test/e2e/{mapserver,openrc,supervisord,cron,stop-commands,containers-page,kubernetes}.test.ts',
+  'test/e2e/{pages,mapserver,openrc,supervisord,cron,stop-commands,containers-page,kubernetes}.test.ts',
   'test/e2e/{convert,convert-originals}.test.ts',
 ];
 const groups = [

@@ -1,6 +1,6 @@
 // The command spawn-fcgictl convert: what it prints and where, its statuses, and what it does with files that are none.
 import { execFileSync } from 'node:child_process';
-import { chownSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { makeTempDir, needRoot, NOBODY, runCommand, type RunResult } from '../helpers/machine/index.ts';
@@ -54,16 +54,6 @@ describe('what it prints', () => {
     expect((await convert(['--pool', 'two', '-'], two)).stdout).toContain('-p 9001 -- /srv/two');
     expect(await convert(['--pool', 'three', '-'], two)).toMatchObject({ status: 4, stdout: '' });
   });
-});
-
-test('the page shows what becomes of its example', async () => {
-  const page = readFileSync(new URL('../../docs/convert.md', import.meta.url), 'utf8');
-  const block = (name: string): string => page.split(`\`\`\`${name}\n`)[1]?.split('```')[0] ?? '';
-  const dir = makeTempDir();
-  writeFileSync(join(dir, 'app.conf'), block('ini app.conf'));
-  const { stdout, status } = await runCommand(ctlPath, ['convert', 'app.conf'], { cwd: dir });
-  expect(stdout).toBe(block('sh command'));
-  expect(status).toBe(1);
 });
 
 describe('what it refuses', () => {

@@ -1,5 +1,5 @@
 // A worker that always finds a next connection in the queue: it is followed to the end of the one that it serves, and ended
-// before it accepts another (docs/reload.md). Who is followed notices nothing, whatever happens meanwhile.
+// before it accepts another (docs/internals/graceful-end.md). Who is followed notices nothing, whatever happens meanwhile.
 import { spawnSync } from 'node:child_process';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { SessionFreezer } from '../../src/sys/session/session-freeze.ts';

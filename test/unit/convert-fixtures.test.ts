@@ -1,9 +1,12 @@
 // What spawn-fcgictl convert reads out of files as sites have them, each against what its original makes of it.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../src/command-line/parse-config.ts';
 import type { WantedPool } from '../../src/ctl/convert/wanted-pool.ts';
 import * as conversions from '../helpers/convert/index.ts';
 import { makeTempDir } from '../helpers/machine/index.ts';
+import { fencesOf } from '../helpers/pages/index.ts';
 
 type ExpectedPool = conversions.ExpectedPool;
 const fixtures = conversions.conversionFixtures();
@@ -23,6 +26,18 @@ test.each(fixtures)('$kind: $file says what it says to its original', (fixture) 
   expect(pools.map((pool, index) => factsOf(pool, expected.pools[index]))).toEqual(
     expected.pools.map(factsWanted),
   );
+});
+
+test('docs/convert.md shows what becomes of its example', () => {
+  const [input, result] = ['ini', 'sh result'].map(
+    (info) => fencesOf('docs/convert.md').find((fence) => fence.info === info)?.text ?? '',
+  );
+  const path = join(makeTempDir(), 'shop.conf');
+  writeFileSync(path, input ?? '');
+  const program = '/srv/app/shop.fcgi';
+  const fixture = { kind: 'supervisord', file: 'shop.conf', expected: { status: 1, pools: [] } };
+  const { script } = conversions.convertPlaced(fixture, { path, expected: fixture.expected }, program);
+  expect(script.replace(path, '/etc/supervisor/conf.d/shop.conf').trim()).toBe(result?.trim());
 });
 
 /** Each note is expected, and each expectation is met. */

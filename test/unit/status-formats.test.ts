@@ -83,7 +83,7 @@ test.each<[string, Format, boolean]>([
   ['json&xml', 'xml', false],
   ['jsonp&fuller', 'text', false],
 ])('the query %j asks for %s, full: %s', (query, format, isFull) => {
-  expect(readQuery(query)).toEqual({ format, isFull });
+  expect(readQuery(query)).toEqual({ format, isFull, isData: false });
 });
 
 describe.each(nastyNames)('a pool that is called %j', (name) => {

@@ -141,7 +141,7 @@ export const supervisordRows: readonly Row<Place>[] = [
     becomes:
       '`--output FILE`, which takes both streams; NONE is `null`, AUTO and two different files are named',
   },
-  { names: 'stdout_syslog stderr_syslog', becomes: "`--output '|logger -t NAME'`" },
+  { names: 'stdout_syslog stderr_syslog', becomes: "`--output '\\|logger -t NAME'`" },
   {
     names: 'stdout_logfile_maxbytes stderr_logfile_maxbytes stdout_logfile_backups stderr_logfile_backups',
     becomes: 'named: logrotate does that, with `copytruncate`',
@@ -160,7 +160,7 @@ export const supervisordRows: readonly Row<Place>[] = [
     names:
       'serverurl stdout_capture_maxbytes stderr_capture_maxbytes stdout_events_enabled stderr_events_enabled',
     becomes:
-      'named: there are no event listeners; `spawn-fcgictl events --exec` runs a command for each event',
+      'named: there are no event listeners; `spawn-fcgictl events TARGET --exec COMMAND` runs a command for each event',
     apply: (draft, value) => {
       if (!/^(?:0|false|auto)/i.test(value))
         draft.lose(

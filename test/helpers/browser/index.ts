@@ -1,0 +1,2 @@
+// A real browser, and what its pages complain about.
+export * from './browser.ts';
