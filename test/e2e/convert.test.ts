@@ -26,7 +26,12 @@ async function convertFixture(one: conversions.ConversionFixture): Promise<Conve
 
 /** As the caller of the printed command would. */
 async function startScript({ script: printed, expected }: ConvertedFixture): Promise<void> {
-  const env = { ...process.env, PATH: `${dirname(oursPath)}:${process.env['PATH']}` };
+  const env = {
+    ...process.env,
+    USER: 'root',
+    SHELL: '/bin/sh',
+    PATH: `${dirname(oursPath)}:${process.env['PATH']}`,
+  };
   const options = { command: '/bin/sh', cwd: '/', env, umask: 0o022 };
   const script = printed.replaceAll(/\bspawn-fcgi (?=-|\\)/g, `spawn-fcgi --state-dir ${makeStateDir()} `);
   const isForeground = expected.pools.some(({ foreground }) => foreground);

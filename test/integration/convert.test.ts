@@ -95,7 +95,7 @@ function makeFifo(): string {
 describe('what others have written', () => {
   test('cannot end a comment, or bring a control character to a terminal', async () => {
     const text =
-      "spawn-fcgi -p 9000 --wrong 'x\ntouch /tmp/evil\n\u{1b}[2J' -- /srv/app\nA='\u{1b}]0;x' spawn-fcgi -p 9001 -- /srv/app\n";
+      "spawn-fcgi -p 9000 --wrong 'x\ntouch /tmp/evil\n\u{1b}[2J' -- /srv/app\nA='\u{1b}]0;x' spawn-fcgi -p 9001 -P '/x\u{1b}' -- /srv/app '\u{1b}[1m'\n";
     const { status, stdout, stderr } = await convert(['-'], text);
     expect(status).toBe(1);
     expect(stdout.replaceAll('\n', '') + stderr.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
@@ -119,6 +119,14 @@ describe('what others have written', () => {
     expect(status).toBe(1);
     expect(stdout).not.toContain('/srv/secret');
     expect(stdout).toMatch(/NOT CARRIED OVER: [^\n]*secret\.ini[^\n]*others than root/);
+    expect(
+      (
+        await convert(
+          ['-'],
+          `[supervisord]\n[include]\nfiles = ${secret}\n[fcgi-program:mine]\ncommand=/x\nsocket=tcp://h:1\n`,
+        )
+      ).stdout,
+    ).not.toContain('/srv/secret');
   });
 
   test('may include a FIFO, itself, or nothing', async () => {
@@ -133,6 +141,6 @@ describe('what others have written', () => {
     const { stdout, status } = await convert([join(dir, 'lighttpd.conf')]);
     expect(status).toBe(1);
     expect(stdout).toMatch(/a\.conf, which it includes: it is no file/);
-    expect(stdout).toContain('spawn-fcgi -s /run/x -u www-data -F 4 -- /srv/x');
+    expect(stdout.match(/^spawn-fcgi -s \/run\/x -u www-data -d \/srv -F 4 -- \/srv\/x$/gm)).toHaveLength(1);
   });
 });

@@ -1,5 +1,6 @@
 // Files that an input includes. As root they are followed only where nobody but root could have chosen them, the input
 // included: somebody else's configuration must not show what only root may read.
+import { realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { guideOf } from '../../../sys/path/path-guide.ts';
 import { ConfigReader } from '../../doctor/web-server/read-config.ts';
@@ -9,20 +10,45 @@ const mostFiles = 200;
 
 export function surroundingsOf(path: string, program: string | undefined): Surroundings {
   const reader = new ConfigReader();
-  const isOthers = path !== '-' && process.getuid?.() === 0 && guideOf(resolve(path)) !== undefined;
+  const isRoot = process.getuid?.() === 0;
+  const isOthers = isRoot && (path === '-' || guideOf(resolve(path)) !== undefined);
   let left = mostFiles;
   const read = (found: string): Included => {
-    if (isOthers) return refused(found, 'others than root may choose what is there; convert it as its owner');
+    if (isOthers)
+      return refused(
+        found,
+        'others than root may have written what includes it; convert the file as its owner',
+      );
     if (left-- <= 0) return refused(found, `there are more than ${mostFiles} files`);
     const text = reader.read(found);
     if (text === undefined) return refused(found, reader.unread.get(found) ?? 'it cannot be read');
     return { path: found, text: text.replace(/^\u{feff}/u, '').replaceAll('\r\n', '\n') };
   };
+  // Each once: a file may include itself, by another name, too.
+  const seen = new Set([identityOf(resolve(path))]);
+  const isNew = (found: string): boolean => {
+    const identity = identityOf(found);
+    const isKnown = seen.has(identity);
+    seen.add(identity);
+    return !isKnown;
+  };
   return {
-    include: (pattern, source) => reader.expand(resolve(baseOf(source), pattern)).map(read),
+    include: (pattern, source) =>
+      reader
+        .expand(resolve(baseOf(source), pattern))
+        .filter(isNew)
+        .map(read),
     environment: process.env,
     program,
   };
+}
+
+function identityOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 /** Relative to the file that includes; of standard input to where the command runs. */

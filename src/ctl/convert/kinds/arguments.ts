@@ -21,8 +21,9 @@ export function toFields(words: readonly string[]): Field[] {
   return words.map((text) => ({ text, unknown: [] }));
 }
 
-/** What spawn-fcgi's arguments say; undefined: they start nothing (-h, -v). */
+/** What spawn-fcgi's arguments say; false: they start nothing (-h, -v, none). */
 export function addArguments(draft: Draft, fields: readonly Field[]): boolean {
+  if (fields.length === 0) return false;
   const unknown = fields.flatMap((field) => field.unknown);
   const isUnknown = (text: string): boolean => unknown.some((source) => text.includes(source));
   try {

@@ -1,4 +1,5 @@
 // Command lines of spawn-fcgi 1.6 and of multiwatch, as they stand in a script, an init script, or alone.
+import { shellQuote } from '../../../core/text/shell-quote.ts';
 import { readScript, type Run, type Script } from '../shell/script.ts';
 import { type Converted, Draft, type Note } from '../wanted-pool.ts';
 import * as args from './arguments.ts';
@@ -23,13 +24,31 @@ export const multiwatch: Kind = {
 };
 
 function readCommands(source: Source, isMeant: (run: Run) => boolean): Converted {
-  const script = readScript(source.text);
+  const script = readScript(ofDockerfile(source.text));
   const notes: Note[] = [];
   const pools = script.runs.filter(isMeant).flatMap((run) => {
     const draft = readRun(run, script, source);
     return draft ? [draft.finish()] : [];
   });
   return { pools, notes };
+}
+
+/** A Dockerfile's `CMD ["spawn-fcgi", "-n"]` and `CMD spawn-fcgi -n` as a shell's lines, of which there are as many. */
+function ofDockerfile(text: string): string {
+  return text.replaceAll(/^(?:CMD|ENTRYPOINT)[ \t]+(.*)$/gm, (_all, command: string) => {
+    const words = command.startsWith('[') ? parseWords(command) : undefined;
+    return words === undefined ? command : words.map(shellQuote).join(' ');
+  });
+}
+
+function parseWords(text: string): string[] | undefined {
+  try {
+    const words: unknown = JSON.parse(text);
+    const isWords = Array.isArray(words) && words.every((word) => typeof word === 'string');
+    return isWords ? words : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function readRun(run: Run, script: Script, { path }: Source): Draft | undefined {

@@ -1,4 +1,5 @@
 // Pools of php-fpm: the same pools of php-cgi, which is what runs PHP without a manager of its own.
+import { resolve } from 'node:path';
 import { isOn, readPhpIni } from '../syntax/php-ini.ts';
 import type { Section, Setting } from '../syntax/python-ini.ts';
 import { type Converted, Draft, type Note } from '../wanted-pool.ts';
@@ -70,7 +71,7 @@ function readPool(
     else row.apply?.(draft, value, { ...pool, setting, key: /\[(.*)\]$/.exec(setting)?.[1] ?? setting });
   }
   addRest(draft, pool);
-  draft.program = [program ?? phpCgi(path), ...pool.arguments];
+  draft.program = [program ?? phpCgi(path), ...settingsOf(draft, path), ...pool.arguments];
   return draft;
 }
 
@@ -79,6 +80,14 @@ function phpCgi(path: string): string {
   const [, debian, remi] = /\/php\/(\d+\.\d+)\/|\/remi\/(php\d+)\//.exec(path) ?? [];
   if (remi !== undefined) return `/opt/remi/${remi}/root/usr/bin/php-cgi`;
   return `/usr/bin/php-cgi${debian ?? ''}`;
+}
+
+/** Debian has a php.ini for each way to run PHP: that of php-fpm goes on to be read. */
+function settingsOf(draft: Draft, path: string): string[] {
+  const place = /^.*\/php\/\d+\.\d+\/fpm(?=\/)/.exec(resolve(path))?.[0];
+  if (place === undefined) return [];
+  draft.addVariable('PHP_INI_SCAN_DIR', `${place}/conf.d`);
+  return ['-c', `${place}/php.ini`];
 }
 
 /** What php-fpm does without being told. */
@@ -97,6 +106,6 @@ function addRest(draft: Draft, pool: PhpPool): void {
   else draft.inherits = undefined;
   addGlobals(draft, pool);
   draft.remark(
-    'php-cgi in place of php-fpm reads another php.ini (php-cgi --ini), runs whatever file the web server names (there is no security.limit_extensions), has no fastcgi_finish_request(), and one opcache a worker: -C N -F 1 has one for N',
+    'php-cgi in place of php-fpm has a php.ini of its own, unless -c names one (php-cgi --ini), runs whatever file the web server names (there is no security.limit_extensions), has no fastcgi_finish_request(), and one opcache a worker: -C N -F 1 has one for N',
   );
 }

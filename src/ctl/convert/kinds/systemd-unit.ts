@@ -1,4 +1,4 @@
-// A unit of systemd that runs spawn-fcgi 1.6 or multiwatch, or a program on the socket of a .socket (StandardInput=socket).
+// A unit of systemd that runs spawn-fcgi 1.6 or multiwatch, or a program on the socket of the .socket beside it.
 import { basename } from 'node:path';
 import { systemdWords, readUnit, type UnitSetting } from '../syntax/systemd-unit-text.ts';
 import { type Converted, Draft, type Note } from '../wanted-pool.ts';
@@ -21,18 +21,50 @@ function readService(source: Source, surroundings: Surroundings): Converted {
   const notes: Note[] = [];
   const of = (name: string): string[] =>
     settings.filter((one) => one.name === name).map(({ value }) => value);
+  const socket = socketBeside(source, surroundings);
   const pools = of('ExecStart').flatMap((command) => {
     const name = basename(source.path).replace(/\.service$/, '');
     const draft = new Draft(source.path, source.path === 'standard input' ? '' : name);
-    const words = systemdWords(command.replace(/^[-@:+!]+/, ''), name, draft);
-    const isSocket = of('StandardInput').at(-1) === 'socket';
-    if (!args.addCommand(draft, words) && !isSocket) return [];
-    if (isSocket && draft.program.length === 0) args.takeProgram(draft, words);
+    const written = systemdWords(command.replace(/^[-@:+!]+/, ''), name, draft);
+    const words = expandVariables(
+      written,
+      of('Environment').flatMap((text) => systemdWords(text, name, draft)),
+      draft,
+    );
+    const isSocket = of('StandardInput').at(-1) === 'socket' || socket !== undefined;
+    if (!args.addCommand(draft, words)) {
+      if (!isSocket) return [];
+      args.takeProgram(draft, words);
+    }
     for (const setting of settings) if (sections.has(setting.section)) apply(draft, setting, name);
-    if (isSocket) addSocket(draft, source, surroundings, notes);
+    if (isSocket) addSocket(draft, socket, notes);
     return [draft.finish()];
   });
   return { pools, notes };
+}
+
+/** `$NAME` as a word of its own is split, `${NAME}` is not: as systemd does, by what Environment= says. */
+function expandVariables(words: readonly string[], environment: readonly string[], draft: Draft): string[] {
+  const values = new Map(
+    environment.map((text): [string, string] => [
+      text.slice(0, text.indexOf('=')),
+      text.slice(text.indexOf('=') + 1),
+    ]),
+  );
+  return words.flatMap((word) => {
+    const names = [...word.matchAll(/\$(?:\{(\w+)\}|(\w+)$)/g)].map(
+      ([, braced, plain]) => braced ?? plain ?? '',
+    );
+    if (names.length === 0) return [word.replaceAll('$$', '$')];
+    const unknown = names.filter((name) => !values.has(name));
+    if (unknown.length > 0) {
+      draft.lose(`${word}: no Environment= says what ${unknown.join(', ')} is; it is left out`);
+      return [];
+    }
+    const split = /^\$(\w+)$/.exec(word)?.[1];
+    if (split !== undefined) return (values.get(split) ?? '').split(/\s+/).filter(Boolean);
+    return [word.replaceAll(/\$\{(\w+)\}/g, (_all, name: string) => values.get(name) ?? '')];
+  });
 }
 
 function apply(draft: Draft, { name, value, section }: UnitSetting, unit: string): void {
@@ -42,12 +74,22 @@ function apply(draft: Draft, { name, value, section }: UnitSetting, unit: string
   else row.apply?.(draft, value, { unit });
 }
 
-function addSocket(draft: Draft, source: Source, surroundings: Surroundings, notes: Note[]): void {
+/** NAME.socket, if it is there. */
+function socketBeside(source: Source, surroundings: Surroundings): Source | undefined {
   const name = basename(source.path).replace(/\.service$/, '.socket');
   const file = name.endsWith('.socket') ? surroundings.include(name, source)[0] : undefined;
-  if (file?.refusal === undefined && file !== undefined) addSocketSettings(draft, readUnit(file.text), name);
-  else {
+  return file?.refusal === undefined ? file : undefined;
+}
+
+function addSocket(draft: Draft, socket: Source | undefined, notes: Note[]): void {
+  if (socket) {
+    addSocketSettings(draft, readUnit(socket.text), basename(socket.path));
+    draft.remark('the program gets the socket as descriptor 0, as FastCGI has it, and not by LISTEN_FDS');
+  } else {
     draft.options.listenFd = '0';
-    notes.push({ isLost: true, says: `${name} is not beside it: keep it, with Accept=no, for the new unit` });
+    notes.push({
+      isLost: true,
+      says: 'its .socket is not beside it: keep it, with Accept=no, for the new unit',
+    });
   }
 }

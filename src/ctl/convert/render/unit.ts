@@ -1,17 +1,23 @@
 // Pools for systemd: a unit of its own each, as docs/systemd/spawn-fcgi@.service has it, or the conf file for that one.
 import type { OptionKey } from '../../../command-line/options.ts';
 import type { Variable, WantedPool } from '../wanted-pool.ts';
-import { heading } from './command.ts';
+import { heading, renderNote } from './command.ts';
 import { envFileValue, joinedValue, unitValue, unitWord } from './systemd-quotes.ts';
 import { optionWords, programWords, variableWords } from './words.ts';
 
 /** What the unit says of itself. */
 const own: readonly OptionKey[] = ['foreground', 'supervise', 'pidFile'];
+/** A socket on descriptor 0 is one of a .socket here, which is taken without being named. */
+function withoutGiven(pool: WantedPool): WantedPool {
+  const { listenFd, ...options } = pool.options;
+  return listenFd === '0' ? { ...pool, options } : pool;
+}
 const ofAddress: readonly OptionKey[] = ['listenFd', 'socket', 'address', 'port'];
 const ofUser: readonly OptionKey[] = ['user', 'group'];
 
 /** `/etc/systemd/system/NAME.service`; the commands are where `directory` says. */
-export function renderUnit(pool: WantedPool, directory: string): string {
+export function renderUnit(wanted: WantedPool, directory: string): string {
+  const pool = withoutGiven(wanted);
   const pid = pool.options.pidFile ?? `%t/spawn-fcgi/${pool.name}/pid`;
   const pidWord = pool.options.pidFile === undefined ? pid : unitWord(pid);
   const words = [
@@ -24,7 +30,7 @@ export function renderUnit(pool: WantedPool, directory: string): string {
     ({ name, value }) => `Environment=${unitValue(`${name}=${value}`)}\n`,
   );
   return `# /etc/systemd/system/${pool.name}.service
-${heading(pool)}
+${heading(wanted)}${beforehand(wanted)}
 [Unit]
 Description=FastCGI pool ${pool.name}
 After=network.target nss-user-lookup.target
@@ -52,7 +58,8 @@ WantedBy=multi-user.target
 }
 
 /** `/etc/spawn-fcgi/NAME.conf`. */
-export function renderConf(pool: WantedPool): string {
+export function renderConf(wanted: WantedPool): string {
+  const pool = withoutGiven(wanted);
   const { variables, options } = pool;
   const only = (keys: readonly OptionKey[]): string =>
     joinedValue(
@@ -70,13 +77,29 @@ export function renderConf(pool: WantedPool): string {
     ...variableWords(variables.filter(({ isBySlot }) => isBySlot)),
   ];
   return `# /etc/spawn-fcgi/${pool.name}.conf, for spawn-fcgi@${pool.name}
-${heading(pool)}ADDRESS=${only(ofAddress)}
+${heading(wanted)}${beforehand(wanted)}ADDRESS=${only(ofAddress)}
 RUN_AS=${only(ofUser)}
 OPTIONS=${joinedValue(others.flat())}
 PROGRAM=${joinedValue(program)}
 ${plain(variables)
   .map(({ name, value }) => `${name}=${envFileValue(value)}\n`)
   .join('')}`;
+}
+
+/** What has to be there before the unit starts: /run is empty at boot. */
+function beforehand({ name, options: { socket = '', listenFd } }: WantedPool): string {
+  const directory = /^\/(?:var\/)?run\/.*(?=\/)/.exec(socket)?.[0];
+  if (directory !== undefined)
+    return renderNote({
+      isLost: false,
+      says: `${directory} has to be there at boot: tmpfiles.d(5), or RuntimeDirectory= of who owns it`,
+    });
+  return listenFd === '0'
+    ? renderNote({
+        isLost: false,
+        says: `the socket is that of ${name}.socket, which is to be written: ListenStream=`,
+      })
+    : '';
 }
 
 function plain(variables: readonly Variable[]): Variable[] {

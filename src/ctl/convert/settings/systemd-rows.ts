@@ -132,7 +132,12 @@ export function addSocketSettings(draft: Draft, settings: readonly UnitSetting[]
         draft.remark(`${setting}=${text} of ${name}: systemd keeps that socket; here the pool opens it`);
     }
   }
-  if (options.socket !== undefined) options.socketMode ??= '0666';
+  if (options.socket === undefined) return;
+  options.socketMode ??= '0666';
+  if (options.socketUser === undefined && options.user !== undefined)
+    draft.remark(
+      'SocketUser= is not set: systemd leaves the socket to root; here it is the user of the pool (-U says another one)',
+    );
 }
 
 function listenOf(text: string): ReturnType<typeof parseAddress> {

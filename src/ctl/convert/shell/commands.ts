@@ -7,8 +7,11 @@ export interface Command {
   readonly line: number;
   /** The `for`, `while` or `until` around it, as it is written. */
   readonly loop: string | undefined;
+  /** The `( … )` around it, each by a number of its own. */
+  readonly subshells: readonly number[];
 }
 
+const mostSubshells = 50;
 const loops = new Set(['for', 'while', 'until', 'select']);
 /** Words before a command that are none of it. */
 const openers = new Set(['if', 'then', 'elif', 'else', 'do', '{', '!', 'while', 'until', 'time']);
@@ -23,6 +26,8 @@ class Scanner {
   readonly #text: string;
   readonly #commands: Command[] = [];
   readonly #loops: string[] = [];
+  #subshells: readonly number[] = [];
+  #subshellCount = 0;
   readonly #hereDocuments: { end: string; stripsTabs: boolean }[] = [];
   #words: (readonly Part[])[] = [];
   #at = 0;
@@ -49,6 +54,9 @@ class Scanner {
     else if (/[;&|()]/.test(char)) {
       this.#finish();
       this.#move(this.#at + 1);
+      // The pattern of a `case` has a bracket that closes nothing.
+      if (char === '(') this.#subshells = [...this.#subshells.slice(-mostSubshells), this.#subshellCount++];
+      if (char === ')') this.#subshells = this.#subshells.slice(0, -1);
     } else this.#word();
   }
 
@@ -116,7 +124,12 @@ class Scanner {
 
   #finish(): void {
     if (this.#words.length > 0)
-      this.#commands.push({ words: this.#words, line: this.#startLine, loop: this.#loops.at(-1) });
+      this.#commands.push({
+        words: this.#words,
+        line: this.#startLine,
+        loop: this.#loops.at(-1),
+        subshells: this.#subshells,
+      });
     this.#words = [];
   }
 

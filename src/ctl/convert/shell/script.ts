@@ -45,6 +45,8 @@ class Reader {
   readonly #reassigned = new Set<string>();
   readonly #runs: Run[] = [];
   #circumstances = none;
+  /** What held before each `(` that is open. */
+  readonly #outside: { subshell: number; circumstances: Circumstances }[] = [];
 
   constructor(known: Values) {
     this.#values = new Map(known);
@@ -55,7 +57,17 @@ class Reader {
     return { runs: this.#runs, values: this.#values, reassigned: this.#reassigned };
   }
 
-  #follow({ words, line, loop }: Command): void {
+  /** What `cd`, `umask` and `ulimit` do in `( … )` ends with it. */
+  #enter(subshells: readonly number[]): void {
+    const left = this.#outside.findIndex(({ subshell }) => !subshells.includes(subshell));
+    if (left >= 0) this.#circumstances = this.#outside.splice(left)[0]?.circumstances ?? none;
+    for (const subshell of subshells)
+      if (!this.#outside.some((one) => one.subshell === subshell))
+        this.#outside.push({ subshell, circumstances: this.#circumstances });
+  }
+
+  #follow({ words, line, loop, subshells }: Command): void {
+    this.#enter(subshells);
     const found = words.map(assignmentOf);
     const first = found.findIndex((assignment) => assignment === undefined);
     const assignments = found.slice(0, first < 0 ? found.length : first).filter((one) => one !== undefined);
