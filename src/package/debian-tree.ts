@@ -85,7 +85,18 @@ function compress(content: string | Buffer): Buffer {
   return gzipSync(content, { level: 9 });
 }
 
-const overrides = `# Node.js as npm has it, with its libraries in it; it is for nobody else's use.
-${debianName}: embedded-library
-${debianName}: diversion-for-unknown-file
+const overrides = `# Node.js as npm has it, for nobody else's use, and its licence word by word.
+${debianName}: embedded-library *
+${debianName}: hardening-no-pie [usr/lib/spawn-fcgi/node_modules/node/bin/node]
+${debianName}: copyright-file-contains-full-apache-2-license
+${debianName}: copyright-not-using-common-license-for-gpl
+${debianName}: old-fsf-address-in-copyright-file
+# Shell in front, JavaScript behind.
+${debianName}: shell-script-fails-syntax-check [usr/lib/spawn-fcgi/bin/spawn-fcgi]
+# Debian's program is an alternative until it has its name again; a diversion goes to the administrator, whose alternative
+# has the name still.
+${debianName}: postrm-removes-alternative *
+${debianName}: package-uses-local-diversion *
+# Not Debian's.
+${debianName}: initial-upload-closes-no-bugs *
 `;
