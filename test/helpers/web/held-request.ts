@@ -35,16 +35,31 @@ export async function holdAt<T>(fifo: string, ask: () => Promise<T>): Promise<He
 
 /**
  * For a program that opens nothing: whoever of `workers` begins to work on what is asked is stopped (SIGSTOP), and goes
- * on at the release. It must take longer than a look at all of them.
+ * on at the release. It is asked again when the answer was there before that.
  */
 export async function holdByStop<T>(workers: readonly number[], ask: () => Promise<T>): Promise<Held<T>> {
   const idle = workers.filter((pid) => connectionsOf(pid) === 0);
-  const reply = ask();
-  const worker = await waitFor('a worker that begins', () => idle.find((pid) => connectionsOf(pid) > 0), {
-    intervalMs: 1,
-  });
-  process.kill(worker, 'SIGSTOP');
-  return { reply, worker, release: () => void (isAlive(worker) && process.kill(worker, 'SIGCONT')) };
+  const deadline = performance.now() + 20_000;
+  while (performance.now() < deadline) {
+    const reply = ask();
+    const worker = await whoBegins(idle, reply);
+    if (worker === undefined) continue;
+    const go = (): void => void (isAlive(worker) && process.kill(worker, 'SIGCONT'));
+    process.kill(worker, 'SIGSTOP');
+    if (connectionsOf(worker) > 0) return { reply, worker, release: go };
+    go();
+    await reply;
+  }
+  throw new Error('every answer was there before its worker was seen');
+}
+
+/** Undefined when the reply has come before. */
+async function whoBegins(idle: readonly number[], reply: Promise<unknown>): Promise<number | undefined> {
+  let isOver = false;
+  void reply.then(() => (isOver = true));
+  const seen = (): number | undefined => idle.find((pid) => connectionsOf(pid) > 0);
+  await waitFor('a worker that begins', () => isOver || seen() !== undefined, { intervalMs: 1 });
+  return seen();
 }
 
 /** One of its sockets listens. */
