@@ -40,6 +40,12 @@ sed -i 's|\.\./\.\./sys/programs/other-programs\.ts|./other-programs.cjs|' dist/
 # src/run/in-place-bundle.d.ts says what it is for.
 bundle in-place=src/spawn-fcgi.ts --outdir=dist true
 
+# What the status socket shows in a browser: one file, without a byte that is not needed.
+page=src/features/status-socket/page parts=node_modules/.cache/status-page
+esbuild $page/page.ts $page/page.css --bundle --minify --charset=ascii --format=iife --target=es2022 --outdir=$parts --log-level=warning
+esbuild $page/assemble.ts --outfile=$parts/assemble.mjs --log-level=warning
+node $parts/assemble.mjs $page/page.html $parts/page.css $parts/page.js dist/status-page.html
+
 # With the flags of the front, and as JavaScript: src/code-cache.ts.
 compiler=node_modules/.cache/code-cache.mjs
 esbuild src/code-cache.ts --outfile="$compiler" --log-level=warning

@@ -23,9 +23,9 @@ export const supervisionOptions = [
   {
     key: 'replace',
     long: 'replace',
-    help: 'take over the pool that runs on the address, with these options and program; no connection is refused',
+    help: 'take over the pool that runs on the address, or workers that 1.6 has left there, with these options and program; no connection is refused',
     details:
-      "take over the pool that runs on the address, with this command's options and program; no connection is refused",
+      "take over the pool that runs on the address, or [workers that 1.6 has left there](migrating.md#from-16), with this command's options and program; no connection is refused",
     section: 'model',
     needsSupervisor: true,
     since: '2.0',

@@ -44,7 +44,8 @@ function operandLines({ name, operands, isVariadic }: Subcommand): string[] {
   return operands.flatMap((value, at) => {
     const place = isVariadic && at === operands.length - 1 ? '*' : String(at);
     if (value.kind === 'target') return [`${name}-${place}) _spawn_fcgictl_targets "$1" ;;`];
-    if (value.words.length === 0) return [];
+    if (value.kind === 'words' && value.words.length === 0) return [];
+    if (value.kind !== 'words') return [`${name}-${place}) _spawn_fcgi_value ${value.kind} ;;`];
     return [`${name}-${place}) choices='${value.words.join(' ')}' && _spawn_fcgi_value words ;;`];
   });
 }

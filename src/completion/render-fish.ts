@@ -36,8 +36,10 @@ function describeCommand(
   const own = options.filter(({ names }) => !every.some((option) => option.names[0] === names[0]));
   const [first] = operands;
   const words = first && wordsOf(first);
+  const takesPath = first?.kind === 'file' || first?.kind === 'path';
   return [
     ...own.map((option) => describeOption('spawn-fcgictl', option, where)),
+    ...(takesPath ? [`complete -c spawn-fcgictl -n ${quote(place)} -F`] : []),
     ...(words === undefined ? [] : [`complete -c spawn-fcgictl -n ${quote(place)} -a ${quote(words)}`]),
   ];
 }

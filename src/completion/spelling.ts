@@ -50,13 +50,15 @@ export function spellingOfRow(row: OptionRow): Spelling {
   };
 }
 
-export function spellingOfOption({ short, long, flags, description, required, optional }: Option): Spelling {
+export function spellingOfOption(option: Option): Spelling {
+  const { short, long, flags, description, required, optional } = option;
+  const words = option.argChoices ?? [];
   const name = /[<[]([^\]>]+)/.exec(flags)?.[1] ?? '';
   const kind = kinds[name] ?? 'words';
   return {
     names: [short, long].filter((one) => one !== undefined),
     help: clauseOf(description.replaceAll('\n', ' ')),
-    value: required || optional ? { name, kind, words: [], isOptional: optional } : undefined,
+    value: required || optional ? { name, kind, words, isOptional: optional } : undefined,
     repeats: description.includes('may be repeated') || description === 'as of request',
   };
 }

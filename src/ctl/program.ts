@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { parseTime, parseWhole } from '../core/quantity.ts';
+import { addConvert, type ConvertOptions } from './convert/convert-command.ts';
 import { addChanges, type ChangeRequest } from './change-commands.ts';
 import { addCompletion, type CompletionRequest } from './completion/completion-command.ts';
 import { addDoctor, type DoctorOptions } from './doctor/doctor-command.ts';
@@ -25,6 +26,8 @@ export type CtlRequest = GlobalOptions &
         readonly asJson: boolean;
         /** Between two frames; undefined: one look. */
         readonly intervalMs: number | undefined;
+        /** Looks of --watch; undefined: until somebody ends it. */
+        readonly count: number | undefined;
       }
     | {
         readonly command: 'ping';
@@ -53,6 +56,7 @@ export type CtlRequest = GlobalOptions &
     | DoctorOptions
     | TryOptions
     | CompletionRequest
+    | ConvertOptions
   );
 
 /** What the arguments ask for: a request to a pool, or a text for stdout. */
@@ -72,7 +76,7 @@ supervisor's PID; a port alone will do where it names one pool.
 TIME is a number with ms, s, m or h; bare: seconds.
 
 Exit status: 0 done; reload: 1 rolled back, 2 partly, 3 timeout; ping: 1 not
-serving; doctor: 1 something is wrong; 4 no such pool; 5 not permitted; 6 no
+serving; doctor: 1 something is wrong; convert: 1 not all of it; 4 no such pool; 5 not permitted; 6 no
 answer in time, or busy; 7 other version of spawn-fcgi; 255 usage; request: see
 request -h.`;
 
@@ -136,6 +140,7 @@ export function createProgram(
   addRequest(program, ask);
   addDoctor(program, ask);
   addCompletion(program, ask);
+  addConvert(program, ask);
   return program;
 }
 
@@ -144,10 +149,12 @@ function addStatusAndPing(program: Command, ask: (request: PoolRequest) => void)
     .command('status [target]')
     .description('show a pool and its workers; without a target all of yours')
     .option('--json', 'as JSON')
-    .option('--watch', 'renewed until q or ^C; with --json a line each time')
+    .option('--watch', 'renewed until q or ^C, with rates; with --json a line\neach time, in a pipe a block')
     .option('--interval <time>', 'between two looks of --watch (default: 1s)')
-    .action((target: string | undefined, { json, watch, interval }: StatusOptions) => {
-      ask({ command: 'status', target, asJson: json ?? false, intervalMs: parseInterval(watch, interval) });
+    .option('--count <number>', 'of looks of --watch (default: until somebody ends it)')
+    .action((target: string | undefined, { json, watch, interval, count }: StatusOptions) => {
+      const [intervalMs, looks] = [parseInterval(watch, interval), parseCount(watch, count)];
+      ask({ command: 'status', target, asJson: json ?? false, intervalMs, count: looks });
     });
   program
     .command('ping [target]')
@@ -193,6 +200,7 @@ interface StatusOptions {
   readonly json?: boolean;
   readonly watch?: boolean;
   readonly interval?: string;
+  readonly count?: string;
 }
 
 const shortestIntervalMs = 100;
@@ -203,6 +211,14 @@ function parseInterval(isWatched: boolean | undefined, text: string | undefined)
   const intervalMs = text === undefined ? 1000 : parseTime(text);
   if (intervalMs !== undefined && intervalMs >= shortestIntervalMs) return intervalMs;
   throw refuseArguments(`invalid time for --interval: '${text}' (for example 500ms or 2s; 100ms at least)`);
+}
+
+function parseCount(isWatched: boolean | undefined, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!isWatched) throw refuseArguments('--count is for --watch');
+  const count = parseWhole(text, 1, Number.MAX_SAFE_INTEGER);
+  if (count !== undefined) return count;
+  throw refuseArguments(`invalid number for --count: '${text}' (for example 10)`);
 }
 
 interface PingOptions {

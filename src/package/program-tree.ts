@@ -9,7 +9,7 @@ import type { Tree } from './tree.ts';
 export function addProgram(tree: Tree, place: string, facts: BuildFacts): void {
   tree.copy(join(project, 'bin'), join(place, 'bin'));
   for (const name of readdirSync(join(project, 'dist')))
-    if (/\.(?:cjs|cache)$/.test(name)) tree.copy(join(project, 'dist', name), join(place, 'dist', name));
+    if (/\.(?:cjs|cache|html)$/.test(name)) tree.copy(join(project, 'dist', name), join(place, 'dist', name));
   const library = facts.nativePart.slice(join(project, 'node_modules').length);
   addStripped(tree, facts.nativePart, join(place, 'node_modules', library));
   addNode(tree, join(place, 'node_modules'), facts);

@@ -1,151 +1,90 @@
-// Real programs behind real nginx, over TCP and a Unix socket: requests, workers killed under requests, stop and start.
-import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { beforeEach, describe, expect, test } from 'vitest';
-import { noProcess } from '../../src/core/no-process.ts';
-import { allStats, isAlive, sessionMembers, needRoot, waitFor } from '../helpers/machine/index.ts';
-import * as sites from '../helpers/site/index.ts';
-import { holdRequest, answeringPid, startLoad, type Load } from '../helpers/web/index.ts';
+// Real applications behind real web servers, eight checks a pair: the table of docs/applications.md is what this finds.
+// SPAWN_FCGI_WRITE_TABLE=1 writes it; otherwise page and findings have to agree.
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as fronts from '../helpers/fronts/index.ts';
+import * as machine from '../helpers/machine/index.ts';
 
-const WORKERS = 3;
-const KILLS = 5;
-/** Requests between two kills, and the bound of the whole stream. */
-const REQUESTS_PER_KILL = 40;
-const MOST_REQUESTS = 20_000;
+/** Pools that are tried at a time: each waits more than it computes. */
+const AT_A_TIME = 3;
+const TIMEOUT_MS = 300_000;
+const applications = [...fronts.echoPrograms, ...fronts.gitPrograms, ...fronts.mapPrograms];
+const servers = fronts.serverNames.filter((name) => fronts.missingServer(name) === undefined);
+const isWriting = process.env['SPAWN_FCGI_WRITE_TABLE'] === '1';
 
-describe.for(sites.applicationsByTransport)(
-  '$name over $transport',
-  { timeout: 30_000 },
-  ({ application, transport }) => {
-    beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
+/** By the application's name; what has gone wrong instead, if so. */
+const commands = new Map<string, string>();
+const found = new Map<string, fronts.Finding>();
+const broken = new Map<string, unknown>();
 
-    test('answers a GET with a query string and a POST of 100 KB', async () => {
-      const site = await sites.startSite(application, transport, { workers: WORKERS });
-      await sites.expectEcho(site.port, { query: 'name=value&other=%20x' });
-      await sites.expectEcho(site.port, {
-        method: 'POST',
-        query: 'a=1',
-        body: 'All work and no play. '.repeat(4_655),
-      });
-    });
+beforeAll(async () => {
+  const dir = machine.makeTempDir();
+  const candidates: fronts.Candidate[] = [];
+  for (const tested of applications)
+    if (tested.missing === undefined) candidates.push(await place(tested, dir));
+  const sites = candidates.map(({ site }) => site);
+  await Promise.all(servers.map((name) => fronts.startServer(name, dir, sites)));
+  await tryAll(candidates);
+}, TIMEOUT_MS);
 
-    test('a worker that is killed in the middle of a request loses that one request', async () => {
-      const site = await sites.startSite(application, transport, { workers: 2 });
-      const held = await holdRequest(site.port, site.dir);
-      expect(sites.siteWorkers(site.pool)).toContain(held.worker);
-
-      process.kill(held.worker, 'SIGKILL');
-      await sites.expectAnswers(site.port);
-      await sites.fullSite(site.pool, application.name, 2, [held.worker]);
-      expect((await held.reply).status).toBe(502);
-      await waitFor('the end of its session', () => sessionMembers(held.worker).length === 0);
-      held.release();
-    });
-
-    test('workers killed under a stream of requests are all replaced, at one lost request each at most', async () => {
-      const site = await sites.startSite(application, transport, { workers: WORKERS });
-      await sites.fullSite(site.pool, application.name, WORKERS);
-      const load = startLoad(site.port, { mostRequests: MOST_REQUESTS });
-      const killed = await killWorkers(site, application.name, load);
-      const ledger = await load.stop();
-
-      // nginx answers 502 for a lost one, or, when it had read no more than the header, 200 without a body.
-      expect(ledger.lost.length, ledger.lost.join('\n')).toBeLessThanOrEqual(KILLS);
-      expect(ledger.sent).toBeLessThan(MOST_REQUESTS);
-      await sites.fullSite(site.pool, application.name, WORKERS, killed);
-      await sites.expectAnswers(site.port);
-    });
-
-    test('TERM to the PID in the PID file ends everything, and the same start works right away', async () => {
-      const site = await sites.startSite(application, transport, { workers: WORKERS });
-      await sites.expectAnswers(site.port, 3);
-      await stopByPidFile(site);
-      await sites.expectSiteEnded(site);
-      expect(existsSync(site.pidFile), 'PID file').toBe(false);
-      expect(site.socketPath !== undefined && existsSync(site.socketPath), 'socket').toBe(false);
-      if (site.poolPort !== undefined) await expectPortIsFree(site.poolPort);
-
-      const next = await site.startAgain();
-      expect(readFileSync(site.pidFile, 'utf8')).toBe(String(next.pid));
-      await sites.expectAnswers(site.port, 3);
-      await stopByPidFile(site);
-      await site.startAgain();
-      await sites.expectAnswers(site.port, 3);
-    });
-  },
-);
-
-describe.for(sites.applicationsByTransport.filter(({ application }) => application.finishesOnTerm))(
-  '$name over $transport, stopped in the middle of a request',
-  { timeout: 30_000 },
-  ({ application, transport }) => {
-    beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
-
-    test('answers it, and then ends', async () => {
-      const site = await sites.startSite(application, transport, { workers: 2 });
-      const held = await holdRequest(site.port, site.dir);
-      const idle = sites.siteWorkers(site.pool).find((pid) => pid !== held.worker) ?? 0;
-      process.kill(site.pool.pid, 'SIGTERM');
-      await waitFor('the end of the idle worker', () => !isAlive(idle));
-      held.release();
-      expect(answeringPid(await held.reply, held.message)).toBe(held.worker);
-      await sites.expectSiteEnded(site);
-    });
-  },
-);
-
-describe.for(sites.applicationsByTransport.filter(({ application }) => application === sites.libfcgiProgram))(
-  '$name over $transport in a directory that only root may write',
-  ({ application, transport }) => {
-    beforeEach(({ skip }) => skip(application.missing !== undefined, application.missing));
-
-    test('leaves at most a PID file that names nobody and a dead socket, which the next start replaces', async (ctx) => {
-      needRoot(ctx);
-      const site = await sites.startSite(application, transport, { runDirOwner: 'root' });
-      await stopByPidFile(site);
-      await sites.expectSiteEnded(site);
-      expect(readFileSync(site.pidFile, 'utf8')).toBe(String(noProcess));
-      await site.startAgain();
-      await sites.expectAnswers(site.port, 3);
-    });
-  },
-);
-
-/** Kills the longest-living worker, `KILLS` times, each time in the middle of the stream and with the pool full. */
-async function killWorkers(site: sites.Site, name: string, load: Load): Promise<number[]> {
-  const killed: number[] = [];
-  for (let kill = 0; kill < KILLS; kill += 1) {
-    const from = load.ended();
-    await waitFor('requests between two kills', () => load.ended() - from >= REQUESTS_PER_KILL);
-    const oldest = oldestOf(await sites.fullSite(site.pool, name, WORKERS, killed));
-    process.kill(oldest, 'SIGKILL');
-    killed.push(oldest);
-  }
-  return killed;
+/** Its files, and a port at each server. */
+async function place(tested: fronts.Tested, dir: string): Promise<fronts.Candidate> {
+  const name = tested.name.toLowerCase().replaceAll(/[^a-z]+/g, '-');
+  const own = join(dir, name);
+  mkdirSync(own);
+  const installation = tested.install(own);
+  commands.set(tested.name, asOnPage(installation.command, own));
+  const ports: Partial<Record<fronts.ServerName, number>> = {};
+  for (const server of servers) ports[server] = await machine.freePort();
+  const { shape } = tested;
+  const { path } = installation;
+  return {
+    tested,
+    installation,
+    dir: own,
+    site: { name, shape, path, ports, socket: join(own, 'app.sock') },
+  };
 }
 
-function oldestOf(pids: number[]): number {
-  const [oldest] = allStats()
-    .filter(({ pid }) => pids.includes(pid))
-    .toSorted((a, b) => a.startTime - b.startTime || a.pid - b.pid);
-  if (!oldest) throw new Error('no worker');
-  return oldest.pid;
+/** The page calls by its name what is in the PATH, and has a place for programs of one's own. */
+function asOnPage([program = '', ...args]: readonly string[], dir: string): string {
+  const isOwn = program.startsWith(dir);
+  const name = isOwn ? '/srv/app/program' : program.replace(/^\/usr\/s?bin\//, '');
+  return ['--', name, ...args].join(' ');
 }
 
-/** As init scripts do: kill $(cat file), and wait until that process is gone. */
-async function stopByPidFile(site: sites.Site): Promise<void> {
-  const pid = Number(readFileSync(site.pidFile, 'utf8'));
-  process.kill(pid, 'SIGTERM');
-  await waitFor(
-    'the end of the supervisor',
-    () => !allStats().some((stat) => stat.pid === pid && stat.state !== 'Z'),
-  );
+/** A few at a time. Not in the tests: pools would end with whatever test is running. */
+async function tryAll(candidates: readonly fronts.Candidate[]): Promise<void> {
+  const waiting = [...candidates];
+  const tryNext = async (): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const { name } = next.tested;
+      await fronts.tryCandidate(next).then(
+        (findings) => void found.set(name, findings),
+        (error: unknown) => void broken.set(name, error),
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, tryNext));
 }
 
-function expectPortIsFree(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve()));
+afterAll(() => {
+  if (isWriting) fronts.writeTable(applications.map(({ name }) => [name, found.get(name)]));
+});
+
+test.for(applications)('$name is started as the page says', ({ name, missing }, { skip }) => {
+  skip(missing !== undefined, missing);
+  expect(readFileSync(fronts.applicationsPage, 'utf8')).toContain(`${commands.get(name)}\` |`);
+});
+
+describe.for(applications)('$name', ({ name, missing }) => {
+  test.for(fronts.serverNames)('behind %s does what the page says', (server, ctx) => {
+    ctx.skip(missing !== undefined, missing);
+    const absent = fronts.missingServer(server);
+    ctx.skip(absent !== undefined, absent);
+    const findings = found.get(name);
+    if (!findings) throw new Error('it could not be tried', { cause: broken.get(name) });
+    if (!isWriting) expect(fronts.cellOf(findings, server)).toBe(fronts.cellOnPage(name, server));
   });
-}
+});

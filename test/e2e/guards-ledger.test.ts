@@ -80,7 +80,6 @@ describe('mapserv that leaks', { timeout: 90_000 }, () => {
 const mapserv: sites.Application = {
   name: 'mapserv',
   missing: undefined,
-  finishesOnTerm: false,
   install(dir) {
     const map = join(dir, 'box.map');
     const configuration = join(dir, 'mapserver.conf');

@@ -56,6 +56,7 @@ test(
     machine.bring(debian.compileApp(), '/usr/bin/php-cgi');
     const list =
       'find / -xdev -path /var/lib/dpkg -prune -o -path /var/lib/apt -prune -o -path /var/log -prune -o -path /var/cache -prune -o -print | sort';
+    expect(debian.typed('debian').trim().split('\n').slice(1)).toEqual(debian.readmeCommands());
     const before = await machine.ok(`! command -v node; ${list}`);
     expect(await machine.ok(debian.typed('debian'))).toMatch(
       /^spawn-fcgi: child spawned successfully: PID: \d+$/m,

@@ -95,8 +95,12 @@ describe.each(Object.keys(shells))('%s', (name) => {
     if (name !== 'bash') await expectCompleted(screen, 'spawn-fcgi -s x -- ls --autho', '-- ls --author');
     expect((await screen.lines()).join('\n')).not.toMatch(/error|not found|unmatched/i);
   });
+});
 
-  test('completes commands of spawn-fcgictl, their options, and the pools that run', async (ctx) => {
+test.for(['bash', 'zsh', 'fish'])(
+  '%s completes commands of spawn-fcgictl and the pools that run',
+  async (name, ctx) => {
+    const shell = shells[name]!;
     const stateDir = makeStateDir();
     await startFake(stateDir, { state: { pidFile: '/run/first.pid' } });
     await startFake(stateDir, { address: '/run/q shop.sock', state: { name: 'shop' } });
@@ -105,6 +109,7 @@ describe.each(Object.keys(shells))('%s', (name) => {
     await expectCompleted(screen, 'spawn-fcgictl --timeout 2s stat', '--timeout 2s status');
     await expectCompleted(screen, 'spawn-fcgictl reload --ea', 'reload --early');
     await expectCompleted(screen, 'spawn-fcgictl completion zs', 'completion zsh');
+    await expectCompleted(screen, 'spawn-fcgictl convert prog', 'convert program');
     await expectCompleted(screen, `${ctlWord} reload 127`, `reload 127.0.0.1:9000`);
     await expectCompleted(screen, `${ctlWord} reload /run/fir`, `reload /run/first.pid`);
     await expectCompleted(screen, `${ctlWord} reload /run/q`, String.raw`reload /run/q\ shop.sock`);
@@ -121,8 +126,8 @@ describe.each(Object.keys(shells))('%s', (name) => {
     );
     await screen.press('Escape', 'C-u', ` ${ctlWord}x status `, 'Tab', ` end`);
     expect(await screen.shows('end')).not.toContain('spawn-fcgictl:');
-  });
-});
+  },
+);
 
 test('a spawn-fcgictl that hangs holds the shell up for two seconds', async (ctx) => {
   const screen = await open(ctx, shells['bash']!);

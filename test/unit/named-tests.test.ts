@@ -29,7 +29,7 @@ function filesOf(cell: string): string[] {
   });
 }
 
-test.for(['security', 'internals/reliability'])(
+test.for(['security', 'internals/reliability', 'internals/handover'])(
   'every line of docs/%s.md has a test that is there',
   (page) => {
     const rows = rowsWithTests(page);

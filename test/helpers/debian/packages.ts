@@ -35,6 +35,15 @@ export function typed(kind: string): string {
   return `cd /srv\n${commands}`;
 }
 
+/** The two commands with which README has a site running, as lines. */
+export function readmeCommands(): string[] {
+  const readme = readFileSync(join(project, 'README.md'), 'utf8');
+  const start = readme.indexOf('\n## Install\n');
+  return [...readme.slice(start).matchAll(/^```sh\n([^]*?)^```$/gm)]
+    .slice(0, 2)
+    .flatMap(([, commands = '']) => commands.trim().split('\n'));
+}
+
 export function compileApp(): string {
   return compileC(fixture('plain-echo.c'), { static: true });
 }

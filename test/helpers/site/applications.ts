@@ -12,8 +12,6 @@ export interface Application {
   name: string;
   /** Why it cannot run on this machine, if so. */
   missing: string | undefined;
-  /** It answers the request it is working on before it ends on TERM. */
-  finishesOnTerm: boolean;
   /** Puts the files into a directory that every user can read. */
   install(dir: string): Installed;
 }
@@ -29,7 +27,6 @@ export interface Installed {
 export const phpCgi: Application = {
   name: 'php-cgi',
   missing: missing({ commands: ['nginx', 'php-cgi'] }),
-  finishesOnTerm: true,
   install: (dir) => ({
     program: commandPath('php-cgi'),
     script: place(build.fixture('echo.php'), dir, 'echo.php'),
@@ -41,7 +38,6 @@ export const libfcgiProgram: Application = {
   missing:
     missing({ commands: ['nginx', 'gcc'] }) ??
     (existsSync('/usr/include/fcgi_stdio.h') ? undefined : 'needs libfcgi'),
-  finishesOnTerm: true,
   install: (dir) => {
     const binary = build.compileC(build.fixture('libfcgi-echo.c'), { libs: ['fcgi'] });
     return { program: place(binary, dir, 'libfcgi-echo'), script: '/' };
@@ -52,14 +48,12 @@ export const perlScript: Application = {
   name: 'perl-echo.pl',
   missing:
     missing({ commands: ['nginx', 'perl'] }) ?? (hasPerlFcgi() ? undefined : "needs Perl's FCGI module"),
-  finishesOnTerm: true,
   install: (dir) => ({ program: place(build.fixture('perl-echo.pl'), dir, 'perl-echo.pl'), script: '/' }),
 };
 
-const fcgiwrap: Application = {
+export const fcgiwrap: Application = {
   name: 'fcgiwrap',
   missing: missing({ commands: ['nginx', 'fcgiwrap'] }),
-  finishesOnTerm: false,
   install: (dir) => ({
     program: commandPath('fcgiwrap'),
     script: place(build.fixture('cgi-echo.sh'), dir, 'cgi-echo.sh'),
@@ -70,17 +64,15 @@ const fcgiwrap: Application = {
 export const plainProgram: Application = {
   name: 'plain-echo',
   missing: missing({ commands: ['nginx', 'gcc'] }),
-  finishesOnTerm: false,
   install: (dir) => ({
     program: place(build.compileC(build.fixture('plain-echo.c')), dir, 'plain-echo'),
     script: '/',
   }),
 };
 
-const goProgram: Application = {
+export const goProgram: Application = {
   name: 'go-echo',
   missing: missing({ commands: ['nginx', 'go'] }),
-  finishesOnTerm: false,
   install: (dir) => ({
     program: place(build.compileGo(build.fixture('go-echo.go')), dir, 'go-echo'),
     script: '/',
@@ -90,7 +82,6 @@ const goProgram: Application = {
 export const nodeScript: Application = {
   name: build.RESPONDER,
   missing: missing({ commands: ['nginx'] }),
-  finishesOnTerm: true,
   install: (dir) => {
     const [node, program] = build.placeResponder(dir, build.unprivilegedUser());
     setInterpreter(program, node);
@@ -100,12 +91,11 @@ export const nodeScript: Application = {
 
 const python = build.findPython();
 
-const flupScript: Application = {
+export const flupScript: Application = {
   name: 'flup-echo.py',
   missing:
     missing({ commands: ['nginx'] }) ??
     (python === undefined ? "needs a Python 3 with venv that the workers' user can execute" : undefined),
-  finishesOnTerm: true,
   install: (dir) => {
     const program = place(build.fixture('flup-echo.py'), dir, 'flup-echo.py');
     setInterpreter(program, python ?? 'python3');
@@ -122,7 +112,6 @@ export const deadlockScript: Application = {
   missing:
     missing({ commands: ['nginx'] }) ??
     (python === undefined ? "needs a Python 3 that the workers' user can execute" : undefined),
-  finishesOnTerm: false,
   install: (dir) => {
     const program = place(build.fixture('deadlock.py'), dir, 'deadlock.py');
     setInterpreter(program, python ?? 'python3');

@@ -1,6 +1,6 @@
-// Whether a pool serves, by what its supervisor sees of its workers: the words for `ping`
-// and the heading of `status`. Pure.
-import type { PoolSummary } from '../../control/protocol.ts';
+// Whether a pool serves, by what its supervisor sees of its workers: the words for `ping`, the heading of `status`, and the
+// page of the status socket. Pure.
+import type { PoolSummary } from './protocol.ts';
 
 export interface Health {
   /** `unknown`: workers run, and nobody may look into them. */
