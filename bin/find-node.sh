@@ -1,6 +1,6 @@
 # Sourced by both commands, which set self (their name), here (the directory of $0), package (where we are
 # installed) and mode (background, if nobody may read what is printed): refuses what Node cannot live with, finds the first Node that is new enough, and sets node and node_flags.
-# What costs a process is left for the last moment. See docs/architecture.md, "The front".
+# What costs a process is left for the last moment. See docs/internals/architecture.md, "The front".
 
 newline='
 '

@@ -14,6 +14,15 @@ bundle() {
     --inject:src/sys/process/monotonic-clock.ts --define:performance=monotonicClock --external:koffi --external:../../sys/programs/other-programs.ts --define:isInPlaceBundle="$3" $2 \
     --out-extension:.js=.cjs --log-level=warning
 }
+# Manual pages and completions, meanwhile.
+documents() {
+  maker=node_modules/.cache/build-documents.cjs
+  esbuild src/build-documents.ts --bundle --platform=node --outfile="$maker" --log-level=warning
+  rm -rf dist/man dist/completion
+  node "$maker" .
+}
+documents &
+documents=$!
 bundle 'src/spawn-fcgi.ts src/spawn-fcgictl.ts' --outdir=dist false
 # What runs other programs is a bundle of its own: spawn-fcgictl loads it only where it has to. Nobody installs what is in
 # it a second time, so the licences are there, too.
@@ -30,6 +39,12 @@ bundle src/sys/programs/other-programs.ts "--outdir=dist --metafile=$list" false
 sed -i 's|\.\./\.\./sys/programs/other-programs\.ts|./other-programs.cjs|' dist/spawn-fcgictl.cjs
 # src/run/in-place-bundle.d.ts says what it is for.
 bundle in-place=src/spawn-fcgi.ts --outdir=dist true
+
+# What the status socket shows in a browser: one file, without a byte that is not needed.
+page=src/features/status-socket/page parts=node_modules/.cache/status-page
+esbuild $page/page.ts $page/page.css --bundle --minify --charset=ascii --format=iife --target=es2022 --outdir=$parts --log-level=warning
+esbuild $page/assemble.ts --outfile=$parts/assemble.mjs --log-level=warning
+node $parts/assemble.mjs $page/page.html $parts/page.css $parts/page.js dist/status-page.html
 
 # With the flags of the front, and as JavaScript: src/code-cache.ts.
 compiler=node_modules/.cache/code-cache.mjs
@@ -63,4 +78,5 @@ await() {
   done
 }
 
+wait "$documents"
 rehearse

@@ -11,7 +11,7 @@ import { parseArguments, type CtlRequest } from './ctl/program.ts';
 import { showMetrics } from './ctl/metrics/show-metrics.ts';
 import { showStatus } from './ctl/status/show-status.ts';
 import { isDrawable } from './ctl/print/line.ts';
-import { watchAsJson, watchOnTerminal } from './ctl/watch/watch-status.ts';
+import { watchAsBlocks, watchAsJson, watchOnTerminal } from './ctl/watch/watch-status.ts';
 import { ctlStatus } from './ctl/statuses.ts';
 
 /** A supervisor that needs longer does not answer. */
@@ -41,13 +41,21 @@ async function carryOut(request: CtlRequest): Promise<number> {
   if (request.command === 'status' && request.intervalMs !== undefined) {
     const options = { ...request, intervalMs: request.intervalMs, openFinder: open };
     if (request.asJson) return watchAsJson(options);
-    // Elsewhere nothing can be renewed: one look.
-    if (isDrawable(1, process.env)) return watchOnTerminal(options);
+    // Elsewhere nothing can be drawn over.
+    return isDrawable(1, process.env) ? watchOnTerminal(options) : watchAsBlocks(options);
   }
   if (request.command === 'events') return followEvents(request, open, request.timeoutMs ?? answerMs);
   if (request.command === 'request') {
     const { requestServer } = await import('./ctl/request/request-server.ts');
     return requestServer(request, open);
+  }
+  if (request.command === 'completion') {
+    const { printCompletion } = await import('./ctl/completion/print-completion.ts');
+    return printCompletion(request, open);
+  }
+  if (request.command === 'convert') {
+    const { convert } = await import('./ctl/convert/convert.ts');
+    return convert(request);
   }
   const finder = await open();
   if (request.command === 'doctor') {

@@ -12,11 +12,14 @@ check() {
 }
 
 check prettier --check --log-level=warn .
+check markdownlint-cli2
 check tsc -p tsconfig.json
+# What runs in a browser knows the DOM, and nothing of Node.
+check tsc -p src/features/status-socket/page/tsconfig.json
 check oxlint
 check knip
 check publint --strict --level=suggestion
-for script in bin/*.sh src/*.sh test/*.sh docs/init/*/*.initd; do
+for script in bin/*.sh src/*.sh src/package/debian/[cp]* test/*.sh docs/init/*/*.initd docs/monitoring/check_spawn_fcgi; do
   check sh -n "$script"
 done
 check bash -n .ci/run

@@ -23,8 +23,8 @@ install() {
 
 build() {
   bundle=dist/spawn-fcgi.cjs
-  for other in dist/in-place.cjs dist/spawn-fcgictl.cjs dist/other-programs.cjs; do [ -e "$other" ] || bundle=$other; done
-  if [ -e "$bundle" ] && [ -z "$(find src package.json package-lock.json -newer "$bundle" -print -quit)" ]; then return; fi
+  for other in dist/in-place.cjs dist/spawn-fcgictl.cjs dist/other-programs.cjs dist/status-page.html dist/man/spawn-fcgi.1; do [ -e "$other" ] || bundle=$other; done
+  if [ -e "$bundle" ] && [ -z "$(find src docs/options.md docs/spawn-fcgictl.md docs/events.md package.json package-lock.json -newer "$bundle" -print -quit)" ]; then return; fi
   echo 'prepare: building (npm run build)' >&2
   npm run --silent build >&2
 }

@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseCLI, startVitest, type TestModule, type TestSuite, type Vitest } from 'vitest/node';
+import { FileLines } from './helpers/test-run/file-lines.ts';
 import { watchLeftovers } from './helpers/test-run/leftovers.ts';
 import { makeOpenCopy } from './helpers/test-run/open-copy.ts';
 import { runInOwnPlace } from './helpers/test-run/own-run.ts';
@@ -31,10 +32,7 @@ if (copy) process.env['SPAWN_FCGI_TEST_COMMAND'] = copy.command;
 const takeLeftovers = watchLeftovers();
 
 const vitest = await startVitest(filter, {
-  reporters: [['default', { summary: false }]],
-  // Else each slow test would get a line, too.
-  slowTestThreshold: Number.POSITIVE_INFINITY,
-  hideSkippedTests: true,
+  reporters: [new FileLines()],
   allowOnly: !forbidsSkips,
   ...options,
   watch: false,

@@ -34,6 +34,7 @@ export const generalOptions = [
     details:
       'IPv4 or IPv6 address, default {default}, or a host name: its first IPv4 address, else its first IPv6 one',
     section: 'general',
+    words: ['127.0.0.1', '0.0.0.0', 'localhost'],
     since: '1.6',
     default: '0.0.0.0',
   },
@@ -87,6 +88,7 @@ export const generalOptions = [
     details:
       'number of workers, default {default}; `auto`: the processors that this process may use; `MIN-MAX` or `MIN-auto`: between these [as many as the load needs](scaling.md)',
     section: 'general',
+    words: ['auto'],
     since: '1.6',
     default: `${defaults.workers}`,
   },
@@ -189,10 +191,11 @@ export const generalOptions = [
     long: 'socket-user',
     argument: '<user>',
     help: 'owner of the Unix domain socket',
-    details: 'owner of the socket; default: `-u`',
+    details: 'owner of the socket; default: {default}',
     section: 'root',
     needsRoot: true,
     since: '1.6',
+    default: '`-u`',
   },
   {
     key: 'socketGroup',
@@ -200,10 +203,11 @@ export const generalOptions = [
     long: 'socket-group',
     argument: '<group>',
     help: 'group of the Unix domain socket',
-    details: 'group of the socket; default: `-g`',
+    details: 'group of the socket; default: {default}',
     section: 'root',
     needsRoot: true,
     since: '1.6',
+    default: '`-g`',
   },
   {
     key: 'controlGroup',

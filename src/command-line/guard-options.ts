@@ -60,6 +60,7 @@ export const guardOptions = [
       'with `--request-timeout`: what a stuck worker gets 1 s before KILL, for a thread dump (such as `USR1`) or a core (`ABRT`); only processes that catch it, or write a core by it, get it',
     section: 'guards',
     needsSupervisor: true,
+    words: ['USR1', 'USR2', 'QUIT', 'ABRT', 'TERM', 'INT', 'HUP'],
     since: '2.0',
   },
 ] as const satisfies readonly OptionRow[];

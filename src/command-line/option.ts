@@ -27,6 +27,10 @@ export interface OptionRow {
   /** The first version that has it; 1.6 is lighttpd's. */
   readonly since: '1.6' | '2.0';
   readonly default?: string;
+  /** What its argument may be, or how it may begin, for completion by a shell. */
+  readonly words?: readonly string[];
+  /** Its argument may be a path, which what it is called does not tell. */
+  readonly takesPath?: true;
 }
 
 /** Where -h lists it. */

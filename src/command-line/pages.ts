@@ -6,12 +6,18 @@ import { options } from './options.ts';
 /** Of docs/options.md: every option. */
 export function describeOptionsPage(): string {
   return table(
-    ['short', 'long', 'meaning'],
+    ['short', 'long', 'meaning', 'default', 'since'],
     options.map((option) => {
       const [first, ...others] = shortForms(option);
       const long = first === undefined ? withArgument(`--${option.long}`, option) : `--${option.long}`;
       const short = first === undefined ? [] : [withArgument(first, option), ...others];
-      return [short.map(code).join(', '), code(long), describeMeaning(option)];
+      return [
+        short.map(code).join(', '),
+        code(long),
+        describeMeaning(option),
+        option.default ?? '',
+        option.since,
+      ];
     }),
   );
 }
@@ -79,8 +85,13 @@ function find(name: string): OptionRow {
   return found;
 }
 
+/** Without the default, which has a column of its own. */
 function describeMeaning(option: OptionRow): string {
-  const meaning = fillIn(option.details ?? option.help, option);
+  const text = (option.details ?? option.help).replace(
+    /^default \{default\}; |[,;] default:? \{default\}(?=[,;:]|$)/,
+    '',
+  );
+  const meaning = fillIn(text, option);
   return option.needsRoot ? `root only: ${meaning}` : meaning;
 }
 

@@ -23,9 +23,9 @@ export const supervisionOptions = [
   {
     key: 'replace',
     long: 'replace',
-    help: 'take over the pool that runs on the address, with these options and program; no connection is refused',
+    help: 'take over the pool that runs on the address, or workers that 1.6 has left there, with these options and program; no connection is refused',
     details:
-      "take over the pool that runs on the address, with this command's options and program; no connection is refused",
+      "take over the pool that runs on the address, or [workers that 1.6 has left there](migrating.md#from-16), with this command's options and program; no connection is refused",
     section: 'model',
     needsSupervisor: true,
     since: '2.0',
@@ -62,6 +62,7 @@ export const supervisionOptions = [
       'how a worker is asked to end: `auto`, `idle-kill`, or a signal on which the program finishes its request, such as `QUIT`; default {default}',
     section: 'supervision',
     needsSupervisor: true,
+    words: ['auto', 'idle-kill', 'TERM', 'QUIT', 'USR1', 'USR2', 'INT', 'HUP', 'WINCH'],
     since: '2.0',
     default: 'auto',
   },
@@ -83,10 +84,12 @@ export const supervisionOptions = [
     argument: '<how>',
     help: 'probe: the pool must answer a FastCGI record; notify: workers send READY=1 (sd_notify)',
     details:
-      'when a worker is up: `probe`, the pool answers a FastCGI record; `notify`, every worker sends READY=1; default: as below',
+      'when a worker is up: `probe`, the pool answers a FastCGI record; `notify`, every worker sends READY=1; default: {default}',
     section: 'supervision',
     needsSupervisor: true,
+    words: ['probe', 'notify'],
     since: '2.0',
+    default: 'it waits for connections, or lives 100 ms',
   },
   {
     key: 'notifyFd',
@@ -182,7 +185,7 @@ export const supervisionOptions = [
     argument: '<n>',
     help: '-1000 to 1000 for workers; the out-of-memory killer takes the highest first (default: {default})',
     details:
-      "`oom_score_adj` of workers, -1000 to 1000; default: {default} own by what 64 MB are in thousandths of the cgroup's limit or of the machine's memory (1000 at most), so that the out-of-memory killer takes a worker first. Below the caller's value it needs CAP_SYS_RESOURCE",
+      "`oom_score_adj` of workers, -1000 to 1000. By default it is above the supervisor's by what 64 MB are in thousandths of the cgroup's limit or of the machine's memory (1000 at most), so that the out-of-memory killer takes a worker first. Below the caller's value it needs CAP_SYS_RESOURCE",
     section: 'supervision',
     needsSupervisor: true,
     since: '2.0',
@@ -206,9 +209,11 @@ export const supervisionOptions = [
     argument: '<how>',
     help: "what workers print: null, inherit, journal, '|<command>', or to a file, %i is the slot (default: {default})",
     details:
-      "where what workers print goes: `null`, `inherit` (the streams of the command), `journal` (systemd's), `'\\|COMMAND'` (a log program), or a file, in which `%i` is the slot; USR1 and reload open it anew ([output](output.md)); default: `null` in the background, `inherit` in the foreground",
+      "where what workers print goes: `null`, `inherit` (the streams of the command), `journal` (systemd's), `'\\|COMMAND'` (a log program), or a file, in which `%i` is the slot; USR1 and reload open it anew ([output](output.md)); default: {default}",
     section: 'supervision',
     needsSupervisor: true,
+    words: ['null', 'inherit', 'journal'],
+    takesPath: true,
     since: '2.0',
     default: 'null; with -n: inherit',
   },
@@ -218,7 +223,7 @@ export const supervisionOptions = [
     argument: '<file>',
     help: 'supervisor events go to this file; -, /dev/stderr or /dev/fd/<n>: to that descriptor (default: {default})',
     details:
-      'supervisor events go to this file, USR1 reopens it; `-`, `/dev/stdout`, `/dev/stderr`, `/dev/fd/N`: to that descriptor ([logs](logs.md)); default: syslog (LOG_DAEMON) in the background, stderr in the foreground',
+      'supervisor events go to this file, USR1 reopens it; `-`, `/dev/stdout`, `/dev/stderr`, `/dev/fd/N`: to that descriptor ([logs](logs.md)); default: {default}',
     section: 'supervision',
     needsSupervisor: true,
     since: '2.0',
@@ -233,6 +238,7 @@ export const supervisionOptions = [
     details: 'default {default}; [events.md](events.md) has the fields',
     section: 'supervision',
     needsSupervisor: true,
+    words: ['human', 'json'],
     since: '2.0',
     default: 'human',
   },

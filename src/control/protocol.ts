@@ -1,4 +1,4 @@
-// The words of the control socket (docs/control-protocol.md), for both sides: types,
+// The words of the control socket (docs/internals/control-protocol.md), for both sides: types,
 // limits, and how a line is written. Opens no socket, knows no clock.
 
 import type { LogPlace } from '../core/log-target.ts';

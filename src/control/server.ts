@@ -1,4 +1,4 @@
-// The supervisor's side of the control socket (docs/control-protocol.md): reads one
+// The supervisor's side of the control socket (docs/internals/control-protocol.md): reads one
 // request a connection, asks the pool, answers without ever waiting for the client.
 // Who may connect is a matter of the socket file's permissions; who may change the pool, of who has connected.
 import { closeSync } from 'node:fs';

@@ -7,7 +7,7 @@ import { quote } from '../core/text/quote-words.ts';
 import { explainFailure } from './explain-outcome.ts';
 import { describeDeath, refuseDead } from './status/dead-pool-text.ts';
 import { isDeadPool, ownerOf, type DeadPool, type Pool } from './target/pools.ts';
-import { judgeHealth, type Health } from './status/health.ts';
+import { judgeHealth, type Health } from '../control/health.ts';
 import { printError, printText } from './print/print-ctl.ts';
 import { printable } from '../core/text/printable.ts';
 import { probePool } from './probe.ts';

@@ -3,7 +3,9 @@
 import { Command, CommanderError } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { parseTime, parseWhole } from '../core/quantity.ts';
+import { addConvert, type ConvertOptions } from './convert/convert-command.ts';
 import { addChanges, type ChangeRequest } from './change-commands.ts';
+import { addCompletion, type CompletionRequest } from './completion/completion-command.ts';
 import { addDoctor, type DoctorOptions } from './doctor/doctor-command.ts';
 import { refuseArguments } from './refuse-arguments.ts';
 import { addMetrics, type MetricsRequest } from './metrics/metrics-command.ts';
@@ -24,6 +26,8 @@ export type CtlRequest = GlobalOptions &
         readonly asJson: boolean;
         /** Between two frames; undefined: one look. */
         readonly intervalMs: number | undefined;
+        /** Looks of --watch; undefined: until somebody ends it. */
+        readonly count: number | undefined;
       }
     | {
         readonly command: 'ping';
@@ -51,6 +55,8 @@ export type CtlRequest = GlobalOptions &
     | RequestOptions
     | DoctorOptions
     | TryOptions
+    | CompletionRequest
+    | ConvertOptions
   );
 
 /** What the arguments ask for: a request to a pool, or a text for stdout. */
@@ -70,7 +76,7 @@ supervisor's PID; a port alone will do where it names one pool.
 TIME is a number with ms, s, m or h; bare: seconds.
 
 Exit status: 0 done; reload: 1 rolled back, 2 partly, 3 timeout; ping: 1 not
-serving; doctor: 1 something is wrong; 4 no such pool; 5 not permitted; 6 no
+serving; doctor: 1 something is wrong; convert: 1 not all of it; 4 no such pool; 5 not permitted; 6 no
 answer in time, or busy; 7 other version of spawn-fcgi; 255 usage; request: see
 request -h.`;
 
@@ -101,7 +107,11 @@ export function parseArguments(args: readonly string[]): ParsedArguments {
   return { kind: 'request', request: { ...request, ...options } as CtlRequest };
 }
 
-function createProgram(write: (text: string) => void, ask: (request: PoolRequest) => void): Command {
+/** Every command and option, also for manual and completion. */
+export function createProgram(
+  write: (text: string) => void = () => undefined,
+  ask: (request: PoolRequest) => void = () => undefined,
+): Command {
   const program = new Command('spawn-fcgictl')
     .description('Shows and controls pools of spawn-fcgi.')
     .option('--state-dir <dir>', 'where the pool has its files, as given to spawn-fcgi')
@@ -129,6 +139,8 @@ function createProgram(write: (text: string) => void, ask: (request: PoolRequest
   addTry(program, ask);
   addRequest(program, ask);
   addDoctor(program, ask);
+  addCompletion(program, ask);
+  addConvert(program, ask);
   return program;
 }
 
@@ -137,10 +149,12 @@ function addStatusAndPing(program: Command, ask: (request: PoolRequest) => void)
     .command('status [target]')
     .description('show a pool and its workers; without a target all of yours')
     .option('--json', 'as JSON')
-    .option('--watch', 'renewed until q or ^C; with --json a line each time')
+    .option('--watch', 'renewed until q or ^C, with rates; with --json a line\neach time, in a pipe a block')
     .option('--interval <time>', 'between two looks of --watch (default: 1s)')
-    .action((target: string | undefined, { json, watch, interval }: StatusOptions) => {
-      ask({ command: 'status', target, asJson: json ?? false, intervalMs: parseInterval(watch, interval) });
+    .option('--count <number>', 'of looks of --watch (default: until somebody ends it)')
+    .action((target: string | undefined, { json, watch, interval, count }: StatusOptions) => {
+      const [intervalMs, looks] = [parseInterval(watch, interval), parseCount(watch, count)];
+      ask({ command: 'status', target, asJson: json ?? false, intervalMs, count: looks });
     });
   program
     .command('ping [target]')
@@ -186,6 +200,7 @@ interface StatusOptions {
   readonly json?: boolean;
   readonly watch?: boolean;
   readonly interval?: string;
+  readonly count?: string;
 }
 
 const shortestIntervalMs = 100;
@@ -196,6 +211,14 @@ function parseInterval(isWatched: boolean | undefined, text: string | undefined)
   const intervalMs = text === undefined ? 1000 : parseTime(text);
   if (intervalMs !== undefined && intervalMs >= shortestIntervalMs) return intervalMs;
   throw refuseArguments(`invalid time for --interval: '${text}' (for example 500ms or 2s; 100ms at least)`);
+}
+
+function parseCount(isWatched: boolean | undefined, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!isWatched) throw refuseArguments('--count is for --watch');
+  const count = parseWhole(text, 1, Number.MAX_SAFE_INTEGER);
+  if (count !== undefined) return count;
+  throw refuseArguments(`invalid number for --count: '${text}' (for example 10)`);
 }
 
 interface PingOptions {

@@ -127,7 +127,7 @@ class SupervisedRun {
     const trying = new TryCommand(running);
     features.add(output, log, events, this.#start.takeOver, new PoolCounts(), view, desk, handover, trying);
     if (this.#manager) features.add(this.#manager);
-    features.add(...statusSocketOf(prepared, { view, features, log }));
+    features.add(...statusSocketOf(prepared, { view, features, log, spawner: this.#machine.spawner }));
     if (toNotify !== undefined) features.add(notifyDescriptor(toNotify));
     const { guards, all } = guardFeatures({ ...running, machine: this.#machine }, scaling);
     features.add(...all);

@@ -1,5 +1,5 @@
 // What a start does up to the first worker, for each model, in the order that the drop of privileges dictates
-// (docs/start.md). A model chooses its steps; no step asks for the model.
+// (docs/internals/start.md). A model chooses its steps; no step asks for the model.
 import type { Config } from '../core/config.ts';
 import { allowChildAttributes, allowOwnAttributes } from './steps/allow-attributes.ts';
 import { askAhead, type Asked } from './steps/ask-ahead.ts';
@@ -18,6 +18,7 @@ import { changeDirectory, dropGroups, dropUser, enterRoot } from './steps/drop-p
 import { requireFiles } from './file-limit.ts';
 import { findPlace } from './steps/find-place.ts';
 import { fromGiver, fromOrphans } from './source/inherit-socket.ts';
+import { fromUnsupervised } from './source/move-socket.ts';
 import { openEventLog, stderrLog, syslog, type DefaultLog } from './steps/open-event-log.ts';
 import { openNowhere } from './steps/open-nowhere.ts';
 import { openManager } from './steps/open-manager.ts';
@@ -100,7 +101,7 @@ function supervisedPlan(config: Config, log: DefaultLog): Plan<Given, PreparedPo
     .step(chooseOwner)
     .step(openStatusSocket)
     .step(foresee);
-  return enter(guarded, config, [fromGiver, fromOrphans])
+  return enter(guarded, config, [fromGiver, fromOrphans, fromUnsupervised])
     .step(dropUser)
     .step(changeDirectory)
     .step(keepBinding);

@@ -1,5 +1,6 @@
 // The benchmark's command line: how many rounds, which parts, where the JSON goes.
 import { parseArgs } from 'node:util';
+import { chartedParts } from './charts/charts.ts';
 
 export const partNames = [
   'return',
@@ -28,7 +29,7 @@ export interface Options {
   respawnRounds: number;
   manyRounds: number;
   manyWorkers: number;
-  statusWorkers: number;
+  statusWorkers: readonly number[];
   idleSeconds: number;
   guardedWorkers: number;
   reloads: number;
@@ -48,6 +49,8 @@ export interface Options {
   jsonFile: string | undefined;
   /** For the chart of the part "scaling". */
   chartFile: string | undefined;
+  /** For the charts of docs/performance.md. */
+  chartsDir: string | undefined;
 }
 
 export const usage = `Usage: npm run bench -- [options]
@@ -58,6 +61,8 @@ export const usage = `Usage: npm run bench -- [options]
   --command FILE   measure this command instead of bin/spawn-fcgi
   --json FILE      write all figures there
   --chart FILE     draw the part "scaling" there, as SVG, from what --json writes
+  --charts DIR     draw the charts of docs/performance.md there, and write their figures into DIR.md;
+                   without --only their parts alone are measured (6 minutes)
 `;
 
 function count(text: string | undefined, fallback: number, name: string): number {
@@ -66,8 +71,8 @@ function count(text: string | undefined, fallback: number, name: string): number
   return Number(text);
 }
 
-function parts(text: string | undefined): readonly PartName[] {
-  if (text === undefined) return partNames;
+function parts(text: string | undefined, usual: readonly PartName[]): readonly PartName[] {
+  if (text === undefined) return usual;
   return text.split(',').map((name) => {
     const known = partNames.find((part) => part === name);
     if (known === undefined) throw new Error(`--only knows ${partNames.join(', ')}, not '${name}'`);
@@ -88,18 +93,19 @@ export function readOptions(args: string[], ownCommand: string): Options | undef
       command: { type: 'string' },
       json: { type: 'string' },
       chart: { type: 'string' },
+      charts: { type: 'string' },
     },
   });
   if (values.help === true) return undefined;
   const quick = values.quick === true;
   return {
     command: values.command ?? ownCommand,
-    parts: parts(values.only),
+    parts: parts(values.only, values.charts === undefined ? partNames : chartedParts),
     rounds: count(values.rounds, quick ? 3 : 25, 'rounds'),
     respawnRounds: quick ? 3 : 20,
     manyRounds: quick ? 1 : 5,
     manyWorkers: count(values.workers, 200, 'workers'),
-    statusWorkers: quick ? 100 : 1000,
+    statusWorkers: quick ? [1, 100] : [1, 100, 1000],
     idleSeconds: quick ? 1 : 5,
     guardedWorkers: quick ? 100 : 1000,
     reloads: quick ? 3 : 50,
@@ -114,5 +120,6 @@ export function readOptions(args: string[], ownCommand: string): Options | undef
     outputBytes: quick ? 16e6 : 128e6,
     jsonFile: values.json,
     chartFile: values.chart,
+    chartsDir: values.charts,
   };
 }

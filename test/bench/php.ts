@@ -24,6 +24,16 @@ export function startFpm(place: Workplace, workers: number): { pid: number; sock
   return { pid, socketPath };
 }
 
+/** The same with all of its workers, which end with it. */
+export async function startIdleFpm(
+  place: Workplace,
+  workers: number,
+): Promise<{ name: 'php-fpm'; pid: number }> {
+  const { pid } = startFpm(place, workers);
+  await newChildren(pid, workers, []);
+  return { name: 'php-fpm', pid };
+}
+
 /** From USR2 until all workers are others; undefined where it is not installed. */
 export async function timeFpm(
   place: Workplace,

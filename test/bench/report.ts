@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import type { Options } from './options.ts';
+import { writeCharts } from './charts/write-charts.ts';
 import { missingPeers, packages, versionOf, type PeerName } from './peers.ts';
 import { judge, type Row } from './row.ts';
 import { drawScaling } from './scaling-chart.ts';
@@ -20,6 +21,14 @@ export function report(place: Workplace, options: Options, rows: Row[]): void {
     writeFileSync(options.jsonFile, `${JSON.stringify(content, null, 2)}\n`);
   if (options.chartFile !== undefined)
     writeFileSync(options.chartFile, drawScaling(content.rows.flatMap(({ runs = [] }) => runs)));
+  if (options.chartsDir !== undefined) writeCharts(options.chartsDir, rows, footerOf(content.date, machine));
+}
+
+function footerOf(date: string, machine: Readonly<Record<string, string>>): string {
+  const { kernel, cpus: processors = '', node } = machine;
+  const count = Number.parseInt(processors, 10);
+  const system = `Linux ${kernel?.split('-')[0]}, ${count} processors, Node ${node?.replace('v', '')}`;
+  return `Median, lowest to 95th percentile; npm run bench, ${date.slice(0, 10)}: ${system}`;
 }
 
 function describeMachine(place: Workplace): Record<string, string> {

@@ -15,7 +15,7 @@ const isWriting = process.env['SPAWN_FCGI_WRITE_TABLE'] === '1';
 
 /** By the application's name; what has gone wrong instead, if so. */
 const commands = new Map<string, string>();
-const found = new Map<string, fronts.Found>();
+const found = new Map<string, fronts.Finding>();
 const broken = new Map<string, unknown>();
 
 beforeAll(async () => {

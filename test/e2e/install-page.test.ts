@@ -9,6 +9,7 @@ import { referencePath } from '../helpers/pool/index.ts';
 
 const project = join(import.meta.dirname, '../..');
 const page = readFileSync(join(project, 'docs/install.md'), 'utf8');
+const readme = readFileSync(join(project, 'README.md'), 'utf8');
 const ours = /^spawn-fcgi v2\./;
 const debians = /^spawn-fcgi v1\./;
 
@@ -39,8 +40,13 @@ function commandsOf(section: string): string {
 }
 
 /** Runs them; the versions of spawn-fcgi that they showed. */
-async function typeIn(section: string, before = '', after = ''): Promise<string[]> {
-  const script = [namespace, before, 'cd "$1"', commandsOf(section), after].join('\n');
+function typeIn(section: string, before = '', after = ''): Promise<string[]> {
+  return typeAll(before, commandsOf(section), after);
+}
+
+async function typeAll(...scripts: string[]): Promise<string[]> {
+  const [before, ...rest] = scripts;
+  const script = [namespace, before, 'cd "$1"', ...rest].join('\n');
   const result = await runCommand('unshare', ['--mount', 'bash', '-euc', script, 'bash', clone], {
     timeoutMs: 240_000,
     cwd: '/',
@@ -112,6 +118,12 @@ test('The package file: npm pack makes it', () => {
 /** A Node that is new enough, where the machine's is not. */
 const node = `mkdir -p /opt/node/bin; cp '${process.execPath}' /opt/node/bin/node`;
 
+test("README's two commands", patient, async (ctx) => {
+  needMachine(ctx);
+  const commands = /^```sh\n(npm pack\n[^]*?)^```$/m.exec(readme)?.[1] ?? 'false\n';
+  expect(await typeAll(node, commands, 'hash -r; spawn-fcgi -v')).toEqual([expect.stringMatching(ours)]);
+});
+
 test("npm's own prefix", patient, async (ctx) => {
   needMachine(ctx);
   expect(await typeIn("npm's own prefix", `${node}; rm ${referencePath}`)).toEqual([
@@ -130,6 +142,20 @@ test(
     expect(versions).toEqual(expected.map((version) => expect.stringMatching(version) as string));
   },
 );
+
+test('Completion and manual pages: where shells and man look for them', patient, async (ctx) => {
+  needMachine(ctx);
+  const reason = missing({ commands: ['man', 'zsh', 'fish'] });
+  ctx.skip(reason !== undefined, reason);
+  const after = [
+    'man -w spawn-fcgi spawn-fcgictl spawn-fcgi-events',
+    `bash -c '. /usr/share/bash-completion/bash_completion; _completion_loader spawn-fcgictl; complete -p spawn-fcgictl'`,
+    `zsh -fc 'autoload -Uz compinit; compinit -u -D; [[ $_comps[spawn-fcgictl] = _spawn-fcgictl ]]'`,
+    `fish -c 'complete -C "spawn-fcgi --status-so"' | grep -e '^--status-socket'`,
+    'spawn-fcgictl completion bash | grep -c "^complete " | grep 2',
+  ].join('\n');
+  await typeIn('Completion and manual pages', node, after);
+});
 
 test("The distribution's Node is too old: npm brings one that the command takes", patient, async (ctx) => {
   needMachine(ctx);

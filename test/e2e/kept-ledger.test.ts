@@ -1,5 +1,5 @@
 // The proof for connections that nginx keeps open, as it does by itself: reloads under load lose no request, and no
-// worker of them takes until its deadline (docs/reload.md#kept-connections).
+// worker of them takes until its deadline (docs/internals/kept-connections.md).
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { atEnd } from '../helpers/machine/index.ts';
 import { reload } from '../helpers/pool/index.ts';

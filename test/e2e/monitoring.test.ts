@@ -5,18 +5,12 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
+import * as sites from '../helpers/site/index.ts';
 import * as systemd from '../helpers/systemd/index.ts';
 import { send } from '../helpers/web/index.ts';
 
 const docs = join(import.meta.dirname, '../../docs');
 const page = fs.readFileSync(join(docs, 'monitoring.md'), 'utf8');
-
-/** The first block of the page in that language. */
-function blockOf(language: string): string {
-  const block = page.split(`\`\`\`${language}\n`)[1]?.split('```')[0];
-  if (block === undefined) throw new Error(`the page has no ${language}`);
-  return block;
-}
 
 interface Watched extends pools.Place {
   status: string;
@@ -30,25 +24,8 @@ async function startWatched(options: readonly string[] = []): Promise<Watched> {
   return { ...place, status, pool };
 }
 
-/** With the page's location; the port. */
 async function startNginx({ dir, status }: Watched): Promise<number> {
-  const [port, own] = [await machine.freePort(), join(dir, 'nginx')];
-  fs.mkdirSync(own);
-  fs.copyFileSync('/etc/nginx/fastcgi_params', join(own, 'fastcgi_params'));
-  const location = blockOf('nginx').replace('/run/app.status', status);
-  const kinds = ['client_body', 'fastcgi', 'proxy', 'scgi', 'uwsgi'];
-  const user = machine.isRoot ? 'user root;' : '';
-  fs.writeFileSync(
-    join(own, 'nginx.conf'),
-    `daemon off; ${user} pid nginx.pid; error_log error.log; events {}
-    http { access_log off; ${kinds.map((kind) => `${kind}_temp_path ${kind};`).join(' ')}
-      server { listen 127.0.0.1:${port}; ${location} } }`,
-  );
-  pools.startForeground(['-p', own, '-c', 'nginx.conf', '-e', 'error.log'], {
-    command: machine.findCommand('nginx') ?? 'nginx',
-  });
-  await machine.waitFor('nginx', async () => (await send(port, { path: '/ping', query: '' })).status === 200);
-  return port;
+  return (await sites.startStatusNginx(dir, status)).port;
 }
 
 test('through nginx, as the page has it, everything is there for a browser and curl', async (ctx) => {
@@ -67,8 +44,8 @@ test('through nginx, as the page has it, everything is there for a browser and c
 test('cgi-fcgi reads it as the page says', async (ctx) => {
   machine.needCommands(ctx, 'cgi-fcgi');
   const place = await startWatched();
-  const line = blockOf('console').split('\n')[0]?.replace('$ ', '').replace('/run/app.status', place.status);
-  const { stdout, status } = await machine.runCommand('sh', ['-c', line ?? '']);
+  const line = /^.* cgi-fcgi .*$/m.exec(page)?.[0].replace('/run/app.status', place.status) ?? 'false';
+  const { stdout, status } = await machine.runCommand('sh', ['-c', line]);
   expect([status, /^total processes: {6}3$/m.test(stdout)]).toEqual([0, true]);
   await place.pool.stop();
 });
@@ -79,7 +56,7 @@ test('Prometheus scrapes it through nginx, as OpenMetrics, and knows the alerts'
   const port = await startNginx(place);
   const [webPort, dir] = [await machine.freePort(), join(place.dir, 'prometheus')];
   fs.cpSync(join(docs, 'monitoring'), dir, { recursive: true });
-  const scrape = blockOf('yaml').replace('www.example.org:80', `127.0.0.1:${port}`);
+  const scrape = sites.monitoringBlock('yaml').replace('www.example.org:80', `127.0.0.1:${port}`);
   fs.writeFileSync(
     join(dir, 'prometheus.yml'),
     `global: { scrape_interval: 200ms, scrape_timeout: 200ms }\nrule_files: [spawn-fcgi.rules.yml]\n${scrape}`,
@@ -167,14 +144,16 @@ describe('the textfile', () => {
     systemd.placeEcho(host);
     await systemd.installUnits(host);
     for (const name of ['spawn-fcgi-metrics.service', 'spawn-fcgi-metrics.timer'])
-      host.write(`/etc/systemd/system/${name}`, systemd.unitFile(name));
-    await host.ok('mkdir -p /var/lib/prometheus/node-exporter; systemctl daemon-reload');
+      host.write(`/srv/spawn-fcgi/docs/systemd/${name}`, systemd.unitFile(name));
+    await host.ok('mkdir -p /var/lib/prometheus/node-exporter');
   });
   beforeEach((ctx) => systemd.needSystemd(ctx, ...needed));
 
   test('is written by the timer, whole at every moment, and node_exporter reads it', async () => {
     await systemd.addInstance(host, 'app', { conf: [`PROGRAM=${systemd.echoProgram}`, 'OPTIONS=-F 2'] });
-    await host.ok('systemctl start spawn-fcgi@app spawn-fcgi-metrics.timer');
+    await host.ok('systemctl start spawn-fcgi@app');
+    const typed = /^```sh\n(cp docs\/systemd[^]*?)^```$/m.exec(page)?.[1] ?? 'false';
+    await host.ok(`set -e; cd /srv/spawn-fcgi\n${typed}`);
     const file = '/var/lib/prometheus/node-exporter/spawn-fcgi.prom';
     await machine.waitFor('the file', () => fs.existsSync(join(host.root, file)), { timeoutMs: 20_000 });
     let [reads, isOver] = [0, false];

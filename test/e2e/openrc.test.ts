@@ -46,6 +46,23 @@ async function expectDone(result: Promise<RunResult>): Promise<void> {
 const one = `FCGI_SOCKET=/run/app.sock\nFCGI_PROGRAM=${fcgiwrap}\nFCGI_USER=www-data\nFCGI_WORKERS=2
 FCGI_EXTRA_OPTIONS="--settle 500ms"`;
 
+test('the commands of the page make a service of a pool', async (ctx) => {
+  const machine = await startOpenrc(ctx, {
+    '/srv/docs/init/openrc/spawn-fcgi.initd': initFile('openrc/spawn-fcgi.initd'),
+    '/srv/docs/init/openrc/spawn-fcgi.confd': initFile('openrc/spawn-fcgi.confd'),
+    '/etc/conf.d/spawn-fcgi': '# A system of OpenRC has the directory.',
+  });
+  const typed = pageScript('sh openrc').replace(
+    '# and edit it',
+    `; echo '${one}' >>/etc/conf.d/spawn-fcgi.app`,
+  );
+  await expectDone(machine.run(`set -e; cd /srv\n${typed}`));
+  await inits.poolOn(machine);
+  expect((await machine.run('rc-update show default')).stdout).toContain('spawn-fcgi.app');
+  await expectDone(machine.call('stop'));
+  await inits.emptyMachine(machine);
+});
+
 describe('the service script', () => {
   test('starts a pool for each child, as Gentoo and Alpine do, with all of their settings', async (ctx) => {
     const machine = await startServices(ctx, {

@@ -1,7 +1,7 @@
 // Red Hat's /etc/sysconfig/spawn-fcgi and the unit that reads it (docs/init/rhel/), under a real systemd as PID 1.
 import { expect, test } from 'vitest';
 import { waitFor } from '../helpers/machine/index.ts';
-import { initFile } from '../helpers/pages/index.ts';
+import { initFile, pageScript } from '../helpers/pages/index.ts';
 import * as systemd from '../helpers/systemd/index.ts';
 
 const unit = 'spawn-fcgi.service';
@@ -9,6 +9,7 @@ const unit = 'spawn-fcgi.service';
 test('a pool starts, reloads, outlives its supervisor and stops with the settings of the package', async (ctx) => {
   systemd.needSystemd(ctx, '/usr/bin/php-cgi');
   const host = await systemd.bootSystemd();
+  expect(initFile('rhel/spawn-fcgi.sysconfig')).toContain(pageScript('sh sysconfig'));
   // No machine of Debian's has that user; where commands are is npm's business.
   const settings = initFile('rhel/spawn-fcgi.sysconfig')
     .replaceAll('apache', 'www-data')

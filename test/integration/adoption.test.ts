@@ -1,5 +1,5 @@
 // The next start after a supervisor was killed: it takes the socket back from the workers, which serve on until its own
-// are up (docs/handover.md). Facts in a state file move nothing unless the kernel confirms them.
+// are up (docs/internals/handover.md). Facts in a state file move nothing unless the kernel confirms them.
 import * as fs from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';

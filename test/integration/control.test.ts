@@ -1,5 +1,5 @@
 // spawn-fcgictl and other clients against a real supervisor: what it says of its workers and its queue, compared with what
-// the kernel says; how it answers when all are busy; whom it keeps out (docs/control-protocol.md).
+// the kernel says; how it answers when all are busy; whom it keeps out (docs/internals/control-protocol.md).
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { unlinkSync, writeFileSync } from 'node:fs';

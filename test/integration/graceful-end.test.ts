@@ -1,5 +1,5 @@
 // How workers are ended, in a reload and in a stop: with one thread, several, children, a wrapper; busy, busy for ever,
-// stopped, not to be looked into; and by each --stop-signal (docs/reload.md).
+// stopped, not to be looked into; and by each --stop-signal (docs/internals/graceful-end.md).
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { connect, type Socket } from 'node:net';

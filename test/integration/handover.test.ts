@@ -1,5 +1,5 @@
 // --replace: a running pool is taken over with new options and a new program, and what becomes of it when one of the two
-// supervisors fails on the way (docs/handover.md).
+// supervisors fails on the way (docs/internals/handover.md).
 import { readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';

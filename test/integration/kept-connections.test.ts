@@ -1,5 +1,5 @@
 // A connection that its client keeps open between two requests does not hold a worker up; one that is in the middle of
-// a request does, however long the client pauses (docs/reload.md#kept-connections).
+// a request does, however long the client pauses (docs/internals/kept-connections.md).
 import { copyFileSync, existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { takeLastRequest, type Gap } from '../../src/sys/session/last-request.ts';

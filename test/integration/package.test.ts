@@ -1,8 +1,10 @@
-// The package as npm installs it: everything that the two commands need is in it, and npm's links to them work.
-import { chmodSync, readdirSync } from 'node:fs';
+// The package as npm installs it: everything that the two commands need is in it, npm's links to them work, and so does
+// every version of Node that its manifest admits.
+import { chmodSync, cpSync, mkdirSync, readdirSync, readlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { isRoot, runCommand, makeTempDir, NOBODY } from '../helpers/machine/index.ts';
+import { installNode } from '../helpers/build/index.ts';
+import { isRoot, makeTempDir, NOBODY, runCommand, waitFor } from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 
 const project = join(import.meta.dirname, '../..');
@@ -27,23 +29,49 @@ function npm(args: readonly string[]): ReturnType<typeof runCommand> {
   return runCommand('npm', args, { cwd: project, env: { ...process.env, NODE_DISABLE_COMPILE_CACHE: '1' } });
 }
 
-test('starts, shows and stops a pool through the links of npm, as another user', async () => {
-  const place = pools.makePlace();
-  // A Node that the other user may run as well.
-  const env = { PATH: `${join(dirname(pools.oursPath), '../node_modules/.bin')}:/usr/bin:/bin` };
-  const as = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
-  if (isRoot) for (const path of [place.dir, place.runDir]) chmodSync(path, 0o777);
-  const command = (name: string, args: readonly string[]): ReturnType<typeof runCommand> =>
-    runCommand(join(prefix, 'bin', name), args, { cwd: place.dir, env, ...as });
+/** Where other users may run it as well. */
+function findNode(version: string): string {
+  const node = join(makeTempDir(), 'bin/node');
+  chmodSync(dirname(dirname(node)), 0o755);
+  mkdirSync(dirname(node));
+  cpSync(installNode(version), node);
+  return node;
+}
 
-  const started = await command('spawn-fcgi', pools.commandLine(place, ['-P', place.pidFile, ...quick]));
-  expect(started, started.stderr).toMatchObject({ status: 0, timedOut: false });
-  const [pid = 0] = pools.printedPids(started.stdout);
-  await pools.onlyWorker({ pid });
-  const control = ['--state-dir', place.stateDir];
-  expect((await command('spawn-fcgictl', [...control, 'status', place.pidFile])).stdout).toContain('running');
-  expect(await command('spawn-fcgictl', [...control, 'reload', place.pidFile])).toMatchObject({ status: 0 });
-  await pools.visit({ path: place.socket });
-  expect(await command('spawn-fcgictl', [...control, 'stop', place.pidFile])).toMatchObject({ status: 0 });
-  await pools.expectNothingLeft(place);
-});
+/** The last of each that is maintained. */
+test.for(['22.23.3', '24.21.0', '26.10.0'])(
+  'on Node %s a pool of another user starts, serves, reloads, is taken over, and stops, through the links of npm',
+  { timeout: 120_000 },
+  async (version) => {
+    const node = findNode(version);
+    const place = pools.makePlace();
+    const env = { PATH: `${dirname(node)}:/usr/bin:/bin` };
+    const as = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
+    if (isRoot) for (const path of [place.dir, place.runDir]) chmodSync(path, 0o777);
+    const command = (name: string, args: readonly string[]): ReturnType<typeof runCommand> =>
+      runCommand(join(prefix, 'bin', name), args, { cwd: place.dir, env, ...as });
+    const ctl = (...args: string[]): ReturnType<typeof runCommand> =>
+      command('spawn-fcgictl', ['--state-dir', place.stateDir, ...args]);
+
+    const line = pools.commandLine(place, ['-P', place.pidFile, ...quick]);
+    const started = await command('spawn-fcgi', line);
+    expect(started, started.stderr).toMatchObject({ status: 0, stderr: '' });
+    const [pid = 0] = pools.printedPids(started.stdout);
+    expect(readlinkSync(`/proc/${pid}/exe`)).toBe(node);
+    const first = await pools.onlyWorker({ pid });
+    expect((await ctl('status', place.pidFile)).stdout).toContain('running');
+    expect(await ctl('reload', place.pidFile)).toMatchObject({ status: 0 });
+    const second = await pools.onlyWorker({ pid }, [first]);
+    process.kill(second, 'SIGKILL');
+    await pools.onlyWorker({ pid }, [first, second]);
+    expect((await ctl('metrics', place.pidFile)).stdout).toMatch(/^spawn_fcgi_/m);
+    await pools.visit({ path: place.socket });
+
+    const taken = await command('spawn-fcgi', ['--replace', ...line]);
+    expect(taken, taken.stderr).toMatchObject({ status: 0 });
+    await waitFor('the end of the old pool', () => pools.workersOf({ pid }).length === 0);
+    await pools.visit({ path: place.socket });
+    expect(await ctl('stop', place.pidFile)).toMatchObject({ status: 0 });
+    await pools.expectNothingLeft(place);
+  },
+);

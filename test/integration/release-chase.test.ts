@@ -1,5 +1,5 @@
 // A worker that always finds a next connection in the queue: it is followed to the end of the one that it serves, and ended
-// before it accepts another (docs/reload.md). Who is followed notices nothing, whatever happens meanwhile.
+// before it accepts another (docs/internals/graceful-end.md). Who is followed notices nothing, whatever happens meanwhile.
 import { spawnSync } from 'node:child_process';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { SessionFreezer } from '../../src/sys/session/session-freeze.ts';
@@ -31,7 +31,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
   }
 
   /** A worker that sleeps in a request, and is followed. */
-  async function follow() {
+  async function follow(isOurChild = true) {
     const { socket, client, freezer } = await place();
     const worker = sys.startWorker(socket, [echo]);
     const answer = web.fastcgiRequest(client, { QUERY_STRING: 'sleep=400' }).then(
@@ -39,7 +39,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
       () => 'nothing',
     );
     await machine.waitFor('its sleep', () => inCall(worker, sleeping));
-    await machine.waitFor('the pursuit', () => freezer.endIfIdle(worker, true, 'kill') === 'followed');
+    await machine.waitFor('the pursuit', () => freezer.endIfIdle(worker, isOurChild, 'kill') === 'followed');
     expect(tracerOf(worker)).toBe(process.pid);
     return { worker, answer, freezer };
   }
@@ -138,8 +138,11 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     expect((await answer).stdout).toHaveLength(100);
   });
 
-  test('whoever is let go answers', async () => {
-    const { worker, answer, freezer } = await follow();
+  test.for([
+    ['a child of ours', true],
+    ['of another supervisor', false],
+  ] as const)('whoever is let go answers, be it %s', async ([, isOurChild]) => {
+    const { worker, answer, freezer } = await follow(isOurChild);
     freezer.letGo([worker]);
     expect(tracerOf(worker)).toBe(0);
     expect(await answer).toContain('sleep=400');

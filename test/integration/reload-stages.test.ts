@@ -1,5 +1,5 @@
 // What a rolling reload does in each of its stages when something comes in between: a stop, a death, another operation;
-// and which release a worker is of (docs/reload.md).
+// and which release a worker is of (docs/internals/reload.md).
 import { readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';

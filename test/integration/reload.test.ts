@@ -1,5 +1,5 @@
 // Rolling reload, restart and scaling by signal and by spawn-fcgictl, and the control socket of a real supervisor: which
-// workers serve afterwards, what the command says, and one operation at a time (docs/reload.md).
+// workers serve afterwards, what the command says, and one operation at a time (docs/internals/reload.md).
 import { chmodSync, renameSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 // Spares with real processes: stopped and holding nothing while they wait, a slot's worker as soon as one is needed, never of
-// another generation, and gone with their pool whatever becomes of that (docs/spare-workers.md).
+// another generation, and gone with their pool whatever becomes of that (docs/internals/spare-workers.md).
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';

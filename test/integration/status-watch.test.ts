@@ -5,6 +5,7 @@ import { expect, test, type TestContext } from 'vitest';
 import { formatResult } from '../../src/control/protocol.ts';
 import { answerTo, startFake, type Behaviour } from '../helpers/fakes/index.ts';
 import * as machine from '../helpers/machine/index.ts';
+import { exampleWorker } from '../helpers/models/index.ts';
 import { ctl, ctlPath, makePlace, makeStateDir, onlyWorker, start } from '../helpers/pool/index.ts';
 
 const { needCommands, onTerminal, waitFor } = machine;
@@ -143,19 +144,63 @@ test('a frame stays within the terminal, whatever its size, and follows it', asy
   await expectRestored(terminal, 0);
 });
 
-test('in a pipe, and on a terminal that cannot be drawn on, there is one frame: that of status', async (ctx) => {
+test('in a pipe, and on a terminal that cannot be drawn on, there are blocks without colours', async (ctx) => {
   const { stateDir } = await startFake(makeStateDir(), { behaviour: named({ uptimeMs: 1000 }) });
   const env = { ...process.env, FORCE_COLOR: '1' };
   const once = await ctl(stateDir, ['status'], { env });
   const heading = once.stdout.split('\n')[0] ?? '';
-  const watched = await ctl(stateDir, ['status', '--watch'], { env });
+  const every = ['status', '--watch', '--interval', '100ms', '--count'];
+  const watched = await ctl(stateDir, [...every, '2'], { env });
   expect(watched).toMatchObject({ status: 0, stderr: '' });
-  expect(watched.stdout.split('\n')[0]).toBe(heading);
+  const blocks = watched.stdout.split('\n\n').map((block) => block.split('\n'));
+  expect(blocks.map(([time, first]) => [time?.replaceAll(/\d/g, '0'), first])).toEqual(
+    Array.from({ length: 2 }, () => ['0000-00-00 00:00:00', heading]),
+  );
+  expect(blocks.map((lines) => lines.some((line) => / in \d\.\ds: /.test(line)))).toEqual([false, true]);
   expect(watched.stdout + once.stdout).not.toContain('\x1b');
-  const dumb = watch(ctx, stateDir, [], { env: { TERM: 'dumb' } });
+  const dumb = watch(ctx, stateDir, ['--count', '1'], { env: { TERM: 'dumb' } });
   await dumb.ended;
   expect(dumb.output()).not.toContain('\x1b');
-  expect(dumb.output()).toMatch(/^php-cgi on .* icanon\s+status 0\s*$/s);
+  expect(dumb.output()).toMatch(/^[\d: -]+\s+php-cgi on .* icanon\s+status 0\s*$/s);
+});
+
+test('keys sort, change the interval and move what has no room', async (ctx) => {
+  const stateDir = makeStateDir();
+  const counts = { restarts: { crash: 0 }, reloads: {} };
+  const workers = [
+    exampleWorker({ pid: process.pid, pids: [process.pid] }),
+    exampleWorker({ slot: 1, pid: null, pids: [], restarts: 9 }),
+  ];
+  await startFake(stateDir, { behaviour: named({ counts, workers }) });
+  const sleeper = await machine.startSleeper();
+  await startFake(stateDir, {
+    address: '/run/zz.sock',
+    state: { name: 'zz', pid: sleeper },
+    behaviour: named({ name: 'zz', address: '/run/zz.sock', pid: sleeper, workers: [] }),
+  });
+  const terminal = watch(ctx, stateDir, [], { rows: 11 });
+  const shows = (text: RegExp): Promise<true> =>
+    waitFor(`${text}`, () => terminal.frame().some((line) => text.test(line)) || undefined);
+  await shows(/every 100 ms, by slot;/);
+  await shows(/^ {2}CPU \d+\.\d%, in [\d.]+s: RSS \d+M.*, no restarts, queue empty, /);
+  const slots = (): (string | undefined)[] =>
+    terminal.frame().flatMap((line) => /^ {5}(\d) /.exec(line)?.[1] ?? []);
+  expect(slots()).toEqual(['0', '1']);
+  terminal.press('r');
+  await shows(/by restarts;/);
+  expect(slots()).toEqual(['1', '0']);
+  terminal.press('m+');
+  await shows(/every 200 ms, by memory;/);
+  expect(slots()).toEqual(['0', '1']);
+  terminal.press('-');
+  await shows(/every 100 ms,/);
+  await shows(/^\.\. \d more lines$/);
+  terminal.press('\x1b[B');
+  await shows(/^\.\. 1 above, /);
+  terminal.press('G');
+  await shows(/^zz on/);
+  terminal.press('gq');
+  await expectRestored(terminal, 0);
 });
 
 test.for([
@@ -180,4 +225,7 @@ test('with --json it is an array a line, as long as somebody reads', async () =>
   const frames = stdout.trimEnd().split('\n');
   expect(frames).toHaveLength(3);
   for (const frame of frames) expect(JSON.parse(frame)).toMatchObject([{ name: 'php-cgi', pid: pool.pid }]);
+  const trends = frames.map((frame) => (JSON.parse(frame) as { trend?: object }[])[0]?.trend);
+  expect(trends[0]).toBeUndefined();
+  expect(trends[2]).toMatchObject({ queue: { most: 0 }, share: { busy: 25, kept: 0, idle: 75 } });
 });

@@ -1,4 +1,4 @@
-// While a pool stops its socket lets nobody new in, and who is in, accepted or in the queue, is served (docs/reload.md).
+// While a pool stops its socket lets nobody new in, and who is in, accepted or in the queue, is served (docs/internals/reload.md).
 import { chmodSync, copyFileSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';

@@ -73,7 +73,7 @@ async function compare(situation: Situation, sides: (attempt: number) => [Side, 
   expectPids(situation, ours);
 }
 
-/** When memory runs out the kernel takes a supervised worker before its supervisor (docs/reliability.md). */
+/** When memory runs out the kernel takes a supervised worker before its supervisor (docs/internals/reliability.md). */
 function inTheFirstLine(situation: Situation, outcome: Outcome): Outcome {
   if (!isSupervised(situation)) return outcome;
   const workers = outcome.workers.map((facts) => {

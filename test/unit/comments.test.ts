@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 
 const project = join(import.meta.dirname, '../..');
 const list = (...patterns: string[]): string[] => globSync(patterns, { cwd: project });
-const files = list('src/**/*.*', 'test/**/*.*', 'bin/*', 'docs/*', '*.*');
+const files = list('src/**/*.*', 'test/**/*.*', 'bin/*', 'docs/**/*.md', 'docs/*', '*.*');
 const sources = list('src/**/*.{ts,sh}', 'test/**/*.{ts,c,h,sh}', 'bin/*');
 /** What is of another program, or only once it was built. */
 const elsewhere = new Set([

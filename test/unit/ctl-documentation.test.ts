@@ -55,7 +55,7 @@ const everyFieldOfWorkers: Required<protocol.WorkerStatus> = {
 test.each(Object.keys({ ...everyField, ...everyFieldOfWorkers }))(
   'the page of the control protocol shows the field %s',
   (name) => {
-    const page = readFileSync(new URL('../../docs/control-protocol.md', import.meta.url), 'utf8');
+    const page = readFileSync(new URL('../../docs/internals/control-protocol.md', import.meta.url), 'utf8');
     expect(page.split('## `pool`')[1]?.split('```')[1]).toContain(`"${name}":`);
   },
 );

@@ -1,6 +1,6 @@
 // What `ping` and the heading of `status` call a pool, by what its supervisor sees.
 import { describe, expect, test } from 'vitest';
-import { judgeHealth } from '../../src/ctl/status/health.ts';
+import { judgeHealth } from '../../src/control/health.ts';
 import type { PoolSummary } from '../../src/control/protocol.ts';
 import { examplePool } from '../helpers/models/index.ts';
 

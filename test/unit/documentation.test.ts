@@ -66,7 +66,7 @@ test('-h states the defaults that the program has', () => {
 });
 
 test('every file that the page of the architecture names is there', () => {
-  const text = readFileSync(new URL('../../docs/architecture.md', import.meta.url), 'utf8');
+  const text = readFileSync(new URL('../../docs/internals/architecture.md', import.meta.url), 'utf8');
   const named = [...text.matchAll(/`([\w/-]+\.ts)`/g)].map(([, path = '']) => path);
   expect(named.length).toBeGreaterThan(40);
   expect(named.filter((path) => !existsSync(new URL(`../../src/${path}`, import.meta.url)))).toEqual([]);

@@ -83,7 +83,7 @@ test.each<[string, Format, boolean]>([
   ['json&xml', 'xml', false],
   ['jsonp&fuller', 'text', false],
 ])('the query %j asks for %s, full: %s', (query, format, isFull) => {
-  expect(readQuery(query)).toEqual({ format, isFull });
+  expect(readQuery(query)).toEqual({ format, isFull, isData: false });
 });
 
 describe.each(nastyNames)('a pool that is called %j', (name) => {
@@ -99,7 +99,8 @@ describe.each(nastyNames)('a pool that is called %j', (name) => {
 
   test('has HTML without a tag of its own', () => {
     const tags = formatStatus(pool, 'html', true).match(/<(?!!DOCTYPE)[^>]*>/g) ?? [];
-    const known = /^<\/?(?:html|head|meta|title|body|table|tr|th|td)(?: (?:lang|charset|border)="[\w-]+")*>$/;
+    const known =
+      /^<\/?(?:html|head|meta|title|body|h1|table|tr|th|td)(?: (?:lang|charset|border)="[\w-]+")*>$/;
     expect(tags.filter((tag) => !known.test(tag))).toEqual([]);
     expect(tags.length).toBeGreaterThan(50);
   });

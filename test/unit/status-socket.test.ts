@@ -6,7 +6,7 @@ import type { StatusAddress } from '../../src/core/config.ts';
 import type { PoolFigures } from '../../src/control/metrics/pool-figures.ts';
 import { PoolCounts } from '../../src/features/pool-counts.ts';
 import { Pace } from '../../src/features/status-socket/pace.ts';
-import { StatusAnswers } from '../../src/features/status-socket/status-answers.ts';
+import { StatusAnswers, type Page } from '../../src/features/status-socket/status-answers.ts';
 import { examplePool, ManualClock } from '../helpers/models/index.ts';
 
 describe('--status-socket', () => {
@@ -60,6 +60,8 @@ describe('a pace', () => {
   });
 });
 
+const noPage: Page = { text: () => undefined, data: () => '' };
+
 describe('answers', () => {
   function makeAnswers(lookMs = 0): {
     clock: ManualClock;
@@ -70,6 +72,7 @@ describe('answers', () => {
     let looks = 0;
     const answers = new StatusAnswers({
       clock,
+      page: noPage,
       look: (): PoolFigures => {
         looks += 1;
         clock.advance(lookMs);
@@ -121,6 +124,7 @@ describe('answers', () => {
     const usage = { supervisor: undefined, cpuMs: undefined, workers: new Map<number, never>() };
     const answers = new StatusAnswers({
       clock,
+      page: noPage,
       look: () => ({ status, usage, nowSeconds: 0 }),
       report: () => undefined,
     });
@@ -133,7 +137,12 @@ describe('answers', () => {
   });
 
   test('to HEAD have the header of the whole', () => {
-    const answers = new StatusAnswers({ clock: new ManualClock(), look: failing, report: () => undefined });
+    const answers = new StatusAnswers({
+      clock: new ManualClock(),
+      page: noPage,
+      look: failing,
+      report: () => undefined,
+    });
     const { header, body } = answers.answer(
       new Map([
         ['SCRIPT_NAME', '/ping'],
@@ -147,6 +156,7 @@ describe('answers', () => {
     const told: string[] = [];
     const answers = new StatusAnswers({
       clock: new ManualClock(),
+      page: noPage,
       look: failing,
       report: ({ message }) => told.push(message),
     });

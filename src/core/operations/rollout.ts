@@ -1,5 +1,5 @@
 // A rolling reload as a table: stage by event. It says what is to be done next;
-// the pool, which knows the slots, does it. docs/reload.md has the stages for people.
+// the pool, which knows the slots, does it. docs/internals/reload.md has the stages for people.
 
 /**
  * `probing` one extra worker on a private socket; `trying` a new worker beside the old one

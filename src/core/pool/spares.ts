@@ -1,5 +1,5 @@
 // Workers beside the slots: how far each of them is, how many are missing, and which one a slot gets. Pure: facts in, orders
-// out. docs/spare-workers.md has the states for people.
+// out. docs/internals/spare-workers.md has the states for people.
 import type { RestartPolicy } from '../config.ts';
 import { decideRestart, freshMemory, type RestartMemory } from './restart-policy.ts';
 import type { Moment } from './slot-state.ts';

@@ -55,7 +55,7 @@ const texts: { readonly [K in PoolEvent['event']]: (event: EventOf<K>) => string
   'handover-started': (event) => `handing the pool over to PID ${event.to}`,
   'handover-failed': (event) => `handover failed, this supervisor goes on: ${event.reason}`,
   'handed-over': (event) => `handed over to PID ${event.to}, ending the workers of this supervisor`,
-  'taken-over': (event) => describeTakeOver(event.from, event.workerPids),
+  'taken-over': describeTakeOver,
   scaled: ({ workers, from, reason }) =>
     reason === undefined
       ? `scaled to ${plural(workers, 'worker')}`
@@ -113,7 +113,9 @@ function describeSpare(event: EventOf<'spare-ended'>): string {
   return `spare PID ${workerPid} ${describeEnd(end, signalName)} after ${describeMs(uptimeMs)}; ${next}`;
 }
 
-function describeTakeOver(from: number, workerPids: readonly number[]): string {
+function describeTakeOver({ from, workerPids, unsupervised }: EventOf<'taken-over'>): string {
+  const pids = workerPids.join(' ');
+  if (unsupervised) return `took the socket over from workers without a supervisor; ending them: PID ${pids}`;
   const whom = from === 0 ? 'a supervisor that was killed' : `PID ${from}`;
-  return `took the pool over from ${whom}; ending its workers: PID ${workerPids.join(' ')}`;
+  return `took the pool over from ${whom}; ending its workers: PID ${pids}`;
 }

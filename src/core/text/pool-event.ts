@@ -183,7 +183,13 @@ export type PoolEvent =
   | { readonly event: 'handover-started'; readonly to: number }
   | { readonly event: 'handover-failed'; readonly reason: string }
   | { readonly event: 'handed-over'; readonly to: number }
-  | { readonly event: 'taken-over'; readonly from: number; readonly workerPids: readonly number[] }
+  | {
+      readonly event: 'taken-over';
+      readonly from: number;
+      readonly workerPids: readonly number[];
+      /** They had no supervisor: 1.6 has started them. Missing: they had one. */
+      readonly unsupervised?: true;
+    }
   | { readonly event: 'start-limit-reached'; readonly count: number; readonly withinMs: number }
   | { readonly event: 'signal-ignored'; readonly signal: string }
   | { readonly event: 'logs-reopened' }

@@ -18,6 +18,8 @@ const variables = ['event', 'name', 'address', 'pid', 'severity', 'time'] as con
 export class EventCommand {
   readonly #text: string;
   readonly #report: (message: string) => void;
+  /** A bundle of its own (src/build.sh); read now, since the package may be upgraded or removed while we wait. */
+  readonly #programs = import('../../sys/programs/other-programs.ts');
   #waiting: Waiting[] = [];
   #waitingLength = 0;
   #lost = 0;
@@ -58,8 +60,7 @@ export class EventCommand {
   }
 
   async #runFor({ facts, input }: Waiting): Promise<void> {
-    // A bundle of its own (src/build.sh).
-    const { runShellCommand } = await import('../../sys/programs/other-programs.ts');
+    const { runShellCommand } = await this.#programs;
     const problem = await runShellCommand({
       text: this.#text,
       input,

@@ -2,7 +2,7 @@
 import type { OutputStatus } from '../../control/output-status.ts';
 import type { PoolStatus, SocketHolderStatus, WorkerStatus } from '../../control/protocol.ts';
 import type { SpareStatus, SparesStatus } from '../../control/spare-status.ts';
-import { describeLoss, judgeHealth, type Health } from './health.ts';
+import { describeLoss, judgeHealth, type Health } from '../../control/health.ts';
 import { describeScaling } from './scaling-line.ts';
 import { describeBytes, describeDuration, plural } from '../../core/text/amount-text.ts';
 import { printable } from '../../core/text/printable.ts';
@@ -30,8 +30,12 @@ export function formatPool(pool: MeasuredPool, isColoured = false): string {
   return renderLines(poolLines(pool, usualColumns), isColoured);
 }
 
-/** Rows and heading stay within the columns as far as that goes. */
-export function poolLines(pool: MeasuredPool, columns: number): Line[] {
+/** Rows and heading stay within the columns as far as that goes. `lately`: restarts of slots that are told apart. */
+export function poolLines(
+  pool: MeasuredPool,
+  columns: number,
+  lately: ReadonlyMap<number, number> = new Map(),
+): Line[] {
   return [
     headingOf(pool, columns),
     ...describeGiven(pool).map((line) => lineOf(line)),
@@ -39,7 +43,7 @@ export function poolLines(pool: MeasuredPool, columns: number): Line[] {
     ...adviseOnLoss(pool).map((line) => lineOf(line)),
     ...describeStatusSocket(pool).map((line) => lineOf(line)),
     ...describeReload(pool).map((line) => lineOf(line)),
-    ...tableLines(rowColumns, rowsOf(pool), columns),
+    ...tableLines(rowColumns, rowsOf(pool, lately), columns),
     ...describeSpares(pool.spares).map((line) => lineOf(line)),
     ...(pool.socketHolders ?? []).map((holder) => lineOf(describeHolder(holder))),
     ...describeReplaced(pool).map((line) => lineOf(line)),
@@ -172,14 +176,14 @@ type Row = WorkerUsage &
     readonly restarts: string;
   };
 
-function rowsOf({ workers, spares }: MeasuredPool): Row[] {
+function rowsOf({ workers, spares }: MeasuredPool, lately: ReadonlyMap<number, number>): Row[] {
   const none = { does: noValue, restarts: noValue, lastExit: null, nextTryMs: null };
   return [
     ...workers.map((worker) => ({
       ...worker,
       slot: String(worker.slot),
       does: describeDoing(worker),
-      restarts: String(worker.restarts),
+      restarts: [worker.restarts, lately.get(worker.slot) ?? []].flat().join(' +'),
     })),
     ...(spares?.workers ?? []).map((spare) => ({ ...spare, ...none, slot: 'spare' })),
   ];

@@ -19,6 +19,9 @@ const signalOfKey: Readonly<Record<string, NodeJS.Signals>> = {
   '\x1c': 'SIGQUIT',
 };
 
+/** A character, or the sequence that an arrow sends. */
+const oneKey = new RegExp(String.raw`${'\x1b'}(?:\[[\d;]*[A-Za-z~]|O[A-Z])|[^]`, 'g');
+
 export interface ScreenUser {
   key(key: string): void;
   /** Its size, or what is on it, is another. */
@@ -115,7 +118,7 @@ export class Screen {
   };
 
   #read(keys: string): void {
-    for (const key of keys) {
+    for (const [key] of keys.matchAll(oneKey)) {
       const signal = signalOfKey[key];
       if (signal === undefined) this.#user.key(key);
       else process.kill(0, signal);

@@ -1,4 +1,4 @@
-// The old supervisor's side of --replace (docs/handover.md): gives copies of the
+// The old supervisor's side of --replace (docs/internals/handover.md): gives copies of the
 // sockets and files, goes on serving until the new one has taken everything, and takes
 // all back when the new one disappears or takes too long.
 import type { ControlClient } from '../../control/server.ts';

@@ -1,4 +1,4 @@
-// The command `handover` of the control socket: another supervisor asks for the pool (docs/handover.md).
+// The command `handover` of the control socket: another supervisor asks for the pool (docs/internals/handover.md).
 import type { Command } from '../../control/server.ts';
 import { systemClock } from '../../sys/process/clock.ts';
 import type { ControlDesk } from '../control/control-desk.ts';

@@ -1,13 +1,15 @@
-// The new supervisor's part of a takeover (docs/handover.md): waits until its own workers
+// The new supervisor's part of a takeover (docs/internals/handover.md): waits until its own workers
 // are up, takes the files from the old supervisor, and sees to it that the old workers end.
 import { exitStatus } from '../../core/errors.ts';
 import type { Feature } from '../feature.ts';
 import type { Life } from '../../core/life.ts';
 import type { PoolState, WorkerRecord } from '../../core/pool-state.ts';
+import type { EventOf } from '../../core/text/pool-event.ts';
 import type { EventLog } from '../../core/machine.ts';
 import type { Supervisor } from '../../supervisor/supervisor.ts';
 import { systemClock } from '../../sys/process/clock.ts';
 import type { SessionFreezer } from '../../sys/session/session-freeze.ts';
+import { survivorsOf } from '../../sys/session/listening-sessions.ts';
 import { sessionsHolding } from '../../sys/session/socket-holders.ts';
 import type { PoolGiver } from '../../start/source/pool-giver.ts';
 import type { FeatureList } from '../feature-list.ts';
@@ -93,24 +95,44 @@ export class TakeOver implements Feature {
     return true;
   }
 
-  /** Workers of a supervisor that was killed, and whoever else of it holds the socket. False: there are none. */
+  /** Workers of a supervisor that was killed. False: there are none. */
   endOrphans(): boolean {
-    const { prepared, supervisor, log } = this.#options;
-    const { orphans, proc, socket, isTakingOver, giver } = prepared;
+    const { giver, orphans } = this.#options.prepared;
     if (giver || orphans.length === 0) return false;
-    const known = new Set([...orphans.map(({ pid }) => pid), ...supervisor.roster.pids]);
+    this.#endOthers(orphans, {});
+    return true;
+  }
+
+  /** And whoever else of them holds the socket. */
+  #endOthers(old: readonly WorkerRecord[], how: Pick<EventOf<'taken-over'>, 'unsupervised'>): void {
+    const { prepared, supervisor, log } = this.#options;
+    const { proc, socket, isTakingOver } = prepared;
+    const known = new Set([...old.map(({ pid }) => pid), ...supervisor.roster.pids]);
     const inode = isTakingOver ? socket.inode : socket.formerInode;
     // One that was given others may have as descriptor 0 by right.
     const isOurs = socket.given === undefined;
     const others = isOurs && inode !== undefined && proc ? sessionsHolding(proc, inode, known) : [];
-    const all = [...orphans.filter((worker) => proc?.isAlive(worker)), ...others];
-    log.write({ event: 'taken-over', from: 0, workerPids: all.map(({ pid }) => pid) });
+    const all = [...old.filter((worker) => proc?.isAlive(worker)), ...others];
+    log.write({ event: 'taken-over', from: 0, workerPids: all.map(({ pid }) => pid), ...how });
     supervisor.endAdopted(all);
-    return true;
+  }
+
+  /** Workers that nobody has supervised are ours from now on: should we be killed, the next start ends them. */
+  #endUnsupervised(): void {
+    const { records, freezer, prepared } = this.#options;
+    const { unsupervised, proc, socket, isTakingOver } = prepared;
+    const inode = isTakingOver ? socket.inode : socket.formerInode;
+    if (!unsupervised || !proc || inode === undefined) return;
+    const workers = survivorsOf(proc, inode, unsupervised.workers);
+    records.adopted(workers);
+    // Somebody may have stopped one, which could not finish its request then.
+    for (const { pid, session = pid } of workers) freezer.thaw(session);
+    this.#endOthers(workers, { unsupervised: true });
   }
 
   serving(): void {
     this.endOrphans();
+    this.#endUnsupervised();
     if (this.#isReloadPending) this.#options.supervisor.reload();
   }
 

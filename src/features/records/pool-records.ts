@@ -179,7 +179,11 @@ export class PoolRecords implements Feature {
 
   /** After a failed start: no worker is left to name. PID files are the journal's. */
   undo(): void {
-    if (!this.#isSilent) this.#prepared.files?.state.write(this.#state(this.#prepared.orphans));
+    if (this.#isSilent) return;
+    const { files, orphans, unsupervised } = this.#prepared;
+    const state = this.#state(orphans);
+    // Who has that socket serves on without us, and the next start must not take them for ours.
+    files?.state.write(unsupervised ? { ...state, sockets: [] } : state);
   }
 
   /**

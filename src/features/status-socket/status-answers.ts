@@ -3,12 +3,22 @@
 import type { PoolFigures } from '../../control/metrics/pool-figures.ts';
 import type { Clock } from '../../core/machine.ts';
 import type { Answer } from './status-server.ts';
-import { contentTypes, formatStatus, readQuery } from './status-formats.ts';
+import type { PageText } from './page-file.ts';
+import { contentTypes, formatHtml, formatStatus, readQuery, type Query } from './status-formats.ts';
+
+/** What an operator leaves open in a browser. */
+export interface Page {
+  /** Undefined: there is none, and php-fpm's tables are all. */
+  text(): PageText | undefined;
+  /** What it shows, as JSON. */
+  data(figures: PoolFigures): string;
+}
 
 export interface StatusAnswersOptions {
   /** Looks at the pool. */
   readonly look: () => PoolFigures;
   readonly clock: Clock;
+  readonly page: Page;
   /** Hears of a look that failed. */
   readonly report: (error: Error) => void;
 }
@@ -17,12 +27,26 @@ export interface StatusAnswersOptions {
 const freshMs = 200;
 const rests = 20;
 
-const uncached = [
+/** Of every answer. */
+const common = [
   'Expires: Thu, 01 Jan 1970 00:00:00 GMT',
   'Cache-Control: no-cache, no-store, must-revalidate, max-age=0',
   'X-Content-Type-Options: nosniff',
-  "Content-Security-Policy: default-src 'none'",
+  'Referrer-Policy: no-referrer',
+  'Cross-Origin-Resource-Policy: same-origin',
 ];
+
+/** What a browser may do with an answer: nothing but show it. */
+const inert = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/**
+ * The page may run its own script and style, ask where it came from, and has its sign in the tab as data. No text may become
+ * markup or script by a mistake of ours.
+ */
+function policyOf({ script, style }: PageText): string {
+  const own = `script-src '${script}'; style-src '${style}'; connect-src 'self'; img-src data:`;
+  return `${inert}; ${own}; require-trusted-types-for 'script'; trusted-types 'none'`;
+}
 
 export class StatusAnswers {
   readonly #options: StatusAnswersOptions;
@@ -37,15 +61,27 @@ export class StatusAnswers {
   answer(params: ReadonlyMap<string, string>): Answer {
     const withBody = params.get('REQUEST_METHOD') !== 'HEAD';
     if (isPing(params)) return compose('text/plain;charset=UTF-8', Buffer.from('pong'), withBody);
-    const { format, isFull } = readQuery(queryOf(params));
+    const query = readQuery(queryOf(params));
     try {
-      const body = this.#body(`${format} ${isFull}`, (figures) => formatStatus(figures, format, isFull));
-      return compose(contentTypes[format], body, withBody);
+      return this.#tell(query, withBody);
     } catch (error) {
       this.#options.report(error as Error);
       const body = Buffer.from('the pool could not be looked at; its log says why\n');
-      return compose('text/plain;charset=UTF-8', body, withBody, '500 Internal Server Error');
+      return compose('text/plain;charset=UTF-8', body, withBody, { status: '500 Internal Server Error' });
     }
+  }
+
+  #tell({ format, isFull, isData }: Query, withBody: boolean): Answer {
+    const { page } = this.#options;
+    if (isData) {
+      const body = this.#body('data', (figures) => page.data(figures));
+      return compose(contentTypes.json, body, withBody);
+    }
+    const text = format === 'html' ? page.text() : undefined;
+    const body = this.#body(`${format} ${isFull}`, (figures) =>
+      text ? formatHtml(figures, isFull, text) : formatStatus(figures, format, isFull),
+    );
+    return compose(contentTypes[format], body, withBody, text ? { policy: policyOf(text) } : {});
   }
 
   #body(key: string, format: (figures: PoolFigures) => string): Buffer {
@@ -69,12 +105,23 @@ export class StatusAnswers {
   }
 }
 
-function compose(type: string, body: Buffer, withBody: boolean, status?: string): Answer {
+interface Further {
+  readonly status?: string;
+  readonly policy?: string;
+}
+
+function compose(
+  type: string,
+  body: Buffer,
+  withBody: boolean,
+  { status, policy = inert }: Further = {},
+): Answer {
   const lines = [
     ...(status === undefined ? [] : [`Status: ${status}`]),
     `Content-Type: ${type}`,
     `Content-Length: ${body.length}`,
-    ...uncached,
+    ...common,
+    `Content-Security-Policy: ${policy}`,
   ];
   return { header: `${lines.join('\r\n')}\r\n\r\n`, body: withBody ? body : Buffer.alloc(0) };
 }

@@ -10,14 +10,22 @@ import type { PoolFigures } from '../../control/metrics/pool-figures.ts';
 import { poolFamilies } from '../../control/metrics/pool-metrics.ts';
 import { printable } from '../../core/text/printable.ts';
 import { localTime } from './local-time.ts';
+import type { PageText } from './page-file.ts';
 
 export type Format = 'text' | 'json' | 'xml' | 'html' | 'openmetrics';
 
+export interface Query {
+  readonly format: Format;
+  readonly isFull: boolean;
+  /** With html: what the page shows, not the page. */
+  readonly isData: boolean;
+}
+
 /** What is asked for, by the query string; the first that php-fpm looks for wins. */
-export function readQuery(query: string): { readonly format: Format; readonly isFull: boolean } {
+export function readQuery(query: string): Query {
   const names = new Set(query.split('&').map((part) => part.split('=', 1)[0] ?? ''));
   const format = (['html', 'xml', 'json', 'openmetrics'] as const).find((name) => names.has(name)) ?? 'text';
-  return { format, isFull: names.has('full') };
+  return { format, isFull: names.has('full'), isData: format === 'html' && names.has('data') };
 }
 
 export const contentTypes: Readonly<Record<Format, string>> = {
@@ -30,18 +38,21 @@ export const contentTypes: Readonly<Record<Format, string>> = {
 
 export function formatStatus(pool: PoolFigures, format: Format, isFull: boolean): string {
   if (format === 'openmetrics') return formatFamilies(poolFamilies([pool], [], isFull), format);
-  const rows = factRows(phpFpmFacts(pool));
-  const processes = isFull ? phpFpmProcesses(pool).map(processRows) : undefined;
+  if (format === 'html') return formatHtml(pool, isFull, plainHtml);
+  const { rows, processes } = rowsOf(pool, isFull);
   switch (format) {
     case 'json':
       return formatJson(rows, processes);
     case 'xml':
       return formatXml(rows, processes);
-    case 'html':
-      return formatHtml(rows, processes);
     case 'text':
       return formatText(rows, processes);
   }
+}
+
+function rowsOf(pool: PoolFigures, isFull: boolean): { rows: Row[]; processes: Processes } {
+  const processes = isFull ? phpFpmProcesses(pool).map(processRows) : undefined;
+  return { rows: factRows(phpFpmFacts(pool)), processes };
 }
 
 type Value = string | number | Moment;
@@ -54,6 +65,12 @@ class Moment {
   constructor(seconds: number) {
     this.seconds = seconds;
   }
+}
+
+/** The facts as people read them, by php-fpm's names. */
+export function readableFacts(pool: PoolFigures): Record<string, string> {
+  const rows = factRows(phpFpmFacts(pool));
+  return Object.fromEntries(rows.map(([name, value]) => [name, printable(forPeople(value))]));
 }
 
 /** In php-fpm's order. */
@@ -137,18 +154,29 @@ function formatXml(rows: readonly Row[], processes: Processes): string {
   return `<?xml version="1.0" ?>\n<status>\n${rows.map((row) => `${element(row)}\n`).join('')}${end}`;
 }
 
-function formatHtml(rows: readonly Row[], processes: Processes): string {
-  const table = rows.map(
+/** Where php-fpm has no page around its tables. */
+const plainHtml = {
+  parts: [
+    '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><title>',
+    '</title></head>\n<body>\n<h1>',
+    '</h1>\n',
+    '</body></html>',
+  ],
+} as const;
+
+/** Php-fpm's tables in a page: the pool's, and with `full` that of its processes. */
+export function formatHtml(
+  pool: PoolFigures,
+  isFull: boolean,
+  { parts: [top, head, middle, tail] }: Pick<PageText, 'parts'>,
+): string {
+  const { rows, processes } = rowsOf(pool, isFull);
+  const facts = rows.map(
     ([name, value]) => `<tr><th>${name}</th><td>${escapeMarkup(forPeople(value))}</td></tr>\n`,
   );
-  const [pool] = rows;
-  const title = escapeMarkup(`Status of ${pool ? forPeople(pool[1]) : 'a pool'}`);
-  return [
-    '<!DOCTYPE html>\n<html lang="en">\n',
-    `<head><meta charset="utf-8"><title>${title}</title></head>\n<body>\n<table>\n${table.join('')}</table>\n`,
-    processes ? processTable(processes) : '',
-    '</body></html>',
-  ].join('');
+  const title = escapeMarkup(`Status of ${pool.status.name}`);
+  const tables = `<table>\n${facts.join('')}</table>\n${processes ? processTable(processes) : ''}`;
+  return `${top}${title}${head}${title}${middle}${tables}${tail}`;
 }
 
 function processTable(processes: readonly (readonly Row[])[]): string {

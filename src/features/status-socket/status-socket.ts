@@ -2,7 +2,9 @@
 import { countActive, type PoolFigures } from '../../control/metrics/pool-figures.ts';
 import { measureUsage } from '../../control/metrics/measure-usage.ts';
 import type { PoolStatus } from '../../control/protocol.ts';
-import type { EventLog } from '../../core/machine.ts';
+import type { EventLog, Spawner } from '../../core/machine.ts';
+import type { PoolEvent } from '../../core/text/pool-event.ts';
+import { printable } from '../../core/text/printable.ts';
 import { duplicate } from '../../sys/connection/descriptor-passing.ts';
 import { libc } from '../../sys/libc/libc.ts';
 import { removeIfSame } from '../../sys/path/file-at.ts';
@@ -15,7 +17,12 @@ import { statusSocketFeature, type StatusSocket } from '../../start/steps/open-s
 import type { PoolView } from '../control/pool-view.ts';
 import type { Feature } from '../feature.ts';
 import type { FeatureList } from '../feature-list.ts';
+import { describeForPage } from './page-data.ts';
+import { PageFile } from './page-file.ts';
+import { RecentEvents } from './recent-events.ts';
+import { RecentLooks } from './recent-looks.ts';
 import { StatusAnswers } from './status-answers.ts';
+import { readableFacts } from './status-formats.ts';
 import { StatusServer } from './status-server.ts';
 
 /** The end of a pool is not for somebody to hold up. */
@@ -26,6 +33,7 @@ interface Surroundings {
   /** Told of each look: it takes memory, which is given back some time after the last one. */
   readonly features: Pick<FeatureList, 'happened'>;
   readonly log: EventLog;
+  readonly spawner: Pick<Spawner, 'pathOf'>;
 }
 
 interface StatusSocketOptions extends Surroundings {
@@ -46,12 +54,20 @@ class StatusSocketFeature implements Feature {
   readonly #options: StatusSocketOptions;
   #server: StatusServer | undefined;
   #peaks: NonNullable<PoolStatus['peaks']> | undefined;
+  readonly #page: PageFile;
+  readonly #looks = new RecentLooks();
+  readonly #events = new RecentEvents();
   /** Socket and file are another supervisor's, or given back. */
   #isOver = false;
   #hasFailed = false;
 
   constructor(options: StatusSocketOptions) {
     this.#options = options;
+    this.#page = new PageFile(options.statusSocket.page);
+  }
+
+  said(event: PoolEvent): void {
+    this.#events.add(systemClock.nowMs(), event);
   }
 
   gives(): Pick<Gift, 'descriptors'> {
@@ -80,6 +96,7 @@ class StatusSocketFeature implements Feature {
     const answers = new StatusAnswers({
       look: () => this.#look(),
       clock: systemClock,
+      page: { text: () => this.#page.read(), data: (figures) => this.#describe(figures) },
       report: (error) => this.#noteFailure(error),
     });
     // On a copy: a handover gives the socket away, and it may come back.
@@ -125,16 +142,39 @@ class StatusSocketFeature implements Feature {
     const { view, features, proc } = this.#options;
     features.happened();
     const status = view.status();
-    const { queue = 0, active = 0 } = this.#peaks ?? {};
-    this.#peaks = {
-      queue: Math.max(queue, status.queue?.length ?? 0),
-      active: Math.max(active, countActive(status)),
+    const seen = {
+      queue: status.queue?.length,
+      active: countActive(status),
+      up: status.workers.filter(({ state }) => state === 'running').length,
     };
+    this.#looks.add(systemClock.nowMs(), seen);
+    const { queue = 0, active = 0 } = this.#peaks ?? {};
+    this.#peaks = { queue: Math.max(queue, seen.queue ?? 0), active: Math.max(active, seen.active) };
     return {
       status: { ...status, peaks: this.#peaks },
       usage: measureUsage((path) => proc?.readText(path), status),
       nowSeconds: Date.now() / 1000,
     };
+  }
+
+  /**
+   * Paths, events and what the program said last may have secrets in them: who is let in by the mode of a file may read
+   * them, who reaches a port may not.
+   */
+  #describe(figures: PoolFigures): string {
+    const { statusSocket, spawner } = this.#options;
+    const nowMs = systemClock.nowMs();
+    const inside = {
+      release: printable(spawner.pathOf(figures.status.generation)),
+      events: this.#events.list(nowMs),
+    };
+    const data = describeForPage(figures, {
+      page: this.#page.read()?.id ?? '',
+      looks: this.#looks.list(nowMs),
+      figures: readableFacts(figures),
+      inside: statusSocket.socket.file && inside,
+    });
+    return JSON.stringify(data);
   }
 
   /** Once: whoever asks may ask often. */

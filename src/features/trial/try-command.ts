@@ -1,4 +1,4 @@
-// The command `try` of the control socket (docs/control-protocol.md): one worker beside the pool, what it prints and, if
+// The command `try` of the control socket (docs/internals/control-protocol.md): one worker beside the pool, what it prints and, if
 // the client has a request for it, what it answers.
 import { refusal, type ControlResult } from '../../control/protocol.ts';
 import type { Command, ControlClient } from '../../control/server.ts';

@@ -6,7 +6,8 @@ import { formatAddress, type BoundAddress } from '../../core/pool-id.ts';
 import type { WorkerRecord } from '../../core/pool-state.ts';
 import { E } from '../../sys/libc/libc.ts';
 import { maySeeAllProcesses } from '../../sys/process/identity.ts';
-import { findHolder } from '../../sys/proc/port-holder.ts';
+import { findHolder, listenersAt } from '../../sys/proc/port-holder.ts';
+import { mayBeMoved } from '../source/judge-holders.ts';
 import type { ProcFs } from '../../sys/proc/proc-fs.ts';
 
 /** 1.6's words for an address that is taken. */
@@ -53,7 +54,8 @@ function describeHolder(
     ];
   }
   const holder = proc && findHolder(proc, address);
-  if (holder) return [`${where} is held by PID ${holder.pid} (${holder.comm})`];
+  if (holder)
+    return [`${where} is held by PID ${holder.pid} (${holder.comm})${describeOffer(address, proc)}`];
   const tool = address.kind === 'tcp' ? `ss -ltnp 'sport = :${address.port}'` : `ss -lxp src ${where}`;
   if (process.getuid?.() === 0 && !maySeeAllProcesses()) {
     return [
@@ -63,6 +65,15 @@ function describeHolder(
   if (process.getuid?.() === 0)
     return [`${where} is held by a process that cannot be seen from here; try ${tool}`];
   return [`${where} is held by a process that this user may not look into; as root: ${tool}`];
+}
+
+/** What --replace would do about it. */
+function describeOffer(address: BoundAddress, proc: ProcFs): string {
+  if (listenersAt(proc, address).size === 0)
+    return ', which listens on another address of that port: --replace takes over the very address only';
+  return mayBeMoved(proc, address)
+    ? '; nobody supervises it, as 1.6 leaves it: with --replace a start that supervises takes its socket over, and ends it without a lost request'
+    : '';
 }
 
 function describeFailure(errno: number, address: BoundAddress): string[] {

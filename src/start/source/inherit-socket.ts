@@ -3,6 +3,7 @@
 // are applied when everything else has succeeded.
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../../core/pool-id.ts';
+import type { WorkerRecord } from '../../core/pool-state.ts';
 import { libc } from '../../sys/libc/libc.ts';
 import { listenAgain } from '../../sys/socket/renew-socket.ts';
 import type { ListenSocket } from '../../sys/socket/listen-socket.ts';
@@ -35,14 +36,14 @@ export function fromGiver(sought: Sought): Found {
     );
   const isListening = target.kind !== 'tcp' || socketOption(descriptor, 'isListening') === 1;
   const isMeant = !isListening || checkListeningSocket(descriptor, target) === undefined;
-  return isMeant ? hold(descriptor, sought) : undefined;
+  return isMeant ? holdTaken(descriptor, sought, claim.orphans) : undefined;
 }
 
 /** Asks while we still are privileged; the path is looked at from where the socket will be bound. */
 export function fromOrphans(sought: Sought): Found {
   if (sought.claim.orphans.length === 0) return undefined;
   const taken = takeFromOrphans(sought);
-  return taken === undefined ? undefined : hold(taken, sought);
+  return taken === undefined ? undefined : holdTaken(taken, sought, sought.claim.orphans);
 }
 
 /** Undefined: nobody has it any more. */
@@ -103,12 +104,15 @@ function refuseForeign(pid: number): void {
   );
 }
 
-/** Mode and owner become what a socket that is bound now would get, but of one that somebody else has opened. */
-function hold(descriptor: number, sought: Sought): Found {
+/**
+ * The socket of these workers. Mode and owner become what a socket that is bound now would get, but of one that somebody
+ * else has opened.
+ */
+export function holdTaken(descriptor: number, sought: Sought, workers: readonly WorkerRecord[]): Found {
   const { config, target, address, claim, proc } = sought;
   const socket = holdSocket(descriptor, target, claim.given);
   // First: whoever is asked by a connection does not wait any more.
-  calmSocket(socket, claim.orphans, proc);
+  calmSocket(socket, workers, proc);
   if (isUnreachable(socket, sought)) return { former: socket };
   if (socket.given) sayUnapplied(config, address);
   else adjustLater(socket, sought);

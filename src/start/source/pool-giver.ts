@@ -1,4 +1,4 @@
-// The new supervisor's side of --replace (docs/handover.md): asks the old one for its
+// The new supervisor's side of --replace (docs/internals/handover.md): asks the old one for its
 // sockets and files, tells it of each worker, and takes over when all are up.
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { protocolVersion } from '../../control/protocol.ts';

@@ -1,7 +1,7 @@
 // Where a listening socket can come from: a list of sources, of which the first that has one wins.
 import { libc } from '../../sys/libc/libc.ts';
 import type { ListenSocket } from '../../sys/socket/listen-socket.ts';
-import type { Claimed } from '../steps/claim-place.ts';
+import type { Claimed, FoundWorkers } from '../steps/claim-place.ts';
 import type { Place } from '../steps/find-place.ts';
 import type { Users } from '../steps/resolve-users.ts';
 import type { Owned } from '../steps/socket-owner.ts';
@@ -13,6 +13,7 @@ export type Sought = Pick<Given, 'config' | 'proc' | 'journal' | 'given' | 'kept
   Users &
   Place &
   Claimed &
+  FoundWorkers &
   Owned;
 
 export interface Listening {

@@ -6,11 +6,12 @@ import type { CreatedFile } from '../../sys/file/held-file.ts';
 import type { PoolFiles } from '../../sys/file/pool-files.ts';
 import { claimAddress, type Claim, type ClaimOptions } from '../address/claim-address.ts';
 import type { Place } from './find-place.ts';
-import type { ControlGroup } from './resolve-users.ts';
+import type { ControlGroup, Users } from './resolve-users.ts';
 import { printHint } from '../report/print.ts';
 import type { Given } from '../start-given.ts';
 import type { StartJournal } from '../start-journal.ts';
 import type { Step } from '../start-plan.ts';
+import { findUnsupervised, type Unsupervised } from '../source/find-unsupervised.ts';
 
 export interface Claimed {
   readonly claim: Claim;
@@ -68,19 +69,42 @@ function noteCreated({ at, identity }: CreatedFile, journal: StartJournal): void
   journal.made(at.path, identity, () => removeIfSame(at, identity));
 }
 
-/** Who serves until our workers are up: the pool of a supervisor that gives it to us, or of one that was killed. */
-export type Predecessor = Pick<Claim, 'giver' | 'orphans' | 'memories'>;
+/** Workers that nobody supervises; undefined: there are none that are taken over. */
+export interface FoundWorkers {
+  readonly unsupervised: Unsupervised | undefined;
+}
 
-/** They will be ours to end: who asks the service to stop may mean them alone. */
-export function takeOrphans({ claim, interruption }: Claimed & Pick<Given, 'interruption'>): Predecessor {
+/** Who serves until our workers are up: the pool of a supervisor that gives it to us, or of one that was killed. */
+export type Predecessor = Pick<Claim, 'giver' | 'orphans' | 'memories'> & FoundWorkers;
+
+/** They will be ours to end: who asks the service to stop may mean them alone. What nobody supervises is no service of ours. */
+export async function takeOrphans({
+  claim,
+  interruption,
+  ...sought
+}: Claimed & Place & Users & Pick<Given, 'config' | 'proc' | 'interruption'>): Promise<Predecessor> {
   const { giver, orphans, memories } = claim;
   interruption.claimed(orphans.length);
-  return { giver, orphans, memories };
+  const isOurs = giver !== undefined || orphans.length > 0;
+  const unsupervised = isOurs ? undefined : await lookForUnsupervised(sought);
+  return { giver, orphans, memories, unsupervised };
+}
+
+/** A system call for those only who ask for it. */
+async function lookForUnsupervised({
+  config,
+  proc,
+  bound,
+  identity,
+}: Place & Users & Pick<Given, 'config' | 'proc'>): Promise<Unsupervised | undefined> {
+  if (!config.replace || config.listen.kind === 'given' || !proc) return undefined;
+  return findUnsupervised({ proc, bound, uid: identity.uid || (process.getuid?.() ?? 0) });
 }
 
 /** Nobody will be there to end them. */
-export function leaveOrphans({ interruption }: Pick<Given, 'interruption'>): void {
+export function leaveOrphans({ interruption }: Pick<Given, 'interruption'>): FoundWorkers {
   interruption.claimed(0);
+  return { unsupervised: undefined };
 }
 
 export function sayHints({ hints }: Pick<Claimed, 'hints'>): void {

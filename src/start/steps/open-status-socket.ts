@@ -1,5 +1,8 @@
 // A step of a start: the socket of --status-socket, before chroot and the drop of privileges. The one of the supervisor that
-// gives us its pool is taken over if it is at the same address, so that nobody who asks meanwhile is refused.
+// gives us its pool is taken over if it is at the same address, so that nobody who asks meanwhile is refused. And the page
+// that is answered there.
+import { openSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { SpawnFcgiError } from '../../core/errors.ts';
 import { formatAddress, type BoundAddress } from '../../core/pool-id.ts';
 import { statusBacklog } from '../../sys/connection/unix-socket.ts';
@@ -24,6 +27,8 @@ export interface StatusSocket {
   readonly socket: ListenSocket;
   /** As people write it, seen from outside any chroot. */
   readonly address: string;
+  /** Descriptor of the page; undefined: the installation lacks it. */
+  readonly page: number | undefined;
 }
 
 export interface WithStatusSocket {
@@ -44,9 +49,17 @@ export async function openStatusSocket(have: Have): Promise<WithStatusSocket> {
   const owner = { ...have.owner, mode: statusMode };
   const taken = takeGivers(have, target);
   if (taken) adjustLater(taken, { bound, owner, journal });
-  return {
-    statusSocket: { socket: taken ?? bind(target, bound, owner, have), address: formatAddress(bound) },
-  };
+  const socket = taken ?? bind(target, bound, owner, have);
+  return { statusSocket: { socket, address: formatAddress(bound), page: openPage() } };
+}
+
+/** Beside the bundle, which nobody can reach any more from a chroot, and not every user. */
+function openPage(): number | undefined {
+  try {
+    return openSync(join(dirname(__filename), 'status-page.html'), 'r');
+  } catch {
+    return undefined;
+  }
 }
 
 /** The giver's, if it is at that address still; undefined: there is none. */

@@ -1,6 +1,6 @@
 // Ends live workers without cutting a request: idle stop, and for those that are not
 // seen idle TERM where the program is known to finish on it, else a deadline
-// (docs/reload.md). One timer for all of them, none when nobody is being ended.
+// (docs/internals/graceful-end.md). One timer for all of them, none when nobody is being ended.
 import type { StopMethod } from '../../core/config.ts';
 import type { WorkerExit } from '../../core/worker-exit.ts';
 import { CutRequests } from './cut-requests.ts';

@@ -27,7 +27,13 @@ export function findHolder(proc: ProcFs, address: BoundAddress): Holder | undefi
 }
 
 function inodesOn(proc: ProcFs, address: BoundAddress): Set<string> {
-  if (address.kind === 'tcp') return listeningInodes(proc, address);
+  return address.kind === 'tcp' ? listeningInodes(proc, address) : listenersAt(proc, address);
+}
+
+/** Inodes of the sockets that listen on the very address, of our network namespace; of a Unix one by the file at its path. */
+export function listenersAt(proc: ProcFs, address: BoundAddress): Set<string> {
+  if (address.kind === 'tcp')
+    return listeningInodes(proc, address, (own, wanted) => own.length > 0 && own.equals(wanted));
   return address.kind === 'unix' ? inodesAt(proc, address.path) : inodesNamed(proc, address);
 }
 
@@ -36,14 +42,18 @@ const TCP_LISTEN = '0A';
 const UNIX_LISTEN = '00010000';
 
 /** Inodes of listening sockets whose bind would collide: the same port on the same or on every address. */
-function listeningInodes(proc: ProcFs, address: Extract<BoundAddress, { kind: 'tcp' }>): Set<string> {
+function listeningInodes(
+  proc: ProcFs,
+  address: Extract<BoundAddress, { kind: 'tcp' }>,
+  isMeant: (own: Buffer, wanted: Buffer) => boolean = collide,
+): Set<string> {
   const port = address.port.toString(16).toUpperCase().padStart(4, '0');
   const lines = [...proc.readTable('net/tcp'), ...proc.readTable('net/tcp6')];
   return new Set(
     lines
       .map((line) => line.trim().split(/\s+/))
       .filter((fields) => fields[3] === TCP_LISTEN && fields[1]?.endsWith(`:${port}`))
-      .filter((fields) => collide(decodeIp(fields[1]?.split(':')[0] ?? ''), encodeIp(address.ip)))
+      .filter((fields) => isMeant(decodeIp(fields[1]?.split(':')[0] ?? ''), encodeIp(address.ip)))
       .map((fields) => fields[9] ?? ''),
   );
 }

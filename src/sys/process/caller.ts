@@ -1,6 +1,6 @@
 // What the caller gave us, read where neither the shell front nor Node has
 // changed it: environment, soft RLIMIT_NOFILE, open descriptors.
-// How it reaches us: docs/architecture.md, "The front".
+// How it reaches us: docs/internals/architecture.md, "The front".
 import { closeSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { getFileLimit, parseLimit, type Limit } from './resource-limit.ts';
 

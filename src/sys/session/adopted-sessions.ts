@@ -61,6 +61,7 @@ class SessionsOfOthers implements AdoptedSessions {
   signalWorkers(pids: readonly number[], signal: `SIG${string}`): readonly number[] {
     const meant = this.#leaders.live(pids);
     const sessions = new Set(meant.map((one) => one.session));
+    this.#freezer.letGo([...sessions]);
     for (const { pid, session } of this.#proc?.sessionMembers(sessions) ?? []) {
       if (this.#proc?.stat(pid)?.session !== session) continue;
       libc.kill(pid, numberOf(signal));
@@ -72,6 +73,7 @@ class SessionsOfOthers implements AdoptedSessions {
   askHandlers(pids: readonly number[]): readonly number[] {
     const meant = this.#leaders.live(pids);
     const sessions = meant.map(({ session }) => session);
+    this.#freezer.letGo(sessions);
     const asked = this.#proc ? askHandlers(this.#proc, sessions) : [];
     return meant.filter(({ session }) => asked.includes(session)).map(({ pid }) => pid);
   }

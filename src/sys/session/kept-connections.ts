@@ -1,5 +1,5 @@
 // Tells a connection that is kept open between two requests from a request in progress, and hangs up on it
-// (docs/reload.md#kept-connections). What cannot be told is a request.
+// (docs/internals/kept-connections.md). What cannot be told is a request.
 import { libc } from '../libc/libc.ts';
 import { DescriptorLender } from '../connection/descriptor-lender.ts';
 import { isPlainlyRequest, type Connection, type SeenTraffic } from '../proc/accepted-connection.ts';

@@ -19,6 +19,7 @@ export interface ServedConnection {
 }
 
 interface Chase extends ServedConnection {
+  readonly isOurChild: boolean;
   readonly traced: TracedProcess;
   readonly link: string;
   readonly target: string;
@@ -54,6 +55,7 @@ const napUs = 50;
 const patienceMs = 1000;
 /** How long a worker is waited for that is to stop, to be let go. */
 const lettingGoMs = 20;
+const WNOHANG = 1;
 
 export class ReleaseChases {
   readonly #proc: ProcFs;
@@ -81,8 +83,11 @@ export class ReleaseChases {
     return this.#mayTrace && TracedProcess.mayAlter;
   }
 
-  /** The worker is our child. False: it cannot be followed, or is in a system call that does not bear to be interrupted. */
-  begin(leader: number, served: ServedConnection): boolean {
+  /**
+   * The worker is proven to be the one that is meant. False: it cannot be followed, or is in a system call that does not
+   * bear to be interrupted.
+   */
+  begin(leader: number, served: ServedConnection, isOurChild: boolean): boolean {
     const nowMs = performance.now();
     if (this.#leaving.has(leader) || this.#chases.size >= mostChases) return false;
     if ((this.#reliefs.get(leader) ?? 0) > nowMs) return false;
@@ -97,6 +102,7 @@ export class ReleaseChases {
     const client = clientOf(this.#proc, leader, served);
     const mayAlter = TracedProcess.mayAlter && isUnfiltered(this.#proc, leader);
     const rest = {
+      isOurChild,
       client,
       keptSinceMs,
       isAnswered: false,
@@ -149,6 +155,8 @@ export class ReleaseChases {
 
   /** The worker has ended. */
   forget(leader: number): void {
+    const chase = this.#chases.get(leader) ?? this.#leaving.get(leader);
+    if (chase) reapTraced(leader, chase);
     this.#chases.delete(leader);
     this.#leaving.delete(leader);
     this.#reliefs.delete(leader);
@@ -167,7 +175,7 @@ export class ReleaseChases {
     if (isFollowed && traced.goOn(signal)) return 'serving';
     if (isSlowed) this.#reliefs.set(leader, performance.now() + reliefMs);
     this.#chases.delete(leader);
-    traced.letGo(signal);
+    if (!traced.letGo(signal)) reapTraced(leader, chase);
     return isServing ? 'lost' : 'released';
   }
 
@@ -219,6 +227,11 @@ function waitsInVain(pid: number, chase: Chase): boolean {
   if (isTold(chase) || !isAnswered) return isQuiet(pid, gap);
   hangUpInPause(pid, gap);
   return false;
+}
+
+/** The kernel keeps one that has ended from its parent until who traces it has heard of that (ptrace(2)). */
+function reapTraced(pid: number, { isOurChild }: Chase): void {
+  if (!isOurChild) libc.waitpid(pid, null, WNOHANG);
 }
 
 function letGoWhereStopped({ traced }: Chase): boolean {

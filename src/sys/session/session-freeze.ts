@@ -77,7 +77,7 @@ export class SessionFreezer {
     const proc = this.#proc;
     if (!proc || !scan || !isForeignSession(leader)) return 'unknown';
     if (this.#chases?.has(leader)) {
-      if (!isQuiet(how)) return this.#follow(leader, how, scan);
+      if (!isQuiet(how)) return this.#follow(leader, isOurChild, how, scan);
       this.#chases.letGo(leader);
       return 'busy';
     }
@@ -88,8 +88,9 @@ export class SessionFreezer {
     if (look.activity === 'unknown') return 'unknown';
     const isIdle = look.activity === 'idle' || look.activity === 'kept';
     const { kept } = look.finds;
-    const chases = isOurChild && (how === 'replace' || how === 'kill') ? this.#chases : undefined;
-    if (look.served && chases?.begin(leader, look.served)) return this.#follow(leader, how, scan);
+    const chases = how === 'replace' || how === 'kill' ? this.#chases : undefined;
+    if (look.served && chases?.begin(leader, look.served, isOurChild))
+      return this.#follow(leader, isOurChild, how, scan);
     const gaps = chases?.endsConnections === true ? [] : look.finds.gaps;
     if (!isIdle && !gaps.some((gap) => isGapSeen(proc, gap))) return 'busy';
     if (
@@ -113,10 +114,10 @@ export class SessionFreezer {
   }
 
   /** To the end of its connection, where it is stopped, and ended if it holds no other one. */
-  #follow(leader: number, how: EndOfIdle | Hold, scan: SessionScan): IdleVerdict {
+  #follow(leader: number, isOurChild: boolean, how: EndOfIdle | Hold, scan: SessionScan): IdleVerdict {
     const stage = this.#chases?.follow(leader);
     if (stage !== 'released') return stage === 'serving' ? 'followed' : 'busy';
-    return this.#stopped(leader, true, scan, (frozen) => {
+    return this.#stopped(leader, isOurChild, scan, (frozen) => {
       const held = this.#looks.confirm(frozen.members, nothingHeld);
       return held === 'idle' ? this.#endStopped(leader, frozen, how) : held;
     });

@@ -102,7 +102,8 @@ export function othersOf(proc: ProcFs, leader: number): number[] {
     .filter((pid) => pid !== leader);
 }
 
-function uidOf(proc: ProcFs, pid: number): number | undefined {
+/** Real. */
+export function uidOf(proc: ProcFs, pid: number): number | undefined {
   const uid = /^Uid:\s*(\d+)/m.exec(proc.readText(`${pid}/status`) ?? '')?.[1];
   return uid === undefined ? undefined : Number(uid);
 }

@@ -1,5 +1,5 @@
 // The sockets that the caller has opened for us, as systemd (sd_listen_fds(3)), inetd and supervisord do: which there are.
-// Behind a front they come in other numbers, and it says which (docs/architecture.md, "The front").
+// Behind a front they come in other numbers, and it says which (docs/internals/architecture.md, "The front").
 import { F_DUPFD, F_GETFD } from '../libc/fcntl-numbers.ts';
 import { attempt, libc } from '../libc/libc.ts';
 import { fileType, statDescriptor } from '../path/file-at.ts';

@@ -22,7 +22,7 @@ export const checks = [
 export type Check = (typeof checks)[number];
 const HEADS = 5;
 
-export type Found = Map<ServerName, Map<Check, Verdict>>;
+export type Finding = Map<ServerName, Map<Check, Verdict>>;
 
 /** An application with its files in place and a port at each server. */
 export interface Candidate {
@@ -36,11 +36,11 @@ export interface Candidate {
 interface Running extends Candidate {
   pool: pools.Pool;
   eventLog: string;
-  found: Found;
+  found: Finding;
 }
 
 /** Runs them all, on one pool; resolves when it has ended. */
-export async function tryCandidate(candidate: Candidate): Promise<Found> {
+export async function tryCandidate(candidate: Candidate): Promise<Finding> {
   const running = await startCandidate(candidate);
   const { installation, found, site } = running;
   const servers = Object.entries(site.ports) as [ServerName, number][];

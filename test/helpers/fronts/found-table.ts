@@ -1,6 +1,6 @@
 // The table of docs/applications.md: what the run has found, as the page says it.
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { Found } from './checks.ts';
+import type { Finding } from './checks.ts';
 import { applicationsPage, serverNames, type ServerName } from './page-lines.ts';
 import { ok } from './tested.ts';
 
@@ -8,7 +8,7 @@ const begin = '<!-- applications table -->';
 const end = '<!-- end -->';
 
 /** What one application does behind one server: "all", or what does not come out well. */
-export function cellOf(found: Found, server: ServerName): string {
+export function cellOf(found: Finding, server: ServerName): string {
   const bad = [...(found.get(server) ?? [])].filter(([, outcome]) => outcome !== ok);
   if (bad.length === 0) return 'all';
   return `all but ${bad.map(([check, outcome]) => `${check} (${outcome})`).join(', ')}`;
@@ -31,7 +31,7 @@ export function cellOnPage(application: string, server: ServerName): string | un
 }
 
 /** Writes all rows anew, in this order. */
-export function writeTable(found: readonly (readonly [name: string, Found | undefined])[]): void {
+export function writeTable(found: readonly (readonly [name: string, Finding | undefined])[]): void {
   const rows = found.map(([name, of = new Map()]) => [
     name,
     ...serverNames.map((server) => (of.has(server) ? cellOf(of, server) : 'not tried')),

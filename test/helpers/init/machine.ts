@@ -11,7 +11,7 @@ export interface InitMachine {
   /** Its file system, seen from here. */
   root: string;
   /** Runs a shell script in it, which is no part of any command line there. */
-  run(script: string): Promise<machine.RunResult>;
+  run(script: string, timeoutMs?: number): Promise<machine.RunResult>;
   /** Starts a program that stays until the machine ends. */
   keep(script: string): void;
   /** Command lines of what runs in it, but for its first processes and what `run` started. */
@@ -24,6 +24,8 @@ export interface MachineOptions {
   command?: 'ours' | '1.6';
   /** Executable files by path, in /etc, /run or /srv. */
   files?: Record<string, string>;
+  /** A network of its own, of which it has the loopback device: all ports are free. */
+  hasOwnNetwork?: boolean;
 }
 
 /** Longer than any test. */
@@ -54,6 +56,7 @@ if [ -n "$1" ]; then
   done
   mount -t overlay -o lowerdir=/run/init/bin:/usr/bin overlay /usr/bin
 fi
+ip link set lo up 2>/dev/null || true
 echo ready
 sleep infinity &
 wait`;
@@ -61,10 +64,12 @@ wait`;
 export async function startMachine({
   command = 'ours',
   files = {},
+  hasOwnNetwork = false,
 }: MachineOptions = {}): Promise<InitMachine> {
   const flags = ['--pid', '--fork', '--kill-child', '--mount', '--mount-proc', '--propagation', 'private'];
   const covering = command === 'ours' ? oursPath : '';
   const checkout = resolve(import.meta.dirname, '../../..');
+  if (hasOwnNetwork) flags.push('--net');
   const words = ['bash', '-c', setUp, 'init', covering, fixture('cgi-echo.sh'), checkout];
   const running = startForeground([...flags, ...words], { command: 'unshare', env: { PATH: searchPath } });
   await machine
@@ -77,12 +82,13 @@ export async function startMachine({
   // With the first process the kernel kills all others.
   machine.atEnd(() => machine.signalProcess(init, startTime, 'SIGKILL'));
   const root = `/proc/${init}/root`;
-  const enter = ['--target', String(init), '--mount', '--pid', '--', 'bash', '-s'];
+  const namespaces = ['--mount', '--pid', ...(hasOwnNetwork ? ['--net'] : [])];
+  const enter = ['--target', String(init), ...namespaces, '--', 'bash', '-s'];
   const run = (input: string, timeoutMs = 30_000): Promise<machine.RunResult> =>
     machine.runCommand('nsenter', enter, { input, timeoutMs, env: { PATH: searchPath } });
   const host: InitMachine = {
     root,
-    run: (script) => run(script),
+    run,
     keep(script) {
       void run(script, MOST_MS);
     },

@@ -51,7 +51,7 @@ export const perlScript: Application = {
   install: (dir) => ({ program: place(build.fixture('perl-echo.pl'), dir, 'perl-echo.pl'), script: '/' }),
 };
 
-const fcgiwrap: Application = {
+export const fcgiwrap: Application = {
   name: 'fcgiwrap',
   missing: missing({ commands: ['nginx', 'fcgiwrap'] }),
   install: (dir) => ({

@@ -2,3 +2,4 @@
 export * from './applications.ts';
 export * from './nginx.ts';
 export * from './site.ts';
+export * from './status-nginx.ts';

@@ -4,7 +4,7 @@ import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import * as machine from '../machine/index.ts';
-import { startPool, type Pool } from '../pool/index.ts';
+import { referencePath, startPool, type Pool } from '../pool/index.ts';
 import type { Application } from './applications.ts';
 import { startNginx } from './nginx.ts';
 import { type Transport, answeringPid, send, type Message } from '../web/index.ts';
@@ -19,6 +19,8 @@ export interface SiteOptions {
   env?: Record<string, string>;
   /** Who owns the directory of the socket and the PID file; 'nobody' may remove them at the end. */
   runDirOwner?: 'nobody' | 'root';
+  /** lighttpd's command starts the pool, without further options; `startAgain` is ours. */
+  isBegunBy16?: boolean;
   /** Makes the worker's command line from the program's path. */
   commandLine?: (program: string, dir: string) => string[];
 }
@@ -39,7 +41,7 @@ export interface Site {
   socketPath: string | undefined;
   /** The TCP port of the pool, or undefined with a Unix socket. */
   poolPort: number | undefined;
-  /** Runs the very same command again. */
+  /** Runs the very same command again, or ours for the first time. */
   startAgain(): Promise<Pool>;
   /** Every living process that was started by the pool's command, whoever its parent is by now. */
   processes(): number[];
@@ -57,7 +59,7 @@ export async function startSite(
   const socketPath = transport === 'TCP' ? undefined : join(runDir, 'app.sock');
   const pidFile = join(runDir, 'app.pid');
   const eventLog = join(dir, 'events.log');
-  const args = [
+  const common = [
     ...(poolPort === undefined
       ? ['-s', join(runDir, 'app.sock')]
       : ['-a', '127.0.0.1', '-p', String(poolPort)]),
@@ -66,6 +68,8 @@ export async function startSite(
     pidFile,
     '-F',
     String(wanted.workers ?? 1),
+  ];
+  const own = [
     '--state-dir',
     join(dir, 'state'),
     '--log',
@@ -73,9 +77,8 @@ export async function startSite(
     '--log-format',
     'json',
     ...(wanted.options?.(dir) ?? []),
-    '--',
-    ...(wanted.commandLine?.(program, dir) ?? [program]),
   ];
+  const command = ['--', ...(wanted.commandLine?.(program, dir) ?? [program])];
   const mark = randomUUID();
   // A php-cgi that is killed leaves what it was reading.
   const temporary = join(dir, 'tmp');
@@ -84,12 +87,19 @@ export async function startSite(
   const environment = { ...process.env, TMPDIR: temporary, ...env, ...wanted.env };
   const supervisors: Pool[] = [];
   const start = async (): Promise<Pool> => {
-    const started = await startPool(args, { env: machine.withMark(environment, mark) });
+    const started = await startPool([...common, ...own, ...command], {
+      env: machine.withMark(environment, mark),
+    });
     supervisors.push(started);
     return started;
   };
+  const startBy16 = (): Promise<Pool> =>
+    startPool([...common, ...command], {
+      command: referencePath,
+      env: machine.withMark(environment, mark),
+    });
   machine.atEnd(() => machine.killMarkedProcesses(mark));
-  const pool = await start();
+  const pool = await (wanted.isBegunBy16 ? startBy16() : start());
   const address = poolPort === undefined ? `unix:${socketPath}` : `127.0.0.1:${poolPort}`;
   const { keptConnections, keepsAsShipped = false } = wanted;
   const backend = {

@@ -1,6 +1,6 @@
 // The operations of a pool whose steps are looked at one by one (killed-at-steps.ts), in each of the settings.
 import { isAlive, waitFor } from '../machine/index.ts';
-import { ctl, fullPool } from '../pool/index.ts';
+import { ctl, fullPool, referencePath, startPool } from '../pool/index.ts';
 import { startIn, type PoolPlace, type Setting } from './killed-settings.ts';
 import { isAboutCalls, startHeld, StepTracer, type Intervention } from './step-tracer.ts';
 
@@ -147,6 +147,23 @@ export function adoptionOf(setting: Setting): Operation {
       await waitFor('the end of the supervisor', () => !isAlive(pool.pid));
       const next = await hold(place, [], true);
       return { place, oldWorkers, ...next, tracer: await trace(next, at) };
+    },
+  };
+}
+
+/** A start with --replace over workers that lighttpd's command has started. */
+export function moveOf(setting: Setting): Operation {
+  return {
+    name: 'move',
+    setting,
+    ...replacing,
+    victims: victimsOf(setting, ['supervisor', 'command', 'guard', 'new worker', 'old worker']),
+    async begin(at) {
+      const place = await setting.makePlace();
+      const how = { cwd: place.dir, ...place.caller, command: referencePath };
+      const { pids } = await startPool(place.by16, how);
+      const next = await hold(place, replacing.further, true);
+      return { place, oldWorkers: pids, ...next, tracer: await trace(next, at) };
     },
   };
 }

@@ -16,6 +16,8 @@ export interface PoolPlace extends Place {
   readonly workerPidFiles: readonly string[];
   readonly staysInForeground: boolean;
   readonly caller: RunOptions;
+  /** Arguments for lighttpd's command, as far as it knows what the setting wants. */
+  readonly by16: readonly string[];
   /** Arguments of a start in the background, and of one as the setting has it. */
   readonly background: (further?: readonly string[]) => string[];
   readonly start: (further?: readonly string[]) => string[];
@@ -103,6 +105,18 @@ async function makePoolPlace(features: Features): Promise<PoolPlace> {
     workerPidFiles:
       features.hasWorkerPidFiles === true ? ['0', '1'].map((slot) => pattern.replace('%i', slot)) : [],
     staysInForeground,
+    by16: [
+      ...address,
+      '-P',
+      place.pidFile,
+      '-F',
+      '2',
+      ...(options.includes('-u') ? dropped : []),
+      '--',
+      place.app,
+      `report=${place.report}`,
+      ...actions,
+    ],
     caller: isOrdinary ? { uid: NOBODY, gid: NOBODY } : {},
     background,
     start: (further = []) => background(staysInForeground ? ['-n', '--supervise', ...further] : further),

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PoolStatus } from '../../../control/protocol.ts';
 import { openFilesOf, tcpListenersOf } from '../../../sys/proc/process-look.ts';
-import { judgeHealth } from '../../status/health.ts';
+import { judgeHealth } from '../../../control/health.ts';
 import type { Check, Finding } from '../check.ts';
 import * as words from '../describe.ts';
 import { betweenLooksMs, lasting, looks } from '../lasting.ts';

@@ -1,0 +1,20 @@
+// `completion` of spawn-fcgictl on its command line.
+import { Argument, type Command } from 'commander';
+
+const shells = ['bash', 'zsh', 'fish'] as const;
+
+export interface CompletionRequest {
+  readonly command: 'completion';
+  /** The script for a shell, or what such a script asks for. */
+  readonly what: (typeof shells)[number] | 'targets';
+}
+
+export function addCompletion(program: Command, ask: (request: CompletionRequest) => void): void {
+  program
+    .command('completion')
+    .addArgument(new Argument('<shell>').choices([...shells, 'targets']))
+    .description(
+      'print the completion of both commands for bash, zsh or\nfish; targets: the pools that run, a line each name',
+    )
+    .action((what: CompletionRequest['what']) => ask({ command: 'completion', what }));
+}

@@ -1,0 +1,191 @@
+// The arguments of spawn-fcgi 1.6 and of multiwatch, as an exec would get them, made into a pool.
+import { posix } from 'node:path';
+import { readCommandLine } from '../../../command-line/read-command-line.ts';
+import { SpawnFcgiError } from '../../../core/errors.ts';
+import { baseName } from '../../../core/text/program-word.ts';
+import { type Field, splitWords } from '../shell/expand.ts';
+import type { Circumstances } from '../shell/wrappers.ts';
+import { Draft } from '../wanted-pool.ts';
+
+export function isSpawnFcgi({ text, unknown }: Field): boolean {
+  if (unknown.length > 0) return /spawn_?fcgi/i.test(text);
+  return /^spawn-fcgi(?:[.-]?1\.6[\d.]*|\.real|\.lighttpd)?$/.test(baseName(text));
+}
+
+export function isMultiwatch(word: string): boolean {
+  return baseName(word) === 'multiwatch';
+}
+
+/** Known words as fields. */
+export function toFields(words: readonly string[]): Field[] {
+  return words.map((text) => ({ text, unknown: [] }));
+}
+
+/** What spawn-fcgi's arguments say; undefined: they start nothing (-h, -v). */
+export function addArguments(draft: Draft, fields: readonly Field[]): boolean {
+  const unknown = fields.flatMap((field) => field.unknown);
+  const isUnknown = (text: string): boolean => unknown.some((source) => text.includes(source));
+  try {
+    const request = readCommandLine(
+      fields.map(({ text }) => text),
+      false,
+    );
+    if (request.kind !== 'start') return false;
+    Object.assign(draft.options, request.options);
+    for (const { key, flag, value } of request.given) {
+      if (value === undefined || !isUnknown(value)) continue;
+      delete draft.options[key];
+      draft.lose(`${flag} ${value}: the input does not say what that is; give ${flag} by hand`);
+    }
+    const { workers = '1', foreground } = request.options;
+    if (foreground && workers !== '1')
+      draft.remark(`-n -F ${workers}: 1.6 ignores -F with -n; here it is that many workers`);
+    addProgram(draft, request.program, isUnknown);
+  } catch (error) {
+    if (!(error instanceof SpawnFcgiError)) throw error;
+    draft.lose(`${error.message}: 1.6 starts nothing with that, and neither does this`);
+  }
+  return true;
+}
+
+function addProgram(draft: Draft, operands: readonly string[], isUnknown: (text: string) => boolean): void {
+  const first = operands.findIndex((word) => !isUnknown(word));
+  for (const word of operands.slice(0, Math.max(first, 0)))
+    draft.lose(`${word}: the input does not say what that is; if there are options in it, give them by hand`);
+  const program = first < 0 ? operands : operands.slice(first);
+  const { command } = draft.options;
+  if (program.length > 0) {
+    for (const word of program.filter(isUnknown))
+      draft.lose(
+        `${word}: the input does not say what that is; it stands as it is in the program's arguments`,
+      );
+    takeProgram(draft, program);
+    delete draft.options.command;
+  } else if (command !== undefined) {
+    const words = splitWords(command.replace(/^\s*exec\s+/, ''), new Map());
+    if (!isMultiwatch(words[0]?.text ?? '')) return;
+    delete draft.options.command;
+    takeProgram(
+      draft,
+      words.map(({ text }) => text),
+    );
+  }
+}
+
+/** The program and its arguments; of multiwatch what it would run. */
+export function takeProgram(draft: Draft, argv: readonly string[]): void {
+  if (!isMultiwatch(argv[0] ?? '')) draft.program = argv;
+  else takeMultiwatch(draft, argv.slice(1));
+}
+
+/** By GLib's rules as multiwatch uses them: options end at the first operand, or at `--`. */
+function takeMultiwatch(draft: Draft, args: readonly string[]): void {
+  const values = new Map<string, string>();
+  let index = 0;
+  for (; index < args.length; index++) {
+    const word = args[index] ?? '';
+    if (word === '--' || !word.startsWith('-')) break;
+    const match = /^(?:--(forks|retry|timeout|signal)(?:=([^]*))?|-([frts])([^]*))$/.exec(word);
+    if (!match) {
+      draft.lose(`multiwatch ${word}: not known`);
+      continue;
+    }
+    const [, long, longValue, short, shortValue] = match;
+    const value = longValue ?? (shortValue || undefined) ?? args[++index] ?? '';
+    values.set((long ?? short ?? '').charAt(0), value);
+  }
+  draft.program = args.slice(args[index] === '--' ? index + 1 : index);
+  draft.options.workers = values.get('f') ?? '1';
+  if (draft.options.foreground) draft.options.supervise = true;
+  addMultiwatch(draft, values);
+}
+
+function addMultiwatch(draft: Draft, values: ReadonlyMap<string, string>): void {
+  const signal = values.get('s');
+  if (signal !== undefined) draft.options.stopSignal = signal;
+  const retries = values.get('r');
+  const timeout = values.get('t');
+  if (retries !== undefined)
+    draft.lose(
+      `multiwatch -r ${retries}: it gives up after so many failures of one worker; a worker is never given up here, only a whole pool: --start-limit ${retries}/10s`,
+    );
+  if (timeout !== undefined)
+    draft.remark(
+      `multiwatch -t ${timeout}: it counts failures anew after ${timeout} ms; here the delay between two tries starts anew after 10 s`,
+    );
+}
+
+/** A command of any of the known programs that start a pool; false: it is none. */
+export function addCommand(draft: Draft, argv: readonly string[]): boolean {
+  const [first = '', ...rest] = argv;
+  if (isSpawnFcgi({ text: first, unknown: [] })) return addArguments(draft, toFields(rest));
+  if (isMultiwatch(first)) {
+    Object.assign(draft.options, { foreground: true, listenFd: '0' });
+    takeProgram(draft, argv);
+    return true;
+  }
+  return takeBoundPhp(draft, argv);
+}
+
+/** `php-cgi -b 127.0.0.1:9000`, which opens its socket itself. */
+function takeBoundPhp(draft: Draft, argv: readonly string[]): boolean {
+  const at = argv.findIndex((word) => /^(?:-b|--bindpath)/.test(word));
+  if (at < 1 || !/^php[\d.]*-?cgi[\d.]*$/.test(baseName(argv[0] ?? ''))) return false;
+  const attached = /^(?:-b|--bindpath=?)(.+)$/.exec(argv[at] ?? '')?.[1];
+  const address = attached ?? argv[at + 1] ?? '';
+  draft.program = argv.toSpliced(at, attached === undefined ? 2 : 1);
+  Object.assign(draft.options, parseAddress(address));
+  return true;
+}
+
+/** As PHP reads it: a path, a port, or a host and a port. */
+export function parseAddress(text: string): { socket: string } | { address?: string; port: string } {
+  if (text.startsWith('/')) return { socket: text };
+  const [, host, port] = /^(?:(.*):)?(\d+)$/.exec(text) ?? [];
+  if (port === undefined) return { socket: text };
+  const bare = host?.replace(/^\[(.*)\]$/, '$1') ?? '';
+  return bare === '' || bare === '*' ? { port } : { address: bare, port };
+}
+
+/** What sudo, env, cd, umask and ulimit around a command mean for the pool. */
+export function addCircumstances(draft: Draft, around: Circumstances): void {
+  const { options } = draft;
+  for (const [name, { text, unknown }] of around.variables)
+    if (unknown.length === 0) draft.addVariable(name, text);
+    else draft.lose(`${name}=${text}: the input does not say what that is; add --env ${name}=VALUE`);
+  draft.inherits = around.inherits;
+  if (around.user !== undefined && around.user !== 'root') {
+    if (options.user !== undefined && options.user !== around.user)
+      draft.remark(`-u ${options.user}: 1.6 ignores it, since it is started as ${around.user}`);
+    options.user = around.user;
+    if (around.group === undefined) delete options.group;
+    else options.group = around.group;
+  }
+  if (around.umask !== undefined) {
+    options.umask ??= around.umask;
+    options.socketMode ??= toOctal(0o660 & ~Number.parseInt(around.umask, 8));
+    if (options.socket === undefined) delete options.socketMode;
+  }
+  for (const limit of around.limits) draft.addLimit(limit);
+  if (around.nice !== undefined) options.nice ??= around.nice;
+  if (around.chroot !== undefined) options.chroot ??= around.chroot;
+  if (around.directory !== undefined) enter(draft, around.directory);
+}
+
+function enter(draft: Draft, directory: string): void {
+  const { options } = draft;
+  for (const key of ['socket', 'pidFile'] as const) {
+    const path = options[key];
+    if (path !== undefined) options[key] = posix.resolve('/', directory, path);
+  }
+  options.chdir = posix.resolve('/', directory, options.chdir ?? '');
+}
+
+function toOctal(mode: number): string {
+  return `0${mode.toString(8)}`;
+}
+
+/** For a command in one string, as `[program:x]` of supervisord has it. */
+export function wordsOf(text: string): string[] {
+  return splitWords(text, new Map()).map((field) => field.text);
+}

@@ -1,0 +1,2 @@
+// Shells as people use them: on a terminal.
+export * from './screen.ts';

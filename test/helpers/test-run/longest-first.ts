@@ -1,0 +1,32 @@
+// The order of files in a group: those that are known to take long come first, so that at the group's end no worker waits
+// for one that has begun last. vitest goes by the size of files otherwise, and some of the longest are short to read.
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** By the beginning of their names, the longest first. */
+const longest = [
+  'test/parity/parity',
+  'test/e2e/applications',
+  'test/e2e/package-',
+  'test/e2e/turbogears',
+  'test/e2e/install-page',
+  'test/e2e/programs-page',
+  'test/e2e/convert',
+  'test/e2e/mapserver',
+  'test/integration/killed-',
+  'test/integration/injected-faults',
+  'test/integration/package',
+  'test/integration/move-',
+];
+
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const order = ({ project }: TestSpecification): number => project.config.sequence.groupOrder;
+    return sorted.toSorted((a, b) => order(a) - order(b) || rankOf(a) - rankOf(b));
+  }
+}
+
+function rankOf({ moduleId }: TestSpecification): number {
+  const rank = longest.findIndex((name) => moduleId.includes(`/${name}`));
+  return rank === -1 ? longest.length : rank;
+}
