@@ -29,10 +29,10 @@ export function convert(request: ConvertOptions): number {
   return ctlStatus.notServing;
 }
 
-/** Where npm or a package has put spawn-fcgi; /usr/bin alone may be 1.6's. */
+/** Where npm or the .deb has put our spawn-fcgi; in /usr/bin that name may be 1.6's, as update-alternatives has it. */
 function commandDirectory(): string {
-  const isPackage = !existsSync('/usr/local/bin/spawn-fcgictl') && existsSync('/usr/bin/spawn-fcgictl');
-  return isPackage ? '/usr/bin' : '/usr/local/bin';
+  const places = ['/usr/local/bin', '/usr/lib/spawn-fcgi/bin', '/usr/bin'];
+  return places.find((place) => existsSync(`${place}/spawn-fcgictl`)) ?? '/usr/local/bin';
 }
 
 function chooseKind(source: Source, name: string | undefined): Kind {
