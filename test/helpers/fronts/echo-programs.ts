@@ -64,7 +64,8 @@ function holdEcho(port: number, path: string, fifo: string): Promise<Held<Verdic
 function known(application: sites.Application, name: string, workers: number): Tested {
   return echo(name, application.missing, workers, (dir) => {
     const { program, env = {} } = application.install(dir);
-    return { command: [program], env, path: program };
+    // A request that is held takes one of Node's four threads for files, and one worker may get all of them.
+    return { command: [program], env: { ...env, UV_THREADPOOL_SIZE: '16' }, path: program };
   });
 }
 
