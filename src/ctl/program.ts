@@ -76,9 +76,9 @@ supervisor's PID; a port alone will do where it names one pool.
 TIME is a number with ms, s, m or h; bare: seconds.
 
 Exit status: 0 done; reload: 1 rolled back, 2 partly, 3 timeout; ping: 1 not
-serving; doctor: 1 something is wrong; convert: 1 not all of it; 4 no such pool; 5 not permitted; 6 no
-answer in time, or busy; 7 other version of spawn-fcgi; 255 usage; request: see
-request -h.`;
+serving; doctor: 1 something is wrong; convert: 1 not all of it; 4 no such pool;
+5 not permitted; 6 no answer in time, or busy; 7 other version of spawn-fcgi;
+255 usage; request: see request -h.`;
 
 /** Reads the arguments; throws a SpawnFcgiError with one line for a mistake. */
 export function parseArguments(args: readonly string[]): ParsedArguments {

@@ -14,7 +14,7 @@ export function addCompletion(program: Command, ask: (request: CompletionRequest
     .command('completion')
     .addArgument(new Argument('<shell>').choices([...shells, 'targets']))
     .description(
-      'print the completion of both commands for bash, zsh or\nfish; targets: the pools that run, a line each name',
+      'print the completion of both commands for that shell;\ntargets: each name of each pool that runs, a line each',
     )
     .action((what: CompletionRequest['what']) => ask({ command: 'completion', what }));
 }
