@@ -4,7 +4,7 @@ import { LongestFirst } from './test/helpers/test-run/longest-first.ts';
 
 /**
  * In this order. The integration tests wait more than they compute (10 minutes of processor time in 50 of theirs), so
- * that three files at a time suit two cores; so do the end-to-end tests on machines of their own, in namespaces. The
+ * that four files at a time suit two cores, and three of the end-to-end tests on machines of their own, in namespaces. The
  * others have ports and directories of their own, but real servers that compute: two at a time. The ledgers measure, take
  * the longest, and run beside parity, a file with a core each.
  */
@@ -17,7 +17,7 @@ const machines = [
 ];
 const groups = [
   { name: 'unit', order: 0, maxWorkers: 2, include: ['test/unit/**/*.test.ts'] },
-  { name: 'integration', order: 1, maxWorkers: 3, include: ['test/integration/**/*.test.ts'] },
+  { name: 'integration', order: 1, maxWorkers: 4, include: ['test/integration/**/*.test.ts'] },
   { name: 'parity', order: 2, maxWorkers: 2, include: ['test/parity/**/*.test.ts'] },
   { name: 'ledger', order: 2, maxWorkers: 2, include: [ledgers] },
   { name: 'machines', order: 3, maxWorkers: 3, include: machines },

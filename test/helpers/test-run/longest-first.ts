@@ -14,8 +14,13 @@ const longest = [
   'test/e2e/mapserver',
   'test/integration/killed-',
   'test/integration/injected-faults',
+  'test/integration/stuck-requests',
+  'test/integration/handover',
+  'test/integration/missing-program',
+  'test/integration/try',
   'test/integration/package',
-  'test/integration/move-',
+  'test/integration/memory',
+  'test/integration/scaling',
 ];
 
 export class LongestFirst extends BaseSequencer {
