@@ -1,7 +1,8 @@
-// Load with a ledger: a few clients that are never idle, and what became of each of their requests. Bounded in count
-// and time. Nothing is tried twice, here or in nginx, so that whatever the pool loses is on record.
+// Load with a ledger: a few clients, never idle unless told to be, and what became of each of their requests. Bounded in
+// count and time. Nothing is tried twice, here or in nginx, so that whatever the pool loses is on record.
 import { existsSync, readFileSync } from 'node:fs';
 import { Agent } from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
 import { readEcho, send, type Failure, type Message, type Reply, type WebAddress } from './http-client.ts';
 
 /** The first is good; all others are losses. */
@@ -42,6 +43,8 @@ export interface LoadOptions {
   hasPosts?: boolean;
   /** About how long the program works on a request. */
   workMs?: number;
+  /** How long a client reads what it has got before it asks again. */
+  thinkMs?: number;
   /** nginx's: tells what is behind a 502. */
   errorLog?: string;
 }
@@ -53,6 +56,7 @@ export function startLoad(address: WebAddress, options: LoadOptions = {}): Load 
     mostMs = 60_000,
     timeoutMs = 10_000,
     workMs = 0,
+    thinkMs = 0,
     hasPosts = true,
   } = options;
   const ledger = emptyLedger();
@@ -72,6 +76,7 @@ export function startLoad(address: WebAddress, options: LoadOptions = {}): Load 
     while (ledger.sent < limit && performance.now() < deadline) {
       ledger.sent += 1;
       await sendOne(ledger.sent);
+      if (thinkMs > 0) await pause(thinkMs);
     }
   }
 
