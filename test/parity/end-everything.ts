@@ -20,7 +20,8 @@ export async function endEverything(
     .filter(({ pid }) => belongsTo(dir, pid));
   const names = left.map(({ pid }) => commandLine(pid));
   for (const { pid } of left) await stopProcess(pid, { signal: 'SIGKILL' });
-  return names;
+  // Who has no command line any more has ended by itself in between.
+  return names.filter(Boolean);
 }
 
 /** Whether it runs a program of the directory, works in it, or was started for it. */
