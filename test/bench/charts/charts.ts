@@ -45,7 +45,7 @@ const plans: readonly Plan[] = [
     file: 'throughput.svg',
     title: 'Requests a second through nginx, the same four workers',
     unit: '1/s',
-    note: 'More is better. The supervisor is not in the way of a request, so there is no difference.',
+    note: 'More is better. The supervisor is not in the way of a request.',
     headingOf: (what) => after(what, 'requests through nginx, '),
   },
   {
