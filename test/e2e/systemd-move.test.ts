@@ -26,8 +26,8 @@ async function startUnit(name: string, lines: readonly string[]): Promise<void> 
   // Before that systemd may not have read a PID file, or seen the program executed; and for 100 ms the command that has
   // started it holds its socket.
   await waitFor('the program', async () => {
-    const names = (await host.ok('ps -eo comm=')).split('\n').map((comm) => comm.trim());
-    return names.includes('plain-echo') && !names.includes('spawn-fcgi');
+    const names = new Set((await host.ok('ps -eo comm=')).split('\n').map((comm) => comm.trim()));
+    return names.has('plain-echo') && !names.has('spawn-fcgi');
   });
 }
 

@@ -6,7 +6,7 @@ const file = (name: string, group: string, ...failed: string[]): FileOutcome => 
   file: `test/${name}.test.ts`,
   group,
   passed: 1,
-  failed: failed.map((test) => `${name} > ${test}`),
+  failed: failed.map((one) => `${name} > ${one}`),
   skipped: [],
 });
 const good = file('integration/good', 'integration');
