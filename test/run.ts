@@ -6,17 +6,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseCLI, startVitest } from 'vitest/node';
-import { FileLines } from './helpers/test-run/file-lines.ts';
-import { watchLeftovers } from './helpers/test-run/leftovers.ts';
-import { makeOpenCopy } from './helpers/test-run/open-copy.ts';
-import {
-  chooseSecondRuns,
-  collectOutcomes,
-  sumUp,
-  type FileOutcome,
-  type Outcome,
-} from './helpers/test-run/outcome.ts';
-import { runInOwnPlace } from './helpers/test-run/own-run.ts';
+import * as testRun from './helpers/test-run/index.ts';
 
 if (!existsSync(join(import.meta.dirname, '../dist/spawn-fcgi.cjs'))) {
   console.error(
@@ -24,49 +14,50 @@ if (!existsSync(join(import.meta.dirname, '../dist/spawn-fcgi.cjs'))) {
   );
   process.exit(1);
 }
-const statusInOwnPlace = runInOwnPlace(process.argv.slice(1));
+const statusInOwnPlace = testRun.runInOwnPlace(process.argv.slice(1));
 if (statusInOwnPlace !== undefined) process.exit(statusInOwnPlace);
 
 const { filter, options } = parseCLI(['vitest', 'run', ...process.argv.slice(2)]);
 const forbidsSkips = process.env['SPAWN_FCGI_TEST_NO_SKIPS'] === '1';
-const copy = makeOpenCopy();
+const copy = testRun.makeOpenCopy();
 if (copy) process.env['SPAWN_FCGI_TEST_COMMAND'] = copy.command;
-const takeLeftovers = watchLeftovers();
+const takeLeftovers = testRun.watchLeftovers();
 
-const outcomes = await run(filter, new FileLines());
+const outcomes = await run(filter, new testRun.FileLines());
 const onlyAlone: string[] = [];
-for (const file of chooseSecondRuns(outcomes)) await runAlone(file);
+for (const file of testRun.chooseSecondRuns(outcomes)) await runAlone(file);
 copy?.remove();
-const total = sumUp(outcomes);
+const total = testRun.sumUp(outcomes);
 for (const leftover of takeLeftovers()) total.failed.push(`left behind by some test: ${leftover}`);
 report(total);
 process.exitCode = isGood(total) ? 0 : 1;
 
-async function run(files: string[], reporter: FileLines): Promise<FileOutcome[]> {
+async function run(files: string[], reporter: testRun.FileLines): Promise<testRun.FileOutcome[]> {
   const vitest = await startVitest(files, {
     reporters: [reporter],
     allowOnly: !forbidsSkips,
     ...options,
     watch: false,
   });
-  return collectOutcomes(vitest, options.testNamePattern !== undefined);
+  return testRun.collectOutcomes(vitest, options.testNamePattern !== undefined);
 }
 
 async function runAlone(file: string): Promise<void> {
   console.log('\nOnce more, alone:');
-  const seconds = await run([file], new FileLines());
+  const seconds = await run([file], new testRun.FileLines());
   const at = outcomes.findIndex((outcome) => outcome.file === file);
   const [first] = outcomes.splice(at, 1, ...seconds);
-  if (first && seconds.length > 0 && sumUp(seconds).failed.length === 0) onlyAlone.push(...first.failed);
+  if (first && seconds.length > 0 && testRun.sumUp(seconds).failed.length === 0)
+    onlyAlone.push(...first.failed);
   // Nothing ran: what is known is what was seen first.
   if (first && seconds.length === 0) outcomes.push(first);
 }
 
-function isGood({ passed, failed, skipped }: Outcome): boolean {
+function isGood({ passed, failed, skipped }: testRun.TestOutcome): boolean {
   return passed > 0 && failed.length === 0 && !(forbidsSkips && skipped.length > 0);
 }
 
-function report({ passed, failed, skipped }: Outcome): void {
+function report({ passed, failed, skipped }: testRun.TestOutcome): void {
   if (skipped.length > 0)
     console.log(`\nSkipped on this machine${forbidsSkips ? ', which is not allowed here' : ''}:`);
   for (const { name, reason } of skipped) console.log(`  ${name}: ${reason}`);

@@ -1,14 +1,14 @@
 // What became of the tests of a run, file by file, and whom to run a second time.
 import type { TestModule, TestSuite, Vitest } from 'vitest/node';
 
-export interface Outcome {
+export interface TestOutcome {
   passed: number;
   /** Names of what failed: tests, and suites or files that could not even start. */
   failed: string[];
   skipped: { name: string; reason: string }[];
 }
 
-export interface FileOutcome extends Outcome {
+export interface FileOutcome extends TestOutcome {
   /** The path from the checkout; undefined for errors that no file can be blamed for. */
   file: string | undefined;
   /** Group of vitest.config.ts. */
@@ -44,7 +44,7 @@ export function chooseSecondRuns(outcomes: readonly FileOutcome[]): string[] {
   );
 }
 
-export function sumUp(outcomes: readonly Outcome[]): Outcome {
+export function sumUp(outcomes: readonly TestOutcome[]): TestOutcome {
   return {
     passed: outcomes.reduce((sum, { passed }) => sum + passed, 0),
     failed: outcomes.flatMap(({ failed }) => failed),
@@ -71,6 +71,6 @@ function outcomeOf(module: TestModule, hasPattern: boolean): FileOutcome {
   return outcome;
 }
 
-function nothing(): Outcome {
+function nothing(): TestOutcome {
   return { passed: 0, failed: [], skipped: [] };
 }
