@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { compileC, fixture, findPython, pythonVenv } from '../helpers/build/index.ts';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
-import { fastcgiRequest, askEcho, transports } from '../helpers/web/index.ts';
+import { fastcgiRequest, askEcho, holdEcho, transports } from '../helpers/web/index.ts';
 
 const dropped = ['-u', 'nobody', '-g', 'nogroup'];
 
@@ -292,15 +292,14 @@ test.for(programs)(
 
 test('an old supervisor that is killed while it drains leaves its worker to the new one', async () => {
   const place = await pools.makeEchoPlace();
-  const old = await pools.start(place, [], []);
-  const worker = await pools.onlyWorker(old);
-  const asked = askEcho(place.target, 'sleep=4000');
-  await machine.waitFor('the request in the worker', async () => (await pools.statusOf(place)).busy === 1);
+  const old = await pools.start(place, patient, []);
+  const { worker, reply, release } = await holdEcho(place);
   const next = await pools.start(place, ['--replace'], []);
   const guard = await guardOf(old);
   await pools.killSupervisor(old);
   await machine.waitFor('the end of the guard', () => !machine.isAlive(guard));
-  expect(await asked).toMatchObject({ pid: worker });
+  release();
+  expect(await reply).toMatchObject({ pid: worker });
   await machine.waitFor('the end of the worker', () => !machine.isAlive(worker));
   await pools.endPool(place, next);
 });
