@@ -91,12 +91,13 @@ test('without a stop before it workers serve on', async () => {
 
 test('while a pool runs nobody but its workers is there, and at its end the guard is gone', async () => {
   const place = pools.makePlace();
-  const pool = pools.startStaying(place, ['--supervise'], ['slow-end=300', 'serve']);
+  const pool = pools.startStaying(place, ['--supervise', ...patient], ['slow-end=60000', 'serve']);
   await pools.waitForEvents(place, 'pool-up');
   const worker = await pools.onlyWorker(pool);
   expect(machine.childrenOf(pool.pid)).toEqual([worker]);
   process.kill(pool.pid, 'SIGTERM');
   const guard = await guardOf(pool);
+  process.kill(worker, 'SIGKILL');
   expect(await pool.ended).toEqual({ status: 0, signal: null });
   expect(machine.readStat(guard)).toBeUndefined();
   await pools.expectNothingLeft(place);
@@ -104,11 +105,13 @@ test('while a pool runs nobody but its workers is there, and at its end the guar
 
 test('a guard that somebody has stopped keeps no pool from ending', async () => {
   const place = pools.makePlace();
-  const pool = pools.startStaying(place, ['--supervise'], ['slow-end=300', 'serve']);
+  const pool = pools.startStaying(place, ['--supervise', ...patient], ['slow-end=60000', 'serve']);
   await pools.waitForEvents(place, 'pool-up');
+  const worker = await pools.onlyWorker(pool);
   process.kill(pool.pid, 'SIGTERM');
   const guard = await guardOf(pool);
   process.kill(guard, 'SIGSTOP');
+  process.kill(worker, 'SIGKILL');
   expect(await pool.ended).toEqual({ status: 0, signal: null });
   expect(machine.readStat(guard)).toBeUndefined();
   await pools.expectNothingLeft(place);
