@@ -58,7 +58,7 @@ list_pools() {
     unit=$(find_unit "$pid") && user=$(find_other_user "$pid") || continue
     # What others have started root is not to type, nor what is not there as a whole.
     if [ -n "$unit" ]; then
-      renewal="systemctl restart $(quote "$unit")" user=
+      renewal="systemctl restart $(quote "$unit")$(describe_loss "$unit")" user=
     elif [ -n "$words" ] && [ -z "$user" ]; then
       renewal="spawn-fcgi --replace$words"
     else
@@ -84,6 +84,13 @@ find_unit() {
   unit=$(sed -n 's|.*/\([^/]*\.service\)$|\1|p' "/proc/$1/cgroup" 2>/dev/null | head -n 1)
   [ -z "$unit" ] || [ "$(systemctl show -p MainPID --value "$unit" 2>/dev/null)" != "$1" ] || printf '%s\n' "$unit"
 }
+
+# Between two supervisors the socket is kept by the unit's store, or by another unit.
+describe_loss() {
+  kept=$(systemctl show -p FileDescriptorStoreMax -p TriggeredBy --value "$1" 2>/dev/null | tr -d '\n')
+  [ "$kept" != 0 ] || printf %s "$loss"
+}
+loss=', which refuses connections for a moment (no FileDescriptorStoreMax=)'
 
 # The user it runs as, unless root has started it: then it is root's, or has its state where only root's have theirs.
 find_other_user() {
