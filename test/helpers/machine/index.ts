@@ -1,7 +1,6 @@
 // The machine, looked at and acted upon: processes, users, ports, what is installed; waiting;
 // cleaning up at a test's end.
 // Outside of vitest (bench, demo, runner) import the single files: cleanup.ts and what needs it runs in tests only.
-export * from './awaited-later.ts';
 export * from './cleanup.ts';
 export * from './free-port.ts';
 export * from './inject-fault.ts';

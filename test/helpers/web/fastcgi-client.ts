@@ -1,7 +1,7 @@
 // A small FastCGI 1.0 client (responder role) for the tests and the demo: one connection and one request a call.
 // It judges nothing that a program answers; what goes wrong on the way is a FastcgiError that says how far it came.
 import { createConnection, type Socket } from 'node:net';
-import { awaitedLater } from '../machine/awaited-later.ts';
+import { awaitedLater } from '../machine/wait-for.ts';
 
 export type FastcgiTarget = { socketPath: string } | { host: string; port: number };
 

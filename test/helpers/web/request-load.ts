@@ -1,6 +1,6 @@
 // Requests to a pool of plain-echo workers, without a web server in between: a few clients that are never idle, and what
 // became of each of their requests. Nothing is tried twice.
-import { awaitedLater } from '../machine/awaited-later.ts';
+import { awaitedLater } from '../machine/wait-for.ts';
 import {
   fastcgiRequest,
   type FastcgiOptions,
