@@ -53,7 +53,7 @@ describe.for(['tcp', 'unix'] as const)('on a %s socket', (kind) => {
     look();
     const before = await machine.waitFor('a while', () => {
       const now = look();
-      return (now.quietMs ?? 100) >= 100 && now;
+      return (now.quietMs ?? 1000) >= 1000 && now;
     });
     await client.ask('second');
     const after = look();
