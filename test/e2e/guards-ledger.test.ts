@@ -4,7 +4,7 @@ import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import * as build from '../helpers/build/index.ts';
-import { atEnd, findCommand, missing, sideBySide, waitFor, watchMemory } from '../helpers/machine/index.ts';
+import { atEnd, findCommand, missing, waitFor, watchMemory } from '../helpers/machine/index.ts';
 import { events, type LoggedEvent } from '../helpers/pool/index.ts';
 import * as sites from '../helpers/site/index.ts';
 import * as web from '../helpers/web/index.ts';
@@ -26,7 +26,7 @@ test.for(programs)(
   { timeout: 90_000 },
   async (application, { skip }) => {
     skip(application.missing !== undefined, application.missing);
-    await sideBySide(web.transports, String, (transport) => expectLeakGuarded(application, transport));
+    await web.sideBySide(web.transports, String, (transport) => expectLeakGuarded(application, transport));
   },
 );
 

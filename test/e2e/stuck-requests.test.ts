@@ -53,7 +53,7 @@ test.for(simple)(
   async (application, context) => {
     need(context, application);
     const over = (transport: web.Transport): Promise<void> => expectStuckEnded(application, transport);
-    await machine.sideBySide(web.transports, String, over);
+    await web.sideBySide(web.transports, String, over);
   },
 );
 
@@ -78,7 +78,7 @@ const kept = [
 ].map((one) => ({ ...one, name: `${one.application.name} over ${one.transport}` }));
 type Kept = (typeof kept)[number];
 
-const groups = machine.inGroups(kept, 3).map((group) => ({
+const groups = web.inGroups(kept, 3).map((group) => ({
   group,
   names: group.map(({ name }) => name).join(', '),
 }));
@@ -88,7 +88,7 @@ test.for(groups)(
   { timeout: 60_000 },
   async ({ group }, context) => {
     for (const { application } of group) need(context, application);
-    await machine.sideBySide(group, ({ name }) => name, expectKeptNotStuck);
+    await web.sideBySide(group, ({ name }) => name, expectKeptNotStuck);
   },
 );
 
@@ -104,7 +104,7 @@ async function expectKeptNotStuck({ application, transport, name }: Kept): Promi
 test('a pool saturated by 16 clients is not stuck', { timeout: 60_000 }, async (context) => {
   const saturated = [php, byName('plain-echo')];
   for (const application of saturated) need(context, application);
-  await machine.sideBySide(saturated, ({ name }) => name, expectSaturatedNotStuck);
+  await web.sideBySide(saturated, ({ name }) => name, expectSaturatedNotStuck);
 });
 
 async function expectSaturatedNotStuck(application: sites.Application): Promise<void> {

@@ -11,7 +11,6 @@ export * from './process-group.ts';
 export * from './processes.ts';
 export * from './requirements.ts';
 export * from './run-command.ts';
-export * from './side-by-side.ts';
 export * from './sleeper.ts';
 export * from './temp-dir.ts';
 export * from './terminal.ts';
