@@ -55,7 +55,7 @@ test(
         `  PID ${joe} of joe: ${unknown}`,
       ].toSorted(),
     );
-    const [typed = ''] = offered.filter((line) => line.startsWith(`  PID ${blanks}:`));
+    const typed = offered.find((line) => line.startsWith(`  PID ${blanks}:`)) ?? '';
     await machine.ok(typed.replace(/^ {2}PID \d+: /, ''));
     expect(await pidOf('/run/pools/blanks.pid')).not.toBe(blanks);
 
