@@ -1,10 +1,12 @@
 // The metrics of pools, php-fpm's names first, then our own (docs/monitoring.md has the list). What cannot be known is left
 // out. Pure.
-import { statusOfReload, type PoolStatus } from '../protocol.ts';
+import { statusOfReload } from '../protocol.ts';
 import { spareStates } from '../spare-status.ts';
-import type { Family, Sample } from './exposition.ts';
+import type { Family } from './exposition.ts';
+import { byLabel, counter, gauge, inSeconds, label, type Metric } from './metric.ts';
 import { beganAt, stateOf, type DeadFigures, type PoolFigures, type Usage } from './pool-figures.ts';
 import { phpFpmFamilies } from './php-fpm-metrics.ts';
+import { workerOnes } from './worker-metrics.ts';
 
 /** `isFull`: each worker besides, by its slot. */
 export function poolFamilies(
@@ -22,25 +24,6 @@ export function poolFamilies(
       samples: pools.flatMap((pool) => label(pool, read(pool))),
     })),
   ];
-}
-
-type Measured = {
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly value: number | null | undefined;
-};
-
-interface Metric extends Omit<Family, 'samples'> {
-  readonly read: (pool: PoolFigures) => Measured | readonly Measured[];
-}
-
-/** Two pools may have one name. */
-function label({ status }: PoolFigures, measured: Measured | readonly Measured[]): Sample[] {
-  const { name: pool, address } = status;
-  return [measured]
-    .flat()
-    .flatMap(({ labels, value }) =>
-      value === null || value === undefined ? [] : [{ labels: { pool, address, ...labels }, value }],
-    );
 }
 
 function upFamily(pools: readonly PoolFigures[], dead: readonly DeadFigures[]): Family {
@@ -63,17 +46,6 @@ function orphanFamily(dead: readonly DeadFigures[]): Family {
     samples: dead.map(({ name: pool, address, orphans }) => ({ labels: { pool, address }, value: orphans })),
   };
 }
-
-const gauge = (name: string, help: string, read: Metric['read']): Metric => ({
-  name: `spawn_fcgi_${name}`,
-  type: 'gauge',
-  help,
-  read,
-});
-const counter = (name: string, help: string, read: Metric['read']): Metric => ({
-  ...gauge(name, help, read),
-  type: 'counter',
-});
 
 const states = ['idle', 'busy', 'kept', 'unknown', 'starting', 'stopping', 'backoff', 'exited'];
 
@@ -182,75 +154,8 @@ const supervisorOnes: readonly Metric[] = [
   })),
 ];
 
-const workerOnes: readonly Metric[] = [
-  ofWorkers(
-    gauge,
-    'worker_start_time_seconds',
-    'When the worker of the slot was started, since 1970.',
-    (pool, worker) => (worker.uptimeMs === null ? undefined : beganAt(pool, worker.uptimeMs)),
-  ),
-  ofWorkers(
-    gauge,
-    'worker_resident_bytes',
-    'Memory of the worker, which is its session.',
-    ({ usage }, { pid }) => (pid === null ? undefined : usage.workers.get(pid)?.rssBytes),
-  ),
-  ofWorkers(
-    counter,
-    'worker_cpu_seconds',
-    'Processor time of the worker of the slot.',
-    ({ usage }, { pid }) => (pid === null ? undefined : inSeconds(usage.workers.get(pid)?.cpuMs)),
-  ),
-  ofWorkers(
-    gauge,
-    'worker_generation',
-    'The release that the worker of the slot is of.',
-    (_pool, worker) => worker.generation,
-  ),
-  ofWorkers(
-    gauge,
-    'worker_request_age_seconds',
-    'How long the oldest request of the worker has been in progress at least.',
-    (_pool, { requestAgeMs }) => inSeconds(requestAgeMs ?? undefined),
-  ),
-  ofWorkers(
-    counter,
-    'worker_restarts',
-    'Workers of the slot that ended unasked.',
-    (_pool, worker) => worker.restarts,
-  ),
-];
-
-function ofWorkers(
-  kind: typeof gauge,
-  name: string,
-  help: string,
-  read: (pool: PoolFigures, worker: PoolStatus['workers'][number]) => number | undefined,
-): Metric {
-  return kind(name, help, (pool) =>
-    membersOf(pool.status).map((worker) => ({
-      labels: { slot: String(worker.slot) },
-      value: read(pool, worker),
-    })),
-  );
-}
-
-/** One of each slot: in a reload there is a second one for a while. */
-function membersOf({ workers }: PoolStatus): PoolStatus['workers'] {
-  const seen = new Set<number>();
-  return workers.filter(({ slot }) => !seen.has(slot) && seen.add(slot));
-}
-
-function byLabel(name: string, counts: Readonly<Record<string, number>> | undefined): Measured[] {
-  return Object.entries(counts ?? {}).map(([value, count]) => ({ labels: { [name]: value }, value: count }));
-}
-
 function sumOf(usages: Iterable<Usage>, key: keyof Usage): number {
   let sum = 0;
   for (const usage of usages) sum += usage[key];
   return sum;
-}
-
-function inSeconds(ms: number | undefined): number | undefined {
-  return ms === undefined ? undefined : ms / 1000;
 }

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import * as machine from '../machine/index.ts';
 import { startForeground } from '../pool/index.ts';
+import { nginxFrame } from '../web/index.ts';
 import { linesFor, type ServerName, type ServedSite } from './page-lines.ts';
 
 /** What surrounds the sites' lines, and how the server is started on it. */
@@ -22,22 +23,7 @@ const frames: Record<ServerName, Frame> = {
     command: 'nginx',
     config: 'nginx.conf',
     args: (dir) => ['-p', dir, '-c', 'nginx.conf', '-e', 'error.log'],
-    frame: (_dir, lines) => `daemon off;
-${machine.isRoot ? 'user nobody nogroup;' : ''}
-worker_processes 1;
-pid nginx.pid;
-error_log error.log;
-events { worker_connections 256; }
-http {
-  access_log off;
-  client_body_temp_path body;
-  fastcgi_temp_path fastcgi;
-  proxy_temp_path proxy;
-  scgi_temp_path scgi;
-  uwsgi_temp_path uwsgi;
-${lines}
-}
-`,
+    frame: (_dir, lines) => nginxFrame(lines),
   },
   lighttpd: {
     command: 'lighttpd',

@@ -14,10 +14,9 @@ export interface Backend {
   keepsAsShipped?: boolean;
 }
 
-/** One server for each port on 127.0.0.1, or Unix socket. */
-export function nginxConfig(backends: ReadonlyMap<WebAddress, Backend>): string {
-  return `
-daemon off;
+/** All that an nginx needs to run in the foreground with its files in one directory, whatever it serves. */
+export function nginxFrame(http: string): string {
+  return `daemon off;
 ${isRoot ? 'user nobody nogroup;' : ''}
 worker_processes 1;
 pid nginx.pid;
@@ -30,7 +29,14 @@ http {
   proxy_temp_path proxy;
   scgi_temp_path scgi;
   uwsgi_temp_path uwsgi;
-  # A client's connection is never closed under its next request.
+${http}
+}
+`;
+}
+
+/** One server for each port on 127.0.0.1, or Unix socket. */
+export function nginxConfig(backends: ReadonlyMap<WebAddress, Backend>): string {
+  return nginxFrame(`  # A client's connection is never closed under its next request.
   keepalive_requests 10000000;
   keepalive_timeout 1h;
   fastcgi_next_upstream off;
@@ -46,9 +52,7 @@ http {
   fastcgi_param CONTENT_LENGTH $content_length;
   fastcgi_param SCRIPT_NAME /;
   fastcgi_param SCRIPT_FILENAME $script;
-  ${[...backends].map(([address, backend], number) => server(address, backend, `pool-${number}`)).join('')}
-}
-`;
+  ${[...backends].map(([address, backend], number) => server(address, backend, `pool-${number}`)).join('')}`);
 }
 
 function server(listen: WebAddress, backend: Backend, name: string): string {
