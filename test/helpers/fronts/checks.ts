@@ -135,11 +135,22 @@ async function leave(running: Running, port: number): Promise<Verdict> {
   return before.some((pid) => !workers.includes(pid)) ? 'a worker ends' : ok;
 }
 
-/** No connection is open; or the supervisor knows better: flup leaves some open that nobody works on any more. */
+/**
+ * No connection is open; or the supervisor knows better: flup leaves some open that nobody works on any more. One of these
+ * may have bytes that nobody has read, which is a request to the supervisor.
+ */
 async function areIdle({ pool, dir, site, tested }: Running): Promise<boolean> {
   if (siteWorkers(pool).every((pid) => socketsOf(pid) <= 1)) return true;
   const { stdout } = await pools.ctl(join(dir, 'state'), ['status', '--json', site.socket]);
-  return pools.readPools(stdout || '[]')[0]?.idle === tested.workers;
+  if (pools.readPools(stdout || '[]')[0]?.idle === tested.workers) return true;
+  return tested.forgetsConnections === true && (await isHungUp(site.socket));
+}
+
+/** No web server is there any more at the other end of a connection to that socket. */
+async function isHungUp(socket: string): Promise<boolean> {
+  const { status, stdout } = await machine.runCommand('ss', ['-xnH', 'state', 'connected']);
+  const own = stdout.split('\n').filter((line) => line.split(/\s+/).includes(socket));
+  return status === 0 && own.every((line) => / \* 0\s*$/.test(line));
 }
 
 /** Of a worker's whole session; one of them listens. */

@@ -117,7 +117,7 @@ const cgiScript: Tested = {
 
 export const echoPrograms: readonly Tested[] = [
   php,
-  known(sites.flupScript, 'Python, flup', SEVERAL),
+  { ...known(sites.flupScript, 'Python, flup', SEVERAL), forgetsConnections: true },
   known(sites.perlScript, 'Perl, FCGI', SINGLE),
   script('Perl, CGI::Fast', 'cgi-fast-echo.pl', whyNoModule(['perl', '-MCGI::Fast', '-e', '1'])),
   known(sites.libfcgiProgram, 'C, libfcgi', SINGLE),

@@ -15,6 +15,8 @@ export interface Tested {
   shape: Shape;
   /** So many that each server can have a request under way. */
   workers: number;
+  /** Some stay open when the client has left, and nobody works on them. */
+  forgetsConnections?: boolean;
   /** Puts the files into a directory that every user can read. */
   install(dir: string): Installation;
 }
