@@ -164,6 +164,8 @@ test('a client that pauses in a body while the pool is reloaded is answered by i
   await pools.start(place, [...quick, '-F', '1'], [], { address: place.address });
   const client = new KeptClient(place.target);
   await client.ask('first');
+  // A command later it is another tick of the clock.
+  await machine.waitFor('a kept connection', async () => (await pools.statusOf(place)).kept === 1);
   client.begin('second', 'one ');
   const reload = pools.ctl(place.stateDir, ['reload', place.name]);
   await machine.waitFor('the old worker ending', async () =>
