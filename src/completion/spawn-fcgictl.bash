@@ -15,11 +15,15 @@ _spawn_fcgictl_targets() {
   local line target quoted open=
   local -a where=()
   [[ -z $directory || $directory == *[\"\'\$\`\\~]* ]] || where=(--state-dir "$directory")
-  [[ $cur != [\"\']* ]] || open=1 cur=${cur:1}
+  [[ $cur != [\"\']* ]] || open=${cur:0:1} cur=${cur:1}
   while IFS= read -r line; do
     target=${line%%$'\t'*}
-    printf -v quoted %q "$target"
-    [[ ! $open ]] || quoted=$target
+    # What ends the quotes, or means something in them, whoever presses Enter would run.
+    case ${open:-no}$target in
+      no*) printf -v quoted %q "$target" ;;
+      \'*\'* | \"*[\"\$\`\\!]*) continue ;;
+      *) quoted=$target ;;
+    esac
     [[ $target != "$cur"* && $quoted != "$cur"* ]] || COMPREPLY+=("$quoted")
   done < <(timeout 2 "$1" "${where[@]}" completion targets 2>/dev/null </dev/null)
   _spawn_fcgi_trim

@@ -59,6 +59,11 @@ test(
     await machine.ok(typed.replace(/^ {2}PID \d+: /, ''));
     expect(await pidOf('/run/pools/blanks.pid')).not.toBe(blanks);
 
+    const chosen = await machine.ok(`dpkg -i /srv/spawn-fcgi.deb
+      update-alternatives --set spawn-fcgi /usr/bin/spawn-fcgi.lighttpd; ${install(1)}`);
+    expect(chosen).toContain(`  PID ${replaced}: /usr/lib/spawn-fcgi/bin/spawn-fcgi --replace -s `);
+    await machine.ok('update-alternatives --auto spawn-fcgi');
+
     const removed = linesOf(await machine.ok('dpkg -r spawn-fcgi-node'));
     expect(removed).toHaveLength(5);
     expect(removed).toContain(`  PID ${deepOne}: a command that is not known here`);

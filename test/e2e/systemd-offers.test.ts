@@ -32,7 +32,7 @@ test('a unit is restarted, with a word on what that costs; what was only started
   await host.ok(String.raw`systemctl daemon-reload; systemctl start spawn-fcgi@kept 'own\x2done' job`);
 
   const listed = await host.ok(
-    `set -e; . /srv/common.sh; lib=/usr/local/lib/node_modules/spawn-fcgi; list_pools | sed 's/PID [0-9]*/PID/'`,
+    `set -e; . /srv/common.sh; lib=/usr/local/lib/node_modules/spawn-fcgi command=/usr/local/bin/spawn-fcgi; list_pools | sed 's/PID [0-9]*/PID/'`,
   );
   const loss = ', which refuses connections for a moment (no FileDescriptorStoreMax=)';
   expect(listed.split('\n').filter(Boolean).toSorted()).toEqual(

@@ -97,6 +97,30 @@ describe.each(Object.keys(shells))('%s', (name) => {
   });
 });
 
+/** With an X typed behind it, what becomes of the beginning of such a name in double and in single quotes. */
+const inQuotes: Readonly<Record<string, readonly [string, string]>> = {
+  bash: ['"/nowhere/dX', "'/nowhere/sX"],
+  zsh: [String.raw`"/nowhere/double\$(touch evil)"`, String.raw`'/nowhere/single'\''$(touch evil)'`],
+  fish: [String.raw`"/nowhere/double\$(touch evil)"`, String.raw`'/nowhere/single\'$(touch evil)'`],
+};
+
+test.for(Object.keys(inQuotes))(
+  '%s completes nothing in quotes that whoever presses Enter would run',
+  async (name, ctx) => {
+    const stateDir = makeStateDir();
+    await startFake(stateDir, { address: '/nowhere/double$(touch evil)' });
+    await startFake(stateDir, { address: "/nowhere/single'$(touch evil)" });
+    const screen = await open(ctx, shells[name]!);
+    const [double, single] = inQuotes[name]!;
+    const type = (start: string): Promise<void> =>
+      screen.press('C-u', ` spawn-fcgictl --state-dir ${stateDir} ping ${start}`, 'Tab', 'X');
+    await type('"/nowhere/d');
+    await screen.shows(double);
+    await type("'/nowhere/s");
+    await screen.shows(single);
+  },
+);
+
 test.for(['bash', 'zsh', 'fish'])(
   '%s completes commands of spawn-fcgictl and the pools that run',
   async (name, ctx) => {

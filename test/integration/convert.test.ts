@@ -153,6 +153,13 @@ describe('what others have written', () => {
     expect(stdout).toContain(beginnings);
   });
 
+  test('may read itself anew, and keeps nobody busy', async () => {
+    const text = `A='${'eval "$A"; '.repeat(4)}'\neval "$A"\nspawn-fcgi -p 9000 -- /srv/x\n`;
+    const { status, stderr } = await convert(['-'], text);
+    expect(stderr).toMatch(/^spawn-fcgictl: commands in it are made of one another without end/);
+    expect(status).toBe(255);
+  });
+
   test('may include a FIFO, itself, or nothing', async () => {
     const dir = makeTempDir();
     mkdirSync(join(dir, 'd'));

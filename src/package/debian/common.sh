@@ -49,6 +49,9 @@ reload_units() {
 # only those whose files have been replaced.
 list_pools() {
   [ -z "${DPKG_ROOT-}" ] || return 0
+  # The name may be the other's.
+  ours=spawn-fcgi
+  [ "$command" -ef "$lib/bin/spawn-fcgi" ] || ours=$lib/bin/spawn-fcgi
   ls -l /proc/[0-9]*/exe 2>/dev/null | grep " -> $lib/node_modules/node/bin/node.*${1-}" | while read -r line; do
     pid=${line#*/proc/}
     pid=${pid%%/exe *}
@@ -60,7 +63,7 @@ list_pools() {
     if [ -n "$unit" ]; then
       renewal="systemctl restart $(quote "$unit")$(describe_loss "$unit")" user=
     elif [ -n "$words" ] && [ -z "$user" ]; then
-      renewal="spawn-fcgi --replace$words"
+      renewal="$ours --replace$words"
     else
       renewal=$unknown_renewal
     fi

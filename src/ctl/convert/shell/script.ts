@@ -1,5 +1,6 @@
 // A shell script followed from its first command to its last, as if every branch were taken once: what is assigned,
 // exported and set, and the commands that are run under that. Nothing is executed.
+import { SpawnFcgiError } from '../../../core/errors.ts';
 import { assignmentOf, type Command, scanCommands } from './commands.ts';
 import { expandValue, expandWord, type Field, type Values } from './expand.ts';
 import { assignmentsIn, type Circumstances, mostDepth, type ReadText, unwrap } from './wrappers.ts';
@@ -24,8 +25,11 @@ export interface Script {
 }
 
 export function readScript(text: string): Script {
-  return new Reader(new Map(), none, 0).read(scanCommands(text));
+  return new Reader(new Map(), none, 0, { left: mostTexts }).read(scanCommands(text));
 }
+
+/** Of texts that stand in one another: a variable may have itself in its value several times, and be read anew. */
+const mostTexts = 5000;
 
 const none: Circumstances = {
   variables: new Map(),
@@ -49,14 +53,16 @@ class Reader {
   readonly #asked: Run[] = [];
   #circumstances: Circumstances;
   readonly #depth: number;
+  readonly #texts: { left: number };
   /** What held before each `(` that is open. */
   readonly #outside: { subshell: number; circumstances: Circumstances }[] = [];
 
   /** `around` holds for all of it, which stands that deep in other commands. */
-  constructor(known: Values, around: Circumstances, depth: number) {
+  constructor(known: Values, around: Circumstances, depth: number, texts: { left: number }) {
     this.#values = new Map([...known, ...around.variables]);
     this.#circumstances = around;
     this.#depth = depth;
+    this.#texts = texts;
   }
 
   read(commands: readonly Command[]): Script {
@@ -98,7 +104,9 @@ class Reader {
 
   /** A text that stands in this one, and changes nothing in it. */
   #read(text: string, around: Circumstances, depth: number): Script {
-    return new Reader(this.#values, around, depth).read(scanCommands(text));
+    if (this.#texts.left-- <= 0)
+      throw new SpawnFcgiError('commands in it are made of one another without end, as none of a start are');
+    return new Reader(this.#values, around, depth, this.#texts).read(scanCommands(text));
   }
 
   #ask(source: string, line: number, loop: string | undefined): void {
