@@ -12,7 +12,7 @@ interface PhpPlace extends pools.Place {
 }
 
 /** A pool of php-cgi, as nobody where we are root, and a site of one page. */
-async function startPhp(ctx: TestContext): Promise<PhpPlace> {
+async function startPhp(ctx: TestContext, options: readonly string[] = []): Promise<PhpPlace> {
   machine.needCommands(ctx, 'php-cgi');
   const place = pools.makePlace();
   const root = join(place.dir, 'site');
@@ -21,7 +21,7 @@ async function startPhp(ctx: TestContext): Promise<PhpPlace> {
   writeFileSync(join(root, 'index.php'), "<?php echo 'hello';\n");
   writeFileSync(join(root, 'broken.php'), "<?php http_response_code(503); echo 'no database';\n");
   const user = machine.isRoot ? ['-u', 'nobody', '-g', 'nogroup'] : [];
-  const args = pools.commandLine(place, ['-M', '0666', ...user]);
+  const args = pools.commandLine(place, ['-M', '0666', ...user, ...options]);
   const php = [machine.findCommand('php-cgi') ?? 'php-cgi', '-d', 'post_max_size=8M'];
   await pools.startPool([...args.slice(0, args.indexOf('--')), '--', ...php], { cwd: place.dir });
   return { ...place, root };
@@ -41,6 +41,15 @@ test('a site that works is healthy, with a request as well', async (ctx) => {
   const place = await startPhp(ctx);
   await expectHealthy(place, configure(place));
   await expectHealthy(place, [...configure(place), '--request', '/index.php']);
+});
+
+test('the status socket of a pool of php-cgi needs no script', async (ctx) => {
+  const place = await startPhp(ctx, ['--status-socket', 'run/app.status']);
+  const locations = `location / {\nfastcgi_pass unix:${place.socket};\nfastcgi_param SCRIPT_FILENAME /$uri;\n}`;
+  const config = join(place.dir, 'nginx.conf');
+  const status = `location = /status { include fastcgi_params; fastcgi_pass unix:${place.runDir}/app.status; }`;
+  writeFileSync(config, `http { server { root ${place.root}; ${locations} ${status} } }\n`);
+  await expectHealthy(place, ['--config', config]);
 });
 
 test('nginx passes no SCRIPT_FILENAME on', async (ctx) => {

@@ -76,17 +76,6 @@ describe('the configuration', () => {
     expect(stdout).toMatch(/\n {2}nginx, PID \d+, runs as nobody \(uid 65534, groups nogroup\)\n/);
   });
 
-  test('names localhost, where the pool has one of its two addresses', async () => {
-    const place = await pools.makeEchoPlace('TCP');
-    await pools.start(place, [], [], { address: place.address });
-    const config = configure(place, place.name.replace('127.0.0.1', 'localhost'));
-    await expectFinding(place, [place.name, '--config', config], {
-      check: 'localhost',
-      says: /passes requests to localhost, which is \[::1\]:\d+ and 127\.0\.0\.1:\d+, and nobody listens on \[::1\]/,
-      fix: new RegExp(`write the address instead of the name: ${place.name}`),
-    });
-  });
-
   test('that another user may have written is not read by root, which --all tells', async (ctx) => {
     machine.needRoot(ctx);
     const place = await startForEverybody();

@@ -88,3 +88,35 @@ test('a pool that does not answer keeps nobody from the metrics of the others', 
   expect(stdout).toContain(`spawn_fcgi_up{pool="app",address="${place.socket}"} 1\n`);
   await pools.stopPool([first.pid, second.pid]);
 });
+
+test('half of the text, on a disk that is full, is an error; a reader that has had enough is none', async () => {
+  const place = pools.makePlace();
+  const { pid } = await pools.start(place);
+  const run = (end: string, before = ''): Promise<machine.RunResult> =>
+    machine.runCommand('bash', [
+      '-c',
+      `${before} "$@" metrics ${end}`,
+      'sh',
+      pools.ctlPath,
+      '--state-dir',
+      place.stateDir,
+    ]);
+  expect(await run('>/dev/full')).toMatchObject({
+    status: 255,
+    stderr: 'spawn-fcgictl: standard output: write failed: no space left on device\n',
+  });
+  expect(await run('>&3 3>&-', 'exec 3> >(exit); wait $!;')).toMatchObject({ status: 0, stderr: '' });
+  await pools.stopPool([pid]);
+});
+
+test('on a terminal, and there alone, no name of another can send sequences to it', async () => {
+  const name = 'a\u001b]0;x\u0007\u202e';
+  const { stateDir } = await startFake(machine.makeTempDir(), {
+    behaviour: (request, connection) => connection.end(formatResult(answerTo(request, { name }))),
+  });
+  expect((await pools.ctl(stateDir, ['metrics'])).stdout).toContain(`spawn_fcgi_up{pool="${name}",`);
+  const terminal = machine.onTerminal('"$@"', [pools.ctlPath, '--state-dir', stateDir, 'metrics']);
+  expect(await terminal.ended).toBe(0);
+  expect(terminal.output()).toContain(String.raw`spawn_fcgi_up{pool="a\x1b]0;x\x07\u{202e}",`);
+  expect(terminal.output()).not.toContain('\u001b');
+});

@@ -5,7 +5,7 @@ import { checks } from '../../src/ctl/doctor/checks.ts';
 import { backlogIn, isChrooted, programIn } from '../../src/ctl/doctor/own-command.ts';
 import { readNginx } from '../../src/ctl/doctor/web-server/nginx-passes.ts';
 import { readBy } from '../../src/ctl/doctor/web-server/other-servers.ts';
-import { addressesIn, leadsTo } from '../../src/ctl/doctor/web-server/pass.ts';
+import { addressesIn, leadsTo, narrow } from '../../src/ctl/doctor/web-server/pass.ts';
 import { tableUnder } from '../helpers/pages/index.ts';
 
 test('the steps of "502 step by step" are those of doctor, in its order', () => {
@@ -102,6 +102,46 @@ test.each([
   ]);
 });
 
+test('of lighttpd a group is one address, on however many lines, and only those of fastcgi.server count', () => {
+  const text = `$HTTP["url"] =~ "^/(a|b)" {
+  fastcgi.server += ( ".php" => ( "one" => (
+    "host" => "127.0.0.2",   # ( "port" => 1
+    "port" => 9000 ), (
+    "port" => "9001"
+  ) ) )
+}
+proxy.server = ( "" => (( "port" => 80 )))
+fastcgi.server = ( "/" => (( "socket" => "/run/" + var.PID, "check-local" => "disable" ),
+  ( "bin-path" => "/bin/app", "socket" => "/run/own" ), ( "socket" => "/run/a.sock" )) )`;
+  expect(told(readBy('lighttpd')('/l', filesOf({ '/l': text })))).toEqual([
+    '/l:3 127.0.0.2:9000',
+    '/l:5 127.0.0.1:9001',
+    '/l:9',
+    '/l:10 /run/a.sock',
+  ]);
+});
+
+test('of Caddy a reverse proxy counts by the transport that its own block names', () => {
+  const text = `a.org {
+  reverse_proxy unix//run/http.sock
+  reverse_proxy /x/* 127.0.0.1:1 {
+    header_up X {http.request.host}
+  }
+  reverse_proxy 127.0.0.1:2 {
+    transport http {
+      versions h2c
+    }
+  }
+  reverse_proxy @app 127.0.0.1:3 {
+    lb_policy first
+    transport fastcgi {
+      env A b
+    }
+  }
+}`;
+  expect(told(readBy('caddy')('/c', filesOf({ '/c': text })))).toEqual(['/c:11 127.0.0.1:3']);
+});
+
 test('Apache includes relative to its root, lighttpd to the file, and both name their user', () => {
   const apache = filesOf({
     '/etc/httpd/conf/httpd.conf': 'User apache\nIncludeOptional conf.d/*.conf',
@@ -111,9 +151,22 @@ test('Apache includes relative to its root, lighttpd to the file, and both name 
     user: 'apache',
     passes: [{ place: '/etc/httpd/conf.d/a.conf:1' }],
   });
+  const debian = filesOf({
+    '/etc/apache2/apache2.conf': 'Include sites/a.conf',
+    '/etc/apache2/sites/a.conf': 'Include b.conf',
+    '/etc/apache2/b.conf': 'ProxyPass / fcgi://[::1]:9000/',
+  });
+  expect(told(readBy('apache')('/etc/apache2/apache2.conf', debian))).toEqual([
+    '/etc/apache2/b.conf:1 [::1]:9000',
+  ]);
+  const moved = filesOf({
+    '/srv/a.conf': 'ServerRoot "/opt/a"\nInclude b.conf',
+    '/opt/a/b.conf': 'ProxyPass / fcgi://[::1]:9000/',
+  });
+  expect(told(readBy('apache')('/srv/a.conf', moved))).toEqual(['/opt/a/b.conf:1 [::1]:9000']);
   const lighttpd = filesOf({
     '/etc/lighttpd/lighttpd.conf': 'server.username = "www"\ninclude "a.conf"',
-    '/etc/lighttpd/a.conf': '"socket" => "/a"',
+    '/etc/lighttpd/a.conf': 'fastcgi.server = ( "/" => (( "socket" => "/a" )))',
   });
   expect(readBy('lighttpd')('/etc/lighttpd/lighttpd.conf', lighttpd)).toMatchObject({
     user: 'www',
@@ -129,6 +182,10 @@ test('an address leads to a socket of all addresses, and a name to both loopback
   expect(leadsTo(only('127.0.0.1:9000'), only('127.0.0.1:9001'))).toBe(false);
   expect(leadsTo(only('unix:/a'), only('127.0.0.1:9001'))).toBe(false);
   expect(addressesIn('localhost:1').map(formatAddress)).toEqual(['[::1]:1', '127.0.0.1:1']);
+  const pass = { text: '', place: '', addresses: addressesIn('localhost:1') };
+  const known = (ips: string[]): string[] => narrow(pass, ips).addresses.map(formatAddress);
+  expect(known(['127.0.0.1'])).toEqual(['127.0.0.1:1']);
+  expect(known([])).toEqual(['[::1]:1', '127.0.0.1:1']);
   expect(['', 'x', 'host:1', '1:99999', 'unix:'].flatMap(addressesIn)).toEqual([]);
 });
 

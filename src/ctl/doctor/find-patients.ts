@@ -7,13 +7,13 @@ import { readPath } from '../../sys/file/pool-directory.ts';
 import { isProcess } from '../../sys/proc/process-look.ts';
 import { ctlStatus } from '../statuses.ts';
 import type { PoolFinder } from '../target/find-pool.ts';
-import { addressesOf } from '../target/ip-addresses.ts';
+import { addressesOf, knownLocalhost } from '../target/ip-addresses.ts';
 import { maxPort, parseTarget } from '../target/parse-target.ts';
 import { describeEntry, isDeadPool, type Pool } from '../target/pools.ts';
 import type { DoctorOptions } from './doctor-command.ts';
-import { askStatus, Patient, type PatientFacts } from './patient.ts';
-import { findWebServers } from './web-server/find-web-servers.ts';
-import { leadsTo } from './web-server/pass.ts';
+import { askStatus, isElsewhere, Patient, type PatientFacts } from './patient.ts';
+import { findWebServers, type WebServer } from './web-server/find-web-servers.ts';
+import { leadsTo, narrow } from './web-server/pass.ts';
 
 type Common = Pick<PatientFacts, 'servers' | 'pools' | 'uri' | 'timeoutMs'>;
 
@@ -22,10 +22,17 @@ export async function findPatients(
   finder: PoolFinder,
   timeoutMs: number,
 ): Promise<Patient[]> {
-  const common = { servers: findWebServers(config), pools: finder.all(), uri, timeoutMs };
+  const common = { servers: await findServers(config), pools: finder.all(), uri, timeoutMs };
   if (target !== undefined) return [await findPatient(target, finder, common)];
   const own = await Promise.all(finder.all().map((pool) => patientOf(pool, common)));
   return [...own, ...othersPassedTo(own, common)];
+}
+
+async function findServers(config: string | undefined): Promise<WebServer[]> {
+  const servers = findWebServers(config);
+  const hasNames = servers.some(({ passes }) => passes.some(({ addresses }) => addresses.length > 1));
+  const known = hasNames ? await knownLocalhost() : [];
+  return servers.map((server) => ({ ...server, passes: server.passes.map((pass) => narrow(pass, known)) }));
 }
 
 async function patientOf(pool: Pool, common: Common): Promise<Patient> {
@@ -78,7 +85,14 @@ async function findStranger(target: string, error: SpawnFcgiError, common: Commo
   if (parsed?.kind === 'number' && (parsed.number > maxPort || isProcess(parsed.number))) throw error;
   const address = parsed && (await addressOf(parsed));
   if (!address) throw error;
+  if (isElsewhere(address) && common.uri === undefined) throw refuseElsewhere(address);
   return new Patient({ ...common, name: formatAddress(address), address });
+}
+
+function refuseElsewhere(address: BoundAddress): SpawnFcgiError {
+  const name = formatAddress(address);
+  const message = `no such pool: ${name} is no address of this machine: ask there, or for an answer from here by --request URI`;
+  return new SpawnFcgiError(message, { exitCode: ctlStatus.noSuchPool });
 }
 
 async function addressOf(

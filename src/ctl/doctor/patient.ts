@@ -6,6 +6,7 @@ import { ProcFs } from '../../sys/proc/proc-fs.ts';
 import { credentialsOf } from '../../sys/proc/credentials.ts';
 import { hasOurMounts } from '../../sys/proc/process-look.ts';
 import { listenersOn, lostListenersOf, type Listener } from '../../sys/socket-state/listener-look.ts';
+import { isOwnAddress } from '../../sys/socket-state/own-addresses.ts';
 import { ownerOf, type Pool } from '../target/pools.ts';
 import { leadsTo, type Pass } from './web-server/pass.ts';
 import type { WebServer } from './web-server/find-web-servers.ts';
@@ -130,11 +131,21 @@ export class Patient {
     return this.proc ? listenersOn(this.proc, address) : [];
   }
 
+  /** Whether nobody does; false where that is not ours to see. */
+  isDead(address: BoundAddress): boolean {
+    return this.proc !== undefined && !isElsewhere(address) && this.listenersOnOther(address).length === 0;
+  }
+
   /** Asks the supervisor once more; undefined: it does not answer any more. */
   async statusNow(): Promise<PoolStatus | undefined> {
     const { pool, timeoutMs } = this.facts;
     return pool && statusIn(await askStatus(pool, timeoutMs));
   }
+}
+
+/** On another machine, or in a network namespace that is not ours: what listens there is not to be seen. */
+export function isElsewhere(address: BoundAddress): boolean {
+  return address.kind === 'tcp' && !isOwnAddress(address.ip);
 }
 
 export function askStatus(pool: Pool, timeoutMs: number): Promise<Outcome> {

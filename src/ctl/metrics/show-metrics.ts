@@ -1,10 +1,13 @@
 // `spawn-fcgictl metrics`: what the status socket of each pool would say, for all of them in one text.
 import { readFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { formatFamilies } from '../../control/metrics/exposition.ts';
 import { measureUsage } from '../../control/metrics/measure-usage.ts';
 import { poolFamilies } from '../../control/metrics/pool-metrics.ts';
-import { printable } from '../../core/text/printable.ts';
-import { printError, printText } from '../print/print-ctl.ts';
+import { describeFailure } from '../../core/text/failure-text.ts';
+import { printable, printableLines } from '../../core/text/printable.ts';
+import { printError, textOf } from '../print/print-ctl.ts';
+import { failureOf } from '../print/write-fully.ts';
 import { ctlStatus } from '../statuses.ts';
 import { askPools } from '../status/ask-pools.ts';
 import { isServing } from '../status/dead-pool-text.ts';
@@ -35,9 +38,19 @@ export async function showMetrics(
     orphaned.filter((pool) => isFirst(taken, pool)),
     isFull,
   );
-  printText(formatFamilies(families, 'prometheus'));
+  const isWhole = print(formatFamilies(families, 'prometheus'));
   for (const failure of failures) printError(failure.message);
-  return failures[0]?.exitCode ?? ctlStatus.ok;
+  return isWhole ? (failures[0]?.exitCode ?? ctlStatus.ok) : ctlStatus.usage;
+}
+
+/** False: half of it is in a file whose disk is full, and must not be taken for all. */
+function print(text: string): boolean {
+  // Labels are the names of others as they are; a terminal would do what is in them.
+  const failure = failureOf(1, isatty(1) ? printableLines(text) : text);
+  // Who reads no more has had enough.
+  if (!failure || failure.code === 'EPIPE') return true;
+  printError(`standard output: ${describeFailure(failure, textOf)}`);
+  return false;
 }
 
 /** A series that is there twice makes the whole text invalid: pools in containers may have one name and address. */

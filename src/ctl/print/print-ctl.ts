@@ -20,6 +20,6 @@ export function printFailure(error: unknown): void {
 }
 
 /** The C library's text, as Node has it: libc is not loaded. */
-function textOf(errno: number): string {
+export function textOf(errno: number): string {
   return getSystemErrorMessage(-errno) ?? `error ${errno}`;
 }

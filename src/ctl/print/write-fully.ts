@@ -4,6 +4,15 @@ import { writeSync } from 'node:fs';
 
 /** A reader that went away must not turn a success into a failure; false: not all was taken. */
 export function writeFully(descriptor: number, text: string | Buffer, waitsForever = false): boolean {
+  return failureOf(descriptor, text, waitsForever) === undefined;
+}
+
+/** The error that kept some of it from being written; undefined: all of it was. */
+export function failureOf(
+  descriptor: number,
+  text: string | Buffer,
+  waitsForever = false,
+): NodeJS.ErrnoException | undefined {
   const bytes = typeof text === 'string' ? Buffer.from(text) : text;
   let patience = waitsForever ? Number.POSITIVE_INFINITY : 400;
   for (let sent = 0; sent < bytes.length;) {
@@ -11,11 +20,12 @@ export function writeFully(descriptor: number, text: string | Buffer, waitsForev
       sent += writeSync(descriptor, bytes, sent);
     } catch (error) {
       // The caller's pipe may be non-blocking and full: wait for its reader.
-      if ((error as { code?: string }).code !== 'EAGAIN' || patience-- === 0) return false;
+      if ((error as { code?: string }).code !== 'EAGAIN' || patience-- === 0)
+        return error as NodeJS.ErrnoException;
       pause();
     }
   }
-  return true;
+  return undefined;
 }
 
 /** For who must wait and has nothing else to do. */

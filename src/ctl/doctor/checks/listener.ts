@@ -8,7 +8,7 @@ import { describeDeath } from '../../status/dead-pool-text.ts';
 import { isDeadPool } from '../../target/pools.ts';
 import type { Check, Finding } from '../check.ts';
 import * as words from '../describe.ts';
-import type { Patient } from '../patient.ts';
+import { isElsewhere, type Patient } from '../patient.ts';
 
 export const listenerChecks: readonly Check[] = [
   { name: 'pid-file', look: lookAtPidFile },
@@ -90,6 +90,10 @@ function lookAtPhase(patient: Patient): Finding | undefined {
 function lookForListener(patient: Patient): Finding | undefined {
   const { address, pool, listeners } = patient;
   if (!address || pool || !patient.proc || listeners.length > 0) return undefined;
+  if (isElsewhere(address)) {
+    patient.unseen.push(`who listens on ${formatAddress(address)}: that is no address of this machine`);
+    return undefined;
+  }
   const { passes } = patient;
   const [pass] = passes;
   const pools = likelyPools(patient, address);

@@ -42,9 +42,16 @@ function scriptPasses(patient: Patient): ScriptPass[] {
   return patient.passes.flatMap((pass) => (pass.location ? [{ ...pass, location: pass.location }] : []));
 }
 
-function interpreterOf({ listeners }: Patient): { readonly pid: number; readonly name: string } | undefined {
-  // A supervisor and the master of php-fpm come before their workers.
-  return listeners.flatMap((one) => one.processes).findLast(({ name }) => interpreters.test(name));
+function interpreterOf({
+  listeners,
+  facts: { pools },
+}: Patient): { readonly pid: number; readonly name: string } | undefined {
+  // A supervisor has its program's name, and is none: at the status socket it is alone.
+  const supervisors = new Set(pools.map(({ state }) => state.pid));
+  // The master of php-fpm comes before its workers.
+  return listeners
+    .flatMap((one) => one.processes)
+    .findLast(({ pid, name }) => interpreters.test(name) && !supervisors.has(pid));
 }
 
 function lookAtParameters(patient: Patient): Finding | undefined {

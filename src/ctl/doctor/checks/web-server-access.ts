@@ -22,9 +22,11 @@ export const webServerChecks: readonly Check[] = [
 function lookAtAddress(patient: Patient): Finding | undefined {
   const { address, pool, passes } = patient;
   if (!address || !pool || passes.length > 0) return undefined;
+  // Where a variable or a name says it, it may be this pool.
+  if (patient.allPasses.some(({ addresses }) => addresses.length === 0)) return undefined;
   const lost = patient.allPasses.find(({ addresses }) => {
     const [only] = addresses;
-    return only && isAlike(only, address) && addresses.every((one) => isDead(patient, one));
+    return only && isAlike(only, address) && addresses.every((one) => patient.isDead(one));
   });
   if (!lost) return undefined;
   return {
@@ -32,10 +34,6 @@ function lookAtAddress(patient: Patient): Finding | undefined {
     fix: `write ${words.nginxName(address)} into ${lost.place}, and reload ${lost.server.kind}`,
     evidence: [words.describePass(lost), `the pool listens on ${formatAddress(address)}`],
   };
-}
-
-function isDead(patient: Patient, address: BoundAddress): boolean {
-  return patient.proc !== undefined && patient.listenersOnOther(address).length === 0;
 }
 
 /** Of one kind; of sockets in files one with the same name, or in the same directory. */
@@ -50,10 +48,10 @@ function lookAtLocalhost(patient: Patient): Finding | undefined {
   const { address, passes } = patient;
   if (address?.kind !== 'tcp' || patient.listeners.length === 0) return undefined;
   const pass = passes.find(
-    ({ addresses }) => addresses.length > 1 && addresses.some((one) => isDead(patient, one)),
+    ({ addresses }) => addresses.length > 1 && addresses.some((one) => patient.isDead(one)),
   );
   if (!pass) return undefined;
-  const dead = pass.addresses.filter((one) => isDead(patient, one)).map(formatAddress);
+  const dead = pass.addresses.filter((one) => patient.isDead(one)).map(formatAddress);
   return {
     says: `${pass.place} passes requests to localhost, which is ${pass.addresses.map(formatAddress).join(' and ')}, and nobody listens on ${dead.join(' and ')}`,
     fix: `write the address instead of the name: ${formatAddress(address)} in ${pass.place}, and reload ${pass.server.kind}`,

@@ -18,3 +18,10 @@ export interface Kind {
   readonly sign: RegExp;
   read(path: string, files: Files): Configuration;
 }
+
+/** A line of a configuration, and where it stands. */
+export interface Line {
+  readonly text: string;
+  /** `FILE:LINE`. */
+  readonly place: string;
+}

@@ -48,3 +48,9 @@ export function leadsTo(from: BoundAddress, to: BoundAddress): boolean {
   const everybody = to.ip === '::' || (to.ip === '0.0.0.0' && from.family === 4);
   return everybody || from.ip === to.ip;
 }
+
+/** A name has two addresses at most; those that this machine knows it by, if any. */
+export function narrow<Known extends Pass>(pass: Known, ips: readonly string[]): Known {
+  const known = pass.addresses.filter((one) => one.kind === 'tcp' && ips.includes(one.ip));
+  return pass.addresses.length < 2 || known.length === 0 ? pass : { ...pass, addresses: known };
+}
