@@ -97,7 +97,13 @@ test('the file of its status socket is gone', async () => {
   await expectFinding(place, [place.socket], {
     check: 'status-socket',
     says: /the file of its status socket \S+app\.status is gone/,
-    fix: /--replace, which binds it anew/,
+    fix: /^fix: start it again .* --replace, which binds it anew/,
+  });
+  writeFileSync(address, 'another');
+  await expectFinding(place, [place.socket], {
+    check: 'status-socket',
+    says: /the file of its status socket \S+app\.status was replaced/,
+    fix: /\(ls -l \S+app\.status\) and remove it, then start it again .* --replace/,
   });
 });
 

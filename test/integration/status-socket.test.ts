@@ -262,6 +262,10 @@ test('status says that its file was removed', async () => {
   fs.unlinkSync(place.status);
   const { stdout } = await pools.ctl(place.stateDir, ['status', place.socket]);
   expect(stdout).toContain(`its status socket ${place.status} is gone: start it again with --replace`);
+  fs.writeFileSync(place.status, 'another');
+  const replaced = await pools.ctl(place.stateDir, ['status', place.socket]);
+  expect(replaced.stdout).toContain('was replaced: remove what is there, and start it again with --replace');
+  fs.unlinkSync(place.status);
   const next = await pools.start(place, ['--replace', ...quick, ...place.option]);
   expect(await web.askFacts(place.target)).toMatchObject({ pool: 'app' });
   await machine.waitFor('the end of the old one', () => !machine.isAlive(pool.pid));

@@ -245,6 +245,8 @@ function canRun(path: string | undefined): boolean {
 
 test.for(programs)(
   'an init script that waits a moment for $name with a request and then kills starts it again at once',
+  // An environment of Python may have to be made first.
+  { timeout: 180_000 },
   async (program, ctx) => {
     ctx.skip(program.missing !== undefined, program.missing);
     const place = pools.makePlace();

@@ -1,5 +1,6 @@
 // What is seen of a worker's requests from outside: whether one is in progress, whether it is still the same one, who is at
 // work on it and where, and that nobody else is signalled (docs/stuck-requests.md).
+import { writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { callsOf } from '../../src/sys/proc/process-calls.ts';
 import * as processes from '../../src/sys/session/request-processes.ts';
@@ -25,8 +26,11 @@ describe.for(['tcp', 'unix'] as const)('on a %s socket', (kind) => {
 
   test('a request is at work until its answer, then its connection waits for the client', async () => {
     const { client, look } = await start();
-    const answer = client.ask('sleep=300');
+    const fifo = `${machine.makeTempDir()}/hold`;
+    await machine.runCommand('mkfifo', [fifo]);
+    const answer = client.ask(`hold=${fifo}`);
     await machine.waitFor('the request', () => look().work === 'request');
+    writeFileSync(fifo, '');
     await answer;
     await machine.waitFor('its end', () => look().work === 'client');
   });

@@ -113,8 +113,8 @@ function adviseOnLoss(pool: MeasuredPool): string[] {
 /** One that is there is not worth a line. */
 function describeStatusSocket({ statusSocket }: MeasuredPool): string[] {
   if (!statusSocket || statusSocket.file === 'ours' || statusSocket.file === null) return [];
-  const loss = statusSocket.file === 'gone' ? 'is gone' : 'was replaced';
-  return [`  its status socket ${printable(statusSocket.address)} ${loss}: start it again with --replace`];
+  const loss = statusSocket.file === 'gone' ? 'is gone:' : 'was replaced: remove what is there, and';
+  return [`  its status socket ${printable(statusSocket.address)} ${loss} start it again with --replace`];
 }
 
 /** The operation under way, else the last reload if it failed. */

@@ -60,6 +60,7 @@ class StatusSocketFeature implements Feature {
   /** Socket and file are another supervisor's, or given back. */
   #isOver = false;
   #hasFailed = false;
+  #cpuMs = 0;
 
   constructor(options: StatusSocketOptions) {
     this.#options = options;
@@ -150,9 +151,12 @@ class StatusSocketFeature implements Feature {
     this.#looks.add(systemClock.nowMs(), seen);
     const { queue = 0, active = 0 } = this.#peaks ?? {};
     this.#peaks = { queue: Math.max(queue, seen.queue ?? 0), active: Math.max(active, seen.active) };
+    const usage = measureUsage((path) => proc?.readText(path), status);
+    // What a child has used whom nobody waits for is gone with it, and a counter that falls has begun anew for who reads it.
+    this.#cpuMs = Math.max(this.#cpuMs, usage.cpuMs ?? 0);
     return {
       status: { ...status, peaks: this.#peaks },
-      usage: measureUsage((path) => proc?.readText(path), status),
+      usage: { ...usage, cpuMs: usage.cpuMs === undefined ? undefined : this.#cpuMs },
       nowSeconds: Date.now() / 1000,
     };
   }

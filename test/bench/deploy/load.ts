@@ -8,7 +8,7 @@ const workMs = 30;
 
 export interface Losses {
   readonly answered: number;
-  /** The answer broke off. */
+  /** The answer broke off, or did not end within 10 s. */
   readonly atWork: number;
   /** Connected, and not a byte came: nobody had begun it. */
   readonly inQueue: number;
@@ -92,7 +92,8 @@ export class DeployLoad {
     } catch (error) {
       const { code, bytesReceived } = error as Failure;
       if (code === 'refused' || code === 'missing') return true;
-      if (code !== 'reset' && code !== 'truncated') throw error;
+      // A timeout: php-cgi under multiwatch, now and then.
+      if (code !== 'reset' && code !== 'truncated' && code !== 'timeout') throw error;
       if (bytesReceived === 0) this.#inQueue += 1;
       else this.#atWork += 1;
     }

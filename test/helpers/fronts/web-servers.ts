@@ -43,7 +43,7 @@ ${lines}
     command: 'lighttpd',
     config: 'lighttpd.conf',
     args: (dir) => ['-D', '-f', join(dir, 'lighttpd.conf')],
-    frame: (dir, lines) => `server.modules = ( "mod_rewrite", "mod_fastcgi" )
+    frame: (dir, lines) => `server.modules = ( "mod_access", "mod_rewrite", "mod_fastcgi" )
 server.document-root = "${dir}"
 server.upload-dirs = ( "${dir}/upload" )
 server.errorlog = "${dir}/error.log"
@@ -63,7 +63,7 @@ ErrorLog error.log
 DefaultRuntimeDir ${dir}
 Mutex file:${dir}
 ${machine.isRoot ? 'User nobody\nGroup nogroup' : ''}
-${['mpm_event', 'authz_core', 'proxy', 'proxy_fcgi'].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
+${['mpm_event', 'authz_core', 'authz_host', 'proxy', 'proxy_fcgi'].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
 StartServers 1
 ${lines}
 `,
@@ -101,11 +101,18 @@ export function missingServer(name: ServerName): string | undefined {
   return machine.missing({ commands: [frames[name].command] });
 }
 
-/** Starts one server with all sites; resolves when every port is open. It ends with the test file at the latest. */
-export async function startServer(
+/** Starts one server with all sites; resolves when every port is open. */
+export function startServer(name: ServerName, testDir: string, sites: readonly ServedSite[]): Promise<void> {
+  const lines = sites.map((site) => linesFor(name, site)).join('\n');
+  const ports = sites.map((site) => site.ports[name] ?? 0);
+  return startWithLines(name, testDir, { lines, ports });
+}
+
+/** Starts one server with these lines in its configuration. It ends with the test file at the latest. */
+export async function startWithLines(
   name: ServerName,
   testDir: string,
-  sites: readonly ServedSite[],
+  { lines, ports }: { lines: string; ports: readonly number[] },
 ): Promise<void> {
   const { command, config, args, frame, env } = frames[name];
   const dir = join(testDir, command);
@@ -113,14 +120,12 @@ export async function startServer(
   for (const path of machine.isRoot ? [dir, join(dir, 'upload')] : []) machine.giveAway(path, machine.NOBODY);
   if (existsSync('/etc/nginx/fastcgi.conf'))
     copyFileSync('/etc/nginx/fastcgi.conf', join(dir, 'fastcgi.conf'));
-  const lines = sites.map((site) => linesFor(name, site)).join('\n');
   writeFileSync(join(dir, config), frame(dir, lines));
   const server = startForeground(args(dir), {
     command: machine.findCommand(command) ?? command,
     cwd: dir,
     ...(env === undefined ? {} : { env: { ...process.env, ...env(dir) } }),
   });
-  const ports = sites.map((site) => site.ports[name] ?? 0);
   const areOpen = async (): Promise<boolean> => (await Promise.all(ports.map(isOpen))).every(Boolean);
   await machine.waitFor(`${name} to listen`, areOpen, { intervalMs: 50 }).catch((cause: unknown) => {
     throw new Error(`${name} did not start: ${server.stderr()}`, { cause });

@@ -106,12 +106,14 @@ export function startStaying(
   });
 }
 
-/** Living children of the supervisor. */
+/** Living children of the supervisor, in the order of their starts: PIDs begin anew behind the highest. */
 export function workersOf({ pid }: { pid: number }): number[] {
+  const most = Number(fs.readFileSync('/proc/sys/kernel/pid_max', 'utf8'));
+  const distance = (child: number): number => (child - pid + most) % most;
   return machine
     .childrenOf(pid)
     .filter((child) => machine.isAlive(child))
-    .toSorted((a, b) => a - b);
+    .toSorted((a, b) => distance(a) - distance(b));
 }
 
 /** Waits for `count` living workers, none of them one of `ended`. */

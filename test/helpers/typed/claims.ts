@@ -43,6 +43,11 @@ export const claims: readonly Claim[] = [
   { page: 'docs/install.md', infos: ['sh tarball'], test: 'test/e2e/package-tarball.test.ts' },
   { page: 'docs/mapserver.md', test: 'test/e2e/mapserver.test.ts' },
   { page: 'docs/monitoring.md', infos: ['nginx figures'], test: 'test/e2e/status-page.test.ts' },
+  {
+    page: 'docs/monitoring.md',
+    infos: ['apache', 'lighttpd', 'caddy', 'haproxy'],
+    test: 'test/e2e/status-fronts.test.ts',
+  },
   { page: 'docs/monitoring.md', infos: ['yaml'], test: 'test/e2e/monitoring.test.ts' },
   {
     page: 'docs/checks.md',

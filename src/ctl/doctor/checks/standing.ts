@@ -134,10 +134,14 @@ function lookAtStatusSocket({ status }: Patient): Finding | undefined {
   const { statusSocket } = status ?? {};
   if (!status || !statusSocket || statusSocket.file === 'ours' || statusSocket.file === null)
     return undefined;
-  const what = statusSocket.file === 'gone' ? 'is gone' : 'was replaced';
+  const isGone = statusSocket.file === 'gone';
+  const start = 'start it again with its own command and --replace, which binds it anew and cuts no request';
   return {
-    says: `the file of its status socket ${statusSocket.address} ${what}: whoever watches the pool there hears nothing`,
-    fix: 'start it again with its own command and --replace, which binds it anew and cuts no request',
+    says: `the file of its status socket ${statusSocket.address} ${isGone ? 'is gone' : 'was replaced'}: whoever watches the pool there hears nothing`,
+    // No start removes what is not its own.
+    fix: isGone
+      ? start
+      : `see what is there now (ls -l ${shellQuote(statusSocket.address)}) and remove it, then ${start}`,
     evidence: [`so says the supervisor (PID ${status.pid})`],
   };
 }
