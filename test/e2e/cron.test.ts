@@ -55,7 +55,7 @@ test("every minute's line starts a pool that is gone, takes a killed one over, a
   expect(await inits.poolOn(machine)).toEqual(first);
 
   const asking = inits.startAsking(machine, 'app.sock');
-  await machine.run(`kill -9 ${first[0]}`);
+  await inits.killOn(machine, first[0]);
   await runByCron(machine, line);
   const second = await inits.poolOn(machine, first);
   expect(await asking.stop()).toEqual([]);
@@ -91,7 +91,7 @@ test("a user's pool is found from a login and from a crontab by --state-dir alon
   const first = await inits.poolOn(machine);
   const ping = 'spawn-fcgictl ping --state-dir "$HOME/.spawn-fcgi" /srv/www/app.sock';
   expect((await as('', ping)).status).toBe(0);
-  await machine.run(`kill -9 ${first[0]}`);
+  await inits.killOn(machine, first[0]);
   expect((await as('', `${ping} || ${named}`)).status).toBe(0);
   const second = await inits.poolOn(machine, first);
   await machine.run(`kill ${second[0]}`);

@@ -33,14 +33,19 @@ function metrics(changes: Readonly<Record<string, number>> = {}): string {
 }
 
 /** What it says of these metrics, or of a spawn-fcgictl that ends so. */
-async function check(text: string, status = 0, args: readonly string[] = [], awk = 'awk') {
+async function check(
+  text: string,
+  status = 0,
+  args: readonly string[] = [],
+  { awk = 'awk', target = '/run/a.sock' } = {},
+) {
   const dir = makeTempDir();
   writeFileSync(join(dir, 'metrics'), text);
   const ctl = join(dir, 'spawn-fcgictl');
   writeFileSync(ctl, `#!/bin/sh\ncat ${dir}/metrics\nexit ${status}\n`, { mode: 0o755 });
   const busybox = awk === 'busybox' ? findCommand('busybox') : findCommand(awk);
   symlinkSync(busybox ?? '', join(dir, 'awk'));
-  const result = await runCommand(plugin, [...args, '/run/a.sock'], {
+  const result = await runCommand(plugin, [...args, target], {
     env: { PATH: `${dir}:${process.env['PATH']}`, SPAWN_FCGICTL: ctl },
   });
   expect(result.stderr).toBe('');
@@ -50,15 +55,14 @@ async function check(text: string, status = 0, args: readonly string[] = [], awk
 const figures =
   'busy=3 kept=0 unknown=0 starting=0 backoff=0 restarts=9c failures=2c rss=5000000000B cpu=0.25s\n';
 
-test.each(['mawk', 'gawk', 'busybox', 'original-awk'].filter((name) => findCommand(name) !== undefined))(
-  '%s counts beyond two gigabytes, and is not misled by names',
-  async (awk) => {
-    expect(await check(metrics(), 0, [], awk)).toEqual([
-      0,
-      `OK: /run/a.sock: 1 idle, 3 busy | queue=0;;;0;128 idle=1 ${figures}`,
-    ]);
-  },
-);
+const awks = ['mawk', 'gawk', 'busybox', 'original-awk'].filter((name) => findCommand(name) !== undefined);
+
+test.each(awks)('%s counts beyond two gigabytes, and is not misled by names', async (awk) => {
+  expect(await check(metrics(), 0, [], { awk })).toEqual([
+    0,
+    `OK: /run/a.sock: 1 idle, 3 busy | queue=0;;;0;128 idle=1 ${figures}`,
+  ]);
+});
 
 test.each([
   [{ up: 0 }, [], 2, 'CRITICAL: /run/a.sock: its supervisor was killed'],
@@ -89,4 +93,18 @@ test.each([
   [127, 3, 'UNKNOWN: no such pool'],
 ])('a spawn-fcgictl that ends with %d is %d', async (status, exit, text) => {
   expect(await check('no such pool|x', status)).toEqual([exit, `${text}\n`]);
+});
+
+const odd = String.raw`/run/a\tb\c`;
+
+test.each(awks)('a backslash is one, also by %s', async (awk) => {
+  const [, said] = await check(metrics(), 0, [], { awk, target: odd });
+  expect(said.startsWith(`OK: ${odd}: 1 idle, 3 busy | queue=`)).toBe(true);
+  expect(await check(`no such pool: '${odd}'`, 4)).toEqual([2, `CRITICAL: no such pool: '${odd}'\n`]);
+});
+
+test('a wrong option is said where it is read', async () => {
+  const usage = 'UNKNOWN: check_spawn_fcgi [-w QUEUE] [-c QUEUE] [-s STATE_DIR] TARGET\n';
+  expect(await check(metrics(), 0, ['-q'])).toEqual([3, usage]);
+  expect(await check(metrics(), 0, ['-w', 'x'])).toEqual([3, usage]);
 });

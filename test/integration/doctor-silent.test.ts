@@ -76,7 +76,7 @@ test("Apache's includes are below its root, wherever the file that has them is",
   const config = write(place, 'apache.conf', 'IncludeOptional sites/*.conf\n');
   const { status, stdout } = await pools.ctl(place.stateDir, ['doctor', '--config', config]);
   expect(status).toBe(1);
-  expect(stdout).toContain(`${place.dir}/conf/app.conf:1 (Apache, which does not run)`);
+  expect(stdout).toContain(`${place.dir}/conf/app.conf:1 (Apache, which is not seen to run)`);
 });
 
 /** Doctor where /etc/hosts is this. */

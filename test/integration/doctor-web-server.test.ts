@@ -76,6 +76,32 @@ describe('the configuration', () => {
     expect(stdout).toMatch(/\n {2}nginx, PID \d+, runs as nobody \(uid 65534, groups nogroup\)\n/);
   });
 
+  test('is found of a service with mounts of its own, whose files are ours', async (ctx) => {
+    machine.needCommands(ctx, 'nginx', 'unshare');
+    machine.needRoot(ctx);
+    const place = await startForEverybody();
+    chmodSync(place.name, 0o600);
+    await sites.startNginx(place.dir, { address: `unix:${place.name}`, script: '/' }, ['unshare', '--mount']);
+    const { stdout } = await pools.ctl(place.stateDir, ['doctor', place.name]);
+    expect(stdout).toMatch(
+      /: nobody, as whom nginx runs, may not connect to .*\n.*\n {2}nginx, PID \d+, runs as/,
+    );
+  });
+
+  test('names the pool, which the web server does not see in a directory of its own', async (ctx) => {
+    machine.needCommands(ctx, 'nginx', 'unshare');
+    machine.needRoot(ctx);
+    const place = await startForEverybody();
+    const within = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs tmpfs "$0" && exec "$@"', place.runDir];
+    await sites.startNginx(place.dir, { address: `unix:${place.name}`, script: '/' }, within);
+    await expectFinding(place, [place.name, '--config', join(place.dir, 'nginx/nginx.conf')], {
+      check: 'private-directory',
+      says: /: nginx has a directory of its own where the socket \S+app\.sock is, and does not see it/,
+      fix: /such as \/run: -s \/run\/NAME\.sock/,
+      evidence: /\(nginx, PID \d+\): server unix:\S+app\.sock/,
+    });
+  });
+
   test('that another user may have written is not read by root, which --all tells', async (ctx) => {
     machine.needRoot(ctx);
     const place = await startForEverybody();

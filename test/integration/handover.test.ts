@@ -486,11 +486,11 @@ describe('--replace while a reload is under way', () => {
 
   test('is refused after --ready-timeout, and says since when', async () => {
     const place = await pools.makeEchoPlace();
-    const old = await pools.start(place, ['--settle', '50ms', '--ready-timeout', '700ms'], []);
+    const old = await pools.start(place, ['--settle', '50ms', '--ready-timeout', '2s'], []);
     await holdConnection(place);
     process.kill(old.pid, 'SIGHUP');
     await pools.waitForEvents(place, 'worker-replaced');
-    const refused = await pools.run(place, ['--replace', '--ready-timeout', '700ms'], []);
+    const refused = await pools.run(place, ['--replace', '--ready-timeout', '2s'], []);
     expect(refused).toMatchObject({ status: 255, stdout: '' });
     expect(pools.withoutHints(refused.stderr)).toMatch(
       /^spawn-fcgi: cannot take over the pool on .*: busy: reload since \d+ s$/,

@@ -192,7 +192,7 @@ describe('TERM ends all of both generations', () => {
 describe('one operation at a time:', () => {
   test('a restart during a reload waits --ready-timeout, then is refused and says since when', async () => {
     const place = pools.makePlace();
-    await pools.start(place, ['--settle', '30s', '--min-uptime', '50ms', '--ready-timeout', '600ms']);
+    await pools.start(place, ['--settle', '30s', '--min-uptime', '50ms', '--ready-timeout', '2s']);
     const asked = reload(place);
     await waitForStage(place, 'settling');
     const refused = await pools.ctl(place.stateDir, ['restart', place.socket]);

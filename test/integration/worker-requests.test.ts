@@ -1,6 +1,5 @@
 // What is seen of a worker's requests from outside: whether one is in progress, whether it is still the same one, who is at
 // work on it and where, and that nobody else is signalled (docs/stuck-requests.md).
-import { writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { callsOf } from '../../src/sys/proc/process-calls.ts';
 import * as processes from '../../src/sys/session/request-processes.ts';
@@ -8,7 +7,7 @@ import { WorkerRequests } from '../../src/sys/session/worker-requests.ts';
 import { compileC, fixture } from '../helpers/build/index.ts';
 import * as machine from '../helpers/machine/index.ts';
 import * as sys from '../helpers/sys/index.ts';
-import { KeptClient } from '../helpers/web/index.ts';
+import { holdAt, KeptClient } from '../helpers/web/index.ts';
 
 const echo = compileC(fixture('plain-echo.c'));
 const proc = sys.openProc();
@@ -27,11 +26,10 @@ describe.for(['tcp', 'unix'] as const)('on a %s socket', (kind) => {
   test('a request is at work until its answer, then its connection waits for the client', async () => {
     const { client, look } = await start();
     const fifo = `${machine.makeTempDir()}/hold`;
-    await machine.runCommand('mkfifo', [fifo]);
-    const answer = client.ask(`hold=${fifo}`);
+    const { reply, release } = await holdAt(fifo, () => client.ask(`hold=${fifo}`));
     await machine.waitFor('the request', () => look().work === 'request');
-    writeFileSync(fifo, '');
-    await answer;
+    release();
+    await reply;
     await machine.waitFor('its end', () => look().work === 'client');
   });
 
@@ -52,7 +50,7 @@ describe.for(['tcp', 'unix'] as const)('on a %s socket', (kind) => {
     look();
     const before = await machine.waitFor('a while', () => {
       const now = look();
-      return (now.quietMs ?? 100) >= 100 && now;
+      return (now.quietMs ?? 1000) >= 1000 && now;
     });
     await client.ask('second');
     const after = look();

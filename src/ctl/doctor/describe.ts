@@ -13,7 +13,7 @@ export function describePass({ place, text, server }: ServerPass): string {
 }
 
 export function describeServer({ kind, pid }: WebServer): string {
-  return pid === undefined ? `${kind}, which does not run` : `${kind}, PID ${pid}`;
+  return pid === undefined ? `${kind}, which is not seen to run` : `${kind}, PID ${pid}`;
 }
 
 export function describeListeners(listeners: readonly Listener[]): string[] {

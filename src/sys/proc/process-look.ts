@@ -1,5 +1,5 @@
 // What /proc tells of processes without libc, for who only looks: spawn-fcgictl. A start looks by ProcFs.
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 
 /**
  * Whether the process lives and is the one that was recorded (ticks since boot, proc(5)).
@@ -39,6 +39,28 @@ export function parentOf(pid: number): number | undefined {
 export function hasOurMounts(pid: number): boolean | undefined {
   const [its, ours] = [readLink(`/proc/${pid}/ns/mnt`), readLink('/proc/self/ns/mnt')];
   return its === undefined || ours === undefined ? undefined : its === ours;
+}
+
+/**
+ * Whether its root directory is ours. Where its mounts are not, it is so in a sandbox of systemd's (PrivateTmp=), in which
+ * most paths mean the same, and not in a container; undefined: that is not ours to see.
+ */
+export function hasOurRoot(pid: number): boolean | undefined {
+  return isSameFile(`/proc/${pid}/root/`, '/');
+}
+
+/** Whether the path, in which there are no links, leads it to the same file as us; undefined: that is not ours to see. */
+export function seesSameFile(pid: number, path: string): boolean | undefined {
+  return isSameFile(`/proc/${pid}/root${path}`, path);
+}
+
+function isSameFile(its: string, ours: string): boolean | undefined {
+  try {
+    const [theirs, own] = [statSync(its, { throwIfNoEntry: false }), statSync(ours)];
+    return theirs !== undefined && theirs.dev === own.dev && theirs.ino === own.ino;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The name that the kernel has for it, 15 bytes at most; a program may choose its own. */

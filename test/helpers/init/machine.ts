@@ -129,6 +129,12 @@ function leadersOf({ root }: InitMachine, comm: string): number[] {
   return all.filter(({ pid, session }) => session === pid || !pids.has(session)).map(({ pid }) => pid);
 }
 
+/** Kills one of the pool; who looks at it the next moment may find it alive otherwise. */
+export async function killOn(host: InitMachine, pid: number | undefined): Promise<void> {
+  await host.run(`kill -9 ${pid}`);
+  await machine.waitFor('its end', () => !host.pidsOf('fcgiwrap').some((one) => one === pid));
+}
+
 export function emptyMachine(host: InitMachine): Promise<true> {
   return machine.waitFor('the end of all processes of a pool', () => host.processes().length === 0);
 }

@@ -185,12 +185,12 @@ export function waitForEvents(place: Place, name: string, count = 1): Promise<Lo
 
 /** Connects and waits until the other side has closed. */
 export function visit(target: { path: string } | { port: number; host: string }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const connection = connect(target);
-    connection.once('error', reject);
-    connection.once('close', () => resolve());
-    connection.resume();
-  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const connection = connect(target);
+  connection.once('error', reject);
+  connection.once('close', () => resolve());
+  connection.resume();
+  return machine.awaitedLater(promise);
 }
 
 /** Living processes that run for this place: by working directory, command line or environment. */

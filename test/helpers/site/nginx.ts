@@ -12,15 +12,18 @@ export interface Nginx {
   errorLog: string;
 }
 
-/** Resolves once nginx listens; it is stopped when the running test ends. */
-export async function startNginx(testDir: string, backend: Backend): Promise<Nginx> {
+/** Resolves once nginx listens; it is stopped when the running test ends. `within`: a command that becomes what follows. */
+export async function startNginx(
+  testDir: string,
+  backend: Backend,
+  within: readonly string[] = [],
+): Promise<Nginx> {
   const dir = join(testDir, 'nginx');
   const port = await freePort();
   mkdirSync(dir);
   writeFileSync(join(dir, 'nginx.conf'), nginxConfig(new Map([[port, backend]])));
-  const nginx = startForeground(['-p', dir, '-c', 'nginx.conf', '-e', 'error.log'], {
-    command: findCommand('nginx') ?? 'nginx',
-  });
+  const [command, ...args] = [...within, findCommand('nginx') ?? 'nginx'];
+  const nginx = startForeground([...args, '-p', dir, '-c', 'nginx.conf', '-e', 'error.log'], { command });
   // nginx writes its PID file after it has bound its port.
   await waitFor('nginx to listen', () => readText(join(dir, 'nginx.pid')).trim() === String(nginx.pid)).catch(
     (cause: unknown) => {

@@ -1,8 +1,10 @@
 // Whether somebody listens at all, and where clients look for him: the PID file, the supervisor, the socket and its file.
+import { realpathSync } from 'node:fs';
 import type { PoolStatus } from '../../../control/protocol.ts';
 import { formatAddress, type BoundAddress } from '../../../core/pool-id.ts';
 import { shellQuote } from '../../../core/text/shell-quote.ts';
 import { wayTo } from '../../../sys/path/way-to.ts';
+import { seesSameFile } from '../../../sys/proc/process-look.ts';
 import { explainFailure } from '../../explain-outcome.ts';
 import { describeDeath } from '../../status/dead-pool-text.ts';
 import { isDeadPool } from '../../target/pools.ts';
@@ -168,8 +170,36 @@ function fateOfFile(patient: Patient, { socketFile }: PoolStatus): 'gone' | 'rep
   return isGone ? 'gone' : undefined;
 }
 
-/** systemd's PrivateTmp and their like: the path means something else outside. */
-function lookForPrivateDirectory({ status, address, pool }: Patient): Finding | undefined {
+/** systemd's PrivateTmp and their like: the path means something else outside, or to the web server. */
+function lookForPrivateDirectory(patient: Patient): Finding | undefined {
+  return lookWhereItIs(patient) ?? lookWhereItIsAsked(patient);
+}
+
+function lookWhereItIsAsked(patient: Patient): Finding | undefined {
+  const { address, listeners, passes } = patient;
+  if (address?.kind !== 'unix' || listeners.length === 0) return undefined;
+  const path = realPathOf(address.path);
+  const pass = passes.find(
+    ({ server: { pid } }) => pid !== undefined && path !== undefined && seesSameFile(pid, path) === false,
+  );
+  if (!pass) return undefined;
+  const { kind } = pass.server;
+  return {
+    says: `${kind} has a directory of its own where the socket ${address.path} is, and does not see it (PrivateTmp=): it finds no such file, which is a 502`,
+    fix: `take a directory that ${kind} sees as well, such as /run: -s /run/NAME.sock`,
+    evidence: [words.describePass(pass)],
+  };
+}
+
+function realPathOf(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function lookWhereItIs({ status, address, pool }: Patient): Finding | undefined {
   if (status?.socketFile !== 'ours' || address?.kind !== 'unix' || pool?.isForeign === true) return undefined;
   const { end, hidden, missing } = wayTo(address.path);
   if (hidden !== undefined || end?.kind === 'socket') return undefined;

@@ -3,7 +3,13 @@
 import { existsSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { findAccounts, nameOf } from '../../../sys/process/accounts.ts';
-import { allPids, hasOurMounts, parentOf, programNameOf } from '../../../sys/proc/process-look.ts';
+import {
+  allPids,
+  hasOurMounts,
+  hasOurRoot,
+  parentOf,
+  programNameOf,
+} from '../../../sys/proc/process-look.ts';
 import { credentialsOf } from '../../../sys/proc/credentials.ts';
 import type { Configuration, Kind } from './configuration.ts';
 import { kinds } from './kinds.ts';
@@ -64,12 +70,16 @@ function runningServers(): Found[] {
   const trusted = new Set([0, process.getuid?.() ?? 0]);
   return [...named].flatMap(([pid, kind]) => {
     const isFirst = named.get(parentOf(pid) ?? 0) !== kind;
-    // One in a container has other files under the same names.
-    if (!isFirst || !trusted.has(credentialsOf(pid)?.uid ?? -1) || hasOurMounts(pid) === false) return [];
+    if (!isFirst || !trusted.has(credentialsOf(pid)?.uid ?? -1) || isContained(pid)) return [];
     const children = [...named.keys()].filter((one) => parentOf(one) === pid);
     const worker = children.find((one) => credentialsOf(one)?.uid !== 0) ?? children[0] ?? pid;
     return [{ kind, pid, worker, config: configOf(pid, kind) }];
   });
+}
+
+/** One in a container has other files under the same names; a service of systemd's mostly has mounts of its own as well. */
+function isContained(pid: number): boolean {
+  return hasOurMounts(pid) === false && hasOurRoot(pid) !== true;
 }
 
 /** By its command line; nginx writes its own over it, with the arguments behind. */
