@@ -6,6 +6,7 @@ export * from './measure-idle.ts';
 export * from './measure-guards.ts';
 export * from './measure-many.ts';
 export * from './measure-status.ts';
+export * from './measure-deploy.ts';
 export * from './measure-reload.ts';
 export * from './measure-saturated.ts';
 export * from './measure-spare.ts';

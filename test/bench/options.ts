@@ -10,6 +10,7 @@ export const partNames = [
   'guards',
   'many',
   'status',
+  'deploy',
   'reload',
   'saturated',
   'kept',
@@ -32,6 +33,7 @@ export interface Options {
   statusWorkers: readonly number[];
   idleSeconds: number;
   guardedWorkers: number;
+  deploys: number;
   reloads: number;
   /** At least so many are sent to each program of the parts "saturated" and "kept". */
   saturatedRequests: number;
@@ -108,6 +110,7 @@ export function readOptions(args: string[], ownCommand: string): Options | undef
     statusWorkers: quick ? [1, 100] : [1, 100, 1000],
     idleSeconds: quick ? 1 : 5,
     guardedWorkers: quick ? 100 : 1000,
+    deploys: quick ? 1 : 3,
     reloads: quick ? 3 : 50,
     saturatedRequests: quick ? 500 : 3000,
     spareRounds: quick ? 2 : 10,

@@ -14,6 +14,7 @@ const measureOf: Record<PartName, Measure> = {
   guards: measures.measureGuards,
   many: measures.measureMany,
   status: measures.measureStatus,
+  deploy: measures.measureDeploy,
   reload: measures.measureReload,
   saturated: measures.measureSaturated,
   kept: measures.measureKept,

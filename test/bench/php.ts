@@ -12,14 +12,21 @@ export function findPhpCgi(): string | undefined {
   return findCommand('php-cgi');
 }
 
-/** A static pool, once it is installed. */
-export function startFpm(place: Workplace, workers: number): { pid: number; socketPath: string } {
+/** A static pool, once it is installed; `settings` are global ones. */
+export function startFpm(
+  place: Workplace,
+  workers: number,
+  settings = '',
+): { pid: number; socketPath: string } {
   const path = place.peers['php-fpm']?.path;
   if (path === undefined) throw new Error('php-fpm is not installed');
   const [config, socketPath] = [freshPath(place, 'conf'), freshPath(place, 'sock')];
   const user = process.getuid?.() === 0 ? 'user = nobody\ngroup = nogroup\n' : '';
   const pool = `[bench]\nlisten = ${socketPath}\n${user}pm = static\npm.max_children = ${workers}\n`;
-  writeFileSync(config, `[global]\nerror_log = ${freshPath(place, 'log')}\ndaemonize = no\n${pool}`);
+  writeFileSync(
+    config,
+    `[global]\nerror_log = ${freshPath(place, 'log')}\ndaemonize = no\n${settings}${pool}`,
+  );
   const { pid } = startInForeground({ file: path, args: ['-n', '-F', '-y', config] });
   return { pid, socketPath };
 }
@@ -30,7 +37,7 @@ export async function startIdleFpm(
   workers: number,
 ): Promise<{ name: 'php-fpm'; pid: number }> {
   const { pid } = startFpm(place, workers);
-  await newChildren(pid, workers, []);
+  await untilOthers(pid, workers, []);
   return { name: 'php-fpm', pid };
 }
 
@@ -42,12 +49,12 @@ export async function timeFpm(
 ): Promise<Sample | undefined> {
   if (place.peers['php-fpm'] === undefined) return undefined;
   const { pid } = startFpm(place, workers);
-  let before = await newChildren(pid, workers, []);
+  let before = await untilOthers(pid, workers, []);
   const times: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const begin = performance.now();
     process.kill(pid, 'SIGUSR2');
-    before = await newChildren(pid, workers, before);
+    before = await untilOthers(pid, workers, before);
     times.push(performance.now() - begin);
   }
   await endAll([pid]);
@@ -56,7 +63,11 @@ export async function timeFpm(
 }
 
 /** All workers, once none of them is one of those. */
-async function newChildren(pid: number, workers: number, before: readonly number[]): Promise<number[]> {
+export async function untilOthers(
+  pid: number,
+  workers: number,
+  before: readonly number[],
+): Promise<number[]> {
   const children = await waitFor(
     'other workers of php-fpm',
     () => {

@@ -1,4 +1,4 @@
-// docs/monitoring.md with those who check pools: NRPE, the plugins of Nagios, Zabbix's agent, monit, collectd. Each runs what the
+// docs/checks.md with those who check pools: NRPE, the plugins of Nagios, Zabbix's agent, monit, collectd. Each runs what the
 // page says, as a user who is not root, on a pool that serves, is saturated, and is gone.
 import * as fs from 'node:fs';
 import { connect } from 'node:net';
@@ -9,7 +9,7 @@ import * as pools from '../helpers/pool/index.ts';
 import { monitoringBlock, startStatusNginx } from '../helpers/site/index.ts';
 
 const docs = join(import.meta.dirname, '../../docs');
-const page = fs.readFileSync(join(docs, 'monitoring.md'), 'utf8');
+const page = fs.readFileSync(join(docs, 'checks.md'), 'utf8');
 const plugins = '/usr/lib/nagios/plugins';
 const needed = ['nginx', 'monit', 'zabbix_agentd', 'collectd', 'nrpe', `${plugins}/check_nrpe`];
 const reason = machine.missing({ root: true, commands: [...needed, `${plugins}/check_http`] });
@@ -33,7 +33,7 @@ beforeEach((ctx) => ctx.skip(reason !== undefined, reason));
 /** The block of the page in that language, with this place's names. */
 function blockOf(language: string): string {
   const ctl = `${pools.ctlPath} --state-dir ${place.stateDir}`;
-  return monitoringBlock(language)
+  return monitoringBlock(language, 'checks.md')
     .replaceAll(
       /\/\S*\/check_spawn_fcgi/g,
       `SPAWN_FCGICTL=${pools.ctlPath} ${join(place.dir, 'check_spawn_fcgi')} -s ${place.stateDir}`,

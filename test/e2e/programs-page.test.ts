@@ -15,6 +15,7 @@ const sections = [...new Set(fences.filter(({ info }) => info === 'sh').map(({ h
 /** What a section takes, by the commands and files of its packages. */
 const needed: Record<string, readonly string[]> = {
   'PHP: php-cgi': ['php-cgi'],
+  'A deploy of PHP': ['php-cgi'],
   'Python: flup, with Flask or Django': ['/usr/bin/django-admin'],
   'Perl: FCGI, CGI::Fast': ['perl'],
   'C: libfcgi': ['gcc'],

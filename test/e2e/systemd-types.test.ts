@@ -92,7 +92,7 @@ test.for(types)('Type=$type $settings: a program that is not there', async ({ ty
 test("README's unit is one of them", async () => {
   const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
   const unit = /^```ini\n([^]*?)^```$/m.exec(readme)?.[1] ?? '';
-  await install(unit.replace('-- /usr/bin/php-cgi', `--settle 200ms -- ${systemd.echoProgram}`));
+  await install(unit.replace('-- /srv/app/current/app', `--settle 200ms -- ${systemd.echoProgram}`));
   await host.ok('systemctl enable --now app');
   await ask();
   await goThrough();

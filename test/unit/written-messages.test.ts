@@ -14,8 +14,14 @@ const others = new Set([
   'No such file or directory',
   'Start request repeated too quickly',
   'busy: reload since 3 s',
+  'client intended to send too large body',
   'exec failed: Exec format error',
   'upstream prematurely closed connection',
+  'upstream sent invalid header',
+  'upstream sent too big header',
+  'upstream sent unsupported FastCGI protocol version',
+  'upstream timed out (110: Connection timed out) while connecting',
+  'upstream timed out (110: Connection timed out) while reading response header',
 ]);
 
 /** What the sources have between quotes, joined where a line ends in between; the shell's are taken whole. */

@@ -5,12 +5,13 @@ import { findCommand, freePort, isRoot, waitFor } from '../machine/index.ts';
 import { type ForegroundPool, startForeground } from '../pool/index.ts';
 import { send } from '../web/index.ts';
 
-const page = fs.readFileSync(join(import.meta.dirname, '../../../docs/monitoring.md'), 'utf8');
+const docs = join(import.meta.dirname, '../../../docs');
 
 /** The first block of the page in that language. */
-export function monitoringBlock(language: string): string {
-  const block = page.split(`\`\`\`${language}\n`)[1]?.split('```')[0];
-  if (block === undefined) throw new Error(`the page has no ${language}`);
+export function monitoringBlock(language: string, page = 'monitoring.md'): string {
+  const text = fs.readFileSync(join(docs, page), 'utf8');
+  const block = text.split(`\`\`\`${language}\n`)[1]?.split('```')[0];
+  if (block === undefined) throw new Error(`${page} has no ${language}`);
   return block;
 }
 

@@ -50,11 +50,11 @@ export const claims: readonly Claim[] = [
   },
   { page: 'docs/monitoring.md', infos: ['yaml'], test: 'test/e2e/monitoring.test.ts' },
   {
-    page: 'docs/monitoring.md',
+    page: 'docs/checks.md',
     infos: ['ini nrpe', 'sh checks', 'ini zabbix', 'text items', 'text monit', 'text collectd'],
     test: 'test/e2e/monitoring-agents.test.ts',
   },
-  { page: 'docs/monitoring.md', has: 'check_spawn_fcgi -w 5', test: 'test/e2e/monitoring-agents.test.ts' },
+  { page: 'docs/checks.md', has: 'check_spawn_fcgi -w 5', test: 'test/e2e/monitoring-agents.test.ts' },
   { page: 'docs/monitoring.md', has: 'spawn-fcgi-metrics.timer', test: 'test/e2e/monitoring.test.ts' },
   { page: 'docs/programs.md', test: 'test/e2e/programs-page.test.ts' },
   { page: 'docs/systemd.md', test: 'test/e2e/systemd-page.test.ts' },
