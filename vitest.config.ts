@@ -3,10 +3,10 @@ import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './test/helpers/test-run/longest-first.ts';
 
 /**
- * In this order. The integration tests wait more than they compute (10 minutes of processor time in 50 of theirs), so
- * that four files at a time suit two cores, and three of the end-to-end tests on machines of their own, in namespaces. The
- * others have ports and directories of their own, but real servers that compute: two at a time. The ledgers measure, take
- * the longest, and run beside parity, a file with a core each.
+ * In this order. The integration tests wait more than they compute (10 minutes of processor time in 50 of theirs), and so
+ * do the end-to-end tests on machines of their own, in namespaces: four files at a time suit two cores. The others have
+ * ports and directories of their own, but real servers that compute: two at a time. The ledgers measure, take the longest,
+ * and run beside parity, a file with a core each.
  */
 const ledgers =
   'test/e2e/{reload-ledger,kept-ledger,guards-ledger,spare-ledger,move-ledger,stuck-requests}.test.ts';
@@ -20,7 +20,7 @@ const groups = [
   { name: 'integration', order: 1, maxWorkers: 4, include: ['test/integration/**/*.test.ts'] },
   { name: 'parity', order: 2, maxWorkers: 2, include: ['test/parity/**/*.test.ts'] },
   { name: 'ledger', order: 2, maxWorkers: 2, include: [ledgers] },
-  { name: 'machines', order: 3, maxWorkers: 3, include: machines },
+  { name: 'machines', order: 3, maxWorkers: 4, include: machines },
   {
     name: 'e2e',
     order: 4,

@@ -1,20 +1,12 @@
 // `npm test`: runs every test that this machine can run, a line for each file, then says what was skipped and why, and
 // closes with "N passed, N failed, N skipped". Arguments are vitest's: `npm test -- parity`, `npm test -- -t 'PID file'`.
+// What fails beside others, ledgers and unit tests apart, runs once more when all else has ended, and is named if it passes
+// then: a machine with more to do than it can makes tests late, and one that breaks alone breaks again.
 // With SPAWN_FCGI_TEST_NO_SKIPS=1 a skipped test counts against the run: CI has everything that the tests need.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseCLI, startVitest, type TestModule, type TestSuite, type Vitest } from 'vitest/node';
-import { FileLines } from './helpers/test-run/file-lines.ts';
-import { watchLeftovers } from './helpers/test-run/leftovers.ts';
-import { makeOpenCopy } from './helpers/test-run/open-copy.ts';
-import { runInOwnPlace } from './helpers/test-run/own-run.ts';
-
-interface Outcome {
-  passed: number;
-  /** Names of what failed: tests, and suites or files that could not even start. */
-  failed: string[];
-  skipped: { name: string; reason: string }[];
-}
+import { parseCLI, startVitest } from 'vitest/node';
+import * as testRun from './helpers/test-run/index.ts';
 
 if (!existsSync(join(import.meta.dirname, '../dist/spawn-fcgi.cjs'))) {
   console.error(
@@ -22,74 +14,55 @@ if (!existsSync(join(import.meta.dirname, '../dist/spawn-fcgi.cjs'))) {
   );
   process.exit(1);
 }
-const statusInOwnPlace = runInOwnPlace(process.argv.slice(1));
+const statusInOwnPlace = testRun.runInOwnPlace(process.argv.slice(1));
 if (statusInOwnPlace !== undefined) process.exit(statusInOwnPlace);
 
 const { filter, options } = parseCLI(['vitest', 'run', ...process.argv.slice(2)]);
 const forbidsSkips = process.env['SPAWN_FCGI_TEST_NO_SKIPS'] === '1';
-const copy = makeOpenCopy();
+const copy = testRun.makeOpenCopy();
 if (copy) process.env['SPAWN_FCGI_TEST_COMMAND'] = copy.command;
-const takeLeftovers = watchLeftovers();
+const takeLeftovers = testRun.watchLeftovers();
 
-const vitest = await startVitest(filter, {
-  reporters: [new FileLines()],
-  allowOnly: !forbidsSkips,
-  ...options,
-  watch: false,
-});
-const total = collect(vitest);
-await vitest.close();
+const outcomes = await run(filter, new testRun.FileLines());
+const onlyAlone: string[] = [];
+for (const file of testRun.chooseSecondRuns(outcomes)) await runAlone(file);
 copy?.remove();
+const total = testRun.sumUp(outcomes);
 for (const leftover of takeLeftovers()) total.failed.push(`left behind by some test: ${leftover}`);
 report(total);
 process.exitCode = isGood(total) ? 0 : 1;
 
-function collect({ state }: Vitest): Outcome {
-  const outcome: Outcome = { passed: 0, failed: [], skipped: [] };
-  for (const module of state.getTestModules()) collectModule(module, outcome);
-  for (const error of state.getUnhandledErrors())
-    outcome.failed.push(`outside of any test: ${messageOf(error)}`);
-  return outcome;
+async function run(files: string[], reporter: testRun.FileLines): Promise<testRun.FileOutcome[]> {
+  const vitest = await startVitest(files, {
+    reporters: [reporter],
+    allowOnly: !forbidsSkips,
+    ...options,
+    watch: false,
+  });
+  return testRun.collectOutcomes(vitest, options.testNamePattern !== undefined);
 }
 
-function collectModule(module: TestModule, outcome: Outcome): void {
-  const broken: (TestModule | TestSuite)[] = [module, ...module.children.allSuites()];
-  for (const group of broken.filter((one) => one.errors().length > 0)) {
-    outcome.failed.push(group.type === 'module' ? module.relativeModuleId : nameOf(module, group.fullName));
-  }
-  for (const test of module.children.allTests()) {
-    const name = nameOf(module, test.fullName);
-    const result = test.result();
-    if (result.state === 'passed') outcome.passed += 1;
-    else if (result.state === 'failed') outcome.failed.push(name);
-    else if (result.state === 'pending') outcome.failed.push(`${name} (never ended)`);
-    else if (isWanted(result.note)) outcome.skipped.push({ name, reason: result.note ?? 'no reason given' });
-  }
+async function runAlone(file: string): Promise<void> {
+  console.log('\nOnce more, alone:');
+  const seconds = await run([file], new testRun.FileLines());
+  const at = outcomes.findIndex((outcome) => outcome.file === file);
+  const [first] = outcomes.splice(at, 1, ...seconds);
+  if (first && seconds.length > 0 && testRun.sumUp(seconds).failed.length === 0)
+    onlyAlone.push(...first.failed);
+  // Nothing ran: what is known is what was seen first.
+  if (first && seconds.length === 0) outcomes.push(first);
 }
 
-/** Tests that `-t` leaves out are "skipped" for vitest, without a note; they were not asked for. */
-function isWanted(note: string | undefined): boolean {
-  return note !== undefined || options.testNamePattern === undefined;
-}
-
-function nameOf(module: TestModule, fullName: string): string {
-  return `${module.relativeModuleId} > ${fullName}`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error || (typeof error === 'object' && error !== null && 'message' in error)
-    ? String(error.message)
-    : String(error);
-}
-
-function isGood({ passed, failed, skipped }: Outcome): boolean {
+function isGood({ passed, failed, skipped }: testRun.TestOutcome): boolean {
   return passed > 0 && failed.length === 0 && !(forbidsSkips && skipped.length > 0);
 }
 
-function report({ passed, failed, skipped }: Outcome): void {
+function report({ passed, failed, skipped }: testRun.TestOutcome): void {
   if (skipped.length > 0)
     console.log(`\nSkipped on this machine${forbidsSkips ? ', which is not allowed here' : ''}:`);
   for (const { name, reason } of skipped) console.log(`  ${name}: ${reason}`);
+  if (onlyAlone.length > 0) console.log('\nFailed beside others, and passed alone:');
+  for (const name of onlyAlone) console.log(`  ${name}`);
   if (failed.length > 0) console.log('\nFailed:');
   for (const name of failed) console.log(`  ${name}`);
   if (passed + failed.length === 0) console.log('\nNo test ran.');

@@ -11,6 +11,7 @@ import { refuseArguments } from './refuse-arguments.ts';
 import { addMetrics, type MetricsRequest } from './metrics/metrics-command.ts';
 import { addRequest, type RequestOptions } from './request/request-command.ts';
 import { addTry, type TryOptions } from './request/try-options.ts';
+import { addPing, addStatus, type PingRequest, type StatusRequest } from './status/status-command.ts';
 import { ctlStatus } from './statuses.ts';
 
 export interface GlobalOptions {
@@ -20,22 +21,8 @@ export interface GlobalOptions {
 
 export type CtlRequest = GlobalOptions &
   (
-    | {
-        readonly command: 'status';
-        readonly target: string | undefined;
-        readonly asJson: boolean;
-        /** Between two frames; undefined: one look. */
-        readonly intervalMs: number | undefined;
-        /** Looks of --watch; undefined: until somebody ends it. */
-        readonly count: number | undefined;
-      }
-    | {
-        readonly command: 'ping';
-        readonly target: string;
-        readonly isStrict: boolean;
-        /** Ask the pool's socket; a URI for a request, else a management record. */
-        readonly probe: boolean | string;
-      }
+    | StatusRequest
+    | PingRequest
     | {
         readonly command: 'logs';
         readonly target: string;
@@ -78,7 +65,7 @@ TIME is a number with ms, s, m or h; bare: seconds.
 Exit status: 0 done; reload: 1 rolled back, 2 partly, 3 timeout; ping: 1 not
 serving; doctor: 1 something is wrong; convert: 1 not all of it; 4 no such pool;
 5 not permitted; 6 no answer in time, or busy; 7 other version of spawn-fcgi;
-255 usage; request: see request -h.`;
+255 usage; request and try: see their -h.`;
 
 /** Reads the arguments; throws a SpawnFcgiError with one line for a mistake. */
 export function parseArguments(args: readonly string[]): ParsedArguments {
@@ -97,14 +84,21 @@ export function parseArguments(args: readonly string[]): ParsedArguments {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { kind: 'text', text, status: ctlStatus.ok };
-    throw refuseArguments(
-      error.code === 'commander.help' ? 'no command given' : error.message.replace(/^error: /, ''),
-    );
+    throw explainMistake(error, args, program);
   }
   if (!request) throw refuseArguments('no command given');
   const { stateDir, timeout } = program.opts<{ stateDir?: string; timeout?: string }>();
   const options = { stateDir, timeoutMs: parseTimeout(timeout) };
   return { kind: 'request', request: { ...request, ...options } as CtlRequest };
+}
+
+function explainMistake({ code, message }: CommanderError, args: readonly string[], program: Command): Error {
+  if (code === 'commander.help') return refuseArguments('no command given');
+  const name = args.find((arg) => program.commands.some((command) => command.name() === arg));
+  const text = message.replace(/^error: /, '');
+  if (code === 'commander.unknownCommand' && args.includes('start'))
+    return refuseArguments('a pool is started by spawn-fcgi, with all of its options', 'spawn-fcgi -h');
+  return refuseArguments(text, name === undefined ? undefined : `spawn-fcgictl ${name} -h`);
 }
 
 /** Every command and option, also for manual and completion. */
@@ -117,11 +111,15 @@ export function createProgram(
     .option('--state-dir <dir>', 'where the pool has its files, as given to spawn-fcgi')
     .option(
       '--timeout <time>',
-      'how long to wait in all (default: 5s for status and\nping, else as long as the supervisor answers)',
+      'how long to wait in all (default: 5s for status, ping and metrics, else as long as the supervisor answers)',
     )
     .version(`spawn-fcgictl v${manifest.version}`, '-v, --version', 'show version')
     .helpOption('-h, --help', 'show this help')
     .addHelpText('after', usageEnd)
+    .configureHelp({
+      showGlobalOptions: true,
+      subcommandTerm: (command) => `${command.name()} ${command.usage()}`,
+    })
     .exitOverride()
     .configureOutput({
       writeOut: write,
@@ -131,7 +129,8 @@ export function createProgram(
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     });
-  addStatusAndPing(program, ask);
+  addStatus(program, ask);
+  addPing(program, ask);
   addEvents(program, ask);
   addLogs(program, ask);
   addMetrics(program, ask);
@@ -144,37 +143,14 @@ export function createProgram(
   return program;
 }
 
-function addStatusAndPing(program: Command, ask: (request: PoolRequest) => void): void {
-  program
-    .command('status [target]')
-    .description('show a pool and its workers; without a target all of yours')
-    .option('--json', 'as JSON')
-    .option('--watch', 'renewed until q or ^C, with rates; with --json a line\neach time, in a pipe a block')
-    .option('--interval <time>', 'between two looks of --watch (default: 1s)')
-    .option('--count <number>', 'of looks of --watch (default: until somebody ends it)')
-    .action((target: string | undefined, { json, watch, interval, count }: StatusOptions) => {
-      const [intervalMs, looks] = [parseInterval(watch, interval), parseCount(watch, count)];
-      ask({ command: 'status', target, asJson: json ?? false, intervalMs, count: looks });
-    });
-  program
-    .command('ping [target]')
-    .usage('[options] <target>')
-    .description('0 if it serves, or is saturated; 1 if not')
-    .option('--strict', 'saturated is 1, too')
-    .option('--probe [uri]', probeHelp)
-    .action((target: string | undefined, { strict, probe }: PingOptions) => {
-      ask({ command: 'ping', isStrict: strict ?? false, ...separateProbe(target, probe) });
-    });
-}
-
 function addLogs(program: Command, ask: (request: PoolRequest) => void): void {
   program
     .command('logs <target>')
     .description('show what its supervisor has said, wherever that is')
     .option('-f, --follow', 'and what it says from now on')
-    .option('-n, --lines <number>', 'of the last lines, or all', '10')
-    .action((target: string, { lines, follow }: { lines: string; follow?: boolean }) =>
-      ask({ command: 'logs', target, lines: parseLines(lines), follows: follow ?? false }),
+    .option('-n, --lines <number>', 'of the last lines, or all (default: 10)')
+    .action((target: string, { lines, follow }: { lines?: string; follow?: boolean }) =>
+      ask({ command: 'logs', target, lines: parseLines(lines ?? '10'), follows: follow ?? false }),
     );
 }
 
@@ -185,7 +161,8 @@ function addEvents(program: Command, ask: (request: PoolRequest) => void): void 
     .option('--json', 'as JSON, a line each')
     .option('--exec <command>', 'run by /bin/sh for each one, with its JSON on stdin')
     .action((target: string, { json, exec }: { json?: boolean; exec?: string }) => {
-      if (json && exec !== undefined) throw refuseArguments('--json prints, --exec does not: one of them');
+      if (json && exec !== undefined)
+        throw refuseArguments('--json prints, --exec does not: one of them', 'spawn-fcgictl events -h');
       ask({ command: 'events', target, asJson: json ?? false, exec });
     });
 }
@@ -193,52 +170,10 @@ function addEvents(program: Command, ask: (request: PoolRequest) => void): void 
 function parseLines(text: string): number | undefined {
   const lines = text === 'all' ? undefined : parseWhole(text, 0, Number.MAX_SAFE_INTEGER);
   if (lines !== undefined || text === 'all') return lines;
-  throw refuseArguments(`invalid number of lines: '${text}' (for example 100, or all)`);
-}
-
-interface StatusOptions {
-  readonly json?: boolean;
-  readonly watch?: boolean;
-  readonly interval?: string;
-  readonly count?: string;
-}
-
-const shortestIntervalMs = 100;
-
-function parseInterval(isWatched: boolean | undefined, text: string | undefined): number | undefined {
-  if (!isWatched && text !== undefined) throw refuseArguments('--interval is for --watch');
-  if (!isWatched) return undefined;
-  const intervalMs = text === undefined ? 1000 : parseTime(text);
-  if (intervalMs !== undefined && intervalMs >= shortestIntervalMs) return intervalMs;
-  throw refuseArguments(`invalid time for --interval: '${text}' (for example 500ms or 2s; 100ms at least)`);
-}
-
-function parseCount(isWatched: boolean | undefined, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!isWatched) throw refuseArguments('--count is for --watch');
-  const count = parseWhole(text, 1, Number.MAX_SAFE_INTEGER);
-  if (count !== undefined) return count;
-  throw refuseArguments(`invalid number for --count: '${text}' (for example 10)`);
-}
-
-interface PingOptions {
-  readonly strict?: boolean;
-  readonly probe?: boolean | string;
-}
-
-const probeHelp = `ask its socket for a FastCGI management record, or GET
-the URI (a PHP script: its path): 0 if it answers, but
-with no status from 500 on`;
-
-/** `ping --probe TARGET`: what the parser takes for a URI is the target, where there is no other. */
-function separateProbe(
-  target: string | undefined,
-  probe: boolean | string = false,
-): { target: string; probe: boolean | string } {
-  if (target === undefined && typeof probe === 'string') return { target: probe, probe: true };
-  if (target === undefined) throw refuseArguments("missing required argument 'target'");
-  if (typeof probe !== 'string' || /^\/[!-~]*$/.test(probe)) return { target, probe };
-  throw refuseArguments(`invalid URI for --probe: '${probe}' (for example /status)`);
+  throw refuseArguments(
+    `invalid number of lines: '${text}' (for example 100, or all)`,
+    'spawn-fcgictl logs -h',
+  );
 }
 
 function parseTimeout(text: string | undefined): number | undefined {

@@ -1,6 +1,6 @@
 // Pools of a crontab: the lines of docs/init-systems.md, @reboot by Debian's cron, the others in the environment that
 // cron gives them. And /etc/rc.local.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
 import * as inits from '../helpers/init/index.ts';
@@ -35,10 +35,13 @@ test('@reboot starts the pool, by cron itself', async (ctx) => {
   const machine = await startMachine(ctx, `@reboot root ${crontabCommand('@reboot')}`);
   machine.keep('exec cron -f');
   const pool = await inits.poolOn(machine);
-  await waitFor('an answer', () => inits.askPool(machine, 'app.sock').catch(() => undefined));
+  // cron waits for nothing: a worker may answer before the others are up, and only then has the file its PID.
+  const pidFile = join(machine.root, 'run/app.pid');
+  const written = (): string => (existsSync(pidFile) ? readFileSync(pidFile, 'utf8') : '');
+  expect(await waitFor('the PID file', () => written() || undefined)).toBe(String(pool[0]));
+  await inits.askPool(machine, 'app.sock');
   const { stdout } = await machine.run(`tr '\\0' '\\n' </proc/${pool[1]}/environ | sort`);
   expect(stdout).toContain('PATH=/usr/bin:/bin\n');
-  expect(readFileSync(join(machine.root, 'run/app.pid'), 'utf8')).toBe(String(pool[0]));
   await machine.run('spawn-fcgictl stop /run/app.pid');
 });
 
@@ -52,7 +55,7 @@ test("every minute's line starts a pool that is gone, takes a killed one over, a
   expect(await inits.poolOn(machine)).toEqual(first);
 
   const asking = inits.startAsking(machine, 'app.sock');
-  await machine.run(`kill -9 ${first[0]}`);
+  await inits.killOn(machine, first[0]);
   await runByCron(machine, line);
   const second = await inits.poolOn(machine, first);
   expect(await asking.stop()).toEqual([]);
@@ -88,7 +91,7 @@ test("a user's pool is found from a login and from a crontab by --state-dir alon
   const first = await inits.poolOn(machine);
   const ping = 'spawn-fcgictl ping --state-dir "$HOME/.spawn-fcgi" /srv/www/app.sock';
   expect((await as('', ping)).status).toBe(0);
-  await machine.run(`kill -9 ${first[0]}`);
+  await inits.killOn(machine, first[0]);
   expect((await as('', `${ping} || ${named}`)).status).toBe(0);
   const second = await inits.poolOn(machine, first);
   await machine.run(`kill ${second[0]}`);

@@ -110,6 +110,9 @@ async function startPod(python3: string): Promise<{ pool: Probed; nginx: Probed;
   const startup = sidecar.startupProbe?.exec?.command ?? [];
   await waitFor('the startup probe', async () => (await pool.container.exec(startup)).status === 0);
   const nginx = { container: await pod.start(main), described: main };
+  const url = `http://127.0.0.1:8080${main.readinessProbe?.httpGet?.path ?? ''}`;
+  const ask = ['curl', '--silent', '--show-error', '--fail', url];
+  await waitFor('the readiness probe', async () => (await nginx.container.exec(ask)).status === 0);
   return { pool, nginx, spec };
 }
 
@@ -117,7 +120,7 @@ test(
   'its pod starts in order, is healthy, and ends without losing a request',
   { timeout: 60_000 },
   async (ctx) => {
-    containers.needContainers(ctx, 'nginx', '/usr/bin/php-cgi');
+    containers.needContainers(ctx, 'nginx', '/usr/bin/php-cgi', 'curl');
     const { pool, nginx, spec } = await startPod(needValidator(ctx));
     expect(pool.described.restartPolicy).toBe('Always');
     for (const command of probesOf(pool))

@@ -32,10 +32,13 @@ afterAll(() => {
   if (rows.length > 0) console.log(systemd.drawOperations(rows));
 });
 
-/** What the page says, in its order: a fence with a path is a file, one with "sh" is typed in. */
+/**
+ * What the page says, in its order: a fence with a path is a file, one with "sh" is typed in. A reload watches its last
+ * worker for less than the usual five seconds.
+ */
 async function followPage(): Promise<void> {
   for (const [, language, path, text = ''] of page.matchAll(/^```(\w+)(?: (\S+))?\n([^]*?)^```$/gm)) {
-    if (path !== undefined) host.write(path, text);
+    if (path !== undefined) host.write(path, text.replace('OPTIONS=-F 8', '$& --settle 500ms'));
     else if (language === 'sh') await host.ok(text);
   }
 }

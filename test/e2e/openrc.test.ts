@@ -127,14 +127,14 @@ describe('the service script', () => {
     await expectDone(machine.call('start'));
     const first = await inits.poolOn(machine);
     const asking = inits.startAsking(machine, 'app.sock');
-    await machine.run(`kill -9 ${first[0]}`);
+    await inits.killOn(machine, first[0]);
     expect((await machine.call('status')).status).toBe(32);
     await expectDone(machine.call('zap'));
     await expectDone(machine.call('start'));
     const second = await inits.poolOn(machine, first);
     expect(await asking.stop()).toEqual([]);
 
-    await machine.run(`kill -9 ${second[0]}`);
+    await inits.killOn(machine, second[0]);
     await expectDone(machine.call('stop'));
     await inits.emptyMachine(machine);
   });
@@ -220,7 +220,7 @@ describe('supervise-daemon', () => {
     const first = await inits.poolOn(machine);
     await waitFor('an answer', () => inits.askPool(machine, 'app.sock').catch(() => undefined));
     const asking = inits.startAsking(machine, 'app.sock');
-    await machine.run(`kill -9 ${first[0]}`);
+    await inits.killOn(machine, first[0]);
     const second = await inits.poolOn(machine, first);
     expect(await asking.stop()).toEqual([]);
 

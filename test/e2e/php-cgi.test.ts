@@ -24,16 +24,19 @@ describe.for(['TCP', 'a Unix socket'] as const)('php-cgi over %s', { timeout: 30
     expect(ends.filter(({ delayMs }) => delayMs > 0)).toEqual([]);
   });
 
-  test('PHP_FCGI_MAX_REQUESTS=1 under saturation never gets a slot into the backoff', async () => {
+  test('PHP_FCGI_MAX_REQUESTS=1 under saturation is known for what it is, and keeps slots out of the backoff', async () => {
+    const workers = 6;
     const site = await sites.startSite(sites.phpCgi, transport, {
-      workers: 6,
+      workers,
       env: { PHP_FCGI_MAX_REQUESTS: '1' },
     });
     const ledger = await startLoad(site.port, { mostRequests: 150 }).finished;
     expect(ledger.lost).toEqual([]);
     const { ends, count } = await endsUntilStop(site);
     expect(count).toBeGreaterThanOrEqual(100);
-    expect(ends.filter((end) => end.class !== 'planned')).toEqual([]);
+    // Before anybody was seen to wait, which a busy machine puts off, nobody knows that they recycle themselves: one that
+    // ends then before it is up by its age is a start that failed. Without that knowledge it is every fourth.
+    expect(ends.filter((end) => end.class !== 'planned').length).toBeLessThanOrEqual(workers);
   });
 
   test('-C 2: stop leaves no child of PHP', async () => {

@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
+import { goEnvironment } from '../helpers/build/index.ts';
 import * as machine from '../helpers/machine/index.ts';
 import * as pages from '../helpers/pages/index.ts';
 
@@ -58,7 +59,11 @@ const typed = new Map<string, ReturnType<typeof machine.runCommand>>();
 beforeAll(() => {
   for (const section of sections.filter((name) => whyNot(name) === undefined)) {
     const { TMPDIR: _itsOwn, PATH: found = '', ...env } = process.env;
-    const options = { timeoutMs: 110_000, cwd: '/', env: { ...env, PATH: `${path}:${found}` } };
+    const options = {
+      timeoutMs: 110_000,
+      cwd: '/',
+      env: { ...env, ...goEnvironment, PATH: `${path}:${found}` },
+    };
     const running = machine.runCommand('unshare', [...isolated, 'bash', '-euc', scriptOf(section)], options);
     typed.set(section, running);
   }

@@ -315,10 +315,13 @@ async function reloadDuringRequest(application: sites.Application, transport: we
   const what = `${application.name} over ${transport}`;
   const load = loadOn(site, application, { clients: 1 });
   const before = sites.siteWorkers(site.pool);
+  await waitFor('a few requests', () => load.ended() > 10);
   const slow = { query: 'slow&sleep=2000' };
   let isInFlight = true;
   const reply = web.send(site.port, slow).finally(() => (isInFlight = false));
-  await waitFor('a few other requests', () => load.ended() > 10);
+  // The first may have been sent before the slow one, the second was sent, and so accepted, behind it.
+  const from = load.ended();
+  await waitFor('two others', () => load.ended() >= from + 2);
   expect(isInFlight).toBe(true);
 
   expect(await reload(site), what).toMatchObject({ result: 'reloaded' });
@@ -335,8 +338,10 @@ async function reloadTo(
   application: sites.Application,
   transport: web.Transport,
 ): Promise<void> {
+  // Nothing waits for a time that is to come but the release that is never ready: all others end before, however late.
+  const readyTimeout = bad.result === 'timed-out' ? '1s' : '20s';
   const { site, releases } = await startReleases(application, transport, {
-    options: () => ['--settle', '1s', '--ready-timeout', '1s'],
+    options: () => ['--settle', '10s', '--ready-timeout', readyTimeout],
   });
   const load = loadOn(site, application);
   await waitFor('requests before the reload', () => load.ended() > 20);

@@ -47,27 +47,27 @@ const php = byName('php-cgi');
 const fcgiwrap = byName('fcgiwrap');
 const simple = [php, fcgiwrap, byName('libfcgi-echo'), byName('perl-echo.pl'), byName('plain-echo')];
 
-describe.for(simple)('$name', { timeout: 60_000 }, (application) => {
-  test.for(web.transports)(
-    'that hangs over %s is ended, and nobody else notices',
-    async (transport, context) => {
-      need(context, application);
-      const site = await sites.startSite(application, transport, { workers: 3, options: () => strict });
-      const load = start(site, `${application.name} over ${transport}, one hangs`, { clients: 2, workMs: 5 });
-      const query = application === php ? 'loop' : 'sleep=600000';
-      expect((await web.send(site.port, { query })).status).toBe(502);
-      expect(eventsOf(site, 'request-slow').length).toBe(1);
-      expect(eventsOf(site, 'request-stuck')).toMatchObject([{ outcome: 'killed' }]);
-      const ended = await machine.waitFor('its end', () => {
-        const all = eventsOf(site, 'worker-ended');
-        return all.length > 0 && all;
-      });
-      expect(ended).toMatchObject([{ class: 'stuck', delayMs: 0 }]);
-      await expectNothingLost(load);
-      await sites.fullSite(site.pool, application.name, 3);
-    },
-  );
-});
+test.for(simple)(
+  '$name that hangs over TCP or a Unix socket is ended, and nobody else notices',
+  { timeout: 60_000 },
+  async (application, context) => {
+    need(context, application);
+    const over = (transport: web.Transport): Promise<void> => expectStuckEnded(application, transport);
+    await web.sideBySide(web.transports, String, over);
+  },
+);
+
+async function expectStuckEnded(application: sites.Application, transport: web.Transport): Promise<void> {
+  const site = await sites.startSite(application, transport, { workers: 3, options: () => strict });
+  const load = start(site, `${application.name} over ${transport}, one hangs`, { clients: 2, workMs: 5 });
+  const query = application === php ? 'loop' : 'sleep=600000';
+  expect((await web.send(site.port, { query })).status).toBe(502);
+  expect(eventsOf(site, 'request-slow').length).toBe(1);
+  expect(eventsOf(site, 'request-stuck')).toMatchObject([{ outcome: 'killed' }]);
+  expect(await waitForEnds(site)).toMatchObject([{ class: 'stuck', delayMs: 0 }]);
+  await expectNothingLost(load);
+  await sites.fullSite(site.pool, application.name, 3);
+}
 
 const kept = [
   ...sites.applications.map((application) => ({ application, transport: 'a Unix socket' as const })),
@@ -75,35 +75,45 @@ const kept = [
     application: byName(name),
     transport: 'TCP' as const,
   })),
-];
+].map((one) => ({ ...one, name: `${one.application.name} over ${one.transport}` }));
+type Kept = (typeof kept)[number];
 
-test.for(kept)(
-  'connections that are kept and never quiet are not stuck: $application.name over $transport',
+const groups = web.inGroups(kept, 3).map((group) => ({
+  group,
+  names: group.map(({ name }) => name).join(', '),
+}));
+
+test.for(groups)(
+  'connections that are kept and never quiet are not stuck: $names',
   { timeout: 60_000 },
-  async ({ application, transport }, context) => {
-    need(context, application);
-    const options = (): readonly string[] => strict;
-    const connections = { keptConnections: 4, keepsAsShipped: true };
-    const site = await sites.startSite(application, transport, { workers: 4, ...connections, options });
-    const few = { clients: 4, workMs: 20, hasPosts: false };
-    const load = start(site, `${application.name} over ${transport}, kept`, few);
-    await expectNobodyStuck(site);
-    await expectNothingLost(load);
+  async ({ group }, context) => {
+    for (const { application } of group) need(context, application);
+    await web.sideBySide(group, ({ name }) => name, expectKeptNotStuck);
   },
 );
 
-test.for([php, byName('plain-echo')])(
-  'a pool saturated by 16 clients is not stuck: $name',
-  { timeout: 60_000 },
-  async (application, context) => {
-    need(context, application);
-    const site = await sites.startSite(application, 'a Unix socket', { workers: 2, options: () => strict });
-    const load = start(site, `${application.name}, saturated`, { clients: 16, workMs: 300 });
-    await expectNobodyStuck(site);
-    await expectNothingLost(load);
-    expect(load.ledger.slowestMs).toBeGreaterThan(2000);
-  },
-);
+async function expectKeptNotStuck({ application, transport, name }: Kept): Promise<void> {
+  const options = (): readonly string[] => strict;
+  const connections = { keptConnections: 4, keepsAsShipped: true };
+  const site = await sites.startSite(application, transport, { workers: 4, ...connections, options });
+  const load = start(site, `${name}, kept`, { clients: 4, workMs: 20, hasPosts: false });
+  await expectNobodyStuck(site);
+  await expectNothingLost(load);
+}
+
+test('a pool saturated by 16 clients is not stuck', { timeout: 60_000 }, async (context) => {
+  const saturated = [php, byName('plain-echo')];
+  for (const application of saturated) need(context, application);
+  await web.sideBySide(saturated, ({ name }) => name, expectSaturatedNotStuck);
+});
+
+async function expectSaturatedNotStuck(application: sites.Application): Promise<void> {
+  const site = await sites.startSite(application, 'a Unix socket', { workers: 2, options: () => strict });
+  const load = start(site, `${application.name}, saturated`, { clients: 16, workMs: 300 });
+  await expectNobodyStuck(site);
+  await expectNothingLost(load);
+  expect(load.ledger.slowestMs).toBeGreaterThan(2000);
+}
 
 describe('of a worker of several processes', { timeout: 60_000 }, () => {
   test('php-cgi -C 4: one child ends, the others lose nothing, and php-cgi starts another one', async (context) => {

@@ -57,9 +57,16 @@ test('four workers accept on the one socket that systemd listens on; the first c
   const file = lstatSync(join(host.root, systemd.givenSocketOf('four')));
   const first = await ask('four', 'n=1');
   expect(first.status, first.body).toBe(200);
+  // The first of them answers while the others are still being started.
+  await systemd.waitForState(host, unitOf('four'), 'active');
   expect(await systemd.unitProcesses(host, unitOf('four'))).toHaveLength(5);
-  const pids = await answers('four', 4, 200);
-  expect(new Set(pids).size).toBe(4);
+  const workers = new Set<number | undefined>();
+  await waitFor('an answer of each', async () => {
+    const pids = await answers('four', 4, 200);
+    expect(pids).not.toContain(undefined);
+    for (const pid of pids) workers.add(pid);
+    return workers.size === 4;
+  });
 
   await host.ok(`systemctl stop ${unitOf('four')}`);
   const after = lstatSync(join(host.root, systemd.givenSocketOf('four')));
@@ -73,7 +80,7 @@ test('an address beside the socket that systemd gives is refused, and systemctl 
   await addSocket('both', { conf, dropIn: '[Service]\nRestart=no' });
   await host.ok('systemctl start spawn-fcgi@both.socket');
   expect((await host.run(`systemctl start ${unitOf('both')}`)).status).toBe(1);
-  expect((await host.run(`systemctl status ${unitOf('both')}`)).stdout).toContain('-s');
+  await systemd.waitForStatus(host, unitOf('both'), /a socket that was given \(LISTEN_FDS\)/);
   await host.ok('systemctl stop spawn-fcgi@both.socket');
 });
 
@@ -81,6 +88,7 @@ test('with DynamicUser= the pool runs as nobody known, in its own runtime direct
   await addSocket('fleeting', { dropIn: systemd.unitFile('dynamic-user.conf') });
   await host.ok('systemctl start spawn-fcgi@fleeting.socket');
   expect((await answers('fleeting', 8, 50)).every((pid) => pid !== undefined)).toBe(true);
+  await systemd.waitForState(host, unitOf('fleeting'), 'active');
   const pids = await systemd.unitProcesses(host, unitOf('fleeting'));
   const users = await host.ok(
     `stat -c %u ${pids.map((pid) => `/proc/${pid}/cwd/../proc/${pid}/task`).join(' ')}`,

@@ -176,10 +176,5 @@ async function tell(verb: string, unit: string): Promise<void> {
 async function andAgain(unit: string, act: (pid: string) => Promise<void>): Promise<void> {
   const first = await systemd.property(host, unit, 'MainPID');
   await act(first);
-  const isThere = async (): Promise<boolean> => {
-    const pid = await systemd.property(host, unit, 'MainPID');
-    const state = await systemd.property(host, unit, 'ActiveState');
-    return pid !== first && pid !== '0' && state === 'active';
-  };
-  await machine.waitFor('the next supervisor', isThere, { intervalMs: 20, timeoutMs: 20_000 });
+  await systemd.waitForNext(host, unit, first);
 }

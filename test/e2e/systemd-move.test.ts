@@ -23,10 +23,12 @@ const replace = (name: string): string =>
 async function startUnit(name: string, lines: readonly string[]): Promise<void> {
   host.write(`/etc/systemd/system/${name}.service`, `[Service]\n${lines.join('\n')}\n`);
   await host.ok(`systemctl daemon-reload && systemctl start ${name}`);
-  // Before that systemd may not have read a PID file, or seen the program executed.
-  await waitFor('the program', async () =>
-    (await host.ok('ps -eo comm=')).split('\n').some((comm) => comm.trim() === 'plain-echo'),
-  );
+  // Before that systemd may not have read a PID file, or seen the program executed; and for 100 ms the command that has
+  // started it holds its socket.
+  await waitFor('the program', async () => {
+    const names = new Set((await host.ok('ps -eo comm=')).split('\n').map((comm) => comm.trim()));
+    return names.has('plain-echo') && !names.has('spawn-fcgi');
+  });
 }
 
 const holdersOf = (name: string): Promise<string> => host.ok(`fuser /run/${name}.sock 2>/dev/null || true`);

@@ -26,8 +26,7 @@ test('a pool starts, reloads, outlives its supervisor and stops with the setting
 
   const first = await systemd.property(host, unit, 'MainPID');
   await host.ok(`kill -9 ${first}`);
-  await systemd.waitForState(host, unit, 'active');
-  expect(await systemd.property(host, unit, 'MainPID')).not.toBe(first);
+  await systemd.waitForNext(host, unit, first);
   await host.ok(ping);
 
   await host.ok(`systemctl stop ${unit}`);

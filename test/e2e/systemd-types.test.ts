@@ -32,15 +32,19 @@ const property = (name: string): Promise<string> => systemd.property(host, 'app.
 
 /** From a start to a stop, with a reload, a killed worker and a killed supervisor in between. */
 async function goThrough(): Promise<void> {
-  const isFull = async (): Promise<boolean> => (await processes()).length === 5;
-  const before = await waitFor('all workers', async () => (await isFull()) && processes());
+  const fullWithout = (ended: number): Promise<number[]> =>
+    waitFor('all workers', async () => {
+      const pids = await processes();
+      return pids.length === 5 && !pids.includes(ended) && pids;
+    });
+  const before = await fullWithout(0);
   await ask();
   await host.ok('systemctl reload app');
   const [supervisor, ...workers] = await processes();
   expect(supervisor).toBe(before[0]);
   expect(workers.filter((pid) => before.includes(pid))).toEqual([]);
   await host.ok(`kill -9 ${workers[0]}`);
-  await waitFor('its successor', isFull);
+  await fullWithout(workers[0] ?? 0);
   await host.ok(`kill -9 ${supervisor}`);
   await ask();
   await waitFor('the next supervisor', async () => {
@@ -81,7 +85,7 @@ test.for(types)('Type=$type $settings: a program that is not there', async ({ ty
   const start = await host.run('systemctl start app');
   expect(start.status).toBe(type === 'exec' ? 0 : 1);
   await systemd.waitForState(host, 'app.service', 'failed');
-  expect((await host.run('systemctl status app')).stdout).toContain("there is no '/srv/nowhere'");
+  await systemd.waitForStatus(host, 'app', /there is no '\/srv\/nowhere'/);
   await host.ok('systemctl reset-failed app');
 });
 

@@ -74,6 +74,24 @@ const refusals: readonly {
     hint: "'none' does not exist",
   },
   {
+    name: '--log in a directory that is not there',
+    args: ['-s', 'x', '--log', 'none/log', '--', './app'],
+    line: "opening log file 'none/log' failed: No such file or directory",
+    hint: "'none' does not exist",
+  },
+  {
+    name: '--output in a directory that is not there',
+    args: ['-s', 'x', '--output', 'none/out', '--', './app'],
+    line: "opening output file 'none/out' failed: No such file or directory",
+    hint: "'none' does not exist",
+  },
+  {
+    name: 'a command of spawn-fcgictl',
+    args: ['reload', '/run/app.pid'],
+    line: 'no socket given (use either -p or -s)',
+    hint: 'spawn-fcgictl reload /run/app.pid',
+  },
+  {
     name: 'a Windows line end',
     args: ['-p', '9000\r'],
     line: 'invalid port: 9000',

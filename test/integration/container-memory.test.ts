@@ -77,6 +77,8 @@ test('behind another PID 1 its workers serve on, and the health check of the con
   const { container, supervisor, place } = limited;
   condemn(limited);
   await limited.askUntil(() => !isAlive(supervisor.pid, supervisor.startTime));
+  // What is looked at with takes memory as well, and would be the next to be killed, or a worker.
+  await container.limitMemory(1000);
   await pools.visit({ path: place.socket });
   const ping = await container.exec(['spawn-fcgictl', '--state-dir', place.stateDir, 'ping', place.socket]);
   expect(ping.status).not.toBe(0);

@@ -37,14 +37,14 @@ test('progress is an answer too: no ping is needed while it comes', async () => 
         if (sent++ < 20) return connection.write(formatProgress(`step ${sent}`));
         clearInterval(timer);
         return connection.end(formatResult(answerTo(request)));
-      }, 50);
+      }, 150);
     }),
   );
   const steps: string[] = [];
   const outcome = await askPatiently(
     path,
     { command: 'restart' },
-    { answerMs: 600, onProgress: (text) => steps.push(text) },
+    { answerMs: 2000, onProgress: (text) => steps.push(text) },
   );
   expect(outcome).toMatchObject({ kind: 'result', result: { message: 'restart is done' } });
   expect(steps).toHaveLength(20);

@@ -123,7 +123,7 @@ describe('scale answers', () => {
   test('with 1 and the slots where the first attempt fails, or nothing comes in time', async () => {
     const place = pools.makePlace();
     const flag = join(place.dir, 'bad');
-    const options = ['--ready-timeout', '300ms', '--restart-delay', '1h', '--restart-max-delay', '1h'];
+    const options = ['--restart-delay', '1h', '--restart-max-delay', '1h'];
     const pool = await pools.start(place, options, [`when=${flag}`, 'exit=7', 'serve']);
     await pools.onlyWorker(pool);
     writeFileSync(flag, '');

@@ -138,6 +138,8 @@ test('nothing in the directories of a pool is changed by it, and its workers are
   const place = await pools.makeEchoPlace();
   const pool = await pools.start(place, ['-P', place.pidFile], [], { address: place.address });
   const worker = await pools.onlyWorker(pool);
+  // The last that it writes, when the command has returned.
+  await pools.waitForEvents(place, 'pool-up');
   const look = (): unknown[] => [
     ...fs.readdirSync(place.dir, { recursive: true }).map((name) => {
       const { mtimeMs, ctimeMs, mode, uid, size, ino } = fs.lstatSync(join(place.dir, String(name)));

@@ -287,7 +287,7 @@ describe('--stop-signal', () => {
   const trapping = `
 for name in TERM INT QUIT HUP USR2; do trap "echo $name >>\${0%/*}/signals" $name; done
 trap 'echo USR1 >>\${0%/*}/signals; exit' USR1
-: >\${0%/*}/signals
+echo $$ >>\${0%/*}/trapping
 while :; do sleep 0.02; done`;
 
   test.for(['USR1', 'SIGUSR1', 'usr1'])('%s is what workers get, and nothing else', async (name) => {
@@ -295,7 +295,7 @@ while :; do sleep 0.02; done`;
     installScript(place, trapping);
     const pool = await pools.start(place, ['--stop-signal', name, '-F', '2'], []);
     await pools.fullPool(pool, 2);
-    await machine.waitFor('the traps', () => fs.existsSync(join(place.dir, 'signals')));
+    await pools.waitForPids(join(place.dir, 'trapping'), 2);
     expect(await pools.ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
     expect(signalsOf(place)).toEqual(['USR1', 'USR1']);
     expect(pools.events(place, 'killed')).toEqual([]);
@@ -307,7 +307,7 @@ while :; do sleep 0.02; done`;
     installScript(place, trapping);
     const pool = await pools.start(place, ['--stop-signal', 'USR2', '--stop-timeout', '400ms'], []);
     const worker = await pools.onlyWorker(pool);
-    await machine.waitFor('the traps', () => fs.existsSync(join(place.dir, 'signals')));
+    await pools.waitForPids(join(place.dir, 'trapping'));
     expect(await pools.ctl(place.stateDir, ['stop', place.socket])).toMatchObject({ status: 0 });
     expect(signalsOf(place)).toEqual(['USR2']);
     expect(pools.events(place, 'killed')).toMatchObject([{ reason: '--stop-timeout' }]);

@@ -5,7 +5,7 @@ import { closeSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { compileC, fixture } from '../helpers/build/index.ts';
-import { isAlive, waitFor } from '../helpers/machine/index.ts';
+import { awaitedLater, isAlive, waitFor } from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 import { askEcho, fastcgiRequest } from '../helpers/web/index.ts';
 
@@ -18,8 +18,9 @@ function holdAt(place: pools.EchoPlace): { answer: Promise<string>; release(): v
   // Opened for both ends, so that it takes no turn of the program's.
   const descriptor = openSync(fifo, 'r+');
   const parameters = { REQUEST_METHOD: 'GET', QUERY_STRING: `hold=${fifo}` };
-  const answer = fastcgiRequest(place.target, parameters, '', { timeoutMs: 30_000 });
-  return { answer: answer.then(({ stdout }) => stdout), release: () => closeSync(descriptor) };
+  const asked = fastcgiRequest(place.target, parameters, '', { timeoutMs: 30_000 });
+  const answer = awaitedLater(asked.then(({ stdout }) => stdout));
+  return { answer, release: () => closeSync(descriptor) };
 }
 
 /** Replacements by a guard, not those of a reload. */

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { compileC, fixture } from '../helpers/build/index.ts';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
-import { askEcho, startRequests, transports } from '../helpers/web/index.ts';
+import { askEcho, holdEcho, startRequests, transports } from '../helpers/web/index.ts';
 
 describe.for(transports)('--replace on %s', (transport) => {
   test('three times under load, with other options and another program: nothing is refused, nothing lost', async () => {
@@ -51,13 +51,12 @@ describe.for(transports)('--replace on %s', (transport) => {
   test('a request in flight is answered by the old worker', async () => {
     const place = await pools.makeEchoPlace(transport);
     const { address, target } = place;
-    const old = await pools.start(place, [], [], { address });
-    const worker = await pools.onlyWorker(old);
-    const asked = askEcho(target, 'sleep=7000');
-    await machine.waitFor('the request in a worker', async () => (await busyWorkers(place)) === 1);
+    const old = await pools.start(place, ['--stop-timeout', '10m'], [], { address });
+    const { worker, reply, release } = await holdEcho(place);
     const pool = await pools.start(place, ['--replace'], [], { address });
     expect(machine.isAlive(worker)).toBe(true);
-    expect(await asked).toMatchObject({ pid: worker });
+    release();
+    expect(await reply).toMatchObject({ pid: worker });
     await expectGone({ pid: old.pid, workers: [worker] });
     expect((await askEcho(target)).pid).toBe(await pools.onlyWorker(pool));
   });
@@ -487,11 +486,11 @@ describe('--replace while a reload is under way', () => {
 
   test('is refused after --ready-timeout, and says since when', async () => {
     const place = await pools.makeEchoPlace();
-    const old = await pools.start(place, ['--settle', '50ms', '--ready-timeout', '700ms'], []);
+    const old = await pools.start(place, ['--settle', '50ms', '--ready-timeout', '2s'], []);
     await holdConnection(place);
     process.kill(old.pid, 'SIGHUP');
     await pools.waitForEvents(place, 'worker-replaced');
-    const refused = await pools.run(place, ['--replace', '--ready-timeout', '700ms'], []);
+    const refused = await pools.run(place, ['--replace', '--ready-timeout', '2s'], []);
     expect(refused).toMatchObject({ status: 255, stdout: '' });
     expect(pools.withoutHints(refused.stderr)).toMatch(
       /^spawn-fcgi: cannot take over the pool on .*: busy: reload since \d+ s$/,

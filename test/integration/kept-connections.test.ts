@@ -43,17 +43,18 @@ describe.for(['tcp', 'unix'] as const)('on a %s socket', (kind) => {
     const { worker, client, freezer } = await startEcho(100);
     await client.ask('first');
     await machine.waitFor('a connection that is kept', () => freezer.activity(worker) === 'kept');
-    const answer = client.ask('sleep=300');
+    const answer = client.ask('sleep=1500');
     // Before it has read the request that could be made its last one.
     await machine.waitFor('the work', () => isSleeping(worker));
     expect(freezer.activity(worker)).toBe('busy');
     expect(freezer.endIfIdle(worker, true, 'kill')).toMatch(/^(busy|followed)$/);
-    expect(await answer).toContain('POST sleep=300');
+    expect(await answer).toContain('POST sleep=1500');
     await machine.waitFor('a connection that is kept', () => freezer.activity(worker) === 'kept');
   });
 
   test('a client that pauses in the middle of a body is not cut off', async () => {
-    const { worker, client, freezer } = await startEcho(5000);
+    // On a Unix socket it counts as kept once it was quiet for that long.
+    const { worker, client, freezer } = await startEcho(3_600_000);
     await client.ask('first');
     client.begin('second', 'one ');
     await machine.waitFor('the pause', () => freezer.isAtWork(worker));
@@ -124,7 +125,7 @@ test('a pause in a body on a TCP socket is told from a kept connection without a
   await machine.waitFor('a connection that is kept', () => freezer.activity(worker) === 'kept');
   client.begin('second', 'one ');
   await machine.waitFor('the pause', () => freezer.activity(worker) === 'busy');
-  expect(freezer.endIfIdle(worker, true, 'kill')).toBe('busy');
+  expect(freezer.endIfIdle(worker, true, 'kill')).toMatch(/^(busy|followed)$/);
   client.finish('two');
   expect(await client.answer()).toContain('one two');
 });
@@ -132,7 +133,9 @@ test('a pause in a body on a TCP socket is told from a kept connection without a
 describe.for(transports)('a pool on %s', (transport) => {
   test('with kept connections is shown as such, is reloaded and stopped at once', async () => {
     const place = await pools.makeEchoPlace(transport);
-    await pools.start(place, [...quick, '-F', '2'], [], { address: place.address });
+    // Who waits for that deadline is not done within the time of a test.
+    const options = [...quick, '-F', '2', '--stop-timeout', '10m'];
+    await pools.start(place, options, [], { address: place.address });
     const clients = await keepBoth(place.target);
     await machine.waitFor('both workers kept', async () => (await pools.statusOf(place)).kept === 2);
     const { workers, idle, busy } = await pools.statusOf(place);
@@ -146,12 +149,10 @@ describe.for(transports)('a pool on %s', (transport) => {
     expect(table.stdout).toContain('saturated: 2 of 2 held by kept connections, 1 waiting');
     expect(table.stdout).toContain('0 idle 0 busy 2 kept');
 
-    const beganMs = performance.now();
     expect(await pools.ctl(place.stateDir, ['reload', place.name])).toMatchObject({ status: 0 });
     expect(await waiting).toContain('POST third');
     await machine.waitFor('the end of the connections', () => clients.every((client) => client.isClosed));
-    await pools.ctl(place.stateDir, ['stop', place.name]);
-    expect(performance.now() - beganMs).toBeLessThan(8000);
+    expect(await pools.ctl(place.stateDir, ['stop', place.name])).toMatchObject({ status: 0 });
   });
 });
 

@@ -157,6 +157,7 @@ function startLibrary(place: pools.Place, how: string) {
     place.stateDir,
     '--log',
     place.log,
+    ...strict,
     how,
     place.app,
   ]);

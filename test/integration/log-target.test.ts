@@ -48,6 +48,8 @@ describe('--log', () => {
     expect(status).toBe(0);
     const out = readFileSync(join(place.dir, 'out'), 'utf8');
     const [pid = 0] = pools.printedPids(out);
+    // It leaves the streams of the command when that has returned, and tells of the pool behind that.
+    await waitFor('the event', () => timed.test(readFileSync(join(place.dir, 'out'), 'utf8')));
     const links = linksOf(pid).filter(
       (link) => link.startsWith(place.dir) && !link.startsWith(place.stateDir),
     );

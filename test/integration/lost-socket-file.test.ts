@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { bindUnix } from '../../src/sys/connection/unix-socket.ts';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
-import { askEcho } from '../helpers/web/index.ts';
+import { askEcho, holdEcho } from '../helpers/web/index.ts';
 
 const IN_USE = "spawn-fcgi: socket is already in use, can't spawn";
 const asNobody = ['-u', 'nobody', '-g', 'nogroup'];
@@ -215,19 +215,19 @@ describe('without a file', () => {
 
   test('HUP binds anew, and workers on the socket before are found after a kill of the supervisor', async () => {
     const place = await pools.makeEchoPlace();
-    const pool = await pools.start(place, ['--settle', '100ms'], []);
-    const worker = await pools.onlyWorker(pool);
-    const held = await holdRequest(place, worker);
+    const pool = await pools.start(place, ['--settle', '100ms', '--stop-timeout', '10m'], []);
+    const { worker, reply, release } = await holdEcho(place);
     fs.unlinkSync(place.socket);
     process.kill(pool.pid, 'SIGHUP');
     await pools.waitForEvents(place, 'worker-replaced');
-    const [, fresh] = await pools.fullPool(pool, 2);
+    const fresh = (await pools.fullPool(pool, 2)).find((pid) => pid !== worker);
     expect(pools.readPoolState(place)?.sockets).toHaveLength(2);
     await pools.killSupervisor(pool);
     const next = await pools.start(place, [], []);
     const [takenOver] = await pools.waitForEvents(place, 'taken-over');
     expect(takenOver?.['workerPids']).toEqual([fresh, worker].toSorted((a, b) => (a ?? 0) - (b ?? 0)));
-    expect(await held.answer).toMatchObject({ pid: worker });
+    release();
+    expect(await reply).toMatchObject({ pid: worker });
     await machine.waitFor('the end of the old worker', () => !machine.isAlive(worker));
     expect((await askEcho(place.target)).pid).toBe(await pools.onlyWorker(next));
   });

@@ -218,7 +218,7 @@ describe('another supervisor', () => {
     const second = await pools.start(place, ['--replace', '--output', 'two'], ['say=second', 'serve']);
     await readsLike(place, 'two', 'second\n');
     const third = await pools.start(place, ['--replace']);
-    await machine.waitFor('the second to end', () => !fs.existsSync(`/proc/${second.pid}`));
+    await machine.waitFor('the second to end', () => !machine.isAlive(second.pid));
     expect(outputsOf(await pools.onlyWorker(third))).toEqual(['/dev/null', '/dev/null']);
     expect(read(place, 'one')).toBe('first\n');
     await pools.endPool(place, third);

@@ -171,7 +171,8 @@ describe('a reload', () => {
     'with --ready %s and %s %s says %i and replaces nobody',
     async ([, options, actions, status, says]) => {
       const place = pools.makePlace();
-      const pool = await pools.start(place, [...timed(options), '-F', '2'], actionsIn(place, actions));
+      const own = status === 3 ? timed(options) : options;
+      const pool = await pools.start(place, [...own, '-F', '2'], actionsIn(place, actions));
       const before = await pools.fullPool(pool, 2);
       writeFileSync(join(place.dir, 'new'), '');
       const done = await reload(place);
@@ -200,7 +201,8 @@ describe.for(['--replace', 'the start after a SIGKILL'] as const)('%s', (how) =>
       const worker = await pools.onlyWorker(old);
       if (how !== '--replace') await pools.killSupervisor(old);
       const replace = how === '--replace' ? ['--replace'] : [];
-      const result = await pools.run(place, [...replace, ...timed(options), '-P', place.pidFile], newActions);
+      const own = status === 75 ? timed(options) : options;
+      const result = await pools.run(place, [...replace, ...own, '-P', place.pidFile], newActions);
       expect(result).toMatchObject({ status });
       if (status === 0) {
         await waitFor('the end of the old worker', () => !isAlive(worker));

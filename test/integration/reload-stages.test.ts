@@ -37,7 +37,7 @@ describe('a deploy that switches a link', () => {
   test('in the middle of a reload mixes nothing, and an old worker that dies then stays of its release', async () => {
     const place = await pools.makeEchoPlace();
     const { releases } = place;
-    const pool = await pools.start(place, [...quick, '-F', '2'], []);
+    const pool = await pools.start(place, [...quick, '-F', '2', '--stop-timeout', '10m'], []);
     await pools.fullPool(pool, 2);
     const held = [await hold(place, 1), await hold(place, 2)];
     releases.make('2');
@@ -173,7 +173,8 @@ describe('TERM ends all of both generations', () => {
 
   test('while the old generation is put back', async () => {
     const place = await pools.makeEchoPlace();
-    const pool = await pools.start(place, ['--settle', '30s', '--min-uptime', '50ms', '-F', '2'], []);
+    const options = ['--settle', '30s', '--min-uptime', '50ms', '--stop-timeout', '10m', '-F', '2'];
+    const pool = await pools.start(place, options, []);
     const asked = reload(place);
     await waitForStage(place, 'settling');
     const held = await hold(place, 1);
@@ -191,7 +192,7 @@ describe('TERM ends all of both generations', () => {
 describe('one operation at a time:', () => {
   test('a restart during a reload waits --ready-timeout, then is refused and says since when', async () => {
     const place = pools.makePlace();
-    await pools.start(place, ['--settle', '30s', '--min-uptime', '50ms', '--ready-timeout', '600ms']);
+    await pools.start(place, ['--settle', '30s', '--min-uptime', '50ms', '--ready-timeout', '2s']);
     const asked = reload(place);
     await waitForStage(place, 'settling');
     const refused = await pools.ctl(place.stateDir, ['restart', place.socket]);
@@ -239,17 +240,21 @@ describe('one operation at a time:', () => {
   );
 
   test('TTIN and TTOU during a reload are applied at its end', async () => {
-    const place = pools.makePlace();
-    const pool = await pools.start(place, ['--settle', '3s', '--min-uptime', '50ms', '-F', '3']);
-    for (const [signal, wanted] of [
-      ['SIGTTOU', 2],
-      ['SIGTTIN', 3],
+    const place = await pools.makeEchoPlace();
+    const pool = await pools.start(place, [...quick, '--stop-timeout', '10m', '-F', '3'], []);
+    for (const [round, signal, before, wanted] of [
+      [1, 'SIGTTOU', 3, 2],
+      [2, 'SIGTTIN', 2, 3],
     ] as const) {
+      // One of the old workers keeps the reload from its end.
+      const held = await hold(place, 1);
       const asked = reload(place);
-      await waitForStage(place, 'settling');
+      await pools.waitForEvents(place, 'reload-started', round);
       process.kill(pool.pid, signal);
       await waitFor('the wish', async () => (await pools.statusOf(place)).wanted === wanted);
-      expect(pools.workersOf(pool)).toHaveLength(wanted === 2 ? 3 : 2);
+      const { workers } = await pools.statusOf(place);
+      expect(workers.filter(({ state }) => state === 'running')).toHaveLength(before);
+      held.destroy();
       expect(await asked).toMatchObject({ status: 0 });
       await pools.fullPool(pool, wanted);
     }

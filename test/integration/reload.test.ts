@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
+import { holdEcho } from '../helpers/web/index.ts';
 
 const quick = ['--settle', '100ms', '--min-uptime', '50ms'];
 
@@ -83,13 +84,10 @@ describe('a reload by spawn-fcgictl', () => {
   );
 
   test('that is asked for by several during one is one more for all of them', async () => {
-    const place = pools.makePlace();
-    // Long enough for all who ask to come in time.
-    const pool = await pools.start(place, ['--settle', '3s', '--min-uptime', '50ms']);
-    await pools.onlyWorker(pool);
-    process.kill(pool.pid, 'SIGHUP');
-    await pools.waitForEvents(place, 'worker-replaced');
+    const { place, release } = await startHeldReload();
     const asked = [1, 2, 3].map(() => pools.ctl(place.stateDir, ['reload', place.socket]));
+    await pools.waitForEvents(place, 'change-asked', 3);
+    release();
     expect((await Promise.all(asked)).map(({ status }) => status)).toEqual([0, 0, 0]);
     expect(pools.events(place, 'reload-finished')).toHaveLength(2);
   });
@@ -179,15 +177,12 @@ describe('scaling', () => {
   });
 
   test('during a reload is applied at its end', async () => {
-    const place = pools.makePlace();
-    const pool = await pools.start(place, ['--settle', '3s', '--min-uptime', '50ms']);
-    await pools.onlyWorker(pool);
-    process.kill(pool.pid, 'SIGHUP');
-    await pools.waitForEvents(place, 'worker-replaced');
+    const { place, pool, release } = await startHeldReload();
     expect((await pools.ctl(place.stateDir, ['scale', place.socket, '3'])).stdout).toContain(
       'when the reload is over',
     );
     expect(pools.events(place, 'scaled')).toEqual([]);
+    release();
     await pools.waitForEvents(place, 'scaled');
     await pools.fullPool(pool, 3);
     expect(pools.events(place, 'reload-finished')).toHaveLength(1);
@@ -290,6 +285,16 @@ test('--stop-signal NAME is what workers get, and idle-kill never is TERM', asyn
   expect(await killed.ended).toMatchObject({ status: 0 });
   expect(pools.events(other, 'killed')).toEqual([]);
 });
+
+/** In the middle of a reload, which ends when the old worker's request is let go. */
+async function startHeldReload() {
+  const place = await pools.makeEchoPlace();
+  const pool = await pools.start(place, [...quick, '--stop-timeout', '10m'], []);
+  const { release } = await holdEcho(place);
+  process.kill(pool.pid, 'SIGHUP');
+  await pools.waitForEvents(place, 'worker-replaced');
+  return { place, pool, release };
+}
 
 /** Workers that change their ways when a flag is there. */
 function spoilable({ dir }: pools.Place): string[] {

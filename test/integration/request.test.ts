@@ -40,8 +40,8 @@ describe('a status for each outcome:', () => {
     ['FCGI_OVERLOADED', 3, replying(endRequest(0, 2)), '', 'refused: it is overloaded'],
     ['FCGI_UNKNOWN_ROLE', 3, replying(endRequest(0, 3)), '', 'refused: it does not know the role'],
     ['a protocol status that there is not', 3, replying(endRequest(0, 9)), '', 'refused: protocol status 9'],
-    ['no answer in time', 6, hung, '', 'no whole answer within 400 ms'],
-    ['half an answer in time', 6, (socket) => socket.write(half), page, 'no whole answer within 400 ms'],
+    ['no answer in time', 6, hung, '', 'no whole answer within 1s'],
+    ['half an answer in time', 6, (socket) => socket.write(half), page, 'no whole answer within 1s'],
     [
       'a connection that is closed',
       8,
@@ -93,7 +93,7 @@ describe('a status for each outcome:', () => {
     ],
   ])('%s is %i', async (_name, status, serve, stdout, why) => {
     const path = await listen(serve);
-    const result = await askServer([path, '/', ...(status === 6 ? ['--deadline', '400ms'] : [])]);
+    const result = await askServer([path, '/', ...(status === 6 ? ['--deadline', '1s'] : [])]);
     expect(result.stdout.toString()).toBe(stdout);
     expect(result.stderr).toMatch(why === '' ? /^$/ : /\n$/);
     if (why !== '') expect(result.stderr).toContain(`spawn-fcgictl: ${path}: ${why}`);
@@ -398,10 +398,10 @@ describe('what comes back', () => {
 
   test('is JSON of what came in time, too', async () => {
     const path = await listen((socket) => socket.write(record(recordType.stdout, page)));
-    const result = await askServer([path, '/', '--json', '--deadline', '300ms']);
+    const result = await askServer([path, '/', '--json', '--deadline', '1s']);
     expect(result).toMatchObject({
       status: 6,
-      stderr: `spawn-fcgictl: ${path}: no whole answer within 300 ms\n`,
+      stderr: `spawn-fcgictl: ${path}: no whole answer within 1s\n`,
     });
     expect(JSON.parse(result.stdout.toString())).toMatchObject({
       outcome: 'timed-out',

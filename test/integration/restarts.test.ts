@@ -68,7 +68,7 @@ describe('a worker that ends by itself', () => {
 
 test('a loop of brief lives that end with 0 and never serve backs off', async () => {
   const place = pools.makePlace();
-  const pool = await pools.start(place, ['--restart-delay', '20ms'], ['pause=250', 'exit=0']);
+  const pool = await pools.start(place, ['--restart-delay', '20ms'], ['pause=500', 'exit=0']);
   const classes = (): unknown[] => pools.events(place, 'worker-ended').map((end) => end['class']);
   await waitFor('a failed start', () => classes().includes('failed-start'), { timeoutMs: 15_000 });
   expect(classes().indexOf('failed-start')).toBeGreaterThanOrEqual(5);
@@ -80,7 +80,7 @@ test('a loop of crashes soon after they were up backs off with --min-uptime 0 to
   const pool = await pools.start(
     place,
     ['--min-uptime', '0', '--restart-delay', '20ms'],
-    ['alarm=60', 'serve'],
+    ['alarm=400', 'serve'],
   );
   const isDelayed = ({ class: end, delayMs }: pools.LoggedEvent): boolean =>
     end === 'crash' && Number(delayMs) > 0;

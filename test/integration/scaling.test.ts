@@ -165,6 +165,8 @@ test('where the kernel does not tell who waits, a pool grows by one at a time, a
   const pool = await pools.startBehindGiver(place, [`unix=${place.socket}`], elsewhere);
   const letAllGo = hold(place, 4);
   await pools.fullPool(pool, 3);
+  // A worker may be there before the log has it.
+  await machine.waitFor('the log of both', () => numbersOf(place).length >= 2);
   expect(numbersOf(place)).toEqual([2, 3]);
   const [warning] = await pools.waitForEvents(place, 'warning');
   expect(warning).toMatchObject({ message: expect.stringContaining('does not tell how many') as string });

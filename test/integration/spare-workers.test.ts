@@ -354,7 +354,8 @@ describe('a worker of several processes', () => {
     const worker = compileC(fixture('session-worker.c'));
     fs.writeFileSync(
       place.app,
-      `#!/bin/sh\nshift\nexec ${worker} fork serve then fork-group serve then sleep\n`,
+      // The one that waits for connections, which makes it ready, comes last.
+      `#!/bin/sh\nshift\nexec ${worker} fork sleep then fork-group serve then sleep\n`,
     );
     fs.chmodSync(place.app, 0o755);
     await pools.start(place, [...quick, '--spare', '1'], []);

@@ -3,7 +3,7 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { isAlive, readStat, isRoot, makeTempDir, waitFor } from '../helpers/machine/index.ts';
+import { isAlive, readStat, isRoot, makeTempDir, waitFor, type Stat } from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGKILL'] as const;
@@ -129,24 +129,23 @@ test.for(signals)('%s to a start that waits for a pool to stop leaves that pool 
   const first = await pools.start(
     place,
     ['-P', place.pidFile, '--stop-timeout', '1h'],
-    ['slow-end=1500', 'serve'],
+    ['slow-end=60000', 'serve'],
   );
+  const worker = await pools.onlyWorker(first);
   process.kill(first.pid, 'SIGTERM');
-  const before = new Set(pools.processesOf(place).map(({ pid }) => pid));
   const second = pools.startForeground(pools.commandLine(place, []), { cwd: place.dir });
+  const others = (): readonly Stat[] =>
+    pools.processesOf(place).filter(({ pid, parent }) => ![pid, parent].includes(first.pid));
   await waitFor('the second supervisor', () =>
-    pools
-      .processesOf(place)
-      .find(({ pid, parent }) => !before.has(pid) && pid !== second.pid && parent !== second.pid),
+    others().find(({ pid, parent }) => ![pid, parent].includes(second.pid)),
   );
   process.kill(second.pid, signal);
   await second.ended;
   expect(isAlive(first.pid)).toBe(true);
-  await waitFor('the end of the second start', () =>
-    pools.processesOf(place).every(({ pid }) => before.has(pid)),
-  );
+  await waitFor('the end of the second start', () => others().length === 0);
   // A pool that stops takes its socket's file away itself, and its workers go on.
   expect(isAlive(first.pid)).toBe(true);
+  process.kill(worker, 'SIGKILL');
   await pools.expectNothingLeft(place);
 });
 
@@ -162,7 +161,7 @@ test.for(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   '%s to a foreground start before its workers run ends it with 0',
   async (signal) => {
     const place = pools.makePlace();
-    const first = await pools.start(place, ['--stop-timeout', '1h'], ['slow-end=3000', 'serve']);
+    const first = await pools.start(place, ['--stop-timeout', '1h'], ['slow-end=60000', 'serve']);
     process.kill(first.pid, 'SIGTERM');
     const second = pools.startForeground(
       pools.commandLine(place, ['-n', '--supervise', '-P', place.pidFile]),

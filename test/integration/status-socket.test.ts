@@ -141,9 +141,10 @@ describe('it goes on', () => {
     const old = await pools.start(place, [...quick, ...place.option]);
     const before = fs.statSync(place.status).ino;
     let [isOver, asked] = [false, 0];
-    const asking = (async () => {
+    const askOn = async (): Promise<void> => {
       for (; !isOver; asked += 1) await web.askFacts(place.target);
-    })();
+    };
+    const asking = machine.awaitedLater(askOn());
     const pool = await pools.start(place, ['--replace', ...quick, ...place.option]);
     await machine.waitFor('the end of the old one', () => !machine.isAlive(old.pid));
     isOver = true;

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { compileC, fixture, findPython, pythonVenv } from '../helpers/build/index.ts';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
-import { fastcgiRequest, askEcho, transports } from '../helpers/web/index.ts';
+import { fastcgiRequest, askEcho, holdEcho, transports } from '../helpers/web/index.ts';
 
 const dropped = ['-u', 'nobody', '-g', 'nogroup'];
 
@@ -91,12 +91,13 @@ test('without a stop before it workers serve on', async () => {
 
 test('while a pool runs nobody but its workers is there, and at its end the guard is gone', async () => {
   const place = pools.makePlace();
-  const pool = pools.startStaying(place, ['--supervise'], ['slow-end=300', 'serve']);
+  const pool = pools.startStaying(place, ['--supervise', ...patient], ['slow-end=60000', 'serve']);
   await pools.waitForEvents(place, 'pool-up');
   const worker = await pools.onlyWorker(pool);
   expect(machine.childrenOf(pool.pid)).toEqual([worker]);
   process.kill(pool.pid, 'SIGTERM');
   const guard = await guardOf(pool);
+  process.kill(worker, 'SIGKILL');
   expect(await pool.ended).toEqual({ status: 0, signal: null });
   expect(machine.readStat(guard)).toBeUndefined();
   await pools.expectNothingLeft(place);
@@ -104,11 +105,13 @@ test('while a pool runs nobody but its workers is there, and at its end the guar
 
 test('a guard that somebody has stopped keeps no pool from ending', async () => {
   const place = pools.makePlace();
-  const pool = pools.startStaying(place, ['--supervise'], ['slow-end=300', 'serve']);
+  const pool = pools.startStaying(place, ['--supervise', ...patient], ['slow-end=60000', 'serve']);
   await pools.waitForEvents(place, 'pool-up');
+  const worker = await pools.onlyWorker(pool);
   process.kill(pool.pid, 'SIGTERM');
   const guard = await guardOf(pool);
   process.kill(guard, 'SIGSTOP');
+  process.kill(worker, 'SIGKILL');
   expect(await pool.ended).toEqual({ status: 0, signal: null });
   expect(machine.readStat(guard)).toBeUndefined();
   await pools.expectNothingLeft(place);
@@ -242,6 +245,8 @@ function canRun(path: string | undefined): boolean {
 
 test.for(programs)(
   'an init script that waits a moment for $name with a request and then kills starts it again at once',
+  // An environment of Python may have to be made first.
+  { timeout: 180_000 },
   async (program, ctx) => {
     ctx.skip(program.missing !== undefined, program.missing);
     const place = pools.makePlace();
@@ -292,15 +297,14 @@ test.for(programs)(
 
 test('an old supervisor that is killed while it drains leaves its worker to the new one', async () => {
   const place = await pools.makeEchoPlace();
-  const old = await pools.start(place, [], []);
-  const worker = await pools.onlyWorker(old);
-  const asked = askEcho(place.target, 'sleep=4000');
-  await machine.waitFor('the request in the worker', async () => (await pools.statusOf(place)).busy === 1);
+  const old = await pools.start(place, patient, []);
+  const { worker, reply, release } = await holdEcho(place);
   const next = await pools.start(place, ['--replace'], []);
   const guard = await guardOf(old);
   await pools.killSupervisor(old);
   await machine.waitFor('the end of the guard', () => !machine.isAlive(guard));
-  expect(await asked).toMatchObject({ pid: worker });
+  release();
+  expect(await reply).toMatchObject({ pid: worker });
   await machine.waitFor('the end of the worker', () => !machine.isAlive(worker));
   await pools.endPool(place, next);
 });

@@ -7,7 +7,7 @@ import { WorkerRequests } from '../../src/sys/session/worker-requests.ts';
 import { compileC, fixture } from '../helpers/build/index.ts';
 import * as machine from '../helpers/machine/index.ts';
 import * as sys from '../helpers/sys/index.ts';
-import { KeptClient } from '../helpers/web/index.ts';
+import { holdAt, KeptClient } from '../helpers/web/index.ts';
 
 const echo = compileC(fixture('plain-echo.c'));
 const proc = sys.openProc();
@@ -25,9 +25,11 @@ describe.for(['tcp', 'unix'] as const)('on a %s socket', (kind) => {
 
   test('a request is at work until its answer, then its connection waits for the client', async () => {
     const { client, look } = await start();
-    const answer = client.ask('sleep=300');
+    const fifo = `${machine.makeTempDir()}/hold`;
+    const { reply, release } = await holdAt(fifo, () => client.ask(`hold=${fifo}`));
     await machine.waitFor('the request', () => look().work === 'request');
-    await answer;
+    release();
+    await reply;
     await machine.waitFor('its end', () => look().work === 'client');
   });
 
@@ -48,7 +50,7 @@ describe.for(['tcp', 'unix'] as const)('on a %s socket', (kind) => {
     look();
     const before = await machine.waitFor('a while', () => {
       const now = look();
-      return (now.quietMs ?? 100) >= 100 && now;
+      return (now.quietMs ?? 1000) >= 1000 && now;
     });
     await client.ask('second');
     const after = look();

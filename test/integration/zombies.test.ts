@@ -18,7 +18,9 @@ async function zombiesAfter(ctx: TestContext, place: Place, script: string, shel
     command: 'unshare',
     cwd: place.dir,
   });
-  await machine.waitFor('the end of the script', () => existsSync(join(place.dir, 'done')));
+  const isDone = (): boolean => existsSync(join(place.dir, 'done'));
+  // Up to four starts.
+  await machine.waitFor('the end of the script', isDone, { timeoutMs: 40_000 });
   const first = await machine.waitFor('PID 1 of the container', () => machine.childrenOf(outer.pid)[0]);
   expect(machine.readStat(first)?.comm).toBe('tail');
   const zombies = machine.allStats().filter(({ parent, state }) => parent === first && state === 'Z');

@@ -2,10 +2,12 @@
 import { describe, expect, test } from 'vitest';
 import { explainAddress, optionsFor, suspectSocket } from '../../src/command-line/hints/address-hints.ts';
 import { explainMisplaced, suspectMisplaced } from '../../src/command-line/hints/misplaced-options.ts';
+import { suspectOtherCommand } from '../../src/command-line/hints/other-command.ts';
 import { readCommandLine } from '../../src/command-line/read-command-line.ts';
 import type { StartRequest } from '../../src/command-line/request.ts';
 import { suspectTyping } from '../../src/command-line/hints/typing-hints.ts';
 import { SpawnFcgiError } from '../../src/core/errors.ts';
+import { createProgram } from '../../src/ctl/program.ts';
 
 function request(line: string, posixlyCorrect = false): StartRequest {
   const read = readCommandLine(line.split(' '), posixlyCorrect);
@@ -132,4 +134,21 @@ test('a carriage return, a typographic dash and a single one are told, but not b
   expect(suspectTyping(['–p', '9000'])[0]).toContain("'–p' begins with a typographic dash");
   expect(suspectTyping(['-stop-timeout=3'])[0]).toContain('write --stop-timeout=3');
   expect(suspectTyping(['-p9000', '-nu', 'www', '--', 'app', '—', '-port'])).toStrictEqual([]);
+});
+
+describe('a command of spawn-fcgictl', () => {
+  const names = createProgram().commands.map((command) => command.name());
+
+  test.each(names.filter((name) => name !== 'completion'))(
+    'is told in the place of an address: %s',
+    (name) => {
+      expect(suspectOtherCommand(request(`${name} /run/app.sock`))).toStrictEqual([
+        `'${name}' is a command of spawn-fcgictl: spawn-fcgictl ${name} /run/app.sock`,
+      ]);
+    },
+  );
+
+  test.each(['-p 9000 status', '-s x -- stop', '/srv/status'])('may be the name of a program: %s', (line) => {
+    expect(suspectOtherCommand(request(line))).toStrictEqual([]);
+  });
 });

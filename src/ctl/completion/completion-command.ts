@@ -14,7 +14,7 @@ export function addCompletion(program: Command, ask: (request: CompletionRequest
     .command('completion')
     .addArgument(new Argument('<shell>').choices([...shells, 'targets']))
     .description(
-      'print the completion of both commands for that shell;\ntargets: each name of each pool that runs, a line each',
+      'print the completion of both commands for that shell; targets: each name of each pool that runs, a line each',
     )
     .action((what: CompletionRequest['what']) => ask({ command: 'completion', what }));
 }

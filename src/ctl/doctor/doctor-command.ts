@@ -25,7 +25,7 @@ export function addDoctor(program: Command, ask: (request: DoctorOptions) => voi
   program
     .command('doctor [target]')
     .description('name the first thing that breaks the way of a request')
-    .option('--config <file>', "the web server's configuration, instead of that of\nthose that run")
+    .option('--config <file>', "the web server's configuration, instead of that of those that run")
     .option('--request <uri>', 'ask for it, too: runs the program once')
     .option('--all', 'also what else is wrong, and what could not be seen')
     .option('--json', 'as JSON')

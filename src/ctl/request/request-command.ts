@@ -39,14 +39,14 @@ export function addRequest(program: Command, ask: (request: RequestOptions) => v
     .command('request <address> [uri]')
     .description('send one FastCGI request to a pool, or to any server')
     .option('--method <method>', 'default: GET, with --data POST')
-    .option('--root <dir>', 'where the scripts are: SCRIPT_FILENAME is DIR and\nthe path of the URI')
+    .option('--root <dir>', 'where the scripts are: SCRIPT_FILENAME is DIR and the path of the URI')
     .option(
       '--param <name=value>',
-      'a parameter, instead of the one that would be sent;\nmay be repeated',
+      'a parameter, instead of the one that would be sent; may be repeated',
       collect,
     )
     .option('--data <data>', 'the body: DATA, @FILE, or - for standard input')
-    .option('--deadline <time>', 'for the whole answer (default: until nothing comes\nfor 60s)')
+    .option('--deadline <time>', 'for the whole answer (default: until nothing comes for 60s)')
     .option('--authorizer', 'in the role of an authorizer')
     .option('--json', 'answer and times as JSON')
     .addHelpText('after', requestEnd)

@@ -25,7 +25,7 @@ export function addTry(program: Command, ask: (request: TryOptions) => void): vo
   program
     .command('try <target>')
     .description('start one more worker on a socket of its own, and end it')
-    .option('--release', 'of what a reload would take now, instead of the release\nin service')
+    .option('--release', 'of what a reload would take now, instead of the release in service')
     .option('--request <uri>', 'GET the URI from it')
     .option('--root <dir>', 'as of request')
     .option('--param <name=value>', 'as of request', collect)

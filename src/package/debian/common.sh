@@ -54,32 +54,78 @@ list_pools() {
     pid=${pid%%/exe *}
     # Another container's has a root of its own.
     [ "/proc/$pid/root" -ef / ] || continue
-    renewal=$(describe_renewal "$pid") || continue
-    echo "  PID $pid: $renewal"
+    words=$(read_options "$pid") || continue
+    unit=$(find_unit "$pid") && user=$(find_other_user "$pid") || continue
+    # What others have started root is not to type, nor what is not there as a whole.
+    if [ -n "$unit" ]; then
+      renewal="systemctl restart $(quote "$unit")$(describe_loss "$unit")" user=
+    elif [ -n "$words" ] && [ -z "$user" ]; then
+      renewal="spawn-fcgi --replace$words"
+    else
+      renewal=$unknown_renewal
+    fi
+    printf '  PID %s%s: %s\n' "$pid" "${user:+ of $user}" "$renewal"
   done
   # Whoever ended meanwhile is no reason to fail.
   true
 }
+unknown_renewal='the command that started it, with --replace'
 
-# By its command line, which is PROGRAM, spawn-fcgi, our arguments; of spawn-fcgictl, or a start under way, it is Node's.
-describe_renewal() {
-  unit=$(sed -n 's|.*/\(spawn-fcgi@[^/]*\.service\)$|\1|p' "/proc/$1/cgroup" 2>/dev/null)
-  position=0 renewal=
-  tr '\0' '\n' 2>/dev/null <"/proc/$1/cmdline" | {
+quote() {
+  case $1 in
+    *[!A-Za-z0-9_./:=,@%+-]*) printf %s "$1" | sed "s/'/'\\\\''/g; 1s/^/'/; \$s/\$/'/" ;;
+    *) printf %s "$1" ;;
+  esac
+}
+
+# The unit of systemd whose main process it is.
+find_unit() {
+  [ -d /run/systemd/system ] || return 0
+  unit=$(sed -n 's|.*/\([^/]*\.service\)$|\1|p' "/proc/$1/cgroup" 2>/dev/null | head -n 1)
+  [ -z "$unit" ] || [ "$(systemctl show -p MainPID --value "$unit" 2>/dev/null)" != "$1" ] || printf '%s\n' "$unit"
+}
+
+# Between two supervisors the socket is kept by the unit's store, or by another unit.
+describe_loss() {
+  kept=$(systemctl show -p FileDescriptorStoreMax -p TriggeredBy --value "$1" 2>/dev/null | tr -d '\n')
+  [ "$kept" != 0 ] || printf %s "$loss"
+}
+loss=', which refuses connections for a moment (no FileDescriptorStoreMax=)'
+
+# The user it runs as, unless root has started it: then it is root's, or has its state where only root's have theirs.
+find_other_user() {
+  uid=$(sed -n 's/^Uid:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status" 2>/dev/null)
+  [ "$uid" != 0 ] && ! grep -q "\"pid\":$1," /run/spawn-fcgi/*.state 2>/dev/null || return 0
+  name_of_user=$(getent passwd "$uid" | cut -d: -f1)
+  printf '%s\n' "${name_of_user:-$uid}"
+}
+
+# Its command line is PROGRAM, spawn-fcgi, our arguments, which are printed for a shell. Nothing is where they are not
+# there as a whole: with a long PROGRAM that stands once with its arguments in front, and what there is room for of ours
+# behind it. 1: it is no supervisor; of spawn-fcgictl, or a start under way, it is Node's.
+read_options() {
+  tr '\0\n' '\n\001' 2>/dev/null <"/proc/$1/cmdline" | {
+    position=0 kind=none words= blanks=
     while IFS= read -r word; do
       position=$((position + 1))
-      case $position,$word in
-        1,*) ;;
-        2,spawn-fcgi) renewal='spawn-fcgi --replace' ;;
-        2,*) return 1 ;;
-        # What is left of the memory behind it.
-        *,) ;;
-        *[!A-Za-z0-9_./:=,@%+-]*) renewal="$renewal $(printf %s "$word" | sed "s/'/'\\\\''/g; s/^/'/; s/\$/'/")" ;;
-        *) renewal="$renewal $word" ;;
-      esac
+      if [ "$kind" = whole ]; then
+        case $word in
+          '') blanks="$blanks ''" ;;
+          *[[:cntrl:]]*) kind=partial ;;
+          *)
+            words=$words$blanks blanks=
+            # In front of the program it is ours.
+            case "$word,$words " in --replace,*' -- '*) ;; --replace,*) continue ;; esac
+            words="$words $(quote "$word")"
+            ;;
+        esac
+      elif [ "$word" = spawn-fcgi ]; then
+        case $position,$kind in 2,*) kind=whole ;; *,none) kind=partial ;; esac
+      elif [ "$position" -eq 1 ]; then
+        case $word in */node_modules/*) kind=of-node ;; esac
+      fi
     done
-    [ -n "$renewal" ] || return 1
-    [ -z "$unit" ] || renewal="systemctl restart $unit"
-    echo "$renewal"
+    # Behind the whole of it there is room.
+    case $kind in none | of-node) return 1 ;; whole) [ -z "$blanks" ] || printf '%s\n' "$words" ;; esac
   }
 }

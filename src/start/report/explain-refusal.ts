@@ -11,6 +11,7 @@ import { libc } from '../../sys/libc/libc.ts';
 import { readVariable, type Caller } from '../../sys/process/caller.ts';
 import { explainAddress, suspectSocket } from '../../command-line/hints/address-hints.ts';
 import { explainMisplaced, suspectMisplaced } from '../../command-line/hints/misplaced-options.ts';
+import { suspectOtherCommand } from '../../command-line/hints/other-command.ts';
 import type { RawOptions } from '../../command-line/options.ts';
 import type { StartRequest } from '../../command-line/request.ts';
 import { suspectTyping } from '../../command-line/hints/typing-hints.ts';
@@ -44,6 +45,8 @@ export function explainRefusal(
     ...explainSocketPath(options, message),
     ...explainAccount(message),
     ...explainPidFile(options, message),
+    ...explainMissingDirectory(message),
+    ...suspectOtherCommand(request),
     ...explainInsideChroot(options, message),
     ...explainGivenSocket(message, caller),
   ];
@@ -91,10 +94,15 @@ function explainPidFile({ pidFile }: RawOptions, message: string): string[] {
       ? [`-P takes a file; name it: -P ${shellQuote(`${pidFile.replace(/\/+$/, '')}/app.pid`)}`]
       : [];
   }
-  const directory = dirname(pidFile);
-  return message.startsWith('opening PID-file') && !existsSync(directory)
-    ? [`the directory '${directory}' does not exist: create it first`]
-    : [];
+  return [];
+}
+
+/** Of -P, --worker-pid-file, --log and --output. */
+function explainMissingDirectory(message: string): string[] {
+  const [, path] =
+    /^opening (?:PID-file|log file|output file) '(.+)' failed: No such file/.exec(message) ?? [];
+  if (path === undefined || existsSync(dirname(path))) return [];
+  return [`the directory '${dirname(path)}' does not exist: create it first`];
 }
 
 /** Looked at from inside by now. */

@@ -8,6 +8,15 @@ import { findCommand } from '../machine/requirements.ts';
 
 const cacheDir = join(import.meta.dirname, '../../../node_modules/.cache');
 
+/** Of whoever compiles: what Go has made of its library is there for the next one. Not optimised: two thirds of the time. */
+export const goEnvironment = {
+  CGO_ENABLED: '0',
+  GOCACHE: join(cacheDir, 'go-build'),
+  GOPATH: join(cacheDir, 'go-path'),
+  GOFLAGS: "'-gcflags=all=-N -l'",
+  GOTOOLCHAIN: 'local',
+};
+
 /** Takes a Go file's path; returns that of the binary, which is linked statically. */
 export function compileGo(source: string): string {
   const go = findCommand('go') ?? 'go';
@@ -20,16 +29,8 @@ export function compileGo(source: string): string {
   if (existsSync(binary)) return binary;
   mkdirSync(join(cacheDir, 'test-programs'), { recursive: true });
   const unfinished = `${binary}.${process.pid}`;
-  // Not optimised: two thirds of the time.
-  execFileSync(go, ['build', '-gcflags=all=-N -l', '-ldflags=-s -w', '-o', unfinished, source], {
-    env: {
-      ...process.env,
-      CGO_ENABLED: '0',
-      GOCACHE: join(cacheDir, 'go-build'),
-      GOPATH: join(cacheDir, 'go-path'),
-      GOFLAGS: '',
-      GOTOOLCHAIN: 'local',
-    },
+  execFileSync(go, ['build', '-ldflags=-s -w', '-o', unfinished, source], {
+    env: { ...process.env, ...goEnvironment },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   renameSync(unfinished, binary);

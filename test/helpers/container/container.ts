@@ -23,6 +23,8 @@ export interface Container {
   exec: (args: readonly string[], user?: number) => Promise<machine.RunResult>;
   /** As `docker kill --signal`. */
   kill: (signal: string) => Promise<void>;
+  /** As `docker update --memory`, swap included. */
+  limitMemory: (mebibytes: number) => Promise<void>;
   /** All processes in it, zombies included. */
   processes: () => machine.Stat[];
 }
@@ -73,6 +75,10 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
   const { id, dir, words } = makeBundle(options);
   const run = (...args: string[]): Promise<machine.RunResult> =>
     machine.runCommand('unshare', words(...args));
+  const must = async (...args: string[]): Promise<void> => {
+    const { status, stderr } = await run(...args);
+    if (status !== 0) throw new Error(`crun ${args.join(' ')}: ${stderr}`);
+  };
   const pidFile = join(dir, 'pid');
   const running = startForeground(words('run', '--bundle', dir, '--pid-file', pidFile, id), {
     command: 'unshare',
@@ -87,9 +93,10 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
     ...running,
     pid,
     exec: (args, user = options.user?.uid ?? 0) => run('exec', '--user', `${user}:${user}`, id, ...args),
-    async kill(signal) {
-      const { status, stderr } = await run('kill', id, signal);
-      if (status !== 0) throw new Error(`crun kill ${signal}: ${stderr}`);
+    kill: (signal) => must('kill', id, signal),
+    limitMemory(mebibytes) {
+      const bytes = mebibytes << 20;
+      return must('update', `--memory=${bytes}`, `--memory-swap=${bytes}`, id);
     },
     processes: () => machine.allStats().filter((stat) => namespaceOf(stat.pid) === namespace),
   };

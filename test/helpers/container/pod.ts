@@ -6,6 +6,7 @@ import { startContainer, type Container } from './container.ts';
 
 export interface Probe {
   exec?: { command: string[] };
+  httpGet?: { path: string };
 }
 
 export interface PodContainer {

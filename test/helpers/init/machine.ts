@@ -107,16 +107,32 @@ export async function startMachine({
   return host;
 }
 
-/** PIDs of fcgiwrap's supervisors and workers in order, once there are `count`, none of them one of `ended`. */
+/**
+ * PIDs of fcgiwrap's supervisors and workers in order, once there are `count`, none of them one of `ended`. What a worker
+ * has forked for a request is called as it is for a moment.
+ */
 export function poolOn(host: InitMachine, ended: readonly number[] = [], count = 3): Promise<number[]> {
   return machine.waitFor(
     `${count} processes of the pool`,
     () => {
-      const pids = host.pidsOf('fcgiwrap');
+      const pids = leadersOf(host, 'fcgiwrap');
       return pids.length === count && !pids.some((pid) => ended.includes(pid)) && pids;
     },
     { timeoutMs: 20_000 },
   );
+}
+
+/** Without those in the session of another one of the same name. */
+function leadersOf({ root }: InitMachine, comm: string): number[] {
+  const all = processesIn(root).filter((one) => one.comm === comm);
+  const pids = new Set(all.map(({ pid }) => pid));
+  return all.filter(({ pid, session }) => session === pid || !pids.has(session)).map(({ pid }) => pid);
+}
+
+/** Kills one of the pool; who looks at it the next moment may find it alive otherwise. */
+export async function killOn(host: InitMachine, pid: number | undefined): Promise<void> {
+  await host.run(`kill -9 ${pid}`);
+  await machine.waitFor('its end', () => !host.pidsOf('fcgiwrap').some((one) => one === pid));
 }
 
 export function emptyMachine(host: InitMachine): Promise<true> {
@@ -125,6 +141,7 @@ export function emptyMachine(host: InitMachine): Promise<true> {
 
 interface Inhabitant {
   pid: number;
+  session: number;
   comm: string;
   words: string;
 }
@@ -136,10 +153,11 @@ function processesIn(root: string): Inhabitant[] {
     .flatMap((name) => {
       try {
         const read = (file: string): string => readFileSync(`${root}/proc/${name}/${file}`, 'utf8');
-        const [, comm = '', state = '', parent = ''] = /\((.*)\) (\S) (\d+)/.exec(read('stat')) ?? [];
+        const [, comm = '', state = '', parent = '', session] =
+          /\((.*)\) (\S) (\d+) \d+ (\d+)/.exec(read('stat')) ?? [];
         const words = read('cmdline').replaceAll('\0', ' ').trim();
         if (parent === '0' || state === 'Z' || words === 'sleep infinity') return [];
-        return [{ pid: Number(name), comm, words }];
+        return [{ pid: Number(name), session: Number(session), comm, words }];
       } catch {
         return [];
       }

@@ -1,6 +1,6 @@
 /**
- * Polls until something is true. The only place in the tests that lets time
- * pass; it throws with the name of what it waited for at the deadline.
+ * Polls until something is true: the only place in the tests that lets time
+ * pass; it throws with the name of what it waited for at the deadline. And promises for later.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -24,4 +24,13 @@ export async function waitFor<T>(
     if (performance.now() >= deadline) throw new Error(`still waiting after ${timeoutMs} ms for: ${what}`);
     await delay(intervalMs);
   }
+}
+
+/**
+ * A promise that a test awaits later. A test that fails before it comes to that has told why: what then becomes of a
+ * request to its pool, which ends with it, is no failure of its own.
+ */
+export function awaitedLater<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }

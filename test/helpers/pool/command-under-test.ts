@@ -26,7 +26,11 @@ export interface Pool extends machine.RunResult {
 }
 
 /** Starts a pool in the background; throws with the command's output if it did not come up. */
-export async function startPool(args: readonly string[], options: PoolOptions = {}): Promise<Pool> {
+export function startPool(args: readonly string[], options: PoolOptions = {}): Promise<Pool> {
+  return machine.awaitedLater(waitForPool(args, options));
+}
+
+async function waitForPool(args: readonly string[], options: PoolOptions): Promise<Pool> {
   const result = await machine.runCommand(options.command ?? oursPath, args, options);
   const pids = printedPids(result.stdout);
   const stop = stopperOf(pids);

@@ -106,12 +106,14 @@ export function startStaying(
   });
 }
 
-/** Living children of the supervisor. */
+/** Living children of the supervisor, in the order of their starts: PIDs begin anew behind the highest. */
 export function workersOf({ pid }: { pid: number }): number[] {
+  const most = Number(fs.readFileSync('/proc/sys/kernel/pid_max', 'utf8'));
+  const distance = (child: number): number => (child - pid + most) % most;
   return machine
     .childrenOf(pid)
     .filter((child) => machine.isAlive(child))
-    .toSorted((a, b) => a - b);
+    .toSorted((a, b) => distance(a) - distance(b));
 }
 
 /** Waits for `count` living workers, none of them one of `ended`. */
@@ -183,12 +185,12 @@ export function waitForEvents(place: Place, name: string, count = 1): Promise<Lo
 
 /** Connects and waits until the other side has closed. */
 export function visit(target: { path: string } | { port: number; host: string }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const connection = connect(target);
-    connection.once('error', reject);
-    connection.once('close', () => resolve());
-    connection.resume();
-  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const connection = connect(target);
+  connection.once('error', reject);
+  connection.once('close', () => resolve());
+  connection.resume();
+  return machine.awaitedLater(promise);
 }
 
 /** Living processes that run for this place: by working directory, command line or environment. */

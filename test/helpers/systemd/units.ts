@@ -68,3 +68,22 @@ export function waitForState(host: SystemdMachine, unit: string, state: string):
     { intervalMs: 30, timeoutMs: 30_000 },
   );
 }
+
+/**
+ * Resolves once the unit has another main process that is ready: what was done to `first` may still be on its way, and the
+ * unit active by that one.
+ */
+export async function waitForNext(host: SystemdMachine, unit: string, first: string): Promise<void> {
+  const isThere = async (): Promise<boolean> => {
+    const pid = await property(host, unit, 'MainPID');
+    return pid !== first && pid !== '0' && (await property(host, unit, 'ActiveState')) === 'active';
+  };
+  await waitFor('the next supervisor', isThere, { intervalMs: 20, timeoutMs: 20_000 });
+}
+
+/** Resolves once `systemctl status` shows it: what a process printed last comes to the journal after its end. */
+export function waitForStatus(host: SystemdMachine, unit: string, wanted: RegExp): Promise<true> {
+  return waitFor(`systemctl status to show ${wanted}`, async () =>
+    wanted.test((await host.run(`systemctl status ${unit}`)).stdout),
+  );
+}

@@ -3,5 +3,6 @@ export * from './file-lines.ts';
 export * from './leftovers.ts';
 export * from './longest-first.ts';
 export * from './open-copy.ts';
+export * from './outcome.ts';
 export * from './own-run.ts';
 export * from './state-bases.ts';

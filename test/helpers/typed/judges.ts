@@ -10,7 +10,10 @@ function write(path: string, text: string): string {
   return `mkdir -p ${path.slice(0, path.lastIndexOf('/'))}\nprintf '%s' ${quote(text)} >${path}`;
 }
 
-/** In place of a block before it; whoever is asked on port 80 from then on is nginx with this. */
+/**
+ * In place of a block before it; whoever is asked on port 80 from then on is nginx with this. Both commands return before:
+ * one that has just been started writes its PID file, and after a reload the old workers answer until they end.
+ */
 function nginx(text: string): string {
   const isWhole = /^\s*(?:server|upstream|map|log_format|http) /m.test(text) && !text.startsWith('location ');
   const parameters = /^\s*fastcgi_/.test(text) ? `location / { include fastcgi_params; ${text} }` : text;
@@ -19,7 +22,14 @@ function nginx(text: string): string {
     events {} http { access_log off; ${http} }\n`;
   return `${write('/etc/nginx/page.conf', config)}
     nginx -q -t -c /etc/nginx/page.conf
-    if [ -s /run/page-nginx.pid ]; then nginx -q -c /etc/nginx/page.conf -s reload; else nginx -c /etc/nginx/page.conf; fi`;
+    if [ -s /run/page-nginx.pid ]; then
+      old=$(cat /proc/$(cat /run/page-nginx.pid)/task/*/children)
+      nginx -q -c /etc/nginx/page.conf -s reload
+      for one in $old; do while [ -e /proc/$one ]; do sleep 0.02; done; done
+    else
+      nginx -c /etc/nginx/page.conf
+      until [ -s /run/page-nginx.pid ]; do sleep 0.02; done
+    fi`;
 }
 
 function lighttpd(text: string): string {

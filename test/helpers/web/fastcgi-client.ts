@@ -1,6 +1,7 @@
 // A small FastCGI 1.0 client (responder role) for the tests and the demo: one connection and one request a call.
 // It judges nothing that a program answers; what goes wrong on the way is a FastcgiError that says how far it came.
 import { createConnection, type Socket } from 'node:net';
+import { awaitedLater } from '../machine/wait-for.ts';
 
 export type FastcgiTarget = { socketPath: string } | { host: string; port: number };
 
@@ -80,7 +81,7 @@ const TYPE = {
 } as const;
 
 /** Sends one request and resolves with the whole answer; rejects with a FastcgiError. */
-export async function fastcgiRequest(
+export function fastcgiRequest(
   target: FastcgiTarget,
   params: Record<string, string>,
   body: string | Buffer = '',
@@ -88,7 +89,7 @@ export async function fastcgiRequest(
 ): Promise<FastcgiResponse> {
   const streams: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] };
   const bytes = encodeRequest(params, Buffer.from(body), options.keepConn ?? false);
-  return exchange(target, bytes, options, (record) => {
+  const answer = exchange(target, bytes, options, (record) => {
     if (record.requestId !== REQUEST_ID) return undefined;
     if (record.type === TYPE.stdout) streams.stdout.push(record.content);
     if (record.type === TYPE.stderr) streams.stderr.push(record.content);
@@ -101,6 +102,7 @@ export async function fastcgiRequest(
       protocolStatus: record.content.readUInt8(4),
     };
   });
+  return awaitedLater(answer);
 }
 
 /** Asks with FCGI_GET_VALUES; 'unknown type' where the program does not know that record. */

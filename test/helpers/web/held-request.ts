@@ -1,14 +1,17 @@
 // A request that stays in flight for as long as the test wants: the program waits at a FIFO before it answers.
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { allStats, isAlive, readOpenFiles, waitFor } from '../machine/index.ts';
+import type { FastcgiTarget } from './fastcgi-client.ts';
+import { askEcho, type EchoAnswer } from './request-load.ts';
 
 export interface Held<T> {
   reply: Promise<T>;
   /** The session leader, that is the worker, of the process that works on the request. */
   worker: number;
   /** Lets the program go on and answer; what it reads at the FIFO is `text`. */
-  release(text?: string): void;
+  release: (text?: string) => void;
 }
 
 /** Makes the FIFO and asks; resolves when the program waits there, rejects with a reply that came before. */
@@ -31,6 +34,12 @@ export async function holdAt<T>(fifo: string, ask: () => Promise<T>): Promise<He
     closeSync(fd);
   };
   return { reply, worker, release };
+}
+
+/** A request to plain-echo, held for as long as the test may need. */
+export function holdEcho({ dir, target }: { dir: string; target: FastcgiTarget }): Promise<Held<EchoAnswer>> {
+  const fifo = join(dir, 'hold');
+  return holdAt(fifo, () => askEcho(target, `hold=${fifo}`, { timeoutMs: 60_000 }));
 }
 
 /**

@@ -8,5 +8,6 @@ export * from './ledger-table.ts';
 export * from './ledger.ts';
 export * from './nginx-config.ts';
 export * from './request-load.ts';
+export * from './side-by-side.ts';
 export * from './status-client.ts';
 export * from './transports.ts';

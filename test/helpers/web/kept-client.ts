@@ -1,7 +1,7 @@
 // A client that keeps its FastCGI connection open between requests, as web servers do, and that may pause in the middle
 // of a body.
 import { connect, type Socket } from 'node:net';
-import { atEnd, waitFor } from '../machine/index.ts';
+import { atEnd, awaitedLater, waitFor } from '../machine/index.ts';
 import type { FastcgiTarget } from './fastcgi-client.ts';
 
 const types = { begin: 1, end: 3, params: 4, stdin: 5, stdout: 6 } as const;
@@ -22,7 +22,7 @@ export class KeptClient {
   }
 
   /** A whole request; the answer of one of the echo programs. */
-  async ask(query = '', body = ''): Promise<string> {
+  ask(query = '', body = ''): Promise<string> {
     this.begin(query, body);
     this.finish();
     return this.answer();
@@ -48,16 +48,13 @@ export class KeptClient {
 
   /** The output of the request under way; rejects when the connection ends before. */
   answer(): Promise<string> {
-    return waitFor(
-      'the end of the request',
-      () => {
-        const output = outputOf(this.#received);
-        if (output === undefined && this.isClosed)
-          throw new Error('the connection was closed before the answer');
-        return output;
-      },
-      { intervalMs: 1 },
-    );
+    const look = (): string | undefined => {
+      const output = outputOf(this.#received);
+      if (output === undefined && this.isClosed)
+        throw new Error('the connection was closed before the answer');
+      return output;
+    };
+    return awaitedLater(waitFor('the end of the request', look, { intervalMs: 1 }));
   }
 
   /** The connection has ended in the middle of one, or the rest is on its way. */

@@ -1,6 +1,12 @@
 // Requests to a pool of plain-echo workers, without a web server in between: a few clients that are never idle, and what
 // became of each of their requests. Nothing is tried twice.
-import { fastcgiRequest, type FastcgiTarget } from './fastcgi-client.ts';
+import { awaitedLater } from '../machine/wait-for.ts';
+import {
+  fastcgiRequest,
+  type FastcgiOptions,
+  type FastcgiResponse,
+  type FastcgiTarget,
+} from './fastcgi-client.ts';
 
 export interface Tally {
   sent: number;
@@ -52,9 +58,22 @@ export function startRequests(target: FastcgiTarget, clients = 3, query = 'sleep
   };
 }
 
+export interface EchoAnswer {
+  pid: number;
+  release: string;
+}
+
 /** One request to plain-echo: who answered, and of which release. */
-export async function askEcho(target: FastcgiTarget, query = ''): Promise<{ pid: number; release: string }> {
-  const { stdout } = await fastcgiRequest(target, { REQUEST_METHOD: 'GET', QUERY_STRING: query });
+export function askEcho(
+  target: FastcgiTarget,
+  query = '',
+  options: FastcgiOptions = {},
+): Promise<EchoAnswer> {
+  const params = { REQUEST_METHOD: 'GET', QUERY_STRING: query };
+  return awaitedLater(fastcgiRequest(target, params, '', options).then(readAnswer));
+}
+
+function readAnswer({ stdout }: FastcgiResponse): EchoAnswer {
   const match = /^GET \S* (\d+) (\S+)$/m.exec(stdout);
   if (!match) throw new Error(`not the echo: ${stdout}`);
   return { pid: Number(match[1]), release: match[2] ?? '' };
