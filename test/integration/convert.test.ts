@@ -56,6 +56,22 @@ describe('what it prints', () => {
   });
 });
 
+describe("uWSGI's worker-exec", () => {
+  const ini = '[uwsgi]\nfastcgi-socket = /run/q.sock\nworker-exec = /usr/bin/qgis_mapserv.fcgi\nuid = 33\n';
+
+  test('is a program on descriptor 0, and so the program', async () => {
+    expect(await convert(['-'], ini)).toMatchObject({
+      status: 0,
+      stdout: '# standard input: [uwsgi]\nspawn-fcgi -s /run/q.sock -u 33 -- /usr/bin/qgis_mapserv.fcgi\n',
+    });
+  });
+
+  test('gives way to --program', async () => {
+    const { stdout } = await convert(['--program', '/srv/other --fast', '-'], ini);
+    expect(stdout).toContain(' -- /srv/other --fast\n');
+  });
+});
+
 describe('what it refuses', () => {
   const refused: [string, () => string, RegExp, number][] = [
     ['a file that is not there', () => '/nowhere/at/all', /no such file/, 255],
@@ -127,6 +143,14 @@ describe('what others have written', () => {
         )
       ).stdout,
     ).not.toContain('/srv/secret');
+  });
+
+  test('may be a megabyte of beginnings, and keeps nobody busy', async () => {
+    const beginnings = '%('.repeat(450_000);
+    const text = `[fcgi-program:x]\ncommand=/srv/x ${beginnings}\nsocket=tcp://127.0.0.1:9000\n`;
+    const { status, stdout } = await convert([fileOf(text)]);
+    expect(status).toBe(0);
+    expect(stdout).toContain(beginnings);
   });
 
   test('may include a FIFO, itself, or nothing', async () => {

@@ -1,6 +1,6 @@
 // --replace: a running pool is taken over with new options and a new program, and what becomes of it when one of the two
 // supervisors fails on the way (docs/internals/handover.md).
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -369,9 +369,11 @@ describe('signals to the old supervisor during the handover:', () => {
   test('HUP is carried out by the new one', async () => {
     const place = pools.makePlace();
     const old = await pools.start(place);
-    const replaced = pools.start(place, ['--replace', '--settle', '50ms'], ['pause=400', 'serve']);
+    const late = makeLate(place);
+    const replaced = pools.start({ ...place, app: late.app }, ['--replace', '--settle', '50ms']);
     await pools.waitForEvents(place, 'handover-started');
     process.kill(old.pid, 'SIGHUP');
+    late.goOn();
     const pool = await replaced;
     await pools.waitForEvents(place, 'reload-finished');
     expect(pools.events(place, 'reload-started')).toHaveLength(1);
@@ -382,11 +384,13 @@ describe('signals to the old supervisor during the handover:', () => {
   test('a reload that is asked for by spawn-fcgictl during the handover is refused as busy or carried out', async () => {
     const place = pools.makePlace();
     await pools.start(place, ['--ready-timeout', '1s']);
-    const replaced = pools.run(place, ['--replace'], ['pause=2500', 'serve']);
+    const late = makeLate(place);
+    const replaced = pools.run({ ...place, app: late.app }, ['--replace']);
     await pools.waitForEvents(place, 'handover-started');
     const reload = await pools.ctl(place.stateDir, ['reload', place.socket]);
     expect(reload.status).toBe(6);
     expect(reload.stderr).toMatch(/^spawn-fcgictl: busy: handover since \d+ s\n$/);
+    late.goOn();
     expect((await replaced).status).toBe(0);
   });
 
@@ -394,13 +398,15 @@ describe('signals to the old supervisor during the handover:', () => {
     const place = pools.makePlace();
     const old = await pools.start(place);
     const worker = await pools.onlyWorker(old);
-    const replaced = pools.run(place, ['--replace'], ['pause=1000', 'serve']);
+    const late = makeLate(place);
+    const replaced = pools.run({ ...place, app: late.app }, ['--replace']);
     await pools.waitForEvents(place, 'handover-started');
     process.kill(old.pid, 'SIGTTIN');
     process.kill(worker, 'SIGKILL');
     await pools.onlyWorker(old, [worker]);
     await pools.visit({ path: place.socket });
     expect(pools.workersOf(old)).toHaveLength(1);
+    late.goOn();
     expect((await replaced).status).toBe(0);
     await expectGone(old);
   });
@@ -411,14 +417,11 @@ test('the old supervisor is killed during the handover: the new one takes all of
   const old = await pools.start(place, ['-F', '2', '-P', place.pidFile], []);
   const workers = await pools.fullPool(old, 2);
   const load = startRequests(place.target);
-  const late = join(place.dir, 'late.sh');
-  await machine.runCommand('sh', [
-    '-c',
-    `printf '#!/bin/sh\\nsleep 0.5\\nexec ${place.app}\\n' > ${late}; chmod 755 ${late}`,
-  ]);
-  const replaced = pools.run({ ...place, app: late }, ['--replace', '-F', '2', '-P', place.pidFile], []);
+  const late = makeLate(place);
+  const replaced = pools.run({ ...place, app: late.app }, ['--replace', '-F', '2', '-P', place.pidFile], []);
   await pools.waitForEvents(place, 'handover-started');
-  process.kill(old.pid, 'SIGKILL');
+  await pools.killSupervisor(old);
+  late.goOn();
   const result = await replaced;
   expect(result).toMatchObject({ status: 0 });
   await machine.waitFor('the end of the old workers', () => workers.every((pid) => !machine.isAlive(pid)));
@@ -556,6 +559,14 @@ test('with a chroot, before and after', async (ctx) => {
   expect(statSync(outside).mode & 0o777).toBe(0o666);
   await pools.endPool(place, pool);
 });
+
+/** The place's program as one that begins when it is told to. */
+function makeLate({ dir, app }: pools.Place): { app: string; goOn: () => void } {
+  const [late, gate] = [join(dir, 'late.sh'), join(dir, 'gate')];
+  const script = `#!/bin/sh\nuntil [ -e '${gate}' ]; do sleep 0.02; done\nexec '${app}' "$@"\n`;
+  writeFileSync(late, script, { mode: 0o755 });
+  return { app: late, goOn: () => writeFileSync(gate, '') };
+}
 
 interface Snapshot {
   mode: number;

@@ -106,7 +106,7 @@ function sawDeath({ outcome }: Observation): boolean {
   return /child (exited with|signaled): /.test(outcome.stderr);
 }
 
-function asOurs(situation: Situation): Situation {
+function asOurs({ patienceMs: _ofReference, ...situation }: Situation): Situation {
   const { args, ours, differs, workers } = situation;
   const count = differs?.workers ?? workers;
   return {

@@ -26,7 +26,7 @@ export interface Situation {
   foreground?: boolean;
   /** How many workers of ours and of the reference report; default 1, 0: nobody is asked. */
   workers?: number;
-  /** After how many milliseconds a side that does not return is killed; 20 s. */
+  /** After how many milliseconds 1.6 is killed where it does not return; 20 s, which ours always has. */
   patienceMs?: number;
   /** A line on stderr that is waited for before the end. */
   upLine?: RegExp | undefined;

@@ -8,6 +8,9 @@ import { connect } from 'node:net';
 import { childrenOf, readProcess, waitFor } from '../machine/index.ts';
 import type { ExpectedPool } from './conversion-fixtures.ts';
 
+/** As long as it is waited for at all. */
+const PATIENCE_MS = 10_000;
+
 /** One worker, field by field, as report-worker.c writes it. */
 export interface GivenReport {
   pid: number;
@@ -27,6 +30,7 @@ export async function collectGiven(pool: ExpectedPool, count: number): Promise<G
   return reports;
 }
 
+/** Nobody asks again while the first may be answered: a worker would give its only report to a client that has gone. */
 function askOnce({ socket, address = '' }: ExpectedPool): Promise<string | false> {
   const [, host = '', port] = /^\[?(.*?)\]?:(\d+)$/.exec(address) ?? [];
   const local = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host;
@@ -34,7 +38,7 @@ function askOnce({ socket, address = '' }: ExpectedPool): Promise<string | false
   return new Promise((resolve) => {
     let text = '';
     const client = connect(target);
-    client.setTimeout(2000, () => client.destroy());
+    client.setTimeout(PATIENCE_MS, () => client.destroy());
     client.once('connect', () => client.write('?'));
     client.on('data', (chunk) => (text += chunk.toString()));
     client.once('error', () => undefined);

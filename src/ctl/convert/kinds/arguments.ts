@@ -3,7 +3,9 @@ import { posix } from 'node:path';
 import { readCommandLine } from '../../../command-line/read-command-line.ts';
 import { SpawnFcgiError } from '../../../core/errors.ts';
 import { baseName } from '../../../core/text/program-word.ts';
+import { shellQuote } from '../../../core/text/shell-quote.ts';
 import { type Field, splitWords } from '../shell/expand.ts';
+import { readScript } from '../shell/script.ts';
 import type { Circumstances } from '../shell/wrappers.ts';
 import { Draft } from '../wanted-pool.ts';
 
@@ -22,8 +24,9 @@ export function toFields(words: readonly string[]): Field[] {
 }
 
 /** What spawn-fcgi's arguments say; false: they start nothing (-h, -v, none). */
-export function addArguments(draft: Draft, fields: readonly Field[]): boolean {
-  if (fields.length === 0) return false;
+export function addArguments(draft: Draft, given: readonly Field[]): boolean {
+  if (given.length === 0) return false;
+  const fields = given.map(asWorkers);
   const unknown = fields.flatMap((field) => field.unknown);
   const isUnknown = (text: string): boolean => unknown.some((source) => text.includes(source));
   try {
@@ -47,6 +50,14 @@ export function addArguments(draft: Draft, fields: readonly Field[]): boolean {
     draft.lose(`${error.message}: 1.6 starts nothing with that, and neither does this`);
   }
   return true;
+}
+
+/** `-F $(nproc)`, and `-f $(nproc)` of multiwatch, without the run. */
+function asWorkers(field: Field, index: number, fields: readonly Field[]): Field {
+  const isCount =
+    /^(?:\$\(\s*nproc\s*\)|`nproc`)$/.test(field.text) &&
+    /^(?:-F|-f|--forks)$/.test(fields[index - 1]?.text ?? '');
+  return isCount ? { text: 'auto', unknown: [] } : field;
 }
 
 function addProgram(draft: Draft, operands: readonly string[], isUnknown: (text: string) => boolean): void {
@@ -125,7 +136,23 @@ export function addCommand(draft: Draft, argv: readonly string[]): boolean {
     takeProgram(draft, argv);
     return true;
   }
-  return takeBoundPhp(draft, argv);
+  return takeBoundPhp(draft, argv) || takeWrapped(draft, argv);
+}
+
+/** `sh -c 'exec spawn-fcgi …'`, `env NAME=value spawn-fcgi …`. */
+function takeWrapped(draft: Draft, argv: readonly string[]): boolean {
+  const runs = readScript(argv.map(shellQuote).join(' ')).runs.filter(
+    ({ argv: [inner] }) => inner !== undefined && (isSpawnFcgi(inner) || isMultiwatch(inner.text)),
+  );
+  const [run, ...others] = runs;
+  if (!run) return false;
+  const words = run.argv.map(({ text }) => text);
+  if (isMultiwatch(words[0] ?? '')) addCommand(draft, words);
+  else if (!addArguments(draft, run.argv.slice(1))) return false;
+  addCircumstances(draft, run);
+  for (const { argv: other } of others)
+    draft.lose(`${other.map(({ text }) => text).join(' ')}: a second start in one command`);
+  return true;
 }
 
 /** `php-cgi -b 127.0.0.1:9000`, which opens its socket itself. */

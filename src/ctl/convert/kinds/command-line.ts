@@ -1,8 +1,9 @@
 // Command lines of spawn-fcgi 1.6 and of multiwatch, as they stand in a script, an init script, or alone.
 import { shellQuote } from '../../../core/text/shell-quote.ts';
 import { readScript, type Run, type Script } from '../shell/script.ts';
-import { type Converted, Draft, type Note } from '../wanted-pool.ts';
+import { type Converted, Draft } from '../wanted-pool.ts';
 import * as args from './arguments.ts';
+import { changeSocket } from './socket-changes.ts';
 import { type Kind, lines, type Source } from './kind.ts';
 
 export const commandLine: Kind = {
@@ -25,12 +26,25 @@ export const multiwatch: Kind = {
 
 function readCommands(source: Source, isMeant: (run: Run) => boolean): Converted {
   const script = readScript(ofDockerfile(source.text));
-  const notes: Note[] = [];
-  const pools = script.runs.filter(isMeant).flatMap((run) => {
-    const draft = readRun(run, script, source);
+  const pools = [...script.runs, ...script.asked].flatMap((run) => {
+    const draft = isMeant(run) ? readRun(run, script, source) : readBehind(run, script, source);
     return draft ? [draft.finish()] : [];
   });
-  return { pools, notes };
+  return { pools, notes: [] };
+}
+
+/** `xvfb-run spawn-fcgi -p 9000 -- program`: behind a command that nobody knows, if it would start something. */
+function readBehind(run: Run, script: Script, source: Source): Draft | undefined {
+  const at = run.argv.findIndex((field, index) => index > 0 && args.isSpawnFcgi(field));
+  if (at < 0 || /^(?:.*\/)?(?:echo|printf|logger)$/.test(run.argv[0]?.text ?? '')) return undefined;
+  const draft = readRun({ ...run, argv: run.argv.slice(at) }, script, source);
+  const { socket, port } = draft?.options ?? {};
+  if (!draft || (socket === undefined && port === undefined)) return undefined;
+  const wrapper = run.argv.slice(0, at).map(({ text }) => text);
+  draft.lose(
+    `\`${wrapper.join(' ')}\` in front of it: not known; what it does for the program it does in front of the program, too`,
+  );
+  return draft;
 }
 
 /** A Dockerfile's `CMD ["spawn-fcgi", "-n"]` and `CMD spawn-fcgi -n` as a shell's lines, of which there are as many. */
@@ -63,6 +77,7 @@ function readRun(run: Run, script: Script, { path }: Source): Draft | undefined 
     );
   } else if (!args.addArguments(draft, rest)) return undefined;
   args.addCircumstances(draft, run);
+  for (const { argv, line } of script.runs) if (line >= run.line) changeSocket(draft, argv, run.directory);
   sayLoop(draft, run);
   for (const name of new Set(run.names.filter((one) => script.reassigned.has(one))))
     draft.remark(`${name} is assigned more than once: its last value before the command was taken`);

@@ -12,7 +12,7 @@ import type { Program } from '../settings/supervisord-values.ts';
 export const supervisord: Kind = {
   name: 'supervisord',
   title: "supervisord's configuration",
-  matches: ({ text }) => /^\[(?:fcgi-program|program|supervisord)(?::|\])/m.test(text),
+  matches: ({ text }) => /^[ \t]*\[(?:fcgi-program|program|supervisord)(?::|\])/m.test(text),
   read: readSupervisord,
 };
 

@@ -4,6 +4,7 @@ import { systemdWords, readUnit, type UnitSetting } from '../syntax/systemd-unit
 import { type Converted, Draft, type Note } from '../wanted-pool.ts';
 import * as args from './arguments.ts';
 import type { Kind, Source, Surroundings } from './kind.ts';
+import { changeSocket } from './socket-changes.ts';
 import { findRow } from '../settings/row.ts';
 import { addSocketSettings, systemdRows } from '../settings/systemd-rows.ts';
 
@@ -37,6 +38,7 @@ function readService(source: Source, surroundings: Surroundings): Converted {
       args.takeProgram(draft, words);
     }
     for (const setting of settings) if (sections.has(setting.section)) apply(draft, setting, name);
+    for (const later of of('ExecStartPost')) follow(draft, later, name);
     if (isSocket) addSocket(draft, socket, notes);
     return [draft.finish()];
   });
@@ -72,6 +74,12 @@ function apply(draft: Draft, { name, value, section }: UnitSetting, unit: string
   const row = findRow(systemdRows, name);
   if (!row) draft.remark(`${name}=${value}: it is the unit's, and may stand in the new one`);
   else row.apply?.(draft, value, { unit });
+}
+
+function follow(draft: Draft, command: string, unit: string): void {
+  const words = systemdWords(command.replace(/^[-@:+!]+/, ''), unit, draft);
+  if (!changeSocket(draft, args.toFields(words)))
+    draft.lose(`ExecStartPost=${command}: it is not run here; it may stand in the new unit`);
 }
 
 /** NAME.socket, if it is there. */

@@ -9,7 +9,7 @@ import { findRow, type Row } from '../settings/row.ts';
 export const uwsgi: Kind = {
   name: 'uwsgi',
   title: 'an ini of uWSGI',
-  matches: ({ text }) => /^\[uwsgi\]/m.test(text),
+  matches: ({ text }) => /^[ \t]*\[uwsgi\]/m.test(text),
   read: readUwsgi,
 };
 
@@ -26,6 +26,13 @@ export const uwsgiRows: readonly Row<undefined>[] = [
     becomes: 'named: of another protocol',
     apply: (draft, value) =>
       draft.lose(`${value}: it speaks another protocol than FastCGI; let the web server use fastcgi_pass`),
+  },
+  {
+    names: 'worker-exec',
+    becomes: 'the program behind `--`: uWSGI gives it the socket as descriptor 0',
+    apply: (draft, value) => {
+      draft.program = wordsOf(value);
+    },
   },
   {
     names: 'processes workers',
@@ -107,14 +114,15 @@ function readUwsgi(source: Source, { program }: Surroundings): Converted {
         { isLost: true, says: 'there is no fastcgi-socket in it: uWSGI speaks a protocol of its own there' },
       ],
     };
-  const draft = new Draft(`${source.path}: [uwsgi]`, program === undefined ? 'uwsgi' : '');
+  const hasOwn = program !== undefined || settings.some(({ name }) => name === 'worker-exec');
+  const draft = new Draft(`${source.path}: [uwsgi]`, hasOwn ? '' : 'uwsgi');
   // `cheaper` needs the number of processes, wherever that stands.
   const ordered = settings.toSorted(
     (one, other) => Number(one.name === 'cheaper') - Number(other.name === 'cheaper'),
   );
   for (const setting of ordered) apply(draft, setting);
   if (program !== undefined) draft.program = wordsOf(program);
-  else
+  else if (!hasOwn)
     draft.lose(
       'uWSGI is the program there: name one that speaks FastCGI on descriptor 0 (with flup: docs/turbogears.md) by --program',
     );

@@ -15,7 +15,8 @@ function option(names: string, flag: string, key: Text): Row<Place> {
     names,
     becomes: `\`${flag}\``,
     apply: (draft, value, { unit }) => {
-      if (value !== 'root')
+      if (value === '~') draft.lose(`${names}=~: give ${flag} with the home of the user`);
+      else if (value !== 'root')
         draft.options[key] ??= expandSpecifiers(value.replace(/^-(?=\/)/, ''), unit, draft);
     },
   };
@@ -80,8 +81,10 @@ export const systemdRows: readonly Row<Place>[] = [
   {
     names: 'TimeoutStopSec',
     becomes: '`--stop-timeout`',
-    apply: ({ options }, value) => {
+    apply: (draft, value) => {
+      const { options } = draft;
       if (/^\d+(?:s|m|ms|h|min)?$/.test(value)) options.stopTimeout = value.replace('min', 'm');
+      else draft.lose(`TimeoutStopSec=${value}: --stop-timeout takes one number with its unit`);
     },
   },
   {
@@ -93,8 +96,13 @@ export const systemdRows: readonly Row<Place>[] = [
     },
   },
   {
+    names: 'ExecStartPost',
+    becomes:
+      '`-M`, `-U`, `-G` where it is a chmod or chown of the socket; else named: it may stand in the new unit',
+  },
+  {
     names:
-      'Type Restart RestartSec KillMode ExecReload ExecStop ExecStartPre ExecStartPost ExecStopPost RemainAfterExit GuessMainPID SuccessExitStatus StandardInput TimeoutSec TimeoutStartSec StartLimitBurst SyslogIdentifier',
+      'Type Restart RestartSec KillMode ExecReload ExecStop ExecStartPre ExecStopPost RemainAfterExit GuessMainPID SuccessExitStatus StandardInput TimeoutSec TimeoutStartSec StartLimitBurst SyslogIdentifier',
     becomes: 'nothing: `--unit` has its own; what `ExecStartPre=` prepares is to be kept',
   },
 ];
@@ -108,7 +116,12 @@ export function addSocketSettings(draft: Draft, settings: readonly UnitSetting[]
     const text = expandSpecifiers(value, unit, draft);
     switch (setting) {
       case 'ListenStream':
-        if (options.socket === undefined && options.port === undefined)
+        if (text.startsWith('@')) {
+          options.listenFd = '0';
+          draft.lose(
+            `ListenStream=${text}: an abstract socket can only be given: keep ${name}, for the new unit`,
+          );
+        } else if (options.socket === undefined && options.port === undefined)
           Object.assign(options, listenOf(text));
         else draft.lose(`ListenStream=${text}: a pool has one address, and this is another`);
         break;
@@ -131,6 +144,10 @@ export function addSocketSettings(draft: Draft, settings: readonly UnitSetting[]
       default:
         draft.remark(`${setting}=${text} of ${name}: systemd keeps that socket; here the pool opens it`);
     }
+  }
+  if (options.listenFd !== undefined) {
+    for (const key of ['socketMode', 'socketUser', 'socketGroup', 'backlog'] as const) delete options[key];
+    return;
   }
   if (options.socket === undefined) return;
   options.socketMode ??= '0666';

@@ -81,9 +81,19 @@ function echoed({ source, isQuoted }: Extract<Part, { kind: 'unknown' }>, values
   };
 }
 
-/** Nothing is split at the blanks of `$(cat file)`. */
+/** Nothing is split at the blanks of `$(cat file)`, but what stands around it is. */
 function asOne(piece: Piece): Piece[] {
-  return [piece.unknown.length > 0 ? { ...piece, isQuoted: true } : piece];
+  if (piece.isQuoted || piece.unknown.length === 0) return [piece];
+  const pieces: Piece[] = [];
+  let rest = piece.text;
+  for (const source of piece.unknown) {
+    const at = rest.indexOf(source);
+    if (at < 0) return [{ ...piece, isQuoted: true }];
+    pieces.push({ text: rest.slice(0, at), unknown: [], isQuoted: false });
+    pieces.push({ text: source, unknown: [source], isQuoted: true });
+    rest = rest.slice(at + source.length);
+  }
+  return [...pieces, { text: rest, unknown: [], isQuoted: false }];
 }
 
 function valueOf(part: Extract<Part, { kind: 'variable' }>, values: Values): Field {

@@ -2,7 +2,7 @@
 // exported and set, and the commands that are run under that. Nothing is executed.
 import { assignmentOf, type Command, scanCommands } from './commands.ts';
 import { expandValue, expandWord, type Field, type Values } from './expand.ts';
-import { assignmentsIn, type Circumstances, unwrap } from './wrappers.ts';
+import { assignmentsIn, type Circumstances, mostDepth, type ReadText, unwrap } from './wrappers.ts';
 
 /** A command, without what only wraps it (`sudo`, `env`, `nohup` …). */
 export interface Run extends Circumstances {
@@ -15,14 +15,16 @@ export interface Run extends Circumstances {
 
 export interface Script {
   readonly runs: readonly Run[];
+  /** Those in `$(…)`: what they print is asked for. */
+  readonly asked: readonly Run[];
   /** At the end. */
   readonly values: Values;
   /** Names of those that are assigned more than once: in branches, mostly. */
   readonly reassigned: ReadonlySet<string>;
 }
 
-export function readScript(text: string, known: Values = new Map()): Script {
-  return new Reader(known).read(scanCommands(text));
+export function readScript(text: string): Script {
+  return new Reader(new Map(), none, 0).read(scanCommands(text));
 }
 
 const none: Circumstances = {
@@ -44,23 +46,28 @@ class Reader {
   readonly #assigned = new Set<string>();
   readonly #reassigned = new Set<string>();
   readonly #runs: Run[] = [];
-  #circumstances = none;
+  readonly #asked: Run[] = [];
+  #circumstances: Circumstances;
+  readonly #depth: number;
   /** What held before each `(` that is open. */
   readonly #outside: { subshell: number; circumstances: Circumstances }[] = [];
 
-  constructor(known: Values) {
-    this.#values = new Map(known);
+  /** `around` holds for all of it, which stands that deep in other commands. */
+  constructor(known: Values, around: Circumstances, depth: number) {
+    this.#values = new Map([...known, ...around.variables]);
+    this.#circumstances = around;
+    this.#depth = depth;
   }
 
   read(commands: readonly Command[]): Script {
     for (const command of commands) this.#follow(command);
-    return { runs: this.#runs, values: this.#values, reassigned: this.#reassigned };
+    return { runs: this.#runs, asked: this.#asked, values: this.#values, reassigned: this.#reassigned };
   }
 
   /** What `cd`, `umask` and `ulimit` do in `( … )` ends with it. */
   #enter(subshells: readonly number[]): void {
     const left = this.#outside.findIndex(({ subshell }) => !subshells.includes(subshell));
-    if (left >= 0) this.#circumstances = this.#outside.splice(left)[0]?.circumstances ?? none;
+    if (left >= 0) this.#circumstances = this.#outside.splice(left)[0]?.circumstances ?? this.#circumstances;
     for (const subshell of subshells)
       if (!this.#outside.some((one) => one.subshell === subshell))
         this.#outside.push({ subshell, circumstances: this.#circumstances });
@@ -68,6 +75,7 @@ class Reader {
 
   #follow({ words, line, loop, subshells }: Command): void {
     this.#enter(subshells);
+    for (const part of words.flat()) if (part.kind === 'unknown') this.#ask(part.source, line, loop);
     const found = words.map(assignmentOf);
     const first = found.findIndex((assignment) => assignment === undefined);
     const assignments = found.slice(0, first < 0 ? found.length : first).filter((one) => one !== undefined);
@@ -81,9 +89,25 @@ class Reader {
     const names = words.flat().flatMap((part) => (part.kind === 'variable' ? [part.name] : []));
     const around = {
       ...this.#circumstances,
-      variables: new Map([...this.#exported, ...own]),
+      variables: new Map([...this.#circumstances.variables, ...this.#exported, ...own]),
     };
-    for (const inner of unwrap(argv, around, this.#values)) this.#runs.push({ ...inner, line, loop, names });
+    const readText: ReadText = (text, circumstances, depth) => this.#read(text, circumstances, depth).runs;
+    for (const inner of unwrap(argv, around, readText, this.#depth))
+      this.#runs.push({ ...inner, line, loop, names });
+  }
+
+  /** A text that stands in this one, and changes nothing in it. */
+  #read(text: string, around: Circumstances, depth: number): Script {
+    return new Reader(this.#values, around, depth).read(scanCommands(text));
+  }
+
+  #ask(source: string, line: number, loop: string | undefined): void {
+    const [, inParentheses, inTicks] = /^(?:\$\(([^]*)\)|`([^]*)`)$/.exec(source) ?? [];
+    const text = inParentheses ?? inTicks;
+    if (text === undefined || this.#depth >= mostDepth) return;
+    const variables = new Map([...this.#circumstances.variables, ...this.#exported]);
+    const { runs, asked } = this.#read(text, { ...this.#circumstances, variables }, this.#depth + 1);
+    for (const run of [...runs, ...asked]) this.#asked.push({ ...run, line, loop });
   }
 
   #assign(name: string, value: Field): void {

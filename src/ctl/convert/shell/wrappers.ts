@@ -1,7 +1,7 @@
 // Commands that run another one: sudo, env, nohup, su -c, start-stop-daemon and their like. What they say of user,
 // environment and directory is kept, and the command inside is what counts.
 import { type Command, assignmentOf } from './commands.ts';
-import { expandValue, expandWord, type Field, splitWords, type Values } from './expand.ts';
+import { expandValue, expandWord, type Field, type Values } from './expand.ts';
 import { before, behindOptions, fieldBehind, longField, longValue, valueOf } from './wrapper-options.ts';
 
 /** What holds for a command besides its words. */
@@ -36,15 +36,26 @@ export function assignmentsIn(
   });
 }
 
+/** How deep commands may stand in each other: a variable may have itself in its value, and be read anew. */
+export const mostDepth = 20;
+
+/** What a shell does that gets a text for its own, at that depth. */
+export type ReadText = (text: string, around: Circumstances, depth: number) => readonly Wrapped[];
+
 /** The command inside of what wraps it; none where it has no words. */
-export function unwrap(argv: readonly Field[], around: Circumstances, values: Values, depth = 0): Wrapped[] {
+export function unwrap(
+  argv: readonly Field[],
+  around: Circumstances,
+  readText: ReadText,
+  depth: number,
+): Wrapped[] {
   const [first, ...rest] = argv;
-  if (!first || depth > 20) return [];
+  if (!first || depth > mostDepth) return [];
   const name = first.text.slice(first.text.lastIndexOf('/') + 1);
   const inside = (inner: readonly Field[], circumstances: Circumstances = around): Wrapped[] =>
-    unwrap(inner, circumstances, values, depth + 1);
+    unwrap(inner, circumstances, readText, depth + 1);
   const shell = (text: Field | undefined, circumstances: Circumstances): Wrapped[] =>
-    text === undefined ? [] : unwrapList(readAnew(text, values), circumstances, inside);
+    text === undefined ? [] : stillUnknown(readText(text.text, circumstances, depth + 1), text);
   switch (name) {
     case 'exec':
     case 'command':
@@ -80,7 +91,11 @@ export function unwrap(argv: readonly Field[], around: Circumstances, values: Va
       return unwrapChpst(rest, around, inside);
     case 'setuidgid':
     case 's6-setuidgid':
-      return inside(rest.slice(1), { ...around, user: rest[0]?.text });
+    case 'gosu':
+    case 'su-exec': {
+      const [user, group] = rest[0]?.text.split(':') ?? [];
+      return inside(rest.slice(1), { ...around, user, group: group ?? around.group });
+    }
     case 'daemon':
       // Red Hat's function, which lets a shell read all of it anew.
       return shell(joined(behindOptions(rest, '', ['--user', '--pidfile', '--name'])), {
@@ -102,27 +117,14 @@ function joined(fields: readonly Field[]): Field {
 }
 
 /** What was not known before is not known now, however it is quoted. */
-function readAnew({ text, unknown }: Field, values: Values): Field[] {
-  return splitWords(text, values).map((field) => ({
-    ...field,
-    unknown: [...field.unknown, ...unknown.filter((source) => field.text.includes(source))],
+function stillUnknown(found: readonly Wrapped[], { unknown }: Field): Wrapped[] {
+  return found.map((wrapped) => ({
+    ...wrapped,
+    argv: wrapped.argv.map((field) => ({
+      ...field,
+      unknown: [...field.unknown, ...unknown.filter((source) => field.text.includes(source))],
+    })),
   }));
-}
-
-/** `cd /srv && NAME=value command`, as sh -c gets it. */
-function unwrapList(fields: readonly Field[], around: Circumstances, inside: Inside): Wrapped[] {
-  const lists: Field[][] = [[]];
-  for (const field of fields.filter(({ text }) => !/^\d*(?:[<>]|&>)/.test(text))) {
-    if (/^(?:&&|\|\||;|&)$/.test(field.text)) lists.push([]);
-    else lists.at(-1)?.push({ ...field, text: field.text.replace(/;$/, '') });
-    if (/[^;];$/.test(field.text)) lists.push([]);
-  }
-  let directory = around.directory;
-  const found: Wrapped[] = [];
-  for (const list of lists)
-    if (list[0]?.text === 'cd') directory = list[1]?.text;
-    else found.push(...unwrapEnv(list, { ...around, directory }, inside));
-  return found;
 }
 
 type Inside = (inner: readonly Field[], circumstances?: Circumstances) => Wrapped[];

@@ -1,5 +1,5 @@
 // Configuration as Python's RawConfigParser reads it for supervisord: values that go on in indented lines, comments behind
-// ` ;` and ` #`, names in small letters. A library would be of one dialect, and each of our inputs has another one.
+// ` ;` and ` #`, names in small letters; the whole may be indented. A library would be of one dialect, and each of our inputs has another one.
 
 export interface Setting {
   readonly name: string;
@@ -22,14 +22,17 @@ export function readPythonIni(text: string): Section[] {
   const sections = new Map<string, Open>();
   let section: Open | undefined;
   let setting: Open['settings'][number] | undefined;
+  let indent = 0;
   for (const [index, raw] of text.split('\n').entries()) {
     const line = /^\s*[#;]/.test(raw) ? '' : cutComment(raw);
     if (line.trim() === '') continue;
-    if (/^\s/.test(line) && setting) {
+    const ownIndent = line.search(/\S/);
+    if (ownIndent > indent && setting) {
       setting.value += `\n${line.trim()}`;
       continue;
     }
-    const heading = /^\[([^\]]+)\]/.exec(line)?.[1];
+    indent = ownIndent;
+    const heading = /^\s*\[([^\]]+)\]/.exec(line)?.[1];
     if (heading !== undefined) {
       section = sections.get(heading) ?? { name: heading, settings: [] };
       sections.set(heading, section);

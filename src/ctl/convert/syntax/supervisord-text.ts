@@ -19,7 +19,7 @@ export function expandText(text: string, { names, environment }: Expansions): Ex
   let isBySlot = false;
   let hasWidth = false;
   const expanded = text.replaceAll(
-    /%%|%\(([^)]*)\)([\d.#+-]*)([a-z])/g,
+    /%%|%\(([^()]*)\)([\d.#+-]*)([a-z])/g,
     (source, name?: string, width = '', form = '') => {
       if (name === undefined) return '%';
       const known = name.startsWith('ENV_') ? environment[name.slice(4)] : names[name];

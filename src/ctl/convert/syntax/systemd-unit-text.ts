@@ -47,8 +47,9 @@ export function systemdWords(text: string, unit: string, draft: Draft): string[]
   for (let at = 0; at < text.length; at++) {
     const char = text.charAt(at);
     if (char === '\\') {
-      at++;
-      word = (word ?? '') + unescape(text.charAt(at));
+      const hex = /^x([\da-fA-F]{2})/.exec(text.slice(at + 1, at + 4))?.[1];
+      word = (word ?? '') + (hex === undefined ? unescape(text.charAt(at + 1)) : fromHex(hex));
+      at += hex === undefined ? 1 : 3;
     } else if (quote === '' && /["']/.test(char)) {
       quote = char;
       word ??= '';
@@ -60,6 +61,11 @@ export function systemdWords(text: string, unit: string, draft: Draft): string[]
   }
   if (word !== undefined) words.push(word);
   return words.map((one) => expandSpecifiers(one, unit, draft));
+}
+
+/** Bytes of more than ASCII would have to be put together. */
+function fromHex(hex: string): string {
+  return /^[0-7]/.test(hex) ? String.fromCharCode(Number.parseInt(hex, 16)) : `\\x${hex}`;
 }
 
 function unescape(char: string): string {
