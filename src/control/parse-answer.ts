@@ -95,8 +95,7 @@ const statusFields: Checks<Omit<PoolStatus, keyof PoolSummary>> = {
   spares: (value) => isMissingOr(value, isSpares),
   output: (value) => isMissingOr(value, isOutput),
   scaling: (value) => isMissingOr(value, isScaling),
-  replaced: (value) =>
-    isMissingOr(value, (counts) => isObject(counts) && Object.values(counts).every(isCount)),
+  replaced: (value) => isMissingOr(value, isTally),
   counts: (value) => isMissingOr(value, isCounts),
   statusSocket: (value) => isMissingOr(value, isStatusSocket),
   peaks: (value) => isMissingOr(value, (peaks) => isObject(peaks) && hasCounts(peaks, 'queue', 'active')),
@@ -178,9 +177,14 @@ function isCounts(value: unknown): boolean {
   return isObject(value) && [value['restarts'], value['reloads']].every(isTally);
 }
 
+/** Each is a metric: more than any of ours will have would drown those of other pools. */
+const mostNames = 100;
+
 /** Names are the supervisor's, which may be newer. */
 function isTally(value: unknown): boolean {
-  return isObject(value) && Object.values(value).every(isCount);
+  if (!isObject(value)) return false;
+  const counts = Object.values(value);
+  return counts.length <= mostNames && counts.every(isCount);
 }
 
 function isStatusSocket(value: unknown): boolean {

@@ -2,7 +2,10 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, type TestContext } from 'vitest';
+import { formatResult } from '../../src/control/protocol.ts';
+import { answerTo, startFake } from '../helpers/fakes/index.ts';
 import * as machine from '../helpers/machine/index.ts';
+import { exampleWorker } from '../helpers/models/index.ts';
 import * as pools from '../helpers/pool/index.ts';
 
 const { expectFinding } = pools;
@@ -237,5 +240,26 @@ test('a directory of root to which a link of the workers leads is not opened to 
     check: 'program-access',
     says: /cannot enter \S+\/secret \(mode 0700, root:root\)/,
     fix: new RegExp(`^fix: see who leads there before you open it: namei -l ${own.app}`),
+  });
+});
+
+test('a process that a pool names a thousand times is looked into once', async () => {
+  const worker = exampleWorker({
+    pid: process.pid,
+    pids: Array.from({ length: 1000 }, () => process.pid),
+    restarts: 0,
+    lastExit: null,
+  });
+  const { stateDir, address } = await startFake(machine.makeTempDir(), {
+    behaviour: (request, connection) => {
+      const changes = { workers: [worker], serving: 'no', phase: 'serving', backoff: 0 } as const;
+      connection.end(formatResult(answerTo(request, changes)));
+    },
+  });
+  await expectFinding({ stateDir }, [address], {
+    check: 'never-accepts',
+    says: /none of them accepts connections/,
+    fix: /descriptor 0/,
+    evidence: new RegExp(`workers: PID ${process.pid}$`, 'm'),
   });
 });

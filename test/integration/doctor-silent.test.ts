@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
 import * as machine from '../helpers/machine/index.ts';
 import * as pools from '../helpers/pool/index.ts';
+import * as sites from '../helpers/site/index.ts';
 
 /** A pool that every user may connect to; the first of two is on a path. */
 async function startOne(transport?: 'TCP'): Promise<pools.EchoPlace> {
@@ -79,10 +80,13 @@ test("Apache's includes are below its root, wherever the file that has them is",
   expect(stdout).toContain(`${place.dir}/conf/app.conf:1 (Apache, which is not seen to run)`);
 });
 
-/** Doctor where /etc/hosts is this. */
-function diagnose(place: pools.Place, hosts: string, args: readonly string[]): Promise<machine.RunResult> {
-  const path = write(place, 'hosts', hosts);
-  const words = ['--mount', 'sh', '-c', `mount --bind ${path} /etc/hosts && exec "$@"`, 'doctor'];
+/** Doctor where this is mounted there. */
+function diagnose(
+  place: pools.Place,
+  [path, where]: readonly [path: string, where: string],
+  args: readonly string[],
+): Promise<machine.RunResult> {
+  const words = ['--mount', 'sh', '-c', `mount --bind ${path} ${where} && exec "$@"`, 'doctor'];
   const line = [pools.ctlPath, '--state-dir', place.stateDir, 'doctor', ...args];
   return machine.runCommand('unshare', [...words, ...line], { cwd: place.dir });
 }
@@ -94,11 +98,26 @@ test('localhost is what this machine takes it for', async (ctx: TestContext) => 
   const to = place.name.replace('127.0.0.1', 'localhost');
   const text = `http { server { location / { fastcgi_pass ${to}; } } }\n`;
   const args = [place.name, '--config', write(place, 'nginx.conf', text)];
-  expect(await diagnose(place, '127.0.0.1 localhost\n', args)).toMatchObject({ status: 0, stdout: '' });
-  const both = await diagnose(place, '127.0.0.1 localhost\n::1 localhost ip6-localhost\n', args);
+  const hosts = (lines: string) => [write(place, 'hosts', lines), '/etc/hosts'] as const;
+  expect(await diagnose(place, hosts('127.0.0.1 localhost\n'), args)).toMatchObject({
+    status: 0,
+    stdout: '',
+  });
+  const both = await diagnose(place, hosts('127.0.0.1 localhost\n::1 localhost ip6-localhost\n'), args);
   expect(both.status).toBe(1);
   expect(both.stdout).toMatch(
     /passes requests to localhost, which is \[::1\]:\d+ and 127\.0\.0\.1:\d+, and nobody listens on \[::1\]/,
   );
   expect(both.stdout).toMatch(new RegExp(`^fix: write the address instead of the name: ${place.name}`, 'm'));
+});
+
+test('the configuration of a web server that was removed counts where no other one runs', async (ctx: TestContext) => {
+  machine.needRoot(ctx);
+  machine.needCommands(ctx, 'unshare', 'nginx', 'apache2');
+  const place = await startOne();
+  mkdirSync(join(place.dir, 'apache2'));
+  write(place, 'apache2/apache2.conf', `ProxyPass / "unix:${place.name}2|fcgi://localhost/"\n`);
+  const left = [join(place.dir, 'apache2'), '/etc/apache2'] as const;
+  await sites.startNginx(place.dir, { address: `127.0.0.1:${await machine.freePort()}`, script: '/' });
+  expect(await diagnose(place, left, [place.name])).toMatchObject({ status: 0, stdout: '', stderr: '' });
 });

@@ -66,6 +66,24 @@ test('a pool that has the name and address of another one does not spoil the tex
   expect([status, stderr]).toEqual([0, expect.stringMatching(/^spawn-fcgictl: left out: another pool '.*'/)]);
 });
 
+test('what a pool names more than once, or what is not there, is no memory of its own', async () => {
+  const workers = [
+    exampleWorker({ pid: process.pid, pids: Array.from({ length: 1000 }, () => process.pid) }),
+  ];
+  const { stateDir } = await startFake(machine.makeTempDir(), {
+    behaviour: (request, connection) => connection.end(formatResult(answerTo(request, { workers }))),
+  });
+  const bytes = /^spawn_fcgi_workers_resident_bytes\{.*\} (\d+)$/m.exec(
+    (await pools.ctl(stateDir, ['metrics'])).stdout,
+  )?.[1];
+  const own = process.memoryUsage.rss();
+  expect(Number(bytes)).toBeGreaterThan(own / 4);
+  expect(Number(bytes)).toBeLessThan(own * 4);
+  const { stdout } = await pools.ctl(stateDir, ['status', '--json']);
+  const [worker] = pools.readPools(stdout)[0]?.workers ?? [];
+  expect(worker?.rssBytes).toBeLessThan(own * 4);
+});
+
 test('no pool is no line; one that is named and not there is an error', async () => {
   const place = pools.makePlace();
   expect(await metricsOf(place)).toEqual(['']);

@@ -203,6 +203,12 @@ describe('an answer', () => {
     { log: { kind: 'descriptor', number: '2', leadsTo: 'pipe:[7]' } },
     { counts: { restarts: { crash: -1 }, reloads: {} } },
     { counts: { restarts: {} } },
+    {
+      counts: {
+        restarts: Object.fromEntries(Array.from({ length: 101 }, (_, at) => [`r${at}`, 1])),
+        reloads: {},
+      },
+    },
     { statusSocket: { address: '/run/a', file: 'lost' } },
     { peaks: { queue: 1 } },
   ])('with a pool of %j is malformed', (changes) => {

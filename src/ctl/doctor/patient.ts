@@ -7,6 +7,7 @@ import { credentialsOf } from '../../sys/proc/credentials.ts';
 import { hasOurMounts } from '../../sys/proc/process-look.ts';
 import { listenersOn, lostListenersOf, type Listener } from '../../sys/socket-state/listener-look.ts';
 import { isOwnAddress } from '../../sys/socket-state/own-addresses.ts';
+import { withLivingPids } from '../status/living-pids.ts';
 import { ownerOf, type Pool } from '../target/pools.ts';
 import { leadsTo, type Pass } from './web-server/pass.ts';
 import type { WebServer } from './web-server/find-web-servers.ts';
@@ -43,6 +44,7 @@ export class Patient {
   readonly facts: PatientFacts;
   /** What could not be seen, and why. */
   readonly unseen: string[] = [];
+  #status: PoolStatus | undefined;
   #listeners: readonly Listener[] | undefined;
   #lost: readonly Listener[] | undefined;
 
@@ -70,7 +72,7 @@ export class Patient {
 
   /** Undefined: there is no supervisor, or it does not answer. */
   get status(): PoolStatus | undefined {
-    return statusIn(this.facts.outcome);
+    return (this.#status ??= statusIn(this.facts.outcome));
   }
 
   /** /proc; undefined where it is not ours to go by. */
@@ -155,5 +157,5 @@ export function askStatus(pool: Pool, timeoutMs: number): Promise<Outcome> {
 function statusIn(outcome: Outcome | undefined): PoolStatus | undefined {
   if (outcome?.kind !== 'result' || !outcome.result.ok) return undefined;
   const { pool } = outcome.result;
-  return hasWorkers(pool) ? pool : undefined;
+  return hasWorkers(pool) ? withLivingPids([pool])[0] : undefined;
 }

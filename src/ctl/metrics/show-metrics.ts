@@ -11,6 +11,7 @@ import { failureOf } from '../print/write-fully.ts';
 import { ctlStatus } from '../statuses.ts';
 import { askPools } from '../status/ask-pools.ts';
 import { isServing } from '../status/dead-pool-text.ts';
+import { withLivingPids } from '../status/living-pids.ts';
 import type { PoolFinder } from '../target/find-pool.ts';
 import type { Pool } from '../target/pools.ts';
 import type { MetricsRequest } from './metrics-command.ts';
@@ -26,7 +27,11 @@ export async function showMetrics(
   const pools = found.toSorted((one, other) => Number(one.isForeign) - Number(other.isForeign));
   const { statuses, failures, dead } = await askPools(pools, targets.length > 0, answerMs);
   const nowSeconds = Date.now() / 1000;
-  const figures = statuses.map((status) => ({ status, usage: measureUsage(readProc, status), nowSeconds }));
+  const figures = withLivingPids(statuses).map((status) => ({
+    status,
+    usage: measureUsage(readProc, status),
+    nowSeconds,
+  }));
   const orphaned = dead.map(({ state, orphans }) => ({
     name: state.name,
     address: state.address,

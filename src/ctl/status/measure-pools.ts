@@ -4,7 +4,12 @@ import { uptimeSince } from '../../sys/proc/process-look.ts';
 import { measureProcesses, type Usage } from '../../sys/proc/process-usage.ts';
 import type { DeadPool } from '../target/pools.ts';
 import type { MeasuredDeadPool } from './dead-pool-text.ts';
+import { withLivingPids } from './living-pids.ts';
 import type { MeasuredPool, WorkerUsage } from './status-table.ts';
+
+interface Session {
+  readonly pids: readonly number[];
+}
 
 export interface Measured {
   readonly pools: readonly MeasuredPool[];
@@ -16,19 +21,22 @@ export class PoolMeter {
   #last: ReadonlyMap<number, Usage> = new Map();
 
   async measure(pools: readonly PoolStatus[], dead: readonly DeadPool[]): Promise<Measured> {
+    const living = withLivingPids(pools);
     const sessions = [
-      ...pools.flatMap(({ workers, spares }) => [...workers, ...(spares?.workers ?? [])]),
+      ...living.flatMap(({ workers, spares }) => [...workers, ...(spares?.workers ?? [])]),
       ...dead.flatMap(({ orphans }) => orphans),
     ];
     const usages = await measureProcesses(sessions.flatMap(({ pids }) => pids));
     const measureSession = (pids: readonly number[]): WorkerUsage => this.#measure(pids, usages);
-    const measureAll = <Worker extends { pids: readonly number[] }>(workers: readonly Worker[]) =>
-      workers.map((worker) => ({ ...worker, ...measureSession(worker.pids) }));
+    const measureAll = <Worker extends object>(workers: readonly Worker[], own: readonly Session[] = []) =>
+      workers.map((worker, index) => ({ ...worker, ...measureSession(own[index]?.pids ?? []) }));
     const measured = {
-      pools: pools.map(({ spares, ...pool }) => ({
+      pools: pools.map(({ spares, ...pool }, index) => ({
         ...pool,
-        ...(spares ? { spares: { ...spares, workers: measureAll(spares.workers) } } : {}),
-        workers: measureAll(pool.workers),
+        ...(spares
+          ? { spares: { ...spares, workers: measureAll(spares.workers, living[index]?.spares?.workers) } }
+          : {}),
+        workers: measureAll(pool.workers, living[index]?.workers),
       })),
       dead: dead.map((pool) => ({
         ...pool,

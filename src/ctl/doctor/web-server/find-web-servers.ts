@@ -35,15 +35,18 @@ export interface WebServer {
 
 /** `config`: the one configuration that counts, and whoever runs by it. */
 export function findWebServers(config: string | undefined): WebServer[] {
-  const running = runningServers();
+  const named = processesByKind();
+  const running = runningServers(named);
   if (config !== undefined) {
     const path = resolve(config);
     const by = running.filter((one) => one.config !== undefined && isSameFile(one.config, path));
     if (by.length > 0) return by.map((one) => describe(one, path));
     return [describe({ kind: kindOf(path), pid: undefined, worker: undefined, config: path }, path)];
   }
+  // What a package has left behind that was removed leads nobody astray, as long as another one serves.
+  const present = new Set(running.length > 0 ? named.values() : kinds);
   const idle = kinds
-    .filter((kind) => !running.some((one) => one.kind === kind))
+    .filter((kind) => present.has(kind) && !running.some((one) => one.kind === kind))
     .flatMap((kind) => {
       const path = kind.paths.find((one) => existsSync(one));
       return path === undefined ? [] : [{ kind, pid: undefined, worker: undefined, config: path }];
@@ -59,14 +62,17 @@ interface Found {
   readonly config: string | undefined;
 }
 
-/** First processes of root's or the caller's own: what others run under such a name tells nothing of this machine's. */
-function runningServers(): Found[] {
-  const named = new Map(
+function processesByKind(): Map<number, Kind> {
+  return new Map(
     allPids().flatMap((pid) => {
       const kind = kinds.find(({ processes }) => processes.includes(programNameOf(pid) ?? ''));
       return kind ? [[pid, kind] as const] : [];
     }),
   );
+}
+
+/** First processes of root's or the caller's own: what others run under such a name tells nothing of this machine's. */
+function runningServers(named: ReadonlyMap<number, Kind>): Found[] {
   const trusted = new Set([0, process.getuid?.() ?? 0]);
   return [...named].flatMap(([pid, kind]) => {
     const isFirst = named.get(parentOf(pid) ?? 0) !== kind;
