@@ -32,7 +32,8 @@ function commandsOf(program: Command): readonly Command[] {
 function labelOf(command: Command): string {
   const operands = command.registeredArguments.map((operand) => {
     const word = italic(operand.name() + (operand.variadic ? '...' : ''));
-    return operand.required ? word : `[${word}]`;
+    // Of an optional one the command itself may say that it is required.
+    return command.usage().includes(`<${operand.name()}`) ? word : `[${word}]`;
   });
   return [bold(command.name()), ...operands].join(' ');
 }

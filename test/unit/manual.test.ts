@@ -68,6 +68,11 @@ describe.each(program.commands)('spawn-fcgictl %s', (command) => {
     for (const long of own) expect(block).toMatch(new RegExp(`^(?:-\\w, )?${long}(?: |$)`, 'm'));
   });
 
+  test('has the operands in the manual that its own help has', () => {
+    const operands = command.usage().replace('[options]', '').replaceAll(/[<>]/g, '').trim();
+    expect(plain(ctlPage)).toContain(`\nspawn-fcgictl [options] ${name}${operands && ` ${operands}`}\n`);
+  });
+
   test.each(['bash', 'zsh', 'fish'] as const)('is completed by %s with its options', (shell) => {
     const [, script] = scripts[shell];
     expect(script).toMatch(new RegExp(`\\b${name}\\b`));
