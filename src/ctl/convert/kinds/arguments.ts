@@ -8,6 +8,7 @@ import { type Field, splitWords } from '../shell/expand.ts';
 import { readScript } from '../shell/script.ts';
 import type { Circumstances } from '../shell/wrappers.ts';
 import { Draft } from '../wanted-pool.ts';
+import { followSocket } from './socket-changes.ts';
 
 export function isSpawnFcgi({ text, unknown }: Field): boolean {
   if (unknown.length > 0) return /spawn_?fcgi/i.test(text);
@@ -141,7 +142,8 @@ export function addCommand(draft: Draft, argv: readonly string[]): boolean {
 
 /** `sh -c 'exec spawn-fcgi …'`, `env NAME=value spawn-fcgi …`. */
 function takeWrapped(draft: Draft, argv: readonly string[]): boolean {
-  const runs = readScript(argv.map(shellQuote).join(' ')).runs.filter(
+  const script = readScript(argv.map(shellQuote).join(' '));
+  const runs = script.runs.filter(
     ({ argv: [inner] }) => inner !== undefined && (isSpawnFcgi(inner) || isMultiwatch(inner.text)),
   );
   const [run, ...others] = runs;
@@ -150,6 +152,7 @@ function takeWrapped(draft: Draft, argv: readonly string[]): boolean {
   if (isMultiwatch(words[0] ?? '')) addCommand(draft, words);
   else if (!addArguments(draft, run.argv.slice(1))) return false;
   addCircumstances(draft, run);
+  followSocket(draft, run, script);
   for (const { argv: other } of others)
     draft.lose(`${other.map(({ text }) => text).join(' ')}: a second start in one command`);
   return true;

@@ -1,5 +1,6 @@
 // A shell script followed from its first command to its last, as if every branch were taken once: what is assigned,
 // exported and set, and the commands that are run under that. Nothing is executed.
+import { posix } from 'node:path';
 import { SpawnFcgiError } from '../../../core/errors.ts';
 import { assignmentOf, type Command, scanCommands } from './commands.ts';
 import { expandValue, expandWord, type Field, type Values } from './expand.ts';
@@ -146,7 +147,7 @@ class Reader {
         for (const word of words.slice(1)) this.#assignDefaults(word);
         return true;
       case 'cd':
-        if (argv[1]?.unknown.length === 0) this.#circumstances = { ...this.#circumstances, directory: first };
+        if (argv[1]?.unknown.length === 0) this.#changeDirectory(first);
         return true;
       case 'umask':
         if (/^[0-7]{1,4}$/.test(first)) this.#circumstances = { ...this.#circumstances, umask: first };
@@ -157,6 +158,14 @@ class Reader {
       default:
         return false;
     }
+  }
+
+  /** A relative path begins where the last one has led. */
+  #changeDirectory(path: string): void {
+    const { directory } = this.#circumstances;
+    const isRelative = directory !== undefined && !posix.isAbsolute(path);
+    const whole = isRelative ? posix.join(directory, path) : path;
+    this.#circumstances = { ...this.#circumstances, directory: whole };
   }
 
   #declare(words: Command['words'], isExported: boolean): void {
