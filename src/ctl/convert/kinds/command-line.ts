@@ -3,6 +3,7 @@ import { shellQuote } from '../../../core/text/shell-quote.ts';
 import { readScript, type Run, type Script } from '../shell/script.ts';
 import { type Converted, Draft } from '../wanted-pool.ts';
 import * as args from './arguments.ts';
+import { addCircumstances } from './circumstances.ts';
 import { followSocket } from './socket-changes.ts';
 import { type Kind, lines, type Source } from './kind.ts';
 
@@ -76,7 +77,7 @@ function readRun(run: Run, script: Script, { path }: Source, argv = run.argv): D
       argv.map(({ text }) => text),
     );
   } else if (!args.addArguments(draft, rest)) return undefined;
-  args.addCircumstances(draft, run);
+  addCircumstances(draft, run);
   followSocket(draft, run, script);
   sayLoop(draft, run);
   for (const name of new Set(run.names.filter((one) => script.reassigned.has(one))))

@@ -1,7 +1,7 @@
 // chmod, chown and chgrp of the socket behind a start, as scripts and ExecStartPost= have them: options of spawn-fcgi, which
 // make the socket so from its first moment. What is no such option is named.
 import { posix } from 'node:path';
-import { type Field, matchesForm } from '../shell/expand.ts';
+import { type Field, isUnsaid, matchesForm } from '../shell/expand.ts';
 import type { Run, Script } from '../shell/script.ts';
 import type { Draft } from '../wanted-pool.ts';
 
@@ -62,20 +62,30 @@ function readWords(words: readonly Field[]): Words {
 type Aim = 'socket' | 'perhaps' | 'elsewhere';
 
 /** Whether a path is the socket's, or with -R above it. */
-function aimOf({ options }: Draft, { text, unknown }: Field, directory: string, isRecursive: boolean): Aim {
+function aimOf({ options }: Draft, field: Field, directory: string, isRecursive: boolean): Aim {
   const { socket, port, listenFd } = options;
-  const isUnsaid = socket === undefined && port === undefined && listenFd === undefined;
-  if (socket === undefined) return isUnsaid && unknown.length > 0 ? 'perhaps' : 'elsewhere';
+  const { text, unknown } = field;
+  if (socket === undefined) {
+    const isOpen = port === undefined && listenFd === undefined;
+    return isOpen && unknown.length > 0 ? 'perhaps' : 'elsewhere';
+  }
   const jail = options.socketBeforeChroot ? '' : (options.chroot ?? '');
   const place = posix.join('/', jail, posix.resolve(jail === '' ? directory : '/', socket));
   const places = isRecursive ? [place, ...above(place)] : [place];
   if (unknown.length === 0 && places.includes(posix.resolve(directory, text))) return 'socket';
+  const form = formOf(field, directory);
+  return form.includes('*') && places.some((one) => matchesForm(one, form)) ? 'perhaps' : 'elsewhere';
+}
+
+/** A path with `*` for each pattern in it, and for what is not known. */
+function formOf({ text, unknown }: Field, directory: string): string {
   let form = text;
   for (const source of unknown) form = form.replace(source, () => '*');
   form = form.replaceAll(/\?|\[[^\]]*\]/g, '*');
-  if (!form.includes('*')) return 'elsewhere';
-  const whole = form.startsWith('*') && unknown.length > 0 ? form : posix.resolve(directory, form);
-  return places.some((one) => matchesForm(one, whole)) ? 'perhaps' : 'elsewhere';
+  if (unknown.some((source) => text.startsWith(source))) return form;
+  return isUnsaid(directory) && !form.startsWith('/')
+    ? `*/${posix.normalize(form)}`
+    : posix.resolve(directory, form);
 }
 
 function above(path: string): string[] {

@@ -10,6 +10,11 @@ export interface Field {
   readonly unknown: readonly string[];
 }
 
+/** Of the text of a field: whether it has something in it that is not known; `cd ~` and `cd -` lead there, too. */
+export function isUnsaid(text: string): boolean {
+  return /[$`]|^~|^-$/.test(text);
+}
+
 /** Undefined: nobody has said what it is. */
 export type Values = ReadonlyMap<string, Field>;
 
