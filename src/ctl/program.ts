@@ -67,6 +67,15 @@ serving; doctor: 1 something is wrong; convert: 1 not all of it; 4 no such pool;
 5 not permitted; 6 no answer in time, or busy; 7 other version of spawn-fcgi;
 255 usage; request and try: see their -h.`;
 
+const logsEnd = `
+Exit status: 0 shown; 1 nothing to read, and the line says why; 4 no such pool;
+5 not permitted; 255 usage.`;
+
+const eventsEnd = `
+Exit status: 0 the pool has stopped; 4 no such pool; 5 not permitted; 6 no
+answer in time, or its supervisor was killed; 7 other version of spawn-fcgi;
+255 usage.`;
+
 /** Reads the arguments; throws a SpawnFcgiError with one line for a mistake. */
 export function parseArguments(args: readonly string[]): ParsedArguments {
   let text = '';
@@ -149,6 +158,7 @@ function addLogs(program: Command, ask: (request: PoolRequest) => void): void {
     .description('show what its supervisor has said, wherever that is')
     .option('-f, --follow', 'and what it says from now on')
     .option('-n, --lines <number>', 'of the last lines, or all (default: 10)')
+    .addHelpText('after', logsEnd)
     .action((target: string, { lines, follow }: { lines?: string; follow?: boolean }) =>
       ask({ command: 'logs', target, lines: parseLines(lines ?? '10'), follows: follow ?? false }),
     );
@@ -160,6 +170,7 @@ function addEvents(program: Command, ask: (request: PoolRequest) => void): void 
     .description('tell what happens in a pool, until it has stopped')
     .option('--json', 'as JSON, a line each')
     .option('--exec <command>', 'run by /bin/sh for each one, with its JSON on stdin')
+    .addHelpText('after', eventsEnd)
     .action((target: string, { json, exec }: { json?: boolean; exec?: string }) => {
       if (json && exec !== undefined)
         throw refuseArguments('--json prints, --exec does not: one of them', 'spawn-fcgictl events -h');

@@ -25,11 +25,15 @@ test('a unit is restarted, with a word on what that costs; what was only started
     String.raw`/etc/systemd/system/own\x2done.service`,
     unit(`Type=notify\nExecStart=${start('own')}`),
   );
+  // A name that is an option, too: of another machine.
+  host.write('/etc/systemd/system/-Hhost.service', unit(`Type=notify\nExecStart=${start('odd')}`));
   host.write(
     '/etc/systemd/system/job.service',
     unit(`Type=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/bin/spawn-fcgi ${bare}`),
   );
-  await host.ok(String.raw`systemctl daemon-reload; systemctl start spawn-fcgi@kept 'own\x2done' job`);
+  await host.ok(
+    String.raw`systemctl daemon-reload; systemctl start -- spawn-fcgi@kept 'own\x2done' -Hhost.service job`,
+  );
 
   const listed = await host.ok(
     `set -e; . /srv/common.sh; lib=/usr/local/lib/node_modules/spawn-fcgi command=/usr/local/bin/spawn-fcgi; list_pools | sed 's/PID [0-9]*/PID/'`,
@@ -39,6 +43,7 @@ test('a unit is restarted, with a word on what that costs; what was only started
     [
       `  PID: spawn-fcgi --replace ${bare}`,
       String.raw`  PID: systemctl restart 'own\x2done.service'` + loss,
+      `  PID: systemctl restart -- -Hhost.service${loss}`,
       '  PID: systemctl restart spawn-fcgi@kept.service',
     ].toSorted(),
   );

@@ -1,5 +1,5 @@
-// `spawn-fcgictl doctor` beside web servers that are in order, and that pass requests on in ways of which it cannot tell all: it
-// prints nothing, and names nothing that is not so.
+// `spawn-fcgictl doctor` beside web servers that are in order, and that pass requests on in ways of which it cannot
+// tell all: it prints nothing, and names nothing that is not so.
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
@@ -111,7 +111,7 @@ test('localhost is what this machine takes it for', async (ctx: TestContext) => 
   expect(both.stdout).toMatch(new RegExp(`^fix: write the address instead of the name: ${place.name}`, 'm'));
 });
 
-test('the configuration of a web server that was removed counts where no other one runs', async (ctx: TestContext) => {
+test('the configuration of a web server that does not run counts only where no other one runs', async (ctx: TestContext) => {
   machine.needRoot(ctx);
   machine.needCommands(ctx, 'unshare', 'nginx', 'apache2');
   const place = await startOne();

@@ -36,12 +36,9 @@ describe('help', () => {
     expect(helpOf(command)).toContain('--timeout <time>');
   });
 
-  test.each(['ping', 'stop', 'reload', 'restart', 'scale', 'try', 'request', 'doctor', 'convert'])(
-    'of %s has its exit statuses',
-    (command) => {
-      expect(helpOf(command)).toMatch(/\nExit status: 0 /);
-    },
-  );
+  test.each(commands)('of %s has its exit statuses', (command) => {
+    expect(helpOf(command)).toMatch(/\nExit status: 0 /);
+  });
 
   test('of all commands shows a target that must be there without brackets', () => {
     expect(helpOf()).toMatch(/^ {2}ping \[options\] <target> /m);

@@ -9,6 +9,9 @@ export interface CompletionRequest {
   readonly what: (typeof shells)[number] | 'targets';
 }
 
+const completionEnd = `
+Exit status: 0 printed; 255 usage, or the completion is not installed.`;
+
 export function addCompletion(program: Command, ask: (request: CompletionRequest) => void): void {
   program
     .command('completion')
@@ -16,5 +19,6 @@ export function addCompletion(program: Command, ask: (request: CompletionRequest
     .description(
       'print the completion of both commands for that shell; targets: each name of each pool that runs, a line each',
     )
+    .addHelpText('after', completionEnd)
     .action((what: CompletionRequest['what']) => ask({ command: 'completion', what }));
 }

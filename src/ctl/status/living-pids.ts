@@ -1,5 +1,5 @@
-// The processes that a pool names, as far as they are there, and each once: the supervisor of another user may name millions, and
-// whoever measures them all has no time left for the other pools.
+// The processes that a pool names, as far as they are there, and each once: the supervisor of another user may name
+// millions, and whoever measures them all has no time left for the other pools.
 import type { PoolStatus } from '../../control/protocol.ts';
 import { allPids } from '../../sys/proc/process-look.ts';
 

@@ -32,6 +32,7 @@ export function addStatus(program: Command, ask: (request: StatusRequest) => voi
     .option('--watch', 'renewed until q or ^C, with rates; with --json a line each time, in a pipe a block')
     .option('--interval <time>', 'between two looks of --watch (default: 1s)')
     .option('--count <number>', 'of looks of --watch (default: until somebody ends it)')
+    .addHelpText('after', statusEnd)
     .action((target: string | undefined, { json, watch, interval, count }: StatusOptions) => {
       const [intervalMs, looks] = [parseInterval(watch, interval), parseCount(watch, count)];
       ask({ command: 'status', target, asJson: json ?? false, intervalMs, count: looks });
@@ -50,6 +51,11 @@ export function addPing(program: Command, ask: (request: PingRequest) => void): 
       ask({ command: 'ping', isStrict: strict ?? false, ...separateProbe(target, probe) });
     });
 }
+
+const statusEnd = `
+Exit status: 0 shown, also that there is no pool; 1 a supervisor was killed;
+4 no such pool; 5 not permitted; 6 no answer in time; 7 other version of
+spawn-fcgi; 255 usage.`;
 
 interface StatusOptions {
   readonly json?: boolean;

@@ -55,13 +55,18 @@ list_pools() {
   ls -l /proc/[0-9]*/exe 2>/dev/null | grep " -> $lib/node_modules/node/bin/node.*${1-}" | while read -r line; do
     pid=${line#*/proc/}
     pid=${pid%%/exe *}
+    # The name of a file may hold a whole line of such a listing.
+    case $pid in '' | *[!0-9]*) continue ;; esac
     # Another container's has a root of its own.
     [ "/proc/$pid/root" -ef / ] || continue
     words=$(read_options "$pid") || continue
     unit=$(find_unit "$pid") && user=$(find_other_user "$pid") || continue
+    # So that PID may be anybody's, such as that of sudo, which is root's with a command line of the user's.
+    case $(readlink "/proc/$pid/exe") in "$lib"/node_modules/node/bin/node*) ;; *) continue ;; esac
     # What others have started root is not to type, nor what is not there as a whole.
     if [ -n "$unit" ]; then
-      renewal="systemctl restart $(quote "$unit")$(describe_loss "$unit")" user=
+      case $unit in -*) ends_options='-- ' ;; *) ends_options= ;; esac
+      renewal="systemctl restart $ends_options$(quote "$unit")$(describe_loss "$unit")" user=
     elif [ -n "$words" ] && [ -z "$user" ]; then
       renewal="$ours --replace$words"
     else
@@ -81,26 +86,36 @@ quote() {
   esac
 }
 
-# The unit of systemd whose main process it is.
+# The unit of systemd whose main process it is. Users name control groups of their own: as an option, or as a pattern.
 find_unit() {
   [ -d /run/systemd/system ] || return 0
-  unit=$(sed -n 's|.*/\([^/]*\.service\)$|\1|p' "/proc/$1/cgroup" 2>/dev/null | head -n 1)
-  [ -z "$unit" ] || [ "$(systemctl show -p MainPID --value "$unit" 2>/dev/null)" != "$1" ] || printf '%s\n' "$unit"
+  unit=$(sed -n 's|.*/\([A-Za-z0-9:_.\\@-]*\.service\)$|\1|p' "/proc/$1/cgroup" 2>/dev/null | head -n 1)
+  [ -z "$unit" ] || [ "$(systemctl show -p MainPID --value -- "$unit" 2>/dev/null)" != "$1" ] || printf '%s\n' "$unit"
 }
 
 # Between two supervisors the socket is kept by the unit's store, or by another unit.
 describe_loss() {
-  kept=$(systemctl show -p FileDescriptorStoreMax -p TriggeredBy --value "$1" 2>/dev/null | tr -d '\n')
+  kept=$(systemctl show -p FileDescriptorStoreMax -p TriggeredBy --value -- "$1" 2>/dev/null | tr -d '\n')
   [ "$kept" != 0 ] || printf %s "$loss"
 }
 loss=', which refuses connections for a moment (no FileDescriptorStoreMax=)'
 
 # The user it runs as, unless root has started it: then it is root's, or has its state where only root's have theirs.
+# 1: it has ended.
 find_other_user() {
   uid=$(sed -n 's/^Uid:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status" 2>/dev/null)
-  [ "$uid" != 0 ] && ! grep -q "\"pid\":$1," /run/spawn-fcgi/*.state 2>/dev/null || return 0
+  [ -n "$uid" ] || return 1
+  [ "$uid" != 0 ] && ! has_state "$1" || return 0
   name_of_user=$(getent passwd "$uid" | cut -d: -f1)
   printf '%s\n' "${name_of_user:-$uid}"
+}
+
+# Whether a state of root's is that supervisor's. The PID has to stand in front of every list: those are of workers, too.
+has_state() {
+  # In /proc/PID/stat a name with anything in it stands in front.
+  start_time=$(sed -n '$s/.*) //p' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20)
+  facts='("([^"\\]|\\.)*"|[^]["{}])*'
+  grep -Eqs "^\{\"sequence\":$facts\"pid\":$1,\"startTime\":\"${start_time:-none}\"" /run/spawn-fcgi/*.state
 }
 
 # Its command line is PROGRAM, spawn-fcgi, our arguments, which are printed for a shell. Nothing is where they are not
@@ -128,7 +143,7 @@ read_options() {
         case $word in */node_modules/*) kind=of-node ;; esac
       fi
     done
-    # Behind the whole of it there is room.
+    # Behind the whole of it there is room, which nothing tells from a last argument ''.
     case $kind in none | of-node) return 1 ;; whole) [ -z "$blanks" ] || printf '%s\n' "$words" ;; esac
   }
 }

@@ -46,18 +46,21 @@ export function hasOurMounts(pid: number): boolean | undefined {
  * most paths mean the same, and not in a container; undefined: that is not ours to see.
  */
 export function hasOurRoot(pid: number): boolean | undefined {
-  return isSameFile(`/proc/${pid}/root/`, '/');
+  return seesSameFile(pid, '/');
 }
 
-/** Whether the path, in which there are no links, leads it to the same file as us; undefined: that is not ours to see. */
+/**
+ * Whether the path, in which there are no links, leads it to the same file as us; undefined: that is not ours to see, or
+ * it has ended.
+ */
 export function seesSameFile(pid: number, path: string): boolean | undefined {
-  return isSameFile(`/proc/${pid}/root${path}`, path);
-}
-
-function isSameFile(its: string, ours: string): boolean | undefined {
+  const itsRoot = `/proc/${pid}/root`;
   try {
-    const [theirs, own] = [statSync(its, { throwIfNoEntry: false }), statSync(ours)];
-    return theirs !== undefined && theirs.dev === own.dev && theirs.ino === own.ino;
+    const [its, ours] = [statSync(`${itsRoot}${path}`, { throwIfNoEntry: false }), statSync(path)];
+    if (its) return its.dev === ours.dev && its.ino === ours.ino;
+    // Of a process that has ended /proc says the same as of a path that is not there.
+    statSync(`${itsRoot}/`);
+    return false;
   } catch {
     return undefined;
   }

@@ -43,7 +43,8 @@ export function findWebServers(config: string | undefined): WebServer[] {
     if (by.length > 0) return by.map((one) => describe(one, path));
     return [describe({ kind: kindOf(path), pid: undefined, worker: undefined, config: path }, path)];
   }
-  // What a package has left behind that was removed leads nobody astray, as long as another one serves.
+  // Where one serves, the configuration of another that does not run is mostly left of a package that was removed, or
+  // never enabled. The price: where the other has just ended, nothing is said of it either.
   const present = new Set(running.length > 0 ? named.values() : kinds);
   const idle = kinds
     .filter((kind) => present.has(kind) && !running.some((one) => one.kind === kind))

@@ -4,7 +4,7 @@ import { addressesIn, type Pass } from './pass.ts';
 
 /** A setting that matters, another text or a comment, whose setting begins, and where a group begins or ends. */
 const token =
-  /"(socket|host|port|bin-path)"\s*=>\s*(?:"([^"]*)"|(\d+))(\s*\+)?|"[^"]*"|#.*|\b([a-z-]+(?:\.[a-z-]+)+)\s*[+:]?=(?![>~=])|[()]/g;
+  /"(socket|host|port|bin-path)"\s*=>\s*(?:"([^"]*)"|(\d+)|[\w.-]*)(\s*\+)?|"[^"]*"|#.*|\b([a-z-]+(?:\.[a-z-]+)+)\s*[+:]?=(?![>~=])|[()]/g;
 
 interface Group {
   readonly values: Map<string, string>;
@@ -23,7 +23,7 @@ export function lighttpdPasses(lines: readonly Line[]): Pass[] {
   for (const line of lines)
     for (const [whole, key, text, number, isSum, name] of line.text.matchAll(token)) {
       if (key !== undefined) {
-        // A sum of texts and variables is not known.
+        // A variable is not known, nor a sum of texts and variables.
         group.values.set(key, isSum === undefined ? (text ?? number ?? '') : '');
         group.lines.set(key, line);
       } else if (name !== undefined || whole === '(' || whole === ')') {

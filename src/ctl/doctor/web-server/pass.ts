@@ -23,8 +23,9 @@ export interface NginxLocation {
   readonly bodyLimit: { readonly bytes: number; readonly place: string } | undefined;
 }
 
-/** `unix:/run/app.sock`, `127.0.0.1:9000`, `[::1]:9000`, `localhost:9000`. */
+/** `unix:/run/app.sock`, `127.0.0.1:9000`, `[::1]:9000`, `localhost:9000`; none where a variable says a part of it. */
 export function addressesIn(text: string): BoundAddress[] {
+  if (/[${]/.test(text)) return [];
   const path = /^unix:(?:\/\/(?=\/))?@?(.+?):?$/.exec(text)?.[1];
   if (path !== undefined)
     return [text.startsWith('unix:@') ? { kind: 'abstract', name: path } : { kind: 'unix', path }];
