@@ -46,11 +46,10 @@ async function runAlone(file: string): Promise<void> {
   console.log('\nOnce more, alone:');
   const seconds = await run([file], new testRun.FileLines());
   const at = outcomes.findIndex((outcome) => outcome.file === file);
-  const [first] = outcomes.splice(at, 1, ...seconds);
-  if (first && seconds.length > 0 && testRun.sumUp(seconds).failed.length === 0)
-    onlyAlone.push(...first.failed);
-  // Nothing ran: what is known is what was seen first.
-  if (first && seconds.length === 0) outcomes.push(first);
+  const first = outcomes[at];
+  if (!first) return;
+  outcomes.splice(at, 1, ...testRun.settle(first, seconds));
+  if (testRun.isCleared(first, seconds)) onlyAlone.push(...first.failed);
 }
 
 function isGood({ passed, failed, skipped }: testRun.TestOutcome): boolean {

@@ -128,6 +128,7 @@ test('a pause in a body on a TCP socket is told from a kept connection without a
   await machine.waitFor('another tick of the clock', () => sinceAnswerMs() > 10);
   client.begin('second', 'one ');
   await machine.waitFor('the pause', () => freezer.activity(worker) === 'busy');
+  // `followed` is busy, too: traced to the end of its request, and nothing ends it before that.
   expect(freezer.endIfIdle(worker, true, 'kill')).toMatch(/^(busy|followed)$/);
   client.finish('two');
   expect(await client.answer()).toContain('one two');

@@ -28,6 +28,7 @@ describe.for(['unix', 'tcp'] as const)('on a %s socket', (kind) => {
     const worker = await startIdle(socket, ['serve']);
     const client = new Client(socket);
     await machine.waitFor('the connection', () => freezer.isAtWork(worker));
+    // `followed` is busy, too: traced to the end of its request, and nothing ends it before that.
     expect(freezer.endIfIdle(worker, true, 'kill')).toMatch(/^(busy|followed)$/);
     client.ask();
     expect(await client.answer()).toBe(`${worker}\n`);

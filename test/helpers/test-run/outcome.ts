@@ -13,6 +13,8 @@ export interface FileOutcome extends TestOutcome {
   file: string | undefined;
   /** Group of vitest.config.ts. */
   group: string;
+  /** Tests that passed or failed; `failed` may name a suite or the file besides. */
+  ran: number;
 }
 
 /** More files than these do not fail by chance. */
@@ -29,7 +31,7 @@ export function collectOutcomes({ state }: Vitest, hasPattern: boolean): FileOut
       VITEST_TEST_PATH?: string;
     };
     let blamed = outcomes.find(({ file }) => file !== undefined && path?.endsWith(`/${file}`));
-    if (!blamed) outcomes.push((blamed = { ...nothing(), file: undefined, group: '' }));
+    if (!blamed) outcomes.push((blamed = { ...nothing(), file: undefined, group: '', ran: 0 }));
     blamed.failed.push(`${blamed.file ?? 'outside'} > outside of any test: ${message}`);
   }
   return outcomes;
@@ -44,6 +46,20 @@ export function chooseSecondRuns(outcomes: readonly FileOutcome[]): string[] {
   );
 }
 
+/**
+ * Whether a second run clears the first one: nothing failed, and as many tests passed as had run. Who skips now what has
+ * failed, since the first run has left the machine like that, has not passed it.
+ */
+export function isCleared(first: FileOutcome, seconds: readonly FileOutcome[]): boolean {
+  const { passed, failed } = sumUp(seconds);
+  return failed.length === 0 && passed >= Math.max(1, first.ran);
+}
+
+/** What counts of a file that ran twice: the second run, or the first where that neither failed nor cleared it. */
+export function settle(first: FileOutcome, seconds: readonly FileOutcome[]): readonly FileOutcome[] {
+  return sumUp(seconds).failed.length > 0 || isCleared(first, seconds) ? seconds : [first];
+}
+
 export function sumUp(outcomes: readonly TestOutcome[]): TestOutcome {
   return {
     passed: outcomes.reduce((sum, { passed }) => sum + passed, 0),
@@ -53,7 +69,7 @@ export function sumUp(outcomes: readonly TestOutcome[]): TestOutcome {
 }
 
 function outcomeOf(module: TestModule, hasPattern: boolean): FileOutcome {
-  const outcome = { ...nothing(), file: module.relativeModuleId, group: module.project.name };
+  const outcome = { ...nothing(), file: module.relativeModuleId, group: module.project.name, ran: 0 };
   const nameOf = (fullName: string): string => `${module.relativeModuleId} > ${fullName}`;
   const parts: (TestModule | TestSuite)[] = [module, ...module.children.allSuites()];
   for (const part of parts.filter((one) => one.errors().length > 0))
@@ -61,6 +77,7 @@ function outcomeOf(module: TestModule, hasPattern: boolean): FileOutcome {
   for (const test of module.children.allTests()) {
     const name = nameOf(test.fullName);
     const result = test.result();
+    if (result.state !== 'skipped') outcome.ran += 1;
     if (result.state === 'passed') outcome.passed += 1;
     else if (result.state === 'failed') outcome.failed.push(name);
     else if (result.state === 'pending') outcome.failed.push(`${name} (never ended)`);
