@@ -1,13 +1,13 @@
 // The arguments of spawn-fcgi 1.6 and of multiwatch, as an exec would get them, made into a pool.
-import { posix } from 'node:path';
 import { readCommandLine } from '../../../command-line/read-command-line.ts';
 import { SpawnFcgiError } from '../../../core/errors.ts';
 import { baseName } from '../../../core/text/program-word.ts';
 import { shellQuote } from '../../../core/text/shell-quote.ts';
 import { type Field, splitWords } from '../shell/expand.ts';
 import { readScript } from '../shell/script.ts';
-import type { Circumstances } from '../shell/wrappers.ts';
 import { Draft } from '../wanted-pool.ts';
+import { addCircumstances } from './circumstances.ts';
+import { followSocket } from './socket-changes.ts';
 
 export function isSpawnFcgi({ text, unknown }: Field): boolean {
   if (unknown.length > 0) return /spawn_?fcgi/i.test(text);
@@ -141,7 +141,8 @@ export function addCommand(draft: Draft, argv: readonly string[]): boolean {
 
 /** `sh -c 'exec spawn-fcgi …'`, `env NAME=value spawn-fcgi …`. */
 function takeWrapped(draft: Draft, argv: readonly string[]): boolean {
-  const runs = readScript(argv.map(shellQuote).join(' ')).runs.filter(
+  const script = readScript(argv.map(shellQuote).join(' '));
+  const runs = script.runs.filter(
     ({ argv: [inner] }) => inner !== undefined && (isSpawnFcgi(inner) || isMultiwatch(inner.text)),
   );
   const [run, ...others] = runs;
@@ -150,6 +151,7 @@ function takeWrapped(draft: Draft, argv: readonly string[]): boolean {
   if (isMultiwatch(words[0] ?? '')) addCommand(draft, words);
   else if (!addArguments(draft, run.argv.slice(1))) return false;
   addCircumstances(draft, run);
+  followSocket(draft, run, script);
   for (const { argv: other } of others)
     draft.lose(`${other.map(({ text }) => text).join(' ')}: a second start in one command`);
   return true;
@@ -173,44 +175,6 @@ export function parseAddress(text: string): { socket: string } | { address?: str
   if (port === undefined) return { socket: text };
   const bare = host?.replace(/^\[(.*)\]$/, '$1') ?? '';
   return bare === '' || bare === '*' ? { port } : { address: bare, port };
-}
-
-/** What sudo, env, cd, umask and ulimit around a command mean for the pool. */
-export function addCircumstances(draft: Draft, around: Circumstances): void {
-  const { options } = draft;
-  for (const [name, { text, unknown }] of around.variables)
-    if (unknown.length === 0) draft.addVariable(name, text);
-    else draft.lose(`${name}=${text}: the input does not say what that is; add --env ${name}=VALUE`);
-  draft.inherits = around.inherits;
-  if (around.user !== undefined && around.user !== 'root') {
-    if (options.user !== undefined && options.user !== around.user)
-      draft.remark(`-u ${options.user}: 1.6 ignores it, since it is started as ${around.user}`);
-    options.user = around.user;
-    if (around.group === undefined) delete options.group;
-    else options.group = around.group;
-  }
-  if (around.umask !== undefined) {
-    options.umask ??= around.umask;
-    options.socketMode ??= toOctal(0o660 & ~Number.parseInt(around.umask, 8));
-    if (options.socket === undefined) delete options.socketMode;
-  }
-  for (const limit of around.limits) draft.addLimit(limit);
-  if (around.nice !== undefined) options.nice ??= around.nice;
-  if (around.chroot !== undefined) options.chroot ??= around.chroot;
-  if (around.directory !== undefined) enter(draft, around.directory);
-}
-
-function enter(draft: Draft, directory: string): void {
-  const { options } = draft;
-  for (const key of ['socket', 'pidFile'] as const) {
-    const path = options[key];
-    if (path !== undefined) options[key] = posix.resolve('/', directory, path);
-  }
-  options.chdir = posix.resolve('/', directory, options.chdir ?? '');
-}
-
-function toOctal(mode: number): string {
-  return `0${mode.toString(8)}`;
 }
 
 /** For a command in one string, as `[program:x]` of supervisord has it. */

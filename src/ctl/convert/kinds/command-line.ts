@@ -3,7 +3,8 @@ import { shellQuote } from '../../../core/text/shell-quote.ts';
 import { readScript, type Run, type Script } from '../shell/script.ts';
 import { type Converted, Draft } from '../wanted-pool.ts';
 import * as args from './arguments.ts';
-import { changeSocket } from './socket-changes.ts';
+import { addCircumstances } from './circumstances.ts';
+import { followSocket } from './socket-changes.ts';
 import { type Kind, lines, type Source } from './kind.ts';
 
 export const commandLine: Kind = {
@@ -37,7 +38,7 @@ function readCommands(source: Source, isMeant: (run: Run) => boolean): Converted
 function readBehind(run: Run, script: Script, source: Source): Draft | undefined {
   const at = run.argv.findIndex((field, index) => index > 0 && args.isSpawnFcgi(field));
   if (at < 0 || /^(?:.*\/)?(?:echo|printf|logger)$/.test(run.argv[0]?.text ?? '')) return undefined;
-  const draft = readRun({ ...run, argv: run.argv.slice(at) }, script, source);
+  const draft = readRun(run, script, source, run.argv.slice(at));
   const { socket, port } = draft?.options ?? {};
   if (!draft || (socket === undefined && port === undefined)) return undefined;
   const wrapper = run.argv.slice(0, at).map(({ text }) => text);
@@ -65,19 +66,19 @@ function parseWords(text: string): string[] | undefined {
   }
 }
 
-function readRun(run: Run, script: Script, { path }: Source): Draft | undefined {
-  const [first, ...rest] = run.argv;
+function readRun(run: Run, script: Script, { path }: Source, argv = run.argv): Draft | undefined {
+  const [first, ...rest] = argv;
   const draft = new Draft(`${path}:${run.line}`);
   if (first && args.isMultiwatch(first.text)) {
     draft.options.foreground = true;
     draft.options.listenFd = '0';
     args.takeProgram(
       draft,
-      run.argv.map(({ text }) => text),
+      argv.map(({ text }) => text),
     );
   } else if (!args.addArguments(draft, rest)) return undefined;
-  args.addCircumstances(draft, run);
-  for (const { argv, line } of script.runs) if (line >= run.line) changeSocket(draft, argv, run.directory);
+  addCircumstances(draft, run);
+  followSocket(draft, run, script);
   sayLoop(draft, run);
   for (const name of new Set(run.names.filter((one) => script.reassigned.has(one))))
     draft.remark(`${name} is assigned more than once: its last value before the command was taken`);

@@ -6,6 +6,7 @@ import {
   readLighttpd,
   type Statement,
   textOf,
+  unsaidIn,
   type Value,
   type Variables,
 } from '../syntax/lighttpd-config.ts';
@@ -92,6 +93,8 @@ function addServer(draft: Draft, pool: LighttpdPool, condition: string | undefin
   draft.options.workers ??= '4';
   for (const [name, value] of pool.own) {
     const row = findRow(lighttpdRows, name);
+    for (const unsaid of row?.apply || name === 'bin-path' ? unsaidIn(value) : [])
+      draft.lose(`"${name}" has ${unsaid} in it: the input does not say what that is; put it in by hand`);
     if (!row) draft.lose(`"${name}" => ${textOf(value)}: not known`);
     else row.apply?.(draft, textOf(value), pool);
   }

@@ -56,7 +56,16 @@ function readPool(
   { program, environment }: Surroundings,
 ): Draft {
   const draft = new Draft(`${path}: [${name}]`, name);
-  const values = new Map(settings.map((setting) => [setting.name, setting.value.replaceAll('$pool', name)]));
+  const values = new Map<string, string>();
+  for (const { name: setting, value } of settings) {
+    // env[NAME] may be one variable and nothing else, which is filled in.
+    const isOwn = setting.startsWith('env[') && /^\$\{\w+\}$/.test(value);
+    if (isOwn || !value.includes('${')) values.set(setting, value.replaceAll('$pool', name));
+    else
+      draft.lose(
+        `${setting} = ${value}: of php-fpm's environment, which the input does not tell; it is left out`,
+      );
+  }
   const pool: PhpPool = {
     environment,
     of: (setting) => values.get(setting),

@@ -27,46 +27,56 @@ function readService(source: Source, surroundings: Surroundings): Converted {
     const name = basename(source.path).replace(/\.service$/, '');
     const draft = new Draft(source.path, source.path === 'standard input' ? '' : name);
     const written = systemdWords(command.replace(/^[-@:+!]+/, ''), name, draft);
-    const words = expandVariables(
-      written,
-      of('Environment').flatMap((text) => systemdWords(text, name, draft)),
-      draft,
-    );
+    const environment = of('Environment').flatMap((text) => systemdWords(text, name, draft));
+    const values = valuesOf(environment);
+    const words = expandVariables(written, values, draft);
     const isSocket = of('StandardInput').at(-1) === 'socket' || socket !== undefined;
     if (!args.addCommand(draft, words)) {
       if (!isSocket) return [];
       args.takeProgram(draft, words);
     }
     for (const setting of settings) if (sections.has(setting.section)) apply(draft, setting, name);
-    for (const later of of('ExecStartPost')) follow(draft, later, name);
+    for (const later of of('ExecStartPost')) follow(draft, later, name, values);
     if (isSocket) addSocket(draft, socket, notes);
     return [draft.finish()];
   });
   return { pools, notes };
 }
 
-/** `$NAME` as a word of its own is split, `${NAME}` is not: as systemd does, by what Environment= says. */
-function expandVariables(words: readonly string[], environment: readonly string[], draft: Draft): string[] {
-  const values = new Map(
+/** Environment='s. */
+function valuesOf(environment: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(
     environment.map((text): [string, string] => [
       text.slice(0, text.indexOf('=')),
       text.slice(text.indexOf('=') + 1),
     ]),
   );
+}
+
+function expandVariables(
+  words: readonly string[],
+  values: ReadonlyMap<string, string>,
+  draft: Draft,
+): string[] {
   return words.flatMap((word) => {
-    const names = [...word.matchAll(/\$(?:\{(\w+)\}|(\w+)$)/g)].map(
-      ([, braced, plain]) => braced ?? plain ?? '',
-    );
-    if (names.length === 0) return [word.replaceAll('$$', '$')];
-    const unknown = names.filter((name) => !values.has(name));
-    if (unknown.length > 0) {
-      draft.lose(`${word}: no Environment= says what ${unknown.join(', ')} is; it is left out`);
-      return [];
-    }
-    const split = /^\$(\w+)$/.exec(word)?.[1];
-    if (split !== undefined) return (values.get(split) ?? '').split(/\s+/).filter(Boolean);
-    return [word.replaceAll(/\$\{(\w+)\}/g, (_all, name: string) => values.get(name) ?? '')];
+    const known = expandWord(word, values);
+    if (Array.isArray(known)) return known;
+    draft.lose(`${word}: no Environment= says what ${known.unknown.join(', ')} is; it is left out`);
+    return [];
   });
+}
+
+/** `$NAME` as a word of its own is split, `${NAME}` is not: as systemd does, by what Environment= says. */
+function expandWord(word: string, values: ReadonlyMap<string, string>): string[] | { unknown: string[] } {
+  const names = [...word.matchAll(/\$(?:\{(\w+)\}|(\w+)$)/g)].map(
+    ([, braced, plain]) => braced ?? plain ?? '',
+  );
+  if (names.length === 0) return [word.replaceAll('$$', '$')];
+  const unknown = names.filter((name) => !values.has(name));
+  if (unknown.length > 0) return { unknown };
+  const split = /^\$(\w+)$/.exec(word)?.[1];
+  if (split !== undefined) return (values.get(split) ?? '').split(/\s+/).filter(Boolean);
+  return [word.replaceAll(/\$\{(\w+)\}/g, (_all, name: string) => values.get(name) ?? '')];
 }
 
 function apply(draft: Draft, { name, value, section }: UnitSetting, unit: string): void {
@@ -76,9 +86,13 @@ function apply(draft: Draft, { name, value, section }: UnitSetting, unit: string
   else row.apply?.(draft, value, { unit });
 }
 
-function follow(draft: Draft, command: string, unit: string): void {
-  const words = systemdWords(command.replace(/^[-@:+!]+/, ''), unit, draft);
-  if (!changeSocket(draft, args.toFields(words)))
+function follow(draft: Draft, command: string, unit: string, values: ReadonlyMap<string, string>): void {
+  const written = systemdWords(command.replace(/^[-@:+!]+/, ''), unit, draft);
+  const words = written.flatMap((word) => {
+    const known = expandWord(word, values);
+    return Array.isArray(known) ? args.toFields(known) : [{ text: word, unknown: [word] }];
+  });
+  if (!changeSocket(draft, words))
     draft.lose(`ExecStartPost=${command}: it is not run here; it may stand in the new unit`);
 }
 

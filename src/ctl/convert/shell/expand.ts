@@ -10,6 +10,11 @@ export interface Field {
   readonly unknown: readonly string[];
 }
 
+/** Of the text of a field: whether it has something in it that is not known; `cd ~` and `cd -` lead there, too. */
+export function isUnsaid(text: string): boolean {
+  return /[$`]|^~|^-$/.test(text);
+}
+
 /** Undefined: nobody has said what it is. */
 export type Values = ReadonlyMap<string, Field>;
 
@@ -124,7 +129,7 @@ function cut(
 ): Field {
   if (pattern.unknown.length > 0 || /[?[\\]/.test(pattern.text)) return { text: source, unknown: [source] };
   const isGreedy = operator.length === 2;
-  const fits = (piece: string): boolean => matches(piece, pattern.text);
+  const fits = (piece: string): boolean => matchesForm(piece, pattern.text);
   const lengths = Array.from({ length: text.length + 1 }, (_, length) => length);
   const isHead = operator.startsWith('#');
   const pieces = lengths.map((length) => (isHead ? text.slice(0, length) : text.slice(text.length - length)));
@@ -134,7 +139,7 @@ function cut(
 }
 
 /** Whether a text is of a form with `*` in it; without a regular expression, which a hostile one could keep busy. */
-function matches(text: string, form: string): boolean {
+export function matchesForm(text: string, form: string): boolean {
   const [first = '', ...rest] = form.split('*');
   if (rest.length === 0) return text === form;
   if (!text.startsWith(first)) return false;

@@ -1,8 +1,9 @@
 // A shell script followed from its first command to its last, as if every branch were taken once: what is assigned,
 // exported and set, and the commands that are run under that. Nothing is executed.
+import { posix } from 'node:path';
 import { SpawnFcgiError } from '../../../core/errors.ts';
 import { assignmentOf, type Command, scanCommands } from './commands.ts';
-import { expandValue, expandWord, type Field, type Values } from './expand.ts';
+import { expandValue, expandWord, type Field, isUnsaid, type Values } from './expand.ts';
 import { assignmentsIn, type Circumstances, mostDepth, type ReadText, unwrap } from './wrappers.ts';
 
 /** A command, without what only wraps it (`sudo`, `env`, `nohup` …). */
@@ -146,10 +147,10 @@ class Reader {
         for (const word of words.slice(1)) this.#assignDefaults(word);
         return true;
       case 'cd':
-        if (argv[1]?.unknown.length === 0) this.#circumstances = { ...this.#circumstances, directory: first };
+        if (argv[1]) this.#changeDirectory(first);
         return true;
       case 'umask':
-        if (/^[0-7]{1,4}$/.test(first)) this.#circumstances = { ...this.#circumstances, umask: first };
+        if (/^[^-]/.test(first)) this.#circumstances = { ...this.#circumstances, umask: first };
         return true;
       case 'ulimit':
         this.#limit(argv.slice(1).map(({ text }) => text));
@@ -157,6 +158,14 @@ class Reader {
       default:
         return false;
     }
+  }
+
+  /** A relative path begins where the last one has led. */
+  #changeDirectory(path: string): void {
+    const { directory } = this.#circumstances;
+    const isRelative = directory !== undefined && !/^[/$`~-]/.test(path);
+    const whole = isRelative ? posix.join(directory, path) : path;
+    this.#circumstances = { ...this.#circumstances, directory: whole };
   }
 
   #declare(words: Command['words'], isExported: boolean): void {
@@ -177,7 +186,7 @@ class Reader {
 
   #limit(words: readonly string[]): void {
     const flags = words.filter((word) => word.startsWith('-')).join('');
-    const value = words.find((word) => /^(?:\d+|unlimited)$/.test(word));
+    const value = words.find((word) => /^(?:\d+|unlimited)$/.test(word) || isUnsaid(word));
     const letter = /[cdflmnstuv]/.exec(flags)?.[0] ?? 'f';
     if (value === undefined) return;
     const limit = toLimit(letter, value);
@@ -201,5 +210,5 @@ const limitOf: Record<string, readonly [string, number]> = {
 
 function toLimit(letter: string, value: string): string {
   const [name, unit] = limitOf[letter] ?? ['nofile', 1];
-  return `${name}=${value === 'unlimited' ? value : String(Number(value) * unit)}`;
+  return `${name}=${value === 'unlimited' || isUnsaid(value) ? value : String(Number(value) * unit)}`;
 }

@@ -147,7 +147,9 @@ class Reader {
 
   #word(word: string): Value {
     if (word.startsWith('env.')) return this.#environment[word.slice(4)] ?? `\${${word}}`;
-    return this.#variables.get(word.replace(/^var\./, '')) ?? word;
+    const name = word.replace(/^var\./, '');
+    // lighttpd sets these two itself.
+    return this.#variables.get(name) ?? (/^(?:PID|CWD)$/.test(name) ? `\${${name}}` : word);
   }
 
   #list(depth: number): Entry[] {
@@ -191,6 +193,12 @@ function join(one: Value, other: Value): Value {
 /** The entries of a list; a text has none. */
 export function entriesOf(value: Value | undefined): readonly Entry[] {
   return value === undefined || typeof value === 'string' ? [] : value;
+}
+
+/** What only lighttpd's start tells, as the reader writes it: `${PID}`, `${env.NAME}`. */
+export function unsaidIn(value: Value): string[] {
+  if (typeof value !== 'string') return value.flatMap((entry) => unsaidIn(entry.value));
+  return value.match(/\$\{(?:PID|CWD|env\.\w+)\}/g) ?? [];
 }
 
 export function textOf(value: Value | undefined): string {

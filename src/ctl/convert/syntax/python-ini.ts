@@ -1,5 +1,6 @@
 // Configuration as Python's RawConfigParser reads it for supervisord: values that go on in indented lines, comments behind
-// ` ;` and ` #`, names in small letters; the whole may be indented. A library would be of one dialect, and each of our inputs has another one.
+// ` ;` and ` #`, names in small letters; the whole may be indented. A library would be of one dialect, and each of our
+// inputs has another one.
 
 export interface Setting {
   readonly name: string;
