@@ -3,7 +3,15 @@
 import { constants, fstatSync } from 'node:fs';
 import { errnoOf, SpawnFcgiError } from '../../core/errors.ts';
 import { attempt, E, libc } from '../libc/libc.ts';
-import { AT_EACCESS, fileType, O_CLOEXEC, statAt, statDescriptor, type NameAt } from '../path/file-at.ts';
+import {
+  AT_EACCESS,
+  fileType,
+  lookTwice,
+  O_CLOEXEC,
+  statAt,
+  statDescriptor,
+  type NameAt,
+} from '../path/file-at.ts';
 import { describeOpenFailure, openAt, openParent } from '../path/open-parent.ts';
 import { describeLease, openPastLease } from '../path/past-lease.ts';
 import { holdFile, openHolding } from './shared-file.ts';
@@ -81,9 +89,9 @@ function openExisting(path: string, at: NameAt): OpenedPidFile | undefined {
 }
 
 function take(at: NameAt, descriptor: number, wasCreated: boolean): OpenedPidFile {
-  const facts = statDescriptor(descriptor);
+  const facts = lookTwice(() => statDescriptor(descriptor));
   if ((facts.mode & fileType.mask) !== fileType.regular) throw refuseIrregular(at.path);
-  if (fstatSync(descriptor).size > longestContent) {
+  if (lookTwice(() => fstatSync(descriptor)).size > longestContent) {
     throw new SpawnFcgiError(`PID-file is too long to be one: '${at.path}'`, {
       hints: ['nothing was written; remove the file, or name another one for -P'],
     });

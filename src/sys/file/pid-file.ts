@@ -5,7 +5,7 @@ import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { errnoOf, SpawnFcgiError } from '../../core/errors.ts';
 import { noProcess } from '../../core/no-process.ts';
-import { padWithNewlines, removeIfSame, statAt, type NameAt } from '../path/file-at.ts';
+import { lookTwice, padWithNewlines, removeIfSame, statAt, type NameAt } from '../path/file-at.ts';
 import { E, libc } from '../libc/libc.ts';
 import { getFileSizeLimit } from '../process/resource-limit.ts';
 import {
@@ -155,7 +155,7 @@ export class PidFile {
   /** After a start that failed: a file that we created goes, one that was there stays as it was. */
   undo(): boolean {
     // A pool on another address may have found it, and be up already.
-    const text = this.#readText();
+    const text = lookTwice(() => this.#readText());
     const isOurs = text === '' || text === this.#content.trim() || text === this.#tried;
     return this.wasCreated && isOurs ? removeUnheld(this.at, this.identity, this.#descriptor) : true;
   }

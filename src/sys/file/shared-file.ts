@@ -13,7 +13,9 @@ const LOCK_UN = 8;
 /** Keeps a start that failed from removing the file. False: it is being removed, or was. */
 export function holdFile(at: NameAt, identity: string, descriptor: number): boolean {
   const isHeld = attempt(() => libc.flock(descriptor, LOCK_SH | LOCK_NB)) !== -E.AGAIN;
-  return isHeld && statAt(at.directory, at.name)?.identity === identity;
+  // One that fails looks like a file that is gone, and what we made would be taken for another start's.
+  const look = (): string | undefined => statAt(at.directory, at.name)?.identity;
+  return isHeld && (look() ?? look()) === identity;
 }
 
 export function letGoOf(descriptor: number): void {

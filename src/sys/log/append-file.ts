@@ -2,7 +2,14 @@
 // descriptor from then on, and opened anew in the same directory. The descriptor keeps its number all the time.
 import { constants, fchownSync } from 'node:fs';
 import { errnoOf } from '../../core/errors.ts';
-import { fileType, O_CLOEXEC, removeIfSame, statDescriptor, type NameAt } from '../path/file-at.ts';
+import {
+  fileType,
+  lookTwice,
+  O_CLOEXEC,
+  removeIfSame,
+  statDescriptor,
+  type NameAt,
+} from '../path/file-at.ts';
 import { describeOpenFailure, openParent } from '../path/open-parent.ts';
 import { F_SETFL } from '../libc/fcntl-numbers.ts';
 import type { CreatedFile } from '../file/held-file.ts';
@@ -93,7 +100,7 @@ export class AppendFile {
 
   /** What says why a start failed stays. False: we may not remove it. */
   #removeEmpty(): boolean {
-    return this.size > 0n || removeUnheld(this.#options.at, this.#identity, this.descriptor);
+    return lookTwice(() => this.size) > 0n || removeUnheld(this.#options.at, this.#identity, this.descriptor);
   }
 }
 
@@ -125,7 +132,8 @@ function openFile({ at, owner, waits, refuse }: AppendFileOptions): OpenedFile {
   const created = attempt(() => libc.openat(at.directory, at.name, create, 0o640));
   if (created >= 0) {
     if (owner.uid !== 0) giveTo(owner, created, at, refuse);
-    return { descriptor: created, identity: statDescriptor(created).identity, isNew: true };
+    const { identity } = lookTwice(() => statDescriptor(created));
+    return { descriptor: created, identity, isNew: true };
   }
   const flags = appendFlags | constants.O_NONBLOCK;
   const opened = openPastLease(() => attempt(() => libc.openat(at.directory, at.name, flags, 0)));

@@ -94,7 +94,7 @@ export interface NameAt {
  */
 export function removeIfSame(at: NameAt, identity: string): boolean {
   try {
-    if (statIfThere(at)?.identity !== identity) return true;
+    if (lookTwice(() => statIfThere(at))?.identity !== identity) return true;
   } catch {
     return false;
   }
@@ -102,6 +102,15 @@ export function removeIfSame(at: NameAt, identity: string): boolean {
   const result = remove();
   // What a file system cannot do at one moment (EIO, ENOMEM) it may do at the next.
   return result === 0 || (!isForGood(result) && remove() === 0);
+}
+
+/** A look at what a start has made, once more if it fails: nobody removes what nobody could tell of. */
+export function lookTwice<T>(look: () => T): T {
+  try {
+    return look();
+  } catch {
+    return look();
+  }
 }
 
 function isForGood(result: number): boolean {
