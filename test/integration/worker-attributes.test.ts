@@ -75,7 +75,11 @@ describe('a worker has all of it, and what every worker has besides', () => {
   test('in place', async () => {
     const place = pools.makePlace();
     const command = pools.startForeground(['-n', '-s', place.socket, ...options, '--', place.app, 'serve']);
-    await machine.waitFor('the program', () => machine.readStat(command.pid)?.comm === 'app');
+    // Its loader has a library open for a moment.
+    await machine.waitFor('the program without more than the three', () => {
+      const program = machine.readProcess(command.pid);
+      return program?.comm === 'app' && program.fds.length === 3;
+    });
     expectHeld(command.pid);
     await command.stop();
   });

@@ -3,7 +3,7 @@
  * runs in its directory, which would be a fault of the command.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
-import { allStats, stopProcess } from '../helpers/machine/index.ts';
+import { allStats, stopProcess, waitFor, type Stat } from '../helpers/machine/index.ts';
 import { stopPool } from '../helpers/pool/index.ts';
 import type { Call } from './call.ts';
 import type { SidePlace } from './place.ts';
@@ -15,9 +15,13 @@ export async function endEverything(
   { dir }: SidePlace,
 ): Promise<string[]> {
   await stopPool([...new Set(family)]);
-  const left = allStats()
-    .filter(({ startTime, state, pid }) => startTime >= call.startTime && state !== 'Z' && pid !== call.pid)
-    .filter(({ pid }) => belongsTo(dir, pid));
+  const find = (): Stat[] =>
+    allStats()
+      .filter(({ startTime, state, pid }) => startTime >= call.startTime && state !== 'Z' && pid !== call.pid)
+      .filter(({ pid }) => belongsTo(dir, pid));
+  // The sleep of a stand-in (bin/stand-in.sh) that is not needed any more ends by itself.
+  await waitFor('nobody', () => find().length === 0, { timeoutMs: 1000 }).catch(() => undefined);
+  const left = find();
   const names = left.map(({ pid }) => commandLine(pid));
   for (const { pid } of left) await stopProcess(pid, { signal: 'SIGKILL' });
   // Who has no command line any more has ended by itself in between.
